@@ -1,0 +1,92 @@
+"""From runs to one summary per setup."""
+
+from collections.abc import Sequence
+
+from significand.analysis.comparison import paired_ratio
+from significand.analysis.intervals import ci95_half_width, mean, sample_std
+from significand.analysis.pareto import frontier
+from significand.results.records import MetricSummary, Run, Summary
+
+SPECIFIED_METRICS = {
+    "train_time": "train_time_per_epoch_s",
+    "latency": "inference_latency_per_sample_s",
+    "memory": "peak_memory_mb",
+    "accuracy": "final_train_accuracy",
+    "energy": "energy_per_epoch_j",
+}
+"""The metrics of the specified interface, by the column of raw_runs.csv each summarises."""
+
+FURTHER_METRICS = {
+    "test_accuracy": "test_accuracy",
+    "training_memory": "training_peak_memory_mb",
+    "inference_memory": "inference_peak_memory_mb",
+    "model_size": "model_size_mb",
+    "relative_output_error": "relative_output_error",
+}
+
+COSTS = ("train_time", "latency", "memory", "energy")
+"""Metrics shown as ratios to the baseline."""
+
+BASELINE = "float32"
+
+
+def summarise(runs: Sequence[Run], modes: Sequence[str]) -> list[Summary]:
+    """Return one summary per precision mode, in the order of `modes`.
+
+    Failed runs count in `failed_runs` and nowhere else. Ratios are paired by repeat with the baseline: float32, or the
+    first mode where float32 is not among them. With no finished run every number is NaN.
+    """
+    by_mode = {mode: [run for run in runs if run.precision_mode == mode] for mode in modes}
+    baseline = BASELINE if BASELINE in by_mode else modes[0]
+    finished = {mode: [run for run in of_mode if run.finished] for mode, of_mode in by_mode.items()}
+    metrics = {mode: _metrics(of_mode) for mode, of_mode in finished.items()}
+    on_frontier = frontier(
+        [metrics[mode]["latency"].mean for mode in by_mode], [metrics[mode]["accuracy"].mean for mode in by_mode]
+    )
+    return [
+        Summary(
+            precision_mode=mode,
+            repeats=len(finished[mode]),
+            metrics=metrics[mode],
+            facts={
+                "failed_runs": len(by_mode[mode]) - len(finished[mode]),
+                "engine": _common(by_mode[mode], "engine"),
+                "training_precision": _common(finished[mode], "training_precision"),
+                "effective_precision": _common(finished[mode], "effective_precision"),
+                "energy_kind": _common(finished[mode], "energy_kind"),
+                "energy_source": _common(finished[mode], "energy_source"),
+                "on_pareto_frontier": bool(on),
+                "ratio_baseline": baseline,
+                **_ratios(finished[mode], finished[baseline]),
+            },
+        )
+        for mode, on in zip(by_mode, on_frontier, strict=True)
+    ]
+
+
+def _metrics(runs: Sequence[Run]) -> dict[str, MetricSummary]:
+    summaries = {}
+    for name, column in (SPECIFIED_METRICS | FURTHER_METRICS).items():
+        values = [getattr(run, column) for run in runs]
+        summaries[name] = MetricSummary(mean(values), sample_std(values), ci95_half_width(values))
+    return summaries
+
+
+def _ratios(runs: Sequence[Run], baseline: Sequence[Run]) -> dict[str, float]:
+    row = {}
+    for name in COSTS:
+        column = SPECIFIED_METRICS[name]
+        ratio = paired_ratio(
+            {run.repeat: getattr(run, column) for run in runs}, {run.repeat: getattr(run, column) for run in baseline}
+        )
+        row |= {
+            f"{name}_ratio": ratio.ratio,
+            f"{name}_ratio_ci95_t_low": ratio.low,
+            f"{name}_ratio_ci95_t_high": ratio.high,
+        }
+    return row
+
+
+def _common(runs: Sequence[Run], column: str) -> str:
+    """Return what the runs agree on; where they differ, all of it."""
+    return " | ".join(dict.fromkeys(getattr(run, column) for run in runs))

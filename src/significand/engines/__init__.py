@@ -1,0 +1,1 @@
+"""What executes the trained network. One file an engine, one line in the registry of base.py."""

@@ -1,0 +1,123 @@
+"""What an engine is, and the registry of engines. No engine is imported here, so no torch either."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Protocol, cast
+
+import numpy as np
+
+from significand.plan.precision import PrecisionMode
+
+Weights = Sequence[tuple[np.ndarray, np.ndarray]]
+"""Per layer the matrix, shape (outputs, inputs), and the bias, shape (outputs,)."""
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """The structure of the network: units per layer, input first, and one activation per transition."""
+
+    layer_sizes: tuple[int, ...]
+    activations: tuple[str, ...]
+
+
+class Session(Protocol):
+    """A trained network, loaded and ready to infer in one precision.
+
+    Attributes
+    ----------
+    effective_precision
+        The format the arithmetic really uses, found by looking at the engine's graph or tensors: ``"float32"``,
+        ``"int8"``, ... Where layers differ, all of them, joined by ``+``.
+    """
+
+    effective_precision: str
+
+    def bind(self, batch: np.ndarray) -> Callable[[], object]:
+        """Return a call without arguments that infers on `batch`, float32, shape (batch, inputs).
+
+        Converting the batch to the session's input type happens here, not in the call: the call is what is timed.
+        """
+        ...
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """Return the outputs on `x`, float32, shape (samples, inputs), as float64, shape (samples, outputs)."""
+        ...
+
+
+class Engine(Protocol):
+    """Writes trained networks in its own format and opens them as sessions."""
+
+    file_suffix: str
+
+    def preload(self, mode: PrecisionMode) -> None:
+        """Import what the mode needs, so that processes forked from this one need not."""
+        ...
+
+    def export_structure(self, architecture: Architecture) -> bytes:
+        """Return the network's structure without weights, made once per experiment; empty where the engine needs none."""
+        ...
+
+    def write(
+        self, path: Path, structure: bytes, architecture: Architecture, weights: Weights, mode: PrecisionMode,
+        calibration: np.ndarray,
+    ) -> None:
+        """Write the network in the mode's inference format to `path`, a file.
+
+        Parameters
+        ----------
+        path
+            File to write, with the engine's suffix.
+        structure
+            As from `export_structure`.
+        architecture, weights, mode
+            What to write, in which mode.
+        calibration
+            Training samples, float32, shape (samples, inputs), from which static quantisation takes its scales.
+        """
+        ...
+
+    def open(self, path: Path, architecture: Architecture, mode: PrecisionMode, threads: int) -> Session:
+        """Load what `write` wrote, to run on that many threads."""
+        ...
+
+
+@dataclass(frozen=True)
+class EngineEntry:
+    """One line of the registry.
+
+    Attributes
+    ----------
+    module
+        Where the engine's class ``ENGINE`` is; imported on use only.
+    modes
+        Names of the precision modes it runs.
+    """
+
+    module: str
+    modes: tuple[str, ...]
+
+
+ENGINES = {
+    "onnxruntime": EngineEntry("significand.engines.onnx_runtime", ("float32", "float16", "int8", "int8-dynamic")),
+    "torch": EngineEntry(
+        "significand.engines.torch_eager", ("float64", "float32", "bfloat16", "float16", "int8-dynamic")
+    ),
+}
+
+
+def engine_modes() -> dict[str, tuple[str, ...]]:
+    """Return for each engine the modes that it runs."""
+    return {name: entry.modes for name, entry in ENGINES.items()}
+
+
+def get_engine(name: str) -> Engine:
+    """Import the engine of that name and return it.
+
+    Raises
+    ------
+    KeyError
+        When there is none; plans are checked before, so this is a mistake in the program.
+    """
+    return cast("Engine", import_module(ENGINES[name].module).ENGINE)

@@ -1,0 +1,82 @@
+"""How long an inference call takes: short rounds of back-to-back calls."""
+
+import gc
+import math
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+Clock = Callable[[], int]
+
+SHORTEST_TIMING_NS = 50_000
+"""Calls are timed together until a timing is this long: reading the clock twice costs about 0.1 us."""
+
+WARM_UP_NS = 3_000_000
+"""Calls before this much of a round has passed are not counted: the caches and the threads' spinning belong to the
+process that held the machine before."""
+
+FEWEST_TIMINGS = 3
+
+
+def calls_per_timing(call: Callable[[], object], clock: Clock = time.perf_counter_ns) -> int:
+    """Return how many consecutive calls make a timing of at least 50 us, from the fastest of a few calls.
+
+    Parameters
+    ----------
+    call
+        One inference call. It is called five times.
+    clock
+        Nanoseconds, monotonic.
+    """
+    fastest = math.inf
+    for _ in range(5):
+        start = clock()
+        call()
+        fastest = min(fastest, clock() - start)
+    return max(1, math.ceil(SHORTEST_TIMING_NS / max(fastest, 1)))
+
+
+def measure_round(
+    call: Callable[[], object], duration_s: float, group: int, clock: Clock = time.perf_counter_ns
+) -> np.ndarray:
+    """Call back to back for `duration_s` after a warm-up, and return the time of a call in each timing.
+
+    Garbage collection is off meanwhile, as in `timeit`: a collection belongs to the harness, not to the call.
+
+    Parameters
+    ----------
+    call
+        One inference call on one batch.
+    duration_s
+        Counted part of the round, in seconds; at least three timings are taken however long they are.
+    group
+        Calls per timing, as from `calls_per_timing`.
+    clock
+        Nanoseconds, monotonic.
+
+    Returns
+    -------
+    numpy.ndarray
+        Seconds per call, one entry a timing, shape (timings,).
+    """
+    timings_ns: list[int] = []
+    repeats = range(group)
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        warm_until = clock() + WARM_UP_NS
+        call()
+        while clock() < warm_until:
+            call()
+        end = clock() + round(duration_s * 1e9)
+        start = clock()
+        while start < end or len(timings_ns) < FEWEST_TIMINGS:
+            start = clock()
+            for _ in repeats:
+                call()
+            timings_ns.append(clock() - start)
+    finally:
+        if collecting:
+            gc.enable()
+    return np.asarray(timings_ns) / (1e9 * group)

@@ -1,0 +1,1 @@
+"""What is to be measured: precision modes and experiments, checked before anything runs."""

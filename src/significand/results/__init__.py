@@ -1,0 +1,1 @@
+"""Finished runs: their records and the folder that keeps them."""

@@ -1,0 +1,1 @@
+"""Many runs in isolated processes that take turns on the machine."""

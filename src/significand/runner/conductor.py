@@ -1,0 +1,418 @@
+"""Runs an experiment block by block: one isolated process per run, which take turns on the machine.
+
+Every run of a block lives at once. A measured step begins only when every other run is idle, so nothing of ours computes
+beside it; steps that nobody times run together. The order of turns is a Latin square, so a machine that drifts hits all
+setups alike.
+"""
+
+import contextlib
+import dataclasses
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from multiprocessing import connection, reduction
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from significand.plan.experiment import Experiment, Setup, Step
+from significand.plan.precision import MODES
+from significand.results.records import FAILED, Run
+from significand.runner.protocol import (
+    Done,
+    Exited,
+    Failed,
+    Fork,
+    Forked,
+    Go,
+    Kill,
+    Ready,
+    Start,
+    Waiting,
+    describe_exit,
+)
+from significand.workload.data import Dataset
+
+START_TIMEOUT_S = 120.0
+"""A machine under load needs a while to import torch."""
+
+
+FORKSERVER_DIED = "the process that forks the runs was killed"
+
+
+class RunnerError(RuntimeError):
+    """The runs' processes cannot be had on this machine."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Progress:
+    """How far an experiment is: blocks and runs ended, and the share of all steps that are done."""
+
+    block: int
+    blocks: int
+    ended: int
+    runs: int
+    share: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Timing:
+    """Where the time between the first block's start and the last block's end went, in seconds."""
+
+    blocks_s: float
+    measured_s: float
+
+
+OnRun = Callable[[Run, Mapping[str, np.ndarray]], None]
+OnProgress = Callable[[Progress], None]
+
+
+def turn_order(n: int, cycle: int) -> list[int]:
+    """Return in which order n setups take their turns in the given cycle.
+
+    Cycles come in pairs, a rotation and its reverse: A B C, C B A, B C A, A C B, ... Over n pairs every setup stands at
+    every place equally often.
+    """
+    order = [(place + cycle // 2) % n for place in range(n)]
+    return order[::-1] if cycle % 2 else order
+
+
+def run_experiment(
+    experiment: Experiment,
+    dataset: Dataset | None,
+    on_run: OnRun,
+    on_progress: OnProgress = lambda progress: None,  # noqa: ARG005 - nobody watches
+) -> Timing:
+    """Run every setup in every repeat.
+
+    Parameters
+    ----------
+    experiment
+        What to run.
+    dataset
+        What its `data` names; None for synthetic data.
+    on_run
+        Called with each run as it ends, finished or failed, and the single times behind it.
+    on_progress
+        Called before each step, while nothing is measured.
+
+    Raises
+    ------
+    RunnerError
+        When the runs' processes cannot be started.
+    """
+    scratch = Path(tempfile.mkdtemp(prefix="significand-"))
+    try:
+        with _Server(experiment.setups(), dataset, scratch) as server:
+            conductor = _Conductor(experiment, server, on_run, on_progress)
+            start = time.perf_counter()
+            for repeat in range(experiment.repeats):
+                server.ensure_up()
+                conductor.run_block(repeat)
+            return Timing(time.perf_counter() - start, conductor.measured_s)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+class _Server:
+    """The forkserver, seen from here. It is started anew when it has died."""
+
+    def __init__(self, setups: Sequence[Setup], dataset: Dataset | None, scratch: Path) -> None:
+        path = scratch / "data.npz" if dataset else None
+        if dataset and path:
+            dataset.save(path)
+        self._start = Start(tuple(setups), path, scratch)
+        self._stderr = scratch / "stderr.txt"
+        self._process: subprocess.Popen[bytes] | None = None
+        self.connection: Connection
+
+    def __enter__(self) -> Self:
+        self.ensure_up()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop()
+
+    def ensure_up(self) -> None:
+        """Start the forkserver unless it is running, and wait until it has imported everything."""
+        if self._process is not None and self._process.poll() is None:
+            return
+        self._stop()
+        ours, theirs = socket.socketpair()
+        with theirs, self._stderr.open("wb") as stderr:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "significand.runner.forkserver", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=stderr,
+                start_new_session=True,  # Ctrl-C is for this process; it ends the workers in order
+                # NumPy's own threads would be lost by a fork; PyTorch's and the engine's are set per run.
+                env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
+            )
+        self.connection = Connection(ours.detach())
+        try:
+            self.connection.send(self._start)
+            if not self.connection.poll(START_TIMEOUT_S):
+                raise RunnerError(
+                    f"the runs' processes were not ready after {START_TIMEOUT_S:g} s; try again when the machine is idle"
+                )
+            self.connection.recv()
+        except (EOFError, ConnectionError):
+            lines = self._stderr.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            end = lines[-1] if lines else describe_exit(self._process.wait())
+            raise RunnerError(f"the runs' processes cannot start: {end}") from None
+
+    def fork(self, setup: Setup, seed: int, repeat: int) -> Connection:
+        """Ask for a worker, and return the connection to it; its process id follows as a `Forked` message.
+
+        Raises
+        ------
+        ConnectionError
+            When the forkserver is dead.
+        """
+        ours, theirs = socket.socketpair()
+        channel = Connection(ours.detach())
+        with theirs:
+            self.connection.send(Fork(setup, seed, repeat))
+            reduction.send_handle(self.connection, theirs.fileno(), None)
+        return channel
+
+    def kill(self, pid: int) -> None:
+        """End a worker."""
+        with contextlib.suppress(ConnectionError):
+            self.connection.send(Kill(pid))
+
+    def _stop(self) -> None:
+        if self._process is None:
+            return
+        self.connection.close()  # at which the forkserver ends its workers and itself
+        try:
+            self._process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+
+@dataclasses.dataclass
+class _Worker:
+    """A run's process, seen from here.
+
+    ``busy`` while it computes or may compute: preparing, measuring, ending. ``wants`` the step it waits for otherwise.
+    """
+
+    setup: Setup
+    seed: int
+    repeat: int
+    steps_left: int
+    channel: Connection
+    since: float
+    pid: int | None = None
+    wants: Step | None = None
+    measuring: bool = False
+    listening: bool = True
+    measured_s: float = 0.0
+    ready_s: float = float("nan")
+    verdict: str | None = None
+    ended: bool = False
+
+    @property
+    def busy(self) -> bool:
+        return not self.ended and self.wants is None
+
+    def what(self) -> str:
+        return "measured step" if self.measuring else "preparation"
+
+
+class _Conductor:
+    """Passes the baton among the workers of a block and hands on what they bring."""
+
+    def __init__(self, experiment: Experiment, server: _Server, on_run: OnRun, on_progress: OnProgress) -> None:
+        self._experiment = experiment
+        self._server = server
+        self._on_run = on_run
+        self._on_progress = on_progress
+        self._setups = experiment.setups()
+        self._steps_per_run = experiment.epochs + experiment.latency_rounds
+        self._runs = len(self._setups) * experiment.repeats
+        self._steps_done = 0
+        self._ended = 0
+        self._repeat = 0
+        self._cycle = 0
+        self._workers: list[_Worker] = []
+        self._unnamed: deque[_Worker] = deque()
+        self._turns: list[int] = []
+        self.measured_s = 0.0
+
+    def run_block(self, repeat: int) -> None:
+        """Run all setups of one repeat, taking turns."""
+        self._repeat = repeat
+        self._turns = []
+        self._workers = []
+        self._unnamed.clear()
+        for setup in self._setups:
+            self._fork(setup, repeat)
+        while not all(worker.ended for worker in self._workers):
+            if not any(worker.busy for worker in self._workers):
+                self._report()
+                self._grant()
+            self._listen()
+        self._report()
+
+    def _fork(self, setup: Setup, repeat: int) -> None:
+        worker = _Worker(
+            setup,
+            self._experiment.seed + repeat,
+            repeat,
+            self._steps_per_run,
+            channel=Connection(os.open(os.devnull, os.O_RDWR)),
+            since=time.perf_counter(),
+        )
+        self._workers.append(worker)
+        try:
+            worker.channel = self._server.fork(setup, worker.seed, repeat)
+            self._unnamed.append(worker)
+        except ConnectionError:
+            self._end(worker, FORKSERVER_DIED)
+
+    def _grant(self) -> None:
+        """Let the next worker measure alone; where nobody wants to measure, let all prepare together."""
+        if any(worker.wants == "measure" for worker in self._workers):
+            worker = self._next_turn()
+            self._go(worker, measuring=True)
+            return
+        for worker in self._workers:
+            if worker.wants == "prepare":
+                self._go(worker, measuring=False)
+
+    def _next_turn(self) -> _Worker:
+        while True:
+            if not self._turns:
+                self._turns = turn_order(len(self._workers), self._cycle)
+                self._cycle += 1
+            worker = self._workers[self._turns.pop(0)]
+            if worker.wants == "measure":
+                return worker
+
+    def _go(self, worker: _Worker, *, measuring: bool) -> None:
+        worker.wants = None
+        worker.measuring = measuring
+        worker.since = time.perf_counter()
+        with contextlib.suppress(ConnectionError):  # it just died; its end is on the way
+            worker.channel.send(Go())
+
+    def _listen(self) -> None:
+        """Wait for the next message of anybody and act on it; end workers whose step takes too long."""
+        limit = self._experiment.step_timeout_s
+        deadline = min((worker.since + limit for worker in self._workers if worker.busy), default=time.perf_counter())
+        channels = {worker.channel: worker for worker in self._workers if worker.listening and not worker.ended}
+        ready = connection.wait([*channels, self._server.connection], max(0.0, deadline - time.perf_counter()))
+        for source in ready:
+            if source is not self._server.connection:
+                self._hear(channels[source])  # type: ignore[index]  # what was waited for
+        if self._server.connection in ready:  # after what the dead had still to say
+            self._hear_server()
+        now = time.perf_counter()
+        for worker in self._workers:
+            if worker.busy and now - worker.since > limit and worker.verdict is None:
+                worker.verdict = f"timed out: a {worker.what()} took longer than {limit:g} s; raise step_timeout_s"
+                worker.since = now
+                if worker.pid is not None:
+                    self._server.kill(worker.pid)
+
+    def _hear(self, worker: _Worker) -> None:
+        try:
+            message = worker.channel.recv()
+        except (EOFError, ConnectionError):
+            worker.listening = False  # the forkserver will say how it ended
+            return
+        now = time.perf_counter()
+        if worker.measuring:
+            worker.measuring = False
+            worker.measured_s += now - worker.since
+            self.measured_s += now - worker.since
+            worker.steps_left -= 1
+            self._steps_done += 1
+        match message:
+            case Ready():
+                worker.ready_s = now - worker.since
+            case Waiting(step):
+                worker.wants = step
+            case Done(row, details):
+                worker.verdict = ""
+                run = dataclasses.replace(
+                    Run(**row), measured_s=worker.measured_s, ready_s=worker.ready_s  # type: ignore[arg-type]  # a row of Run
+                )
+                self._on_run(run, details)
+            case Failed(reason):
+                worker.verdict = reason
+        worker.since = now
+
+    def _hear_server(self) -> None:
+        try:
+            message = self._server.connection.recv()
+        except (EOFError, ConnectionError):
+            for worker in self._workers:
+                if not worker.ended:
+                    self._end(worker, FORKSERVER_DIED)
+            return
+        match message:
+            case Forked(pid):
+                self._unnamed.popleft().pid = pid
+            case Exited(pid, status):
+                worker = next(worker for worker in self._workers if worker.pid == pid)
+                while worker.listening and worker.channel.poll():
+                    self._hear(worker)
+                self._end(worker, f"the run's process {describe_exit(status)}")
+
+    def _end(self, worker: _Worker, cause: str) -> None:
+        """Close the books on a worker that is no more; without a result, for `cause`, it is a failed run."""
+        worker.ended = True
+        worker.channel.close()
+        self._ended += 1
+        self._steps_done += worker.steps_left
+        if worker.verdict != "":
+            self._on_run(self._failed(worker, worker.verdict or cause), {})
+
+    def _failed(self, worker: _Worker, reason: str) -> Run:
+        setup = worker.setup
+        return Run(
+            seed=worker.seed,
+            layer_sizes=setup.layers,
+            precision_mode=setup.precision_mode,
+            batch_size=setup.batch_size,
+            epochs=setup.epochs,
+            n_samples=setup.n_samples or 0,
+            repeat=worker.repeat,
+            status=FAILED,
+            reason=reason,
+            engine=setup.engine,
+            training_precision=MODES[setup.precision_mode].training_precision,
+            data=setup.data,
+            activations="+".join(setup.activations),
+            optimizer=setup.optimizer,
+            learning_rate=setup.learning_rate,
+            threads=setup.threads,
+            ready_s=worker.ready_s,
+            measured_s=worker.measured_s,
+        )
+
+    def _report(self) -> None:
+        self._on_progress(
+            Progress(
+                block=self._repeat + 1,
+                blocks=self._experiment.repeats,
+                ended=self._ended,
+                runs=self._runs,
+                share=self._steps_done / (self._runs * self._steps_per_run),
+            )
+        )

@@ -1,0 +1,115 @@
+"""The process that has imported everything once and forks a ready worker per run.
+
+A fork takes about 15 ms, a cold interpreter that imports torch more than a second. multiprocessing's own forkserver
+would import the caller's main module again in every worker, and so run a script without a main guard again; this one
+knows nothing of the caller. It never computes anything itself, so it holds no thread that a fork would lose.
+"""
+
+import contextlib
+import gc
+import os
+import selectors
+import shutil
+import signal
+import socket
+import sys
+from importlib import import_module
+from multiprocessing import reduction
+from multiprocessing.connection import Connection
+
+from significand.engines.base import Architecture, get_engine
+from significand.plan.precision import MODES
+from significand.runner.protocol import Exited, Fork, Forked, Kill, Start, Up
+from significand.runner.worker import die_with_parent, work
+from significand.workload.data import Dataset, load_saved
+
+# What a run imports on the way: torch's optimisers import the first at their first step, which takes 1.2 s.
+PRELOAD = ("torch._dynamo", "significand.benchmark")
+
+
+def main() -> None:
+    """Serve the conductor at the other end of the socket whose number is the first argument, until it is gone."""
+    connection = Connection(int(sys.argv[1]))
+    # Ctrl-C in a terminal reaches the whole process group; ending the workers in order is the conductor's business.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for module in PRELOAD:
+        import_module(module)
+    try:
+        start = connection.recv()
+        _Forkserver(connection, start).serve()
+    except (EOFError, ConnectionError):
+        pass
+
+
+class _Forkserver:
+    def __init__(self, connection: Connection, start: Start) -> None:
+        self._connection = connection
+        self._scratch = start.scratch
+        self._dataset: Dataset | None = load_saved(start.dataset) if start.dataset else None
+        self._structures: dict[str, bytes] = {}
+        for setup in start.setups:
+            engine = get_engine(setup.engine)
+            if setup.engine not in self._structures:
+                self._structures[setup.engine] = engine.export_structure(Architecture(setup.layer_sizes, setup.activations))
+            engine.preload(MODES[setup.precision_mode])
+        self._children: set[int] = set()
+        self._wake, wake_writer = socket.socketpair()
+        for end in (self._wake, wake_writer):
+            end.setblocking(False)
+        self._wake_writer = wake_writer
+        signal.set_wakeup_fd(wake_writer.fileno(), warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)  # the wake-up is what counts
+        gc.freeze()  # or the first collection in a worker would touch, and so copy, every page
+
+    def serve(self) -> None:
+        """Fork workers and report their ends until the conductor closes the connection, then end what is left."""
+        self._connection.send(Up())
+        try:
+            with selectors.DefaultSelector() as selector:
+                selector.register(self._connection, selectors.EVENT_READ)
+                selector.register(self._wake, selectors.EVENT_READ)
+                while True:
+                    for key, _ in selector.select():
+                        if key.fileobj is self._wake:
+                            self._reap()
+                        else:
+                            self._obey(self._connection.recv())
+        finally:
+            for pid in self._children:
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+            shutil.rmtree(self._scratch, ignore_errors=True)  # also when the conductor was killed
+
+    def _obey(self, message: Fork | Kill) -> None:
+        if isinstance(message, Fork):
+            channel = reduction.recv_handle(self._connection)
+            pid = os.fork()
+            if pid == 0:
+                self._become_worker(message, channel)
+            os.close(channel)
+            self._children.add(pid)
+            self._connection.send(Forked(pid))
+        elif message.pid in self._children:
+            os.kill(message.pid, signal.SIGKILL)
+
+    def _become_worker(self, job: Fork, channel: int) -> None:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        die_with_parent()
+        self._connection.close()
+        self._wake.close()
+        self._wake_writer.close()
+        work(Connection(channel), job, self._dataset, self._structures[job.setup.engine], self._scratch)
+
+    def _reap(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            self._wake.recv(4096)
+        for pid in list(self._children):
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended:
+                self._children.discard(pid)
+                self._connection.send(Exited(pid, os.waitstatus_to_exitcode(status)))
+
+
+if __name__ == "__main__":
+    main()

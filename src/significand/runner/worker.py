@@ -1,0 +1,159 @@
+"""The process in which one run lives. It is forked, runs once, and ends."""
+
+import contextlib
+import ctypes
+import dataclasses
+import os
+import pickle
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, Never
+
+import numpy as np
+
+from significand.benchmark import Details, benchmark_one_setup
+from significand.plan.experiment import Step
+from significand.runner.protocol import Done, Failed, Fork, Ready, Waiting, describe_exit
+from significand.workload.data import Dataset
+from significand.workload.training import TrainingDivergedError
+
+PR_SET_PDEATHSIG = 1
+
+LONGEST_SETTLING_S = 0.05
+SETTLING_STEP_S = 0.0005
+
+
+class PhaseDiedError(RuntimeError):
+    """The process of a phase ended without a result."""
+
+
+def work(channel: Connection, job: Fork, dataset: Dataset | None, structure: bytes, scratch: Path) -> Never:
+    """Run `job`, tell the conductor at the other end of `channel` how it ended, and end this process."""
+    status = 1
+    try:
+        channel.send(Ready())
+        tempfile.tempdir = str(scratch)
+        channel.send(_run(channel, job, dataset, structure))
+        status = 0
+    except (EOFError, ConnectionError):
+        pass  # the conductor is gone; there is nobody to tell
+    finally:
+        # The forkserver's state is not this process's to clean up.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def _run(channel: Connection, job: Fork, dataset: Dataset | None, structure: bytes) -> Done | Failed:
+    def take_turn(step: Step) -> None:
+        _settle()
+        channel.send(Waiting(step))
+        channel.recv()
+
+    details: dict[str, np.ndarray] = {}
+
+    def keep_details(given: Details) -> None:
+        details.update(dataclasses.asdict(given))
+
+    try:
+        row = benchmark_one_setup(
+            **dataclasses.asdict(job.setup),
+            seed=job.seed,
+            repeat=job.repeat,
+            dataset=dataset,
+            structure=structure,
+            take_turn=take_turn,
+            isolate=in_own_process,
+            keep_details=keep_details,
+        )
+    except (EOFError, ConnectionError):
+        raise
+    except (TrainingDivergedError, PhaseDiedError) as error:
+        return Failed(str(error))
+    except MemoryError:
+        return Failed("out of memory; lower batch_size or the size of the layers")
+    except Exception as error:  # noqa: BLE001 - whatever it is, the other runs go on and the row says why
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        return Failed(f"{type(error).__name__}: {error} (at {Path(place.filename).name}:{place.lineno})")
+    return Done(row, details)
+
+
+def in_own_process(phase: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever the phase returns
+    """Run `phase` in a fork of this process and return its result, or raise what it raised.
+
+    The fork is safe because this process has not started a thread yet.
+
+    Raises
+    ------
+    PhaseDiedError
+        When the process ended without a result.
+    """
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(reader)
+        die_with_parent()
+        _run_phase(phase, writer)
+    os.close(writer)
+    with open(reader, "rb") as pipe:  # noqa: PTH123 - a file descriptor
+        answer = pipe.read()
+    _, status = os.waitpid(pid, 0)
+    if not answer or status != 0:
+        raise PhaseDiedError(f"the training process {describe_exit(os.waitstatus_to_exitcode(status))}")
+    kind, value = pickle.loads(answer)  # noqa: S301 - from our own fork
+    if kind == "raised":
+        raise value
+    return value
+
+
+def die_with_parent() -> None:
+    """Have the kernel kill this process when its parent ends (Linux, prctl(2)); a no-op elsewhere."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _run_phase(phase: Callable[[], Any], writer: int) -> Never:
+    status = 1
+    try:
+        try:
+            answer = ("returned", phase())
+        except Exception as error:  # noqa: BLE001 - raised again in the parent
+            answer = ("raised", error)
+        with open(writer, "wb") as pipe:  # noqa: PTH123 - a file descriptor
+            pipe.write(_pickled(answer))
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def _pickled(answer: tuple[str, Any]) -> bytes:
+    try:
+        return pickle.dumps(answer)
+    except Exception:  # noqa: BLE001 - an error that cannot travel; its text can
+        return pickle.dumps(("raised", RuntimeError(f"{type(answer[1]).__name__}: {answer[1]}")))
+
+
+def _settle() -> None:
+    """Wait until no other thread of this process is running.
+
+    Thread pools wait busily for more work for a while; that would take a core from the run that is next.
+    """
+    me = str(os.getpid())
+    deadline = time.monotonic() + LONGEST_SETTLING_S
+    while time.monotonic() < deadline:
+        if not any(_is_running(task) for task in os.listdir("/proc/self/task") if task != me):  # noqa: PTH208
+            return
+        time.sleep(SETTLING_STEP_S)
+
+
+def _is_running(task: str) -> bool:
+    with contextlib.suppress(OSError):  # the thread may just have ended
+        stat = Path(f"/proc/self/task/{task}/stat").read_text(encoding="ascii", errors="replace")
+        return stat.rpartition(")")[2].split()[0] == "R"
+    return False

@@ -1,0 +1,1 @@
+"""The thing measured: data, network and training."""

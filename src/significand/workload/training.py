@@ -1,0 +1,142 @@
+"""Training in a mode's numerics, epoch by epoch."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from significand.plan.precision import PrecisionMode
+from significand.workload.model import training_part
+
+DTYPES = {name: getattr(torch, name) for name in ("float64", "float32", "bfloat16", "float16")}
+
+WARM_UP_STEPS = 3
+
+
+class TrainingDivergedError(RuntimeError):
+    """The loss or a weight stopped being finite."""
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """Time and mean loss of one epoch, and the CPU time of this process meanwhile over all threads."""
+
+    time_s: float
+    cpu_time_s: float
+    loss: float
+
+
+class Trainer:
+    """A network in training. One call of `epoch` is one measured step.
+
+    Parameters
+    ----------
+    network, activations
+        As from `significand.workload.model.initial_network`; its weights are trained in place.
+    mode
+        Decides the numerics: plain float64 or float32, or autocast to bfloat16 or float16 with master weights in float32,
+        float16 with loss scaling.
+    x, y
+        Training data, shapes (samples, features) and (samples,).
+    batch_size
+        Samples a step; the last step of an epoch takes what is left.
+    optimizer, learning_rate, momentum
+        ``"sgd"`` with momentum, or ``"adam"``.
+    seed
+        Decides the order of samples in every epoch.
+    clock_ns
+        Monotonic nanoseconds.
+    """
+
+    def __init__(
+        self,
+        network: nn.Sequential,
+        activations: tuple[str, ...],
+        mode: PrecisionMode,
+        x: np.ndarray,
+        y: np.ndarray,
+        *,
+        batch_size: int,
+        optimizer: str,
+        learning_rate: float,
+        momentum: float,
+        seed: int,
+        clock_ns: Callable[[], int] = time.perf_counter_ns,
+    ) -> None:
+        dtype = DTYPES["float64" if mode.trains_in == "float64" else "float32"]
+        self.network = network.to(dtype)
+        self._part = training_part(self.network, activations)
+        self._mode = mode
+        self._x = torch.from_numpy(x).to(dtype)
+        self._binary = activations[-1] == "sigmoid"
+        self._y = self._targets(torch.from_numpy(y), self.network[-2].out_features, dtype)
+        self._batch_size = batch_size
+        self._learning_rate = learning_rate
+        self._optimizer = (
+            torch.optim.SGD(network.parameters(), lr=learning_rate, momentum=momentum)
+            if optimizer == "sgd"
+            else torch.optim.Adam(network.parameters(), lr=learning_rate)
+        )
+        self._scaler = torch.amp.GradScaler("cpu", enabled=mode.loss_scaling)
+        self._generator = torch.Generator().manual_seed(seed)
+        self._clock_ns = clock_ns
+        self._epochs = 0
+
+    def warm_up(self) -> None:
+        """Run a few steps, so that kernels are created and lazy imports done. Meant for a trainer that is thrown away."""
+        full = torch.arange(min(self._batch_size, len(self._x)))
+        rest = torch.arange(len(self._x) % self._batch_size)
+        for _ in range(WARM_UP_STEPS):
+            self._step(full)
+            if len(rest):  # another shape, other kernels
+                self._step(rest)
+
+    def epoch(self) -> Epoch:
+        """Train one epoch.
+
+        Raises
+        ------
+        TrainingDivergedError
+            When the loss or a weight is no longer finite.
+        """
+        self._epochs += 1
+        cpu_start, start = time.process_time_ns(), self._clock_ns()
+        total = torch.zeros((), dtype=torch.float64)
+        for batch in torch.randperm(len(self._x), generator=self._generator).split(self._batch_size):
+            total += self._step(batch) * len(batch)
+        time_s = (self._clock_ns() - start) / 1e9
+        cpu_time_s = (time.process_time_ns() - cpu_start) / 1e9
+        loss = float(total) / len(self._x)
+        if not math.isfinite(loss) or not all(bool(weight.isfinite().all()) for weight in self.network.parameters()):
+            what = f"the loss is {loss}" if not math.isfinite(loss) else "a weight is not finite"
+            raise TrainingDivergedError(
+                f"diverged: {what} after epoch {self._epochs} in {self._mode.training_precision} with learning_rate "
+                f"{self._learning_rate:g}; lower learning_rate"
+            )
+        return Epoch(time_s, cpu_time_s, loss)
+
+    def _step(self, batch: torch.Tensor) -> torch.Tensor:
+        self._optimizer.zero_grad()
+        with torch.autocast("cpu", dtype=DTYPES[self._mode.trains_in], enabled=self._mode.autocast):
+            outputs = self._part(self._x[batch])
+        # The loss is taken outside autocast, in the master weights' format, as PyTorch's own autocast does for losses.
+        loss = self._loss(outputs.to(self._x.dtype), self._y[batch])
+        self._scaler.scale(loss).backward()
+        self._scaler.step(self._optimizer)
+        self._scaler.update()
+        return loss.detach()
+
+    def _loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        if self._binary:
+            return nn.functional.binary_cross_entropy_with_logits(outputs, targets)
+        return nn.functional.cross_entropy(outputs, targets)
+
+    def _targets(self, y: torch.Tensor, outputs: int, dtype: torch.dtype) -> torch.Tensor:
+        """Return class numbers for cross-entropy, or for binary cross-entropy one 0 or 1 per output."""
+        if not self._binary:
+            return y
+        return y.to(dtype).unsqueeze(1) if outputs == 1 else nn.functional.one_hot(y, outputs).to(dtype)
