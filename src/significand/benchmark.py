@@ -91,8 +91,10 @@ def benchmark_one_setup(
         Samples per step and per inference call; samples in all, None for as many as there are; training epochs.
     seed
         Decides data split, initial weights and shuffling.
-    data, label_column, engine, optimizer, learning_rate, momentum, test_fraction, threads, latency_rounds, round_duration_s, watts_per_core
-        As in `significand.plan.experiment.Experiment`.
+    data, label_column, engine, optimizer, learning_rate, momentum, test_fraction, threads
+        As in `significand.plan.options.OPTIONS`.
+    latency_rounds, round_duration_s, watts_per_core
+        The same.
     repeat
         Index that the row shall carry.
     dataset
@@ -289,7 +291,12 @@ def _train(
 
 
 def _infer(
-    setup: Setup, architecture: Architecture, split: Split, reference: np.ndarray, path: Path, take_turn: TakeTurn
+    setup: Setup,
+    architecture: Architecture,
+    split: Split,
+    reference: np.ndarray,
+    path: Path,
+    take_turn: TakeTurn,
 ) -> _Inference:
     """Open the network at `path`, judge it on the data, and time it round by round."""
     engine = get_engine(setup.engine)
@@ -302,7 +309,9 @@ def _infer(
     session = engine.open(path, architecture, mode, setup.threads)
 
     def outputs(x: np.ndarray) -> np.ndarray:
-        return np.concatenate([session.predict(x[at : at + setup.batch_size]) for at in range(0, len(x), setup.batch_size)])
+        return np.concatenate(
+            [session.predict(x[at : at + setup.batch_size]) for at in range(0, len(x), setup.batch_size)]
+        )
 
     def accuracy(x: np.ndarray, y: np.ndarray) -> float:
         return float(np.mean(predicted_classes(outputs(x)) == y))

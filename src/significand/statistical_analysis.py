@@ -17,7 +17,14 @@ from significand.engines.base import engine_modes
 from significand.meters.machine import describe_machine, git_revision
 from significand.plan.experiment import DataFacts, Experiment, PlanError, Surroundings, plan_experiment
 from significand.results.records import Run
-from significand.results.store import SUMMARY_CSV, SUMMARY_JSON, RunDirectory, check_writable, write_csv, write_json
+from significand.results.store import (
+    SUMMARY_CSV,
+    SUMMARY_JSON,
+    RunDirectory,
+    check_writable,
+    write_csv,
+    write_json,
+)
 from significand.runner.conductor import OnProgress, run_experiment
 from significand.workload.data import Dataset, load_source
 
@@ -245,7 +252,7 @@ def _write_summaries(runs: Sequence[Run], modes: Sequence[str], folder: Path) ->
     return rows
 
 
-def _ci95(values: Sequence[float]) -> float:
+def _ci95(values: Sequence[float | None]) -> float:
     """Return the half-width of the 95 % interval of the mean, 1.96 x s / sqrt(n); NaN with fewer than two values."""
     return ci95_half_width(values)
 

@@ -41,7 +41,8 @@ def summarise(runs: Sequence[Run], modes: Sequence[str]) -> list[Summary]:
     finished = {mode: [run for run in of_mode if run.finished] for mode, of_mode in by_mode.items()}
     metrics = {mode: _metrics(of_mode) for mode, of_mode in finished.items()}
     on_frontier = frontier(
-        [metrics[mode]["latency"].mean for mode in by_mode], [metrics[mode]["accuracy"].mean for mode in by_mode]
+        [metrics[mode]["latency"].mean for mode in by_mode],
+        [metrics[mode]["accuracy"].mean for mode in by_mode],
     )
     return [
         Summary(
@@ -73,11 +74,12 @@ def _metrics(runs: Sequence[Run]) -> dict[str, MetricSummary]:
 
 
 def _ratios(runs: Sequence[Run], baseline: Sequence[Run]) -> dict[str, float]:
-    row = {}
+    row: dict[str, float] = {}
     for name in COSTS:
         column = SPECIFIED_METRICS[name]
         ratio = paired_ratio(
-            {run.repeat: getattr(run, column) for run in runs}, {run.repeat: getattr(run, column) for run in baseline}
+            {run.repeat: getattr(run, column) for run in runs},
+            {run.repeat: getattr(run, column) for run in baseline},
         )
         row |= {
             f"{name}_ratio": ratio.ratio,

@@ -56,11 +56,16 @@ class Engine(Protocol):
         ...
 
     def export_structure(self, architecture: Architecture) -> bytes:
-        """Return the network's structure without weights, made once per experiment; empty where the engine needs none."""
+        """Return the network's structure without weights, made once per experiment; may be empty."""
         ...
 
     def write(
-        self, path: Path, structure: bytes, architecture: Architecture, weights: Weights, mode: PrecisionMode,
+        self,
+        path: Path,
+        structure: bytes,
+        architecture: Architecture,
+        weights: Weights,
+        mode: PrecisionMode,
         calibration: np.ndarray,
     ) -> None:
         """Write the network in the mode's inference format to `path`, a file.

@@ -1,11 +1,11 @@
 """ONNX Runtime on the CPU: float32, float16, int8 with calibrated scales, int8 with scales found at run time."""
 
 import functools
-import itertools
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -62,7 +62,10 @@ class OnnxRuntimeEngine:
         for layer, activation in enumerate(architecture.activations):
             nodes.append(
                 helper.make_node(
-                    "Gemm", [value, _matrix_name(layer), _bias_name(layer)], [f"linear{layer}"], f"linear{layer}"
+                    "Gemm",
+                    [value, _matrix_name(layer), _bias_name(layer)],
+                    [f"linear{layer}"],
+                    f"linear{layer}",
                 )
             )
             value = OUTPUT if layer == last else f"activation{layer}"
@@ -75,12 +78,20 @@ class OnnxRuntimeEngine:
             [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["batch", sizes[-1]])],
         )
         model = helper.make_model(
-            graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="significand"
+            graph,
+            opset_imports=[helper.make_opsetid("", OPSET)],
+            ir_version=IR_VERSION,
+            producer_name="significand",
         )
-        return model.SerializeToString()
+        return bytes(model.SerializeToString())
 
     def write(
-        self, path: Path, structure: bytes, architecture: Architecture, weights: Weights, mode: PrecisionMode,
+        self,
+        path: Path,
+        structure: bytes,
+        architecture: Architecture,
+        weights: Weights,
+        mode: PrecisionMode,
         calibration: np.ndarray,
     ) -> None:
         """Put the weights into the structure and write it, quantised where the mode says so."""
@@ -217,7 +228,7 @@ def _activation_nodes(activation: str, source: str, target: str, layer: int) -> 
             helper.make_node("Sigmoid", [source], [f"{name}.gate"], f"{name}.gate"),
             helper.make_node("Mul", [source, f"{name}.gate"], [target], name),
         )
-    operator, attributes = {
+    operators: dict[str, tuple[str, dict[str, Any]]] = {
         "relu": ("Relu", {}),
         "leaky_relu": ("LeakyRelu", {"alpha": 0.01}),  # PyTorch's slope
         "elu": ("Elu", {"alpha": 1.0}),
@@ -226,7 +237,8 @@ def _activation_nodes(activation: str, source: str, target: str, layer: int) -> 
         "sigmoid": ("Sigmoid", {}),
         "softmax": ("Softmax", {"axis": -1}),
         "linear": ("Identity", {}),
-    }[activation]
+    }
+    operator, attributes = operators[activation]
     return (helper.make_node(operator, [source], [target], name, **attributes),)
 
 

@@ -1,4 +1,4 @@
-"""PyTorch in eager mode: float64, float32, bfloat16, float16, and int8 with scales found at run time through torchao."""
+"""PyTorch in eager mode: float64, float32, bfloat16, float16, and int8-dynamic through torchao."""
 
 import functools
 import logging
@@ -28,18 +28,18 @@ class TorchEngine:
         if mode.quantisation is not None:
             _import_torchao()
 
-    def export_structure(self, architecture: Architecture) -> bytes:  # noqa: ARG002 - the protocol's parameter
+    def export_structure(self, architecture: Architecture) -> bytes:
         """Return nothing: the network is built from the architecture each time, in microseconds."""
         return b""
 
     def write(
         self,
         path: Path,
-        structure: bytes,  # noqa: ARG002 - the protocol's parameter
+        structure: bytes,
         architecture: Architecture,
         weights: Weights,
         mode: PrecisionMode,
-        calibration: np.ndarray,  # noqa: ARG002 - scales are found at run time
+        calibration: np.ndarray,
     ) -> None:
         """Convert the network and write its state."""
         network = build_network(architecture.layer_sizes, architecture.activations).eval()
@@ -90,15 +90,19 @@ class TorchSession:
         return outputs
 
 
-class _MatmulPrecision(TorchDispatchMode):
+class _MatmulPrecision(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch
     """Sees every operator that runs, also those inside torchao's tensors, and notes the type of matrix products."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # torch
         self.precisions: dict[str, None] = {}
 
     def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None  # noqa: ANN401, ARG002
+        self,
+        func: Any,  # noqa: ANN401 - torch's own signature
+        types: Any,  # noqa: ANN401
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
     ) -> Any:  # noqa: ANN401 - torch's own signature
         if func.name().split(".")[0] in MATMULS:
             weights = args[2 if func.name().startswith("aten::addmm") else 1]

@@ -81,7 +81,11 @@ def git_revision(folder: Path) -> dict[str, object] | None:
 def _git(folder: Path, *words: str) -> str | None:
     try:
         done = subprocess.run(  # git is found on the path, as the user would
-            ["git", "-C", str(folder), *words], capture_output=True, text=True, timeout=10, check=True  # noqa: S607
+            ["git", "-C", str(folder), *words],  # noqa: S607 - the git that the user would run
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
         )
     except (OSError, subprocess.SubprocessError):
         return None

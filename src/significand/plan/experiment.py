@@ -10,18 +10,23 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import psutil
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
+from significand.plan.options import ACTIVATIONS, BUILT_IN_DATA, LEARNING_RATES, OPTIONS
 from significand.plan.precision import MODES
 
-ACTIVATIONS = ("relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid", "softmax", "linear")
-BUILT_IN_DATA = ("synthetic", "digits")
 Step = Literal["prepare", "measure"]
 """What a run asks for between its steps: to compute while nobody is timed, or to be timed while nobody computes."""
 
 DATA_SUFFIXES = (".npz", ".csv")
-SYNTHETIC_SAMPLES = 512
-LEARNING_RATES = {"sgd": 0.01, "adam": 0.001}
 
 
 class PlanError(ValueError):
@@ -137,61 +142,37 @@ class Experiment(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
-    # The order matters: a field's check may look at the fields above it.
-    layer_sizes: Annotated[
-        tuple[int, ...], BeforeValidator(_sizes), Field(description="Units per layer, input first: 64-128-10")
-    ] = (64, 128, 10)
-    activations: Annotated[
-        tuple[str, ...],
-        BeforeValidator(_words),
-        Field(description=f"One per layer transition: {', '.join(ACTIVATIONS)}"),
-    ] = ("relu", "softmax")
-    label_column: Annotated[
-        str | None, Field(description="Column of a .csv file that holds the label (default: the last)")
-    ] = None
-    data: Annotated[str, Field(description="synthetic, digits, or a .npz (X, y) or .csv file")] = "digits"
-    n_samples: Annotated[
-        Count | None,
-        Field(description=f"Samples used, train and test together (default: all; synthetic: {SYNTHETIC_SAMPLES})"),
-    ] = None
-    engine: Annotated[str, Field(description="What executes the trained network")] = "onnxruntime"
-    precision_modes: Annotated[
-        tuple[str, ...], BeforeValidator(_words), Field(description=f"Precision modes: {', '.join(MODES)}")
-    ] = ("float32", "float16", "int8")
-    batch_size: Annotated[Count, Field(description="Samples per training step and per inference call")] = 32
-    epochs: Annotated[Count, Field(description="Training epochs per run")] = 10
-    repeats: Annotated[Count, Field(description="Runs of each setup; repeat r uses seed + r")] = 5
-    seed: Annotated[
-        int, BeforeValidator(_plain_number), Field(ge=0, lt=2**32, description="Base seed of data, weights, shuffling")
-    ] = 42
-    optimizer: Annotated[Literal["sgd", "adam"], Field(description="sgd (with momentum) or adam")] = "sgd"
-    learning_rate: Annotated[
-        Real | None,
-        Field(
-            gt=0,
-            description=f"Step size (default: {LEARNING_RATES['sgd']} for sgd, {LEARNING_RATES['adam']} for adam)",
-        ),
-    ] = None
-    momentum: Annotated[Real, Field(ge=0, lt=1, description="Momentum of sgd")] = 0.9
-    test_fraction: Annotated[Real, Field(gt=0, lt=1, description="Share of the samples held out for test")] = 0.2
-    threads: Annotated[
-        Count | None, Field(description="Threads of training and engine alike (default: physical cores)")
-    ] = None
-    latency_rounds: Annotated[Count, Field(description="Short latency measurements per run")] = 15
-    round_duration_s: Annotated[Real, Field(gt=0, le=60, description="Length of one latency round, in seconds")] = 0.02
-    watts_per_core: Annotated[
-        Real, Field(gt=0, description="Assumed power of one busy core, in watts, where energy is estimated")
-    ] = 12.0
-    step_timeout_s: Annotated[
-        Real, Field(gt=0, description="A run whose single step takes longer, in seconds, is ended as failed")
-    ] = 600.0
+    # The order matters: a field's check may look at the fields above it. What they mean: plan/options.py.
+    layer_sizes: Annotated[tuple[int, ...], BeforeValidator(_sizes)] = OPTIONS["layer_sizes"].default
+    activations: Annotated[tuple[str, ...], BeforeValidator(_words)] = OPTIONS["activations"].default
+    label_column: str | None = OPTIONS["label_column"].default
+    data: str = OPTIONS["data"].default
+    n_samples: Count | None = OPTIONS["n_samples"].default
+    engine: str = OPTIONS["engine"].default
+    precision_modes: Annotated[tuple[str, ...], BeforeValidator(_words)] = OPTIONS["precision_modes"].default
+    batch_size: Count = OPTIONS["batch_size"].default
+    epochs: Count = OPTIONS["epochs"].default
+    repeats: Count = OPTIONS["repeats"].default
+    # NumPy's and torch's generators take 32 bits without a second thought; seed + repeat must fit as well.
+    seed: Annotated[int, BeforeValidator(_plain_number), Field(ge=0, lt=2**31)] = OPTIONS["seed"].default
+    optimizer: Literal["sgd", "adam"] = OPTIONS["optimizer"].default
+    learning_rate: Annotated[Real | None, Field(gt=0)] = OPTIONS["learning_rate"].default
+    momentum: Annotated[Real, Field(ge=0, lt=1)] = OPTIONS["momentum"].default
+    test_fraction: Annotated[Real, Field(gt=0, lt=1)] = OPTIONS["test_fraction"].default
+    threads: Count | None = OPTIONS["threads"].default
+    latency_rounds: Count = OPTIONS["latency_rounds"].default
+    round_duration_s: Annotated[Real, Field(gt=0, le=60)] = OPTIONS["round_duration_s"].default
+    watts_per_core: Annotated[Real, Field(gt=0)] = OPTIONS["watts_per_core"].default
+    step_timeout_s: Annotated[Real, Field(gt=0)] = OPTIONS["step_timeout_s"].default
 
     @field_validator("layer_sizes")
     @classmethod
     def _check_layer_sizes(cls, sizes: tuple[int, ...]) -> tuple[int, ...]:
         shown = "-".join(map(str, sizes))
         if len(sizes) < 2:
-            raise ValueError(f"{shown or 'nothing'} has {len(sizes)} entries; at least 2 are needed: inputs and outputs")
+            raise ValueError(
+                f"{shown or 'nothing'} has {len(sizes)} entries; at least 2 are needed: inputs and outputs"
+            )
         if min(sizes) < 1:
             raise ValueError(f"{shown} has the entry {min(sizes)}; every layer needs at least 1 unit")
         return sizes
@@ -207,8 +188,8 @@ class Experiment(BaseModel):
         sizes = info.data.get("layer_sizes")
         if sizes and len(activations) != len(sizes) - 1:
             problems.append(
-                f"{len(activations)} given ({', '.join(activations)}), {len(sizes) - 1} needed: one for each transition "
-                f"of {'-'.join(map(str, sizes))}"
+                f"{len(activations)} given ({', '.join(activations)}), {len(sizes) - 1} needed: one for each "
+                f"transition of {'-'.join(map(str, sizes))}"
             )
         elif sizes and sizes[-1] == 1 and activations[-1] != "sigmoid":
             problems.append(
@@ -265,7 +246,7 @@ class Experiment(BaseModel):
     @field_validator("engine")
     @classmethod
     def _check_engine(cls, engine: str, info: ValidationInfo) -> str:
-        known = info.context.engine_modes
+        known = _surroundings(info).engine_modes
         if engine not in known:
             raise ValueError(f"{engine!r} is not an engine{nearest(engine, known)}; allowed: {', '.join(known)}")
         return engine
@@ -278,8 +259,8 @@ class Experiment(BaseModel):
         for mode in dict.fromkeys(modes):
             if mode not in MODES:
                 problems.append(f"{mode!r} is not a precision mode{nearest(mode, MODES)}; allowed: {', '.join(MODES)}")
-            elif engine and mode not in info.context.engine_modes[engine]:
-                able = [name for name, able_modes in info.context.engine_modes.items() if mode in able_modes]
+            elif engine and mode not in _surroundings(info).engine_modes[engine]:
+                able = [name for name, able_modes in _surroundings(info).engine_modes.items() if mode in able_modes]
                 problems.append(
                     f"{mode!r} cannot run on the engine {engine!r}; engines that can: {', '.join(able) or 'none'}"
                 )
@@ -303,11 +284,7 @@ class Experiment(BaseModel):
 
     def setups(self) -> list[Setup]:
         """Return one setup per precision mode, in the order given."""
-        shared = {
-            name: getattr(self, name)
-            for name in type(self).model_fields
-            if name in Setup.__dataclass_fields__
-        }
+        shared = {name: getattr(self, name) for name in type(self).model_fields if name in Setup.__dataclass_fields__}
         return [Setup(precision_mode=mode, **shared) for mode in self.precision_modes]
 
 
@@ -345,7 +322,9 @@ def read_config(path: Path) -> dict[str, Any]:
     try:
         fields = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise PlanError([f"config: {str(path)!r} cannot be read ({error.strerror}); give the path of a TOML file"]) from None
+        raise PlanError(
+            [f"config: {str(path)!r} cannot be read ({error.strerror}); give the path of a TOML file"]
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise PlanError([f"config: {str(path)!r} is not valid TOML ({error}); correct it there"]) from None
     for name in ("data", "output_dir"):
@@ -361,11 +340,16 @@ def _classes(layer_sizes: Sequence[int]) -> int:
 
 
 def _facts(data: str, info: ValidationInfo) -> DataFacts | None:
-    facts: DataFacts | None = info.context.inspect_data(data, info.data.get("label_column"))
-    return facts
+    return _surroundings(info).inspect_data(data, info.data.get("label_column"))
 
 
-class _Problems(ValueError):
+def _surroundings(info: ValidationInfo) -> Surroundings:
+    if not isinstance(info.context, Surroundings):
+        raise TypeError("an experiment is checked against its surroundings; build it with plan_experiment")
+    return info.context
+
+
+class _ProblemsError(ValueError):
     """Several mistakes of one field."""
 
     def __init__(self, problems: Sequence[str]) -> None:
@@ -375,7 +359,7 @@ class _Problems(ValueError):
 
 def _raise_if(problems: Sequence[str]) -> None:
     if problems:
-        raise _Problems(problems)
+        raise _ProblemsError(problems)
 
 
 _LIMITS = {
@@ -393,7 +377,7 @@ def _problems(error: ValidationError) -> list[str]:
         field = str(item["loc"][0])
         kind, given, context = item["type"], item["input"], item.get("ctx", {})
         cause = context.get("error")
-        if isinstance(cause, PlanError | _Problems):
+        if isinstance(cause, PlanError | _ProblemsError):
             texts = list(cause.problems)
         elif kind == "value_error":
             texts = [str(cause)]
@@ -413,4 +397,3 @@ def _problems(error: ValidationError) -> list[str]:
             texts = [f"{given!r} does not fit: {item['msg'].lower()}"]
         lines += [f"{field}: {text}" for text in texts]
     return lines
-

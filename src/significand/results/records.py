@@ -36,7 +36,8 @@ class Run:
     n_samples: int = _column("samples used, train and test together", default=0)
     train_time_per_epoch_s: float = _column("mean time of a training epoch", "s")
     inference_latency_per_sample_s: float = _column(
-        "time of an inference call on one batch, divided by the batch size: median over rounds of each round's mean", "s"
+        "time of an inference call on one batch, divided by the batch size: median over rounds of each round's mean",
+        "s",
     )
     batch_throughput_samples_per_s: float = _column("batch size divided by the time of a call", "1/s")
     peak_memory_mb: float = _column(
@@ -44,7 +45,8 @@ class Run:
     )
     cpu_utilization_percent: float = _column("CPU time over wall time in training; 200 is two busy cores", "%")
     final_train_accuracy: float = _column(
-        "share of training samples classified rightly by the inference session, in the mode's own precision", "1"
+        "share of training samples classified rightly by the inference session, in the mode's own precision",
+        "1",
     )
     energy_per_epoch_j: float = _column("energy of a training epoch; see energy_kind", "J")
 
@@ -63,21 +65,26 @@ class Run:
     )
     test_accuracy: float = _column("the same as final_train_accuracy, on held-out samples", "1")
     final_train_loss: float = _column("mean loss of the last training epoch", "1")
-    training_peak_memory_mb: float = _column("peak resident memory of training above the level before", "MB (10^6 bytes)")
+    training_peak_memory_mb: float = _column(
+        "peak resident memory of training above the level before", "MB (10^6 bytes)"
+    )
     conversion_peak_memory_mb: float = _column(
         "peak resident memory of writing the trained network in the engine's format, above the level before training; "
         "a tool's need, not the network's, so no part of peak_memory_mb",
         "MB (10^6 bytes)",
     )
     inference_peak_memory_mb: float = _column(
-        "peak resident memory of inference, in a process that never trained, above the level before", "MB (10^6 bytes)"
+        "peak resident memory of inference, in a process that never trained, above the level before",
+        "MB (10^6 bytes)",
     )
     model_size_mb: float = _column("size of the network on disk, in the engine's format", "MB (10^6 bytes)")
     batch_latency_p50_s: float = _column("median over all counted calls of the time of a call", "s")
     batch_latency_p95_s: float = _column("95th percentile of the same", "s")
     batch_latency_p99_s: float = _column("99th percentile of the same", "s")
     latency_calls: int = _column("counted calls", default=0)
-    calls_per_timing: int = _column("consecutive calls timed together, so that a timing is long for the clock", default=0)
+    calls_per_timing: int = _column(
+        "consecutive calls timed together, so that a timing is long for the clock", default=0
+    )
     energy_kind: str = _column("measured or estimated", default="")
     energy_source: str = _column("the counter, or what the estimate rests on", default="")
     energy_assumptions: str = _column("what an estimate assumed", default="")
@@ -160,3 +167,14 @@ class Summary:
         for name, metric in self.metrics.items():
             row |= {f"{name}_mean": metric.mean, f"{name}_std": metric.std, f"{name}_ci95": metric.ci95}
         return row | dict(self.facts)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far an experiment is: blocks and runs ended, and the share of all steps that are done."""
+
+    block: int
+    blocks: int
+    ended: int
+    runs: int
+    share: float

@@ -49,7 +49,9 @@ def check_writable(folder: Path) -> None:
     while not existing.exists() and existing != existing.parent:
         existing = existing.parent
     if not existing.is_dir():
-        raise PlanError([f"output_dir: {str(folder)!r} cannot be written: {str(existing)!r} is not a folder; give another"])
+        raise PlanError(
+            [f"output_dir: {str(folder)!r} cannot be written: {str(existing)!r} is not a folder; give another"]
+        )
     if not os.access(existing, os.W_OK | os.X_OK):
         raise PlanError(
             [f"output_dir: {str(folder)!r} cannot be written: no permission in {str(existing)!r}; give another folder"]
@@ -88,9 +90,9 @@ class RunDirectory:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._lock is not None
-        (self.folder / LOCK).unlink(missing_ok=True)
-        self._lock.close()
+        if self._lock is not None:
+            (self.folder / LOCK).unlink(missing_ok=True)
+            self._lock.close()
 
     def begin(self, manifest: Mapping[str, object]) -> Path | None:
         """Put earlier results aside and start an empty table of runs.
@@ -132,7 +134,7 @@ class RunDirectory:
                 holder = file.read().strip() or "another"
                 file.close()
                 raise PlanError(
-                    [f"output_dir: {str(self.folder)!r} is in use by process {holder}; wait for it or give another folder"]
+                    [f"output_dir: {str(self.folder)!r} is in use by process {holder}; wait or give another folder"]
                 ) from None
             # The holder before may have removed the file between our opening and locking it.
             if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):

@@ -1,8 +1,8 @@
 """Runs an experiment block by block: one isolated process per run, which take turns on the machine.
 
-Every run of a block lives at once. A measured step begins only when every other run is idle, so nothing of ours computes
-beside it; steps that nobody times run together. The order of turns is a Latin square, so a machine that drifts hits all
-setups alike.
+Every run of a block lives at once. A measured step begins only when every other run is idle, so nothing of ours
+computes beside it; steps that nobody times run together. The order of turns is a Latin square, so a machine that drifts
+hits all setups alike.
 """
 
 import contextlib
@@ -19,13 +19,13 @@ from collections.abc import Callable, Mapping, Sequence
 from multiprocessing import connection, reduction
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Self
+from typing import Any, Self, cast
 
 import numpy as np
 
 from significand.plan.experiment import Experiment, Setup, Step
 from significand.plan.precision import MODES
-from significand.results.records import FAILED, Run
+from significand.results.records import FAILED, Progress, Run
 from significand.runner.protocol import (
     Done,
     Exited,
@@ -50,17 +50,6 @@ FORKSERVER_DIED = "the process that forks the runs was killed"
 
 class RunnerError(RuntimeError):
     """The runs' processes cannot be had on this machine."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Progress:
-    """How far an experiment is: blocks and runs ended, and the share of all steps that are done."""
-
-    block: int
-    blocks: int
-    ended: int
-    runs: int
-    share: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,7 +152,8 @@ class _Server:
             self.connection.send(self._start)
             if not self.connection.poll(START_TIMEOUT_S):
                 raise RunnerError(
-                    f"the runs' processes were not ready after {START_TIMEOUT_S:g} s; try again when the machine is idle"
+                    f"the runs' processes were not ready after {START_TIMEOUT_S:g} s; "
+                    "try again when the machine is idle"
                 )
             self.connection.recv()
         except (EOFError, ConnectionError):
@@ -350,7 +340,9 @@ class _Conductor:
             case Done(row, details):
                 worker.verdict = ""
                 run = dataclasses.replace(
-                    Run(**row), measured_s=worker.measured_s, ready_s=worker.ready_s  # type: ignore[arg-type]  # a row of Run
+                    Run(**cast("dict[str, Any]", row)),
+                    measured_s=worker.measured_s,
+                    ready_s=worker.ready_s,
                 )
                 self._on_run(run, details)
             case Failed(reason):

@@ -50,7 +50,9 @@ class _Forkserver:
         for setup in start.setups:
             engine = get_engine(setup.engine)
             if setup.engine not in self._structures:
-                self._structures[setup.engine] = engine.export_structure(Architecture(setup.layer_sizes, setup.activations))
+                self._structures[setup.engine] = engine.export_structure(
+                    Architecture(setup.layer_sizes, setup.activations)
+                )
             engine.preload(MODES[setup.precision_mode])
         self._children: set[int] = set()
         self._wake, wake_writer = socket.socketpair()

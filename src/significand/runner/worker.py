@@ -125,7 +125,7 @@ def _run_phase(phase: Callable[[], Any], writer: int) -> Never:
             answer = ("returned", phase())
         except Exception as error:  # noqa: BLE001 - raised again in the parent
             answer = ("raised", error)
-        with open(writer, "wb") as pipe:  # noqa: PTH123 - a file descriptor
+        with open(writer, "wb") as pipe:
             pipe.write(_pickled(answer))
         status = 0
     finally:

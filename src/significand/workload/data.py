@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from significand.plan.experiment import SYNTHETIC_SAMPLES, DataFacts, PlanError
+from significand.plan.experiment import DataFacts, PlanError
+from significand.plan.options import SYNTHETIC_SAMPLES
 
 CLUSTERS_PER_CLASS = 2
 CLUSTER_SPREAD = 4.0
@@ -79,7 +80,9 @@ def load_source(data: str, label_column: str | None) -> Dataset | None:
         return Dataset(np.asarray(x, dtype=float), np.asarray(y, dtype=np.int64))
     path = Path(data)
     if not path.is_file():
-        raise PlanError([f"{data!r} is {'not a file' if path.exists() else 'missing'}; give the path of a .npz or .csv file"])
+        raise PlanError(
+            [f"{data!r} is {'not a file' if path.exists() else 'missing'}; give the path of a .npz or .csv file"]
+        )
     try:
         return _read_csv(path, label_column) if path.suffix == ".csv" else _read_npz(path)
     except OSError as error:
@@ -123,13 +126,18 @@ def split(dataset: Dataset, n_samples: int | None, test_fraction: float, seed: i
     spread[spread == 0] = 1  # a constant feature stays constant
 
     def standardised(rows: np.ndarray) -> np.ndarray:
-        return ((dataset.x[rows] - centre) / spread).astype(np.float32)
+        part: np.ndarray = ((dataset.x[rows] - centre) / spread).astype(np.float32)
+        return part
 
     return Split(standardised(train), dataset.y[train], standardised(test), dataset.y[test])
 
 
 def draw(
-    dataset: Dataset | None, layer_sizes: tuple[int, ...], n_samples: int | None, test_fraction: float, seed: int
+    dataset: Dataset | None,
+    layer_sizes: tuple[int, ...],
+    n_samples: int | None,
+    test_fraction: float,
+    seed: int,
 ) -> Split:
     """Return the data of one repeat: made from the seed where there is no data set, then split."""
     if dataset is None:
@@ -138,58 +146,60 @@ def draw(
 
 
 def _read_npz(path: Path) -> Dataset:
+    shown = repr(str(path))
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            missing = [name for name in ("X", "y") if name not in arrays]
-            if missing:
-                raise PlanError(
-                    [f"{str(path)!r} has no array {' and no array '.join(missing)}, only {', '.join(arrays) or 'nothing'}; "
-                     "save it with numpy.savez(path, X=features, y=labels)"]
-                )
-            x, y = arrays["X"], arrays["y"]
-    except PlanError:
-        raise
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files if name in {"X", "y"}}
+            present = ", ".join(file.files) or "nothing"
     except Exception as error:  # noqa: BLE001 - zipfile and NumPy raise many kinds on a damaged file
-        raise PlanError([f"{str(path)!r} is not a readable .npz of plain arrays ({error}); save it with numpy.savez"]) from None
+        raise PlanError(
+            [f"{shown} is not a readable .npz of plain arrays ({error}); save it with numpy.savez"]
+        ) from None
+    missing = [name for name in ("X", "y") if name not in arrays]
+    if missing:
+        remedy = "save it with numpy.savez(path, X=features, y=labels)"
+        raise PlanError([f"{shown} has no array {' and no array '.join(missing)}, only {present}; {remedy}"])
+    x, y = arrays["X"], arrays["y"]
     problems = []
     if x.ndim != 2:
-        problems.append(f"{str(path)!r}: X has the shape {x.shape}; reshape it to (samples, features)")
+        problems.append(f"{shown}: X has the shape {x.shape}; reshape it to (samples, features)")
     if y.ndim != 1:
-        problems.append(f"{str(path)!r}: y has the shape {y.shape}; reshape it to (samples,)")
+        problems.append(f"{shown}: y has the shape {y.shape}; reshape it to (samples,)")
     if x.ndim and y.ndim and len(x) != len(y):
-        problems.append(f"{str(path)!r}: X has {len(x)} samples and y {len(y)}; give one label a sample")
+        problems.append(f"{shown}: X has {len(x)} samples and y {len(y)}; give one label a sample")
     if x.dtype.kind not in "biuf":
-        problems.append(f"{str(path)!r}: X holds {x.dtype}, not real numbers; convert it")
+        problems.append(f"{shown}: X holds {x.dtype}, not real numbers; convert it")
+    if y.dtype.kind not in "biufUS":
+        problems.append(f"{shown}: y holds {y.dtype}, not numbers or texts; convert it")
     if problems:
         raise PlanError(problems)
     return _checked(path, x.astype(float), y)
 
 
 def _read_csv(path: Path, label_column: str | None) -> Dataset:
+    shown = repr(str(path))
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            numbered = [(number, row) for number, row in enumerate(csv.reader(file), 1) if any(cell.strip() for cell in row)]
+            numbered = [(at, row) for at, row in enumerate(csv.reader(file), 1) if any(cell.strip() for cell in row)]
     except (UnicodeDecodeError, csv.Error) as error:
-        raise PlanError([f"{str(path)!r} is not a .csv text ({error}); save it as UTF-8"]) from None
+        raise PlanError([f"{shown} is not a .csv text ({error}); save it as UTF-8"]) from None
     if not numbered:
-        raise PlanError([f"{str(path)!r} is empty; give one sample a line, features first, the label last"])
+        raise PlanError([f"{shown} is empty; give one sample a line, features first, the label last"])
     width = len(numbered[0][1])
     ragged = [(number, row) for number, row in numbered if len(row) != width]
     if ragged:
         number, row = ragged[0]
-        raise PlanError(
-            [f"{str(path)!r} is ragged: line {number} has {len(row)} columns, line {numbered[0][0]} has {width} "
-             f"({len(ragged)} such lines); give every line the same columns"]
-        )
+        found = f"line {number} has {len(row)} columns, line {numbered[0][0]} has {width}"
+        raise PlanError([f"{shown} is ragged: {found} ({len(ragged)} such lines); give every line the same columns"])
     header = [cell.strip() for cell in numbered[0][1]]
     # A first line with a feature that is no number names the columns.
     has_header = label_column is not None or not all(_is_number(cell) for cell in header[:-1])
     if label_column is not None and label_column not in header:
-        raise PlanError([f"{str(path)!r} has no column {label_column!r}; its columns: {', '.join(header)}"])
+        raise PlanError([f"{shown} has no column {label_column!r}; its columns: {', '.join(header)}"])
     label_at = header.index(label_column) if label_column is not None else width - 1
     rows = numbered[1:] if has_header else numbered
     if not rows or width < 2:
-        raise PlanError([f"{str(path)!r} has {len(rows)} samples of {width - 1} features; at least one of each is needed"])
+        raise PlanError([f"{shown} has {len(rows)} samples of {width - 1} features; at least one of each is needed"])
     features = [[cell for at, cell in enumerate(row) if at != label_at] for _, row in rows]
     try:
         x = np.array(features, dtype=float)
@@ -200,10 +210,8 @@ def _read_csv(path: Path, label_column: str | None) -> Dataset:
             for at, cell in enumerate(row)
             if at != label_at and not _is_number(cell)
         )
-        column = header[at] if has_header else at + 1
-        raise PlanError(
-            [f"{str(path)!r} is not numeric: line {number}, column {column} holds {cell!r}; features must be numbers"]
-        ) from None
+        place = f"line {number}, column {header[at] if has_header else at + 1}"
+        raise PlanError([f"{shown} is not numeric: {place} holds {cell!r}; features must be numbers"]) from None
     return _checked(path, x, np.array([row[label_at].strip() for _, row in rows]))
 
 
@@ -219,13 +227,15 @@ def _checked(path: Path, x: np.ndarray, labels: np.ndarray) -> Dataset:
     """Return the data set with labels counted from 0, or say what is wrong with its values."""
     problems = []
     if x.size == 0:
-        raise PlanError([f"{str(path)!r} is empty: {x.shape[0]} samples of {x.shape[1]} features; at least one of each is needed"])
+        raise PlanError(
+            [f"{str(path)!r} is empty: {x.shape[0]} samples of {x.shape[1]} features; at least one of each is needed"]
+        )
     bad = ~np.isfinite(x)
     if bad.any():
         row, column = np.argwhere(bad)[0]
         problems.append(
-            f"{str(path)!r} has {int(bad.sum())} values that are NaN or infinite, the first in sample {row}, feature {column} "
-            "(counted from 0); fill or drop them"
+            f"{str(path)!r} has {int(bad.sum())} values that are NaN or infinite, the first in sample {row}, "
+            f"feature {column} (counted from 0); fill or drop them"
         )
     if labels.dtype.kind in "US" and all(_is_number(text) for text in labels):
         labels = labels.astype(float)

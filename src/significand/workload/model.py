@@ -45,8 +45,8 @@ def initial_network(layer_sizes: Sequence[int], activations: Sequence[str], seed
 
 
 def training_part(network: nn.Sequential, activations: Sequence[str]) -> nn.Sequential:
-    """Return the part of `network` that training runs, sharing its weights: without a last activation in `ON_LOGITS`."""
-    return network[:-1] if activations[-1] in ON_LOGITS else network
+    """Return the part of `network` that training runs: without a last activation in `ON_LOGITS`. Weights are shared."""
+    return nn.Sequential(*list(network)[:-1]) if activations[-1] in ON_LOGITS else network
 
 
 def read_weights(network: nn.Sequential) -> Weights:
@@ -67,7 +67,9 @@ def write_weights(network: nn.Sequential, weights: Weights) -> None:
             layer.bias.copy_(torch.from_numpy(bias))
 
 
-def reference_outputs(layer_sizes: Sequence[int], activations: Sequence[str], weights: Weights, x: np.ndarray) -> np.ndarray:
+def reference_outputs(
+    layer_sizes: Sequence[int], activations: Sequence[str], weights: Weights, x: np.ndarray
+) -> np.ndarray:
     """Return what the weights give on `x` in float64, shape (samples, outputs): the yardstick of every precision."""
     network = build_network(layer_sizes, activations).double()
     write_weights(network, weights)
@@ -80,4 +82,5 @@ def predicted_classes(outputs: np.ndarray) -> np.ndarray:
     """Return the class each row of outputs stands for: the largest output, or over 0.5 where there is only one."""
     if outputs.shape[1] == 1:
         return (outputs[:, 0] > 0.5).astype(np.int64)
-    return outputs.argmax(axis=1)
+    classes: np.ndarray = outputs.argmax(axis=1)
+    return classes

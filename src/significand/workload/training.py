@@ -38,8 +38,8 @@ class Trainer:
     network, activations
         As from `significand.workload.model.initial_network`; its weights are trained in place.
     mode
-        Decides the numerics: plain float64 or float32, or autocast to bfloat16 or float16 with master weights in float32,
-        float16 with loss scaling.
+        Decides the numerics: plain float64 or float32, or autocast to bfloat16 or float16 with master weights in
+        float32, float16 with loss scaling.
     x, y
         Training data, shapes (samples, features) and (samples,).
     batch_size
@@ -73,7 +73,7 @@ class Trainer:
         self._mode = mode
         self._x = torch.from_numpy(x).to(dtype)
         self._binary = activations[-1] == "sigmoid"
-        self._y = self._targets(torch.from_numpy(y), self.network[-2].out_features, dtype)
+        self._y = self._targets(torch.from_numpy(y), int(self.network[-2].out_features), dtype)  # type: ignore[arg-type]  # a linear layer
         self._batch_size = batch_size
         self._learning_rate = learning_rate
         self._optimizer = (
@@ -87,7 +87,7 @@ class Trainer:
         self._epochs = 0
 
     def warm_up(self) -> None:
-        """Run a few steps, so that kernels are created and lazy imports done. Meant for a trainer that is thrown away."""
+        """Run a few steps on a trainer that is thrown away: kernels are created and lazy imports done."""
         full = torch.arange(min(self._batch_size, len(self._x)))
         rest = torch.arange(len(self._x) % self._batch_size)
         for _ in range(WARM_UP_STEPS):
@@ -106,7 +106,7 @@ class Trainer:
         self._epochs += 1
         cpu_start, start = time.process_time_ns(), self._clock_ns()
         total = torch.zeros((), dtype=torch.float64)
-        for batch in torch.randperm(len(self._x), generator=self._generator).split(self._batch_size):
+        for batch in torch.randperm(len(self._x), generator=self._generator).split(self._batch_size):  # type: ignore[no-untyped-call]  # torch
             total += self._step(batch) * len(batch)
         time_s = (self._clock_ns() - start) / 1e9
         cpu_time_s = (time.process_time_ns() - cpu_start) / 1e9
@@ -125,7 +125,7 @@ class Trainer:
             outputs = self._part(self._x[batch])
         # The loss is taken outside autocast, in the master weights' format, as PyTorch's own autocast does for losses.
         loss = self._loss(outputs.to(self._x.dtype), self._y[batch])
-        self._scaler.scale(loss).backward()
+        self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]  # torch
         self._scaler.step(self._optimizer)
         self._scaler.update()
         return loss.detach()

@@ -1,0 +1,65 @@
+"""The fields of an experiment: their defaults and what they mean. Nothing is imported, so that help is quick."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from significand.plan.precision import MODES
+
+ACTIVATIONS = ("relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid", "softmax", "linear")
+BUILT_IN_DATA = ("synthetic", "digits")
+SYNTHETIC_SAMPLES = 512
+LEARNING_RATES = {"sgd": 0.01, "adam": 0.001}
+
+
+@dataclass(frozen=True)
+class Option:
+    """One field of an experiment.
+
+    Attributes
+    ----------
+    default
+        Its value where none is given; None where it depends on something else, which `otherwise` says.
+    help
+        What it means, in one line.
+    otherwise
+        What a default of None stands for.
+    """
+
+    default: Any
+    help: str
+    otherwise: str = ""
+
+    @property
+    def shown_default(self) -> str:
+        """The default as help shows it."""
+        if isinstance(self.default, tuple):
+            return ("-" if isinstance(self.default[0], int) else ",").join(map(str, self.default))
+        return self.otherwise if self.default is None else str(self.default)
+
+
+OPTIONS = {
+    "layer_sizes": Option((64, 128, 10), "units per layer, input first, such as 64-128-10"),
+    "activations": Option(("relu", "softmax"), f"one per layer transition, of {', '.join(ACTIVATIONS)}"),
+    "label_column": Option(None, "column of a .csv file that holds the label", "the last"),
+    "data": Option("digits", "synthetic, digits, or a .npz (X, y) or .csv file"),
+    "n_samples": Option(None, "samples used, train and test together", f"all; of synthetic data {SYNTHETIC_SAMPLES}"),
+    "engine": Option("onnxruntime", "what executes the trained network: onnxruntime or torch"),
+    "precision_modes": Option(("float32", "float16", "int8"), f"modes to compare, of {', '.join(MODES)}"),
+    "batch_size": Option(32, "samples per training step and per inference call"),
+    "epochs": Option(10, "training epochs per run"),
+    "repeats": Option(5, "runs of each mode; repeat r uses seed + r"),
+    "seed": Option(42, "base seed of data split, initial weights and shuffling"),
+    "optimizer": Option("sgd", "sgd (with momentum) or adam"),
+    "learning_rate": Option(
+        None,
+        "step size of the optimizer",
+        ", ".join(f"{rate} for {name}" for name, rate in LEARNING_RATES.items()),
+    ),
+    "momentum": Option(0.9, "momentum of sgd"),
+    "test_fraction": Option(0.2, "share of the samples held out for test"),
+    "threads": Option(None, "threads of training and engine alike", "the physical cores"),
+    "latency_rounds": Option(15, "short latency measurements per run"),
+    "round_duration_s": Option(0.02, "length of a latency round in seconds"),
+    "watts_per_core": Option(12.0, "power of a busy core in watts, where energy is estimated"),
+    "step_timeout_s": Option(600.0, "a run with a step longer than this, in seconds, is ended as failed"),
+}

@@ -1,0 +1,1 @@
+"""How results are shown. Values are prepared first, then drawn; drawing does no arithmetic."""
