@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: bench test lint clean
+.PHONY: bench test format clean
 
 bench: .venv/.installed
 	$(BIN)/significand run
@@ -14,7 +14,7 @@ test: .venv/.installed-test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	rm -f .coverage .coverage.*
-	COVERAGE_PROCESS_START=pyproject.toml $(BIN)/python -m pytest --cov --cov-report=term
+	$(BIN)/python -m pytest --cov --cov-report=term
 
 format: .venv/.installed-test
 	$(BIN)/ruff check --fix .
@@ -30,7 +30,7 @@ format: .venv/.installed-test
 	touch $@
 
 .venv/.installed-test: .venv/.installed
-	$(BIN)/python -m pip install --quiet -c constraints.txt -r requirements-test.txt
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[test]"
 	touch $@
 
 clean:

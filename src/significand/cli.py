@@ -1,6 +1,7 @@
 """The command line: arguments become library calls, results become text and exit codes. The only module that prints."""
 
 import dataclasses
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +24,8 @@ def _flag(field: str, *aliases: str) -> Parameter:
         name=(f"--{field.replace('_', '-')}", *aliases),
         help=f"{option.help} (default: {option.shown_default})",
         show_default=False,
+        metavar="VALUE",
+        allow_repeating=True,  # the last one wins, as in most programs
     )
 
 
@@ -120,6 +123,7 @@ def run(
     from significand.runner.conductor import RunnerError
     from significand.statistical_analysis import ExperimentInterrupted, run_experiment_in
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill ends as Ctrl-C does
     try:
         fields = read_config(config) if config else {}
         folder = output_dir or fields.pop("output_dir", None)

@@ -241,9 +241,7 @@ def test_frontier_and_its_staircase() -> None:
         (3.0, 90),
         (prepared.x.high, 90),
     ]
-    assert [tuple(map(float, corner)) for corner in prepared.staircase] == [
-        pytest.approx(corner) for corner in corners
-    ]
+    assert [tuple(map(float, corner)) for corner in prepared.staircase] == [pytest.approx(corner) for corner in corners]
     assert tradeoff_figure(rows, "latency").staircase == ()
 
 
@@ -305,9 +303,7 @@ def test_bars_to_zero_forbid_a_log_scale() -> None:
 def test_axes_hold_all_points_and_bars(values: list[tuple[float, float, float, int]]) -> None:
     """Whatever the values, all points and bars are inside the limits, between ticks that read as they are."""
     rows = [
-        summary_row(
-            "int8", repeats=n, latency_mean=x, latency_ci95=x * part, accuracy_mean=y, accuracy_ci95=part / 10
-        )
+        summary_row("int8", repeats=n, latency_mean=x, latency_ci95=x * part, accuracy_mean=y, accuracy_ci95=part / 10)
         for x, y, part, n in values
     ]
     prepared = pareto_figure(rows)
@@ -333,9 +329,9 @@ def test_cells_of_the_csv_are_welcome() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"latency_mean": "fast"}, r"summary row 1: latency_mean is 'fast'; it must be a number"),
-        ({"latency_mean": [1.0]}, r"summary row 1: latency_mean is \[1.0\]"),
-        ({"repeats": None}, r"summary row 1: repeats is None; it must be a count"),
+        ({"latency_mean": "fast"}, r"row of 'int8': latency_mean is 'fast'; it must be a number"),
+        ({"latency_mean": [1.0]}, r"row of 'int8': latency_mean is \[1.0\]"),
+        ({"repeats": None}, r"row of 'int8': repeats is None; it must be a count"),
         ({"precision_mode": None}, r"summary row 1: precision_mode is missing"),
     ],
 )

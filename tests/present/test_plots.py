@@ -1,5 +1,6 @@
 import errno
 import math
+import os
 from itertools import combinations, pairwise
 from pathlib import Path
 
@@ -22,9 +23,7 @@ METRICS = ("train_time", "latency", "memory", "accuracy", "energy")
 Rows = list[dict[str, object]]
 
 
-def summary_row(
-    mode: str, latency: float = 0.37e-6, accuracy: float = 0.99, repeats: int = 5
-) -> dict[str, object]:
+def summary_row(mode: str, latency: float = 0.37e-6, accuracy: float = 0.99, repeats: int = 5) -> dict[str, object]:
     """Make a row with exactly the specified keys."""
     row: dict[str, object] = {"precision_mode": mode, "repeats": repeats}
     for metric, mean in zip(METRICS, (0.03, latency, 3.2, accuracy, 0.012), strict=True):
@@ -56,9 +55,7 @@ SETUPS = {
     "twelve nearly equal": [summary_row(MODES[i % 6], (370 + i) * 1e-9, 0.99 + 1e-5 * i) for i in range(12)],
     "single repeats": [summary_row(mode, repeats=1) for mode in MODES],
     "too many to stand beside": spread_rows(40),
-    "very wide names": [
-        summary_row("W" * 300 + str(i)) | {"engine": "W" * 99 + str(i % 2)} for i in range(4)
-    ],
+    "very wide names": [summary_row("W" * 300 + str(i)) | {"engine": "W" * 99 + str(i % 2)} for i in range(4)],
 }
 on_all_setups = pytest.mark.parametrize("rows", SETUPS.values(), ids=SETUPS.keys())
 
@@ -74,9 +71,7 @@ def drawn_boxes(figure: Figure) -> tuple[list[Bbox], list[Bbox]]:
             corners = axes.transData.transform(np.asarray(line.get_xydata()))
             for start, end in pairwise(corners) if len(corners) > 1 else [(corners[0], corners[0])]:
                 box = Bbox.from_extents(*np.minimum(start, end), *np.maximum(start, end))
-                marks.append(
-                    box.padded(line.get_markersize() / 2 * 140 / 72 if line.get_marker() != "none" else 0)
-                )
+                marks.append(box.padded(line.get_markersize() / 2 * 140 / 72 if line.get_marker() != "none" else 0))
     return labels, marks
 
 
@@ -152,9 +147,7 @@ def test_leaders_cross_no_label(rows: Rows) -> None:
         if line.get_gid() == LEADER_GID:
             start, end = np.asarray(line.get_xydata())
             track = start + np.linspace(0, 1, 200)[:, None] * (end - start)
-            touched = [
-                box for box in labels if any(box.padded(0.5).contains(*position) for position in track)
-            ]
+            touched = [box for box in labels if any(box.padded(0.5).contains(*position) for position in track)]
             assert len(touched) == 1
 
 
@@ -191,9 +184,7 @@ def test_frontier_is_told_by_more_than_colour() -> None:
 @pytest.mark.parametrize("rows", [[], [{"precision_mode": "int8", "repeats": 0}]])
 def test_nothing_to_draw_is_still_a_picture(rows: Rows, tmp_path: Path) -> None:
     """Without a drawable row every file is written and says that there is nothing."""
-    assert all(
-        path.exists() for path in [*save_tradeoff_plots(rows, tmp_path), save_pareto_plot(rows, tmp_path)]
-    )
+    assert all(path.exists() for path in [*save_tradeoff_plots(rows, tmp_path), save_pareto_plot(rows, tmp_path)])
     prepared = pareto_figure(rows)
     assert prepared.message in drawn_texts(draw(prepared))
 
@@ -274,10 +265,10 @@ def test_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.Mon
     path = save_pareto_plot(typical_rows(), tmp_path)
     old = path.read_bytes()
 
-    def fail(self: Path, target: Path) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device", str(target), None, str(self))
+    def fail(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, f"No space left on device (file {descriptor})")
 
-    monkeypatch.setattr(Path, "replace", fail)
+    monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(OSError, match="No space left"):
         save_pareto_plot(spread_rows(6), tmp_path)
     assert path.read_bytes() == old

@@ -30,7 +30,7 @@ def paired_ratio(values: Mapping[int, float], baseline: Mapping[int, float]) -> 
     """Return the ratio of `values` to `baseline`, paired by repeat.
 
     The mean of the log ratios with Student's t interval, taken back by exp: a geometric mean, so that the ratio of a
-    to b is the inverse of that of b to a. Pairs in which either side is missing or not positive are left out.
+    to b is the inverse of that of b to a. Pairs in which either side is missing, not positive or infinite are left out.
 
     Parameters
     ----------
@@ -43,13 +43,15 @@ def paired_ratio(values: Mapping[int, float], baseline: Mapping[int, float]) -> 
         All NaN without a pair; bounds NaN with a single one.
     """
     logs = [
-        math.log(values[repeat] / baseline[repeat])
-        for repeat in values.keys() & baseline.keys()
-        if values[repeat] > 0 and baseline[repeat] > 0 and math.isfinite(values[repeat] / baseline[repeat])
+        math.log(values[repeat]) - math.log(baseline[repeat])
+        for repeat in sorted(values.keys() & baseline.keys())
+        if 0 < values[repeat] < math.inf and 0 < baseline[repeat] < math.inf
     ]
     n = len(logs)
     if n == 0:
         return PairedRatio(math.nan, math.nan, math.nan, 0)
     centre = float(np.mean(logs))
     half = float(stdtrit(n - 1, 0.975) * np.std(logs, ddof=1) / math.sqrt(n)) if n > 1 else math.nan
-    return PairedRatio(math.exp(centre), math.exp(centre - half), math.exp(centre + half), n)
+    with np.errstate(over="ignore", under="ignore"):  # an interval of a few wild ratios may reach infinity
+        ratio, low, high = (float(bound) for bound in np.exp([centre, centre - half, centre + half]))
+    return PairedRatio(ratio, low, high, n)

@@ -31,7 +31,8 @@ def mean(values: Sequence[float | None]) -> float:
 def sample_std(values: Sequence[float | None]) -> float:
     """Return the sample standard deviation (n - 1); NaN with fewer than two values."""
     sample = finite(values)
-    return float(np.std(sample, ddof=1)) if sample.size > 1 else math.nan
+    with np.errstate(invalid="ignore"):  # the spread around an infinity is undefined
+        return float(np.std(sample, ddof=1)) if sample.size > 1 else math.nan
 
 
 def ci95_half_width(values: Sequence[float | None]) -> float:

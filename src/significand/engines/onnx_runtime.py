@@ -2,6 +2,7 @@
 
 import functools
 import logging
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,9 +10,19 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
-from onnxruntime.quantization import (
+
+from significand.engines.base import Architecture, Engine, Session, Weights
+from significand.meters.machine import cpu_flags, instruction_sets
+from significand.plan.precision import PrecisionMode
+
+# From 1.29 on, ONNX Runtime's Linux packages report to their maker, from threads of their own, and leave files in the
+# user's folders. It reads the variable when it is imported; the process's environment is left as it was.
+_TELEMETRY_SWITCH = "ORT_DISABLE_TELEMETRY"
+_given = os.environ.get(_TELEMETRY_SWITCH)
+os.environ[_TELEMETRY_SWITCH] = _given or "1"
+import onnxruntime  # noqa: E402 - after the switch
+from onnxruntime.quantization import (  # noqa: E402
     CalibrationDataReader,
     QuantFormat,
     QuantType,
@@ -19,9 +30,8 @@ from onnxruntime.quantization import (
     quantize_static,
 )
 
-from significand.engines.base import Architecture, Engine, Session, Weights
-from significand.meters.machine import cpu_flags, instruction_sets
-from significand.plan.precision import PrecisionMode
+if _given is None:
+    del os.environ[_TELEMETRY_SWITCH]
 
 INPUT, OUTPUT = "input", "output"
 OPSET = 21

@@ -71,11 +71,15 @@ def describe_machine(root: Path = Path("/")) -> dict[str, object]:
 
 
 def git_revision(folder: Path) -> dict[str, object] | None:
-    """Return the git commit of `folder` and whether its tree has changes; None where it is not in a checkout."""
+    """Return the git commit of `folder` and whether its tree has changes; None where it is not in a checkout.
+
+    ``dirty`` is None where git cannot tell.
+    """
     commit = _git(folder, "rev-parse", "HEAD")
     if commit is None:
         return None
-    return {"commit": commit, "dirty": bool(_git(folder, "status", "--porcelain", "--untracked-files=no"))}
+    changes = _git(folder, "status", "--porcelain", "--untracked-files=no")
+    return {"commit": commit, "dirty": None if changes is None else bool(changes)}
 
 
 def _git(folder: Path, *words: str) -> str | None:

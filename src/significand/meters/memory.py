@@ -28,7 +28,7 @@ class PeakMemory:
         self._proc = proc
         self.resettable = True
         self.reset_peak()
-        self._level = self._status_bytes("VmRSS") if self.resettable else _peak_since_birth_bytes()
+        self._level = self._status_bytes("VmRSS") if self.resettable else self._peak_at_reset
 
     def reset_peak(self) -> None:
         """Forget the peak so far, for the next phase; the level stays."""
@@ -36,13 +36,14 @@ class PeakMemory:
             (self._proc / "clear_refs").write_text(RESET_PEAK, encoding="ascii")
         except OSError:
             self.resettable = False
+        self._peak_at_reset = _peak_since_birth_bytes()
 
     def peak_mb(self) -> float:
         """Return the peak since the last reset, in MB (10^6 bytes) above the level."""
         if self.resettable:
             return max(0, self._status_bytes("VmHWM") - self._level) / 1e6
-        rose = _peak_since_birth_bytes() - self._level
-        return rose / 1e6 if rose > 0 else math.nan
+        peak = _peak_since_birth_bytes()
+        return (peak - self._level) / 1e6 if peak > self._peak_at_reset else math.nan
 
     def _status_bytes(self, field: str) -> int:
         for line in (self._proc / "status").read_text(encoding="ascii", errors="replace").splitlines():

@@ -3,6 +3,7 @@
 import difflib
 import operator
 import os
+import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -111,26 +112,36 @@ def _plain_number(value: object) -> object:
     # NumPy integers are integers to their users; True and False are not numbers to anybody.
     if isinstance(value, bool):
         raise ValueError(f"{value!r} is not a number; give a number")  # noqa: TRY004 - pydantic collects ValueError
-    if hasattr(value, "__index__") and not isinstance(value, int):
-        return operator.index(value)
+    try:
+        return operator.index(value)  # type: ignore[arg-type]  # what is no integer raises
+    except TypeError:  # a text, a float, an array, ...: judged by the field's type
+        return value
+
+
+def _ordered(value: object) -> object:
+    if isinstance(value, set | frozenset):
+        raise ValueError(f"{value!r} has no order; give a list")  # noqa: TRY004 - pydantic collects ValueError
     return value
 
 
 def _words(value: object) -> object:
     """Split ``"relu,softmax"``, as flags give it, into its words."""
-    return [word.strip() for word in value.split(",")] if isinstance(value, str) else value
+    return [word.strip() for word in value.split(",")] if isinstance(value, str) else _ordered(value)
 
 
 def _sizes(value: object) -> object:
     """Split ``"64-128-10"`` or ``"64x128x10"`` or ``"64,128,10"`` into its numbers."""
     if isinstance(value, str):
-        return value.replace("x", ",").replace("-", ",").split(",")
-    if isinstance(value, Iterable):
-        return [_plain_number(size) for size in value]
-    return value
+        return re.split(r"[x,]|(?<=\d)-", value)  # a minus that follows no digit is a sign
+    if isinstance(_ordered(value), Mapping | bytes):
+        return value
+    try:
+        return [_plain_number(size) for size in value]  # type: ignore[attr-defined]  # what has no items raises
+    except TypeError:
+        return value
 
 
-Count = Annotated[int, BeforeValidator(_plain_number), Field(ge=1)]
+Count = Annotated[int, BeforeValidator(_plain_number), Field(ge=1, lt=2**31)]
 Real = Annotated[float, BeforeValidator(_plain_number), Field(allow_inf_nan=False)]
 
 
@@ -317,7 +328,8 @@ def read_config(path: Path) -> dict[str, Any]:
     Raises
     ------
     PlanError
-        When the file cannot be read or is not TOML. Unknown keys are left to `plan_experiment`.
+        When the file cannot be read or is not TOML, or output_dir is no text. Unknown keys are left to
+        `plan_experiment`.
     """
     try:
         fields = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -325,8 +337,10 @@ def read_config(path: Path) -> dict[str, Any]:
         raise PlanError(
             [f"config: {str(path)!r} cannot be read ({error.strerror}); give the path of a TOML file"]
         ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # not UTF-8, not TOML, or a number of thousands of digits
         raise PlanError([f"config: {str(path)!r} is not valid TOML ({error}); correct it there"]) from None
+    if not isinstance(fields.get("output_dir", ""), str):
+        raise PlanError([f"output_dir: {fields['output_dir']!r} is not a text; give the path of a folder"])
     for name in ("data", "output_dir"):
         value = fields.get(name)
         if isinstance(value, str) and value not in BUILT_IN_DATA:
@@ -387,6 +401,9 @@ def _problems(error: ValidationError) -> list[str]:
         elif kind in _LIMITS:
             key, words = _LIMITS[kind]
             texts = [f"{given!r} is out of range; give {words} {context[key]}"]
+        elif kind in {"tuple_type", "string_type"}:
+            wanted = "list" if kind == "tuple_type" else "text"
+            texts = [f"{given!r} is not a {wanted}; give a {wanted}"]
         elif kind == "literal_error":
             texts = [f"{given!r} is not known; allowed: {context['expected']}"]
         elif kind.startswith("int"):

@@ -1,7 +1,7 @@
 """Metrics in words and units that suit their size, and numbers with just the digits that their interval supports."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -23,34 +23,44 @@ METRICS = {
 }
 
 SIGNIFICANT_DIGITS = 4
-"""Of a number whose interval is not known."""
+"""Of a number whose interval is not known, or is too large or too small to write without an exponent."""
 
 MOST_DECIMALS = 6
+MOST_WITHOUT_EXPONENT = 1e7
 
 
-def choose_unit(metric: str, means: Sequence[float]) -> tuple[float, str]:
-    """Choose the largest unit in which the largest of the means is at least 1; return its size and name."""
+def choose_unit(metric: str, means: Iterable[float]) -> tuple[float, str]:
+    """Choose the largest unit in which the largest of the means is at least 1.
+
+    Parameters
+    ----------
+    metric
+        A key of `METRICS`.
+    means
+        In the unit of the summary rows; those that are not finite do not count.
+
+    Returns
+    -------
+    tuple of float and str
+        The unit's size in the rows' unit, by which to divide, and its name.
+    """
     units = METRICS[metric].units
-    peak = max(map(abs, means), default=0.0) or 1.0
+    peak = max((abs(mean) for mean in means if math.isfinite(mean)), default=0.0) or 1.0
     return next(((size, name) for size, name in reversed(units) if size <= peak), units[0])
 
 
 def with_half_width(mean: float, half_width: float) -> str:
-    """Write ``mean±half-width``: two significant digits of the half-width, the mean to the same decimal.
+    """Write ``mean±half-width``: at least two significant digits of the half-width, the mean to the same decimal.
 
     Without an interval (NaN) the mean stands alone; a missing mean is a dash.
     """
     if not math.isfinite(mean):
         return "–"
-    if not math.isfinite(half_width):
+    if not (math.isfinite(half_width) and half_width >= 0):
         return f"{mean:.{SIGNIFICANT_DIGITS}g}"
     if half_width == 0:
         return f"{mean:.{SIGNIFICANT_DIGITS}g}±0"
-    decimals = min(max(0, 1 - math.floor(math.log10(half_width))), MOST_DECIMALS)
+    decimals = max(0, 1 - math.floor(math.log10(half_width)))
+    if decimals > MOST_DECIMALS or max(abs(mean), half_width) >= MOST_WITHOUT_EXPONENT:
+        return f"{mean:.{SIGNIFICANT_DIGITS}g}±{half_width:.2g}"
     return f"{mean:.{decimals}f}±{half_width:.{decimals}f}"
-
-
-def number(row: Mapping[str, object], key: str) -> float:
-    """Return a number of a summary row; NaN where it is missing."""
-    value = row.get(key)
-    return float(value) if isinstance(value, int | float) else math.nan

@@ -2,40 +2,69 @@
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from rich import box
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from significand.plan.precision import MODES
-from significand.present.numbers import METRICS, choose_unit, number, with_half_width
+from significand.present.numbers import METRICS, choose_unit, with_half_width
+from significand.present.rows import (
+    Cell,
+    SummaryRow,
+    cell,
+    energy_estimated,
+    mode_names,
+    number,
+    other_format,
+    repeats,
+    visible,
+)
 from significand.results import records
 
 if TYPE_CHECKING:
     from significand.doctor import ModeSupport  # which imports torch
 
-SummaryRow = Mapping[str, object]
-
 REFRESH_S = 0.25
 """The bar is drawn at most this often, and only between measured steps."""
 
-COLUMNS = ("train_time", "latency", "memory", "accuracy", "energy")
+HEADINGS = {
+    "train_time": "training",
+    "latency": "latency",
+    "memory": "peak memory",
+    "accuracy": "accuracy",
+    "energy": "energy",
+}
+"""The metrics shown, in this order."""
+
+LONGEST_NAME = 24
+"""Characters of a mode's name on one line; a longer name is broken, so that it leaves room for the numbers."""
 
 
 class ProgressDisplay:
     """A progress bar while it is used as a context: block, runs, time left. Without a terminal, a line per block.
 
-    Nothing is drawn but in `update`, which the conductor calls while nothing is measured.
+    Nothing is drawn but on entering and in `update`, which the conductor calls while nothing is measured.
+
+    Parameters
+    ----------
+    console
+        Where it is drawn.
+    clock
+        Seconds from any origin.
     """
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._console = console
-        self._started_s = math.nan
+        self._clock = clock
+        self._first: tuple[float, float] | None = None
         self._drawn_s = -math.inf
         self._block = 0
         self._bar = Progress(
@@ -49,25 +78,22 @@ class ProgressDisplay:
         self._task = self._bar.add_task("starting", total=1.0, left="")
 
     def __enter__(self) -> Self:
-        if self._console.is_terminal:
+        if self._console.is_interactive:
             self._bar.start()
-            self._bar.refresh()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bar.stop()
+        if self._console.is_interactive:
+            self._bar.stop()
 
     def update(self, progress: records.Progress) -> None:
         """Show how far the experiment is."""
-        now = time.monotonic()
-        if math.isnan(self._started_s):
-            self._started_s = now
-        elapsed = now - self._started_s
-        left = f"{elapsed * (1 - progress.share) / progress.share:.0f} s left" if progress.share > 0 else ""
+        now = self._clock()
+        left = self._time_left(now, progress.share)
         text = f"block {progress.block} of {progress.blocks}, {progress.ended} of {progress.runs} runs ended"
-        if not self._console.is_terminal:
+        if not self._console.is_interactive:
             if progress.block != self._block:
                 self._console.print(", ".join(filter(None, [text, left])))
                 self._block = progress.block
@@ -76,99 +102,144 @@ class ProgressDisplay:
             self._bar.refresh()
             self._drawn_s = now
 
+    def _time_left(self, now: float, share: float) -> str:
+        """Extrapolate from the first update on: what was done before it took a time that is not known."""
+        self._first = self._first or (now, share)
+        elapsed, done = now - self._first[0], share - self._first[1]
+        return f"{timedelta(seconds=round(elapsed * (1 - share) / done))} left" if done > 0 else ""
+
 
 def summary_view(rows: Sequence[SummaryRow]) -> RenderableType:
-    """Return the summary as a table: per mode the mean and half-width of each metric, and below it the ratio.
+    """Return the summary as a table: per mode the mean and half-width of each metric, and the ratio to the baseline.
+
+    Where the table is too wide for the console, every metric gets a line of its own: no digit is ever cut off.
 
     Parameters
     ----------
     rows
         Summary rows as `run_repeated_benchmarks` returns them.
+
+    Raises
+    ------
+    ValueError
+        If a row lacks its mode or its repeats, or holds something else than a number where one belongs.
     """
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    table.add_column("mode", no_wrap=True)
-    scales = {}
-    for metric in COLUMNS:
-        size, unit = choose_unit(metric, [m for row in rows if math.isfinite(m := number(row, f"{metric}_mean"))])
-        scales[metric] = size
-        table.add_column(_heading(metric, unit, rows), justify="right")
-    for row in rows:
-        cells = []
-        for metric, size in scales.items():
-            value = with_half_width(number(row, f"{metric}_mean") / size, number(row, f"{metric}_ci95") / size)
-            cells.append(f"{value}\n{_below(row, metric)}")
-        table.add_row(_mode_cell(row), *cells)
+    units = _units(rows)
+    setups = _setups(rows, units)
     return Group(
-        table,
-        *(Text(line, style="dim") for line in _footnotes(rows)),
-        *(Text(line) for line in findings(rows)),
+        _FirstThatFits(
+            _wide_table(setups, units, gap=2), _wide_table(setups, units, gap=1), _narrow_table(setups, units)
+        ),
+        Text(),
+        *(Text(line, style="dim") for line in _footnotes(rows, setups)),
+        *(Text(line, style="yellow") for line in findings(rows)),
     )
 
 
 def findings(rows: Sequence[SummaryRow]) -> list[str]:
     """Return what a reader must not miss, a sentence each: formats that were not what was asked for, failed runs."""
     sentences = []
-    for row in rows:
-        mode, effective = str(row["precision_mode"]), str(row.get("effective_precision") or "")
-        if _substituted(row):
-            sentences.append(f"{mode} ran as {effective} on {row.get('engine')}.")
-        failed = int(number(row, "failed_runs")) if math.isfinite(number(row, "failed_runs")) else 0
-        if failed:
-            sentences.append(
-                f"{mode}: {failed} of {failed + int(number(row, 'repeats'))} runs failed and are in no number."
-            )
+    for row, name in zip(rows, mode_names(rows), strict=True):
+        mode = visible(name)
+        if other := other_format(row):
+            where = f" on {visible(row['engine'])}" if row.get("engine") else ""
+            sentences.append(f"{mode} ran as {visible(other)}{where}.")
+        failed = number(row, "failed_runs")
+        if failed >= 1:
+            sentences.append(f"{mode}: {failed:.0f} of {failed + repeats(row):.0f} runs failed and are in no number.")
     return sentences
 
 
 def modes_view(support: Sequence["ModeSupport"]) -> RenderableType:
     """Return the table of which engine runs which mode on this machine."""
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     for heading in ("engine", "mode", "runs", "error", "why"):
         table.add_column(heading, no_wrap=heading != "why", justify="right" if heading == "error" else "left")
     styles = {"native": "green", "other": "yellow", "no": "dim"}
     for one in support:
         runs = f"as {one.effective_precision}" if one.how == "other" else one.how
         error = f"{one.relative_output_error:.0e}" if math.isfinite(one.relative_output_error) else "–"
-        table.add_row(one.engine, one.precision_mode, Text(runs, style=styles[one.how]), error, one.why)
+        table.add_row(
+            Text(one.engine), Text(one.precision_mode), Text(runs, style=styles[one.how]), Text(error), Text(one.why)
+        )
     return Group(
         table,
+        Text(),
         Text("error: of the outputs, relative to the same weights in float64, on a small network", style="dim"),
     )
 
 
-def _substituted(row: SummaryRow) -> bool:
-    mode, effective = str(row["precision_mode"]), row.get("effective_precision")
-    return bool(effective) and mode in MODES and effective != MODES[mode].infers_in
+class _FirstThatFits:
+    """Draws the first of its layouts that fits the width of the console, or else the last."""
+
+    def __init__(self, *layouts: RenderableType) -> None:
+        self._layouts = layouts
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        unlimited = options.update(width=10_000)
+        for layout in self._layouts[:-1]:
+            if Measurement.get(console, unlimited, layout).maximum <= options.max_width:
+                yield layout
+                return
+        yield self._layouts[-1]
 
 
-def _heading(metric: str, unit: str, rows: Sequence[SummaryRow]) -> str:
-    per = f"/{METRICS[metric].per}" if METRICS[metric].per else ""
-    return {
-        "train_time": f"training\n{unit}{per}",
-        "latency": f"latency\n{unit}{per}",
-        "memory": f"peak memory\n{unit}",
-        "accuracy": f"accuracy {unit}\ntrain, test",
-        "energy": f"{'est. ' if _energy_estimated(rows) else ''}energy\n{unit}{per}",
-    }[metric]
+@dataclass(frozen=True)
+class _Unit:
+    """In what a metric is shown: its heading, the unit's size in the rows' unit, and its name."""
+
+    heading: str
+    size: float
+    name: str
 
 
-def _energy_estimated(rows: Sequence[SummaryRow]) -> bool:
-    return any(row.get("energy_kind") == "estimated" for row in rows)
+@dataclass(frozen=True)
+class _Setup:
+    """One row as it is shown: texts by metric; empty where there is nothing to say."""
+
+    mode: Text
+    ran_as: Text
+    means: dict[str, str]
+    ratios: dict[str, str]
+    test_accuracy: str
 
 
-def _mode_cell(row: SummaryRow) -> Text:
-    cell = Text(str(row["precision_mode"]))
+def _units(rows: Sequence[SummaryRow]) -> dict[str, _Unit]:
+    units = {}
+    for metric, heading in HEADINGS.items():
+        size, name = choose_unit(metric, [number(row, f"{metric}_mean") for row in rows])
+        per = f"/{METRICS[metric].per}" if METRICS[metric].per else ""
+        estimated = metric == "energy" and any(map(energy_estimated, rows))
+        units[metric] = _Unit(f"{'est. ' if estimated else ''}{heading}", size, f"{name}{per}")
+    return units
+
+
+def _setups(rows: Sequence[SummaryRow], units: Mapping[str, _Unit]) -> list[_Setup]:
+    return [
+        _Setup(
+            mode=Text(visible(name), style="bold", overflow="fold"),
+            ran_as=_ran_as(row),
+            means={metric: _shown(cell(row, metric), unit) for metric, unit in units.items()},
+            ratios={metric: ratio for metric in units if (ratio := _ratio(row, metric))},
+            test_accuracy=_shown(cell(row, "test_accuracy"), units["accuracy"]),
+        )
+        for row, name in zip(rows, mode_names(rows), strict=True)
+    ]
+
+
+def _shown(value: Cell, unit: _Unit) -> str:
+    scaled = value.in_unit(unit.size)
+    return with_half_width(scaled.mean, scaled.half_width)
+
+
+def _ran_as(row: SummaryRow) -> Text:
     effective = row.get("effective_precision")
-    if effective:
-        cell.append(f"\nas {effective}", style="yellow" if _substituted(row) else "dim")
-    return cell
+    if not effective:
+        return Text()
+    return Text(f"as {visible(effective)}", style="yellow" if other_format(row) else "dim", overflow="fold")
 
 
-def _below(row: SummaryRow, metric: str) -> str:
-    """Return what stands below a mean: the ratio to the baseline; for accuracy, that on held-out data."""
-    if metric == "accuracy":
-        mean, half_width = number(row, "test_accuracy_mean"), number(row, "test_accuracy_ci95")
-        return with_half_width(100 * mean, 100 * half_width) if math.isfinite(mean) else ""
+def _ratio(row: SummaryRow, metric: str) -> str:
     ratio = number(row, f"{metric}_ratio")
     if not math.isfinite(ratio) or row.get("ratio_baseline") == row["precision_mode"]:
         return ""
@@ -176,14 +247,53 @@ def _below(row: SummaryRow, metric: str) -> str:
     return f"×{with_half_width(ratio, half_width)}"
 
 
-def _footnotes(rows: Sequence[SummaryRow]) -> list[str]:
-    counts = sorted({int(number(row, "repeats")) for row in rows})
-    runs = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    lines = [f"±: 95 % interval of the mean over {runs} runs, 1.96 standard errors"]
-    if counts[-1] < 2:
-        lines = ["no ±: one run has no interval"]
-    if len(rows) > 1:
-        lines.append(f"×: ratio to {rows[0].get('ratio_baseline')}, paired by repeat, ± half its 95 % t interval")
-    if _energy_estimated(rows):
+def _wide_table(setups: Sequence[_Setup], units: Mapping[str, _Unit], *, gap: int) -> Table:
+    """Lay out a column per metric; below each mean its ratio, below the training accuracy that on held-out data."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, gap - 1, 0, 0), pad_edge=False, show_edge=False)
+    table.add_column("mode", max_width=LONGEST_NAME)
+    for metric, unit in units.items():
+        heading = f"{unit.heading} {unit.name}\ntrain, test" if metric == "accuracy" else f"{unit.heading}\n{unit.name}"
+        table.add_column(heading, justify="right", no_wrap=True)
+    for setup in setups:
+        below = setup.ratios | {"accuracy": setup.test_accuracy}
+        cells = [Text(f"{mean}\n{below.get(metric, '')}") for metric, mean in setup.means.items()]
+        table.add_row(Group(setup.mode, setup.ran_as), *cells)
+    return table
+
+
+def _narrow_table(setups: Sequence[_Setup], units: Mapping[str, _Unit]) -> Table:
+    """Lay out a line per metric below each mode."""
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(max_width=LONGEST_NAME, overflow="fold")
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_column(justify="right", no_wrap=True)
+    for index, setup in enumerate(setups):
+        if index:
+            table.add_row()
+        table.add_row(Text(" ", overflow="fold").join([setup.mode, setup.ran_as]))
+        for metric, unit in units.items():
+            mean, ratio = Text(setup.means[metric]), Text(setup.ratios.get(metric, ""))
+            table.add_row(
+                Text(f"  {'train ' if metric == 'accuracy' else ''}{unit.heading}"), mean, Text(unit.name), ratio
+            )
+            if metric == "accuracy":
+                table.add_row(Text("  test accuracy"), Text(setup.test_accuracy), Text(unit.name))
+    return table
+
+
+def _footnotes(rows: Sequence[SummaryRow], setups: Sequence[_Setup]) -> list[str]:
+    counts = sorted({repeats(row) for row in rows})
+    several = [count for count in counts if count >= 2]
+    lines = []
+    if several:
+        runs = f"{several[0]}" if len(several) == 1 else f"{several[0]} to {several[-1]}"
+        lines.append(f"±: 95 % interval of the mean over {runs} runs, 1.96 standard errors")
+    if 1 in counts:
+        lines.append("no ±: a single run has no interval" if several else "one run each: no interval")
+    if any(setup.ratios for setup in setups):
+        paired = f"×: ratio to {visible(rows[0].get('ratio_baseline'))}, paired by repeat"
+        lines.append(f"{paired}, ± half its 95 % t interval" if several else paired)
+    if any(map(energy_estimated, rows)):
         lines.append("est. energy: CPU time restated in joules, not a measurement")
     return lines

@@ -113,17 +113,23 @@ class Run:
         return {column.name: getattr(self, column.name) for column in fields(self)}
 
     @classmethod
-    def from_row(cls, row: Mapping[str, str]) -> "Run":
+    def from_row(cls, row: Mapping[str, str | None]) -> "Run":
         """Build a run from the texts of one line of raw_runs.csv; an empty number is NaN.
+
+        A column that the table lacks takes its default.
 
         Raises
         ------
         ValueError
-            Where a text is not of its column's type.
+            Where a text is not of its column's type, or the line ends before it.
         """
         values: dict[str, Any] = {}
         for column in fields(cls):
-            text = row.get(column.name, "")
+            if column.name not in row:
+                continue
+            text = row[column.name]
+            if text is None:  # what csv.DictReader gives for the cells of a line that was cut off
+                raise ValueError(f"the line ends before the column {column.name}; remove the line")
             if column.type is float:
                 values[column.name] = float(text) if text else NAN
             elif column.type is int:

@@ -46,7 +46,8 @@ def check_writable(folder: Path) -> None:
         Naming the folder, what is in the way, and the remedy.
     """
     existing = folder
-    while not existing.exists() and existing != existing.parent:
+    # Path.exists raises on a name that is too long or a folder that may not be searched.
+    while not os.path.exists(existing) and existing != existing.parent:  # noqa: PTH110
         existing = existing.parent
     if not existing.is_dir():
         raise PlanError(
@@ -56,6 +57,12 @@ def check_writable(folder: Path) -> None:
         raise PlanError(
             [f"output_dir: {str(folder)!r} cannot be written: no permission in {str(existing)!r}; give another folder"]
         )
+    try:  # the superuser may write everywhere, says access(2), but not in /proc or on a read-only disk
+        tempfile.TemporaryFile(dir=existing).close()
+    except OSError as error:
+        raise PlanError(
+            [f"output_dir: {str(folder)!r} cannot be written ({error.strerror} in {str(existing)!r}); give another"]
+        ) from None
 
 
 class RunDirectory:

@@ -124,17 +124,20 @@ class _Server:
         self.connection: Connection
 
     def __enter__(self) -> Self:
-        self.ensure_up()
+        try:
+            self.ensure_up()
+        except BaseException:  # Ctrl-C while it imports, too
+            self.stop()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stop()
+        self.stop()
 
     def ensure_up(self) -> None:
         """Start the forkserver unless it is running, and wait until it has imported everything."""
-        if self._process is not None and self._process.poll() is None:
+        if self._process is not None:
             return
-        self._stop()
         ours, theirs = socket.socketpair()
         with theirs, self._stderr.open("wb") as stderr:
             self._process = subprocess.Popen(
@@ -145,7 +148,9 @@ class _Server:
                 stderr=stderr,
                 start_new_session=True,  # Ctrl-C is for this process; it ends the workers in order
                 # NumPy's own threads would be lost by a fork; PyTorch's and the engine's are set per run.
-                env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
+                # torch makes a folder for compiled kernels on import; it goes with the scratch files.
+                env=os.environ
+                | {"OPENBLAS_NUM_THREADS": "1", "TORCHINDUCTOR_CACHE_DIR": str(self._stderr.with_name("inductor"))},
             )
         self.connection = Connection(ours.detach())
         try:
@@ -181,7 +186,8 @@ class _Server:
         with contextlib.suppress(ConnectionError):
             self.connection.send(Kill(pid))
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
+        """End the forkserver and all its workers; it may be dead already."""
         if self._process is None:
             return
         self.connection.close()  # at which the forkserver ends its workers and itself
@@ -259,20 +265,19 @@ class _Conductor:
         self._report()
 
     def _fork(self, setup: Setup, repeat: int) -> None:
-        worker = _Worker(
-            setup,
-            self._experiment.seed + repeat,
-            repeat,
-            self._steps_per_run,
-            channel=Connection(os.open(os.devnull, os.O_RDWR)),
-            since=time.perf_counter(),
-        )
-        self._workers.append(worker)
+        seed = self._experiment.seed + repeat
+        since = time.perf_counter()
         try:
-            worker.channel = self._server.fork(setup, worker.seed, repeat)
-            self._unnamed.append(worker)
+            channel = self._server.fork(setup, seed, repeat)
         except ConnectionError:
-            self._end(worker, FORKSERVER_DIED)
+            self._server.stop()
+            self._ended += 1
+            self._steps_done += self._steps_per_run
+            self._on_run(_failed(setup, seed, repeat, FORKSERVER_DIED), {})
+            return
+        worker = _Worker(setup, seed, repeat, self._steps_per_run, channel, since)
+        self._workers.append(worker)
+        self._unnamed.append(worker)
 
     def _grant(self) -> None:
         """Let the next worker measure alone; where nobody wants to measure, let all prepare together."""
@@ -332,6 +337,7 @@ class _Conductor:
             self.measured_s += now - worker.since
             worker.steps_left -= 1
             self._steps_done += 1
+        worker.wants = None
         match message:
             case Ready():
                 worker.ready_s = now - worker.since
@@ -353,6 +359,7 @@ class _Conductor:
         try:
             message = self._server.connection.recv()
         except (EOFError, ConnectionError):
+            self._server.stop()
             for worker in self._workers:
                 if not worker.ended:
                     self._end(worker, FORKSERVER_DIED)
@@ -369,34 +376,13 @@ class _Conductor:
     def _end(self, worker: _Worker, cause: str) -> None:
         """Close the books on a worker that is no more; without a result, for `cause`, it is a failed run."""
         worker.ended = True
+        worker.wants = None
         worker.channel.close()
         self._ended += 1
         self._steps_done += worker.steps_left
         if worker.verdict != "":
-            self._on_run(self._failed(worker, worker.verdict or cause), {})
-
-    def _failed(self, worker: _Worker, reason: str) -> Run:
-        setup = worker.setup
-        return Run(
-            seed=worker.seed,
-            layer_sizes=setup.layers,
-            precision_mode=setup.precision_mode,
-            batch_size=setup.batch_size,
-            epochs=setup.epochs,
-            n_samples=setup.n_samples or 0,
-            repeat=worker.repeat,
-            status=FAILED,
-            reason=reason,
-            engine=setup.engine,
-            training_precision=MODES[setup.precision_mode].training_precision,
-            data=setup.data,
-            activations="+".join(setup.activations),
-            optimizer=setup.optimizer,
-            learning_rate=setup.learning_rate,
-            threads=setup.threads,
-            ready_s=worker.ready_s,
-            measured_s=worker.measured_s,
-        )
+            run = _failed(worker.setup, worker.seed, worker.repeat, worker.verdict or cause)
+            self._on_run(dataclasses.replace(run, ready_s=worker.ready_s, measured_s=worker.measured_s), {})
 
     def _report(self) -> None:
         self._on_progress(
@@ -408,3 +394,24 @@ class _Conductor:
                 share=self._steps_done / (self._runs * self._steps_per_run),
             )
         )
+
+
+def _failed(setup: Setup, seed: int, repeat: int, reason: str) -> Run:
+    return Run(
+        seed=seed,
+        layer_sizes=setup.layers,
+        precision_mode=setup.precision_mode,
+        batch_size=setup.batch_size,
+        epochs=setup.epochs,
+        n_samples=setup.n_samples or 0,
+        repeat=repeat,
+        status=FAILED,
+        reason=reason,
+        engine=setup.engine,
+        training_precision=MODES[setup.precision_mode].training_precision,
+        data=setup.data,
+        activations="+".join(setup.activations),
+        optimizer=setup.optimizer,
+        learning_rate=setup.learning_rate,
+        threads=setup.threads,
+    )

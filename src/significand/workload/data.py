@@ -1,6 +1,7 @@
 """Data sets: made from a seed, shipped with scikit-learn, or read from a .npz or .csv file. No torch here."""
 
 import csv
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,10 +80,9 @@ def load_source(data: str, label_column: str | None) -> Dataset | None:
         x, y = load_digits(return_X_y=True)
         return Dataset(np.asarray(x, dtype=float), np.asarray(y, dtype=np.int64))
     path = Path(data)
-    if not path.is_file():
-        raise PlanError(
-            [f"{data!r} is {'not a file' if path.exists() else 'missing'}; give the path of a .npz or .csv file"]
-        )
+    if not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises on a name that is too long
+        state = "not a file" if os.path.exists(path) else "missing"  # noqa: PTH110 - the same
+        raise PlanError([f"{data!r} is {state}; give the path of a .npz or .csv file"])
     try:
         return _read_csv(path, label_column) if path.suffix == ".csv" else _read_npz(path)
     except OSError as error:
@@ -123,7 +123,8 @@ def split(dataset: Dataset, n_samples: int | None, test_fraction: float, seed: i
     test, train = chosen[:n_test], chosen[n_test:]
     centre = dataset.x[train].mean(axis=0)
     spread = dataset.x[train].std(axis=0)
-    spread[spread == 0] = 1  # a constant feature stays constant
+    # A constant feature stays constant; rounding may give it a tiny spread that would blow up the held-out part.
+    spread[np.ptp(dataset.x[train], axis=0) == 0] = 1
 
     def standardised(rows: np.ndarray) -> np.ndarray:
         part: np.ndarray = ((dataset.x[rows] - centre) / spread).astype(np.float32)
@@ -148,7 +149,8 @@ def draw(
 def _read_npz(path: Path) -> Dataset:
     shown = repr(str(path))
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # Opened here, because numpy.load leaves a damaged file open.
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files if name in {"X", "y"}}
             present = ", ".join(file.files) or "nothing"
     except Exception as error:  # noqa: BLE001 - zipfile and NumPy raise many kinds on a damaged file
@@ -250,7 +252,7 @@ def _checked(path: Path, x: np.ndarray, labels: np.ndarray) -> Dataset:
         problems.append(f"{str(path)!r} has {int((labels == '').sum())} samples without a label; fill or drop them")
     names, y = np.unique(labels, return_inverse=True)
     if len(names) < 2:
-        problems.append(f"{str(path)!r} has one class, {names[0]!s}; at least two are needed")
+        problems.append(f"{str(path)!r} has one class, {str(names[0])!r}; at least two are needed")
     if problems:
         raise PlanError(problems)
     return Dataset(x, y.astype(np.int64).reshape(-1))

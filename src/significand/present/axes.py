@@ -1,0 +1,95 @@
+"""The axes of a plot: limits that hold every bar, and ticks at round numbers, written as they are."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from matplotlib.ticker import MaxNLocator
+
+from significand.present.rows import Cell
+
+_LOG_RATIO = 15.0  # beyond this ratio of largest to smallest, a linear axis piles the small ones up
+_MARGIN = 0.14  # of the span, on either side: room for the labels of the outermost points
+_MIN_RELATIVE_SPAN = 0.1  # a narrower axis would make differences of a few per cent look like everything
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis: its label with the unit, its limits and its ticks, all in that unit."""
+
+    label: str
+    low: float
+    high: float
+    ticks: tuple[float, ...]
+    tick_labels: tuple[str, ...]
+    is_log: bool
+
+
+def choose_axis(
+    title: str,
+    details: Sequence[str],
+    cells: Sequence[Cell],
+    *,
+    largest: float = math.inf,
+    min_span: float = 0.0,
+) -> Axis:
+    """Choose limits around all bars with a margin, and ticks at round numbers from 0 to `largest`.
+
+    Parameters
+    ----------
+    title
+        What the axis shows.
+    details
+        What stands in parentheses behind it: the unit first; empty ones are left out.
+    cells
+        Means and half-widths in the unit of the axis.
+    largest
+        The largest value that can occur; where there is one, the axis is linear.
+    min_span
+        Of the bars, in the unit of the axis; by default a tenth of the largest mean.
+
+    Returns
+    -------
+    Axis
+        From 0 to 1 without ticks where there are no cells.
+    """
+    if not cells:
+        return Axis(title, 0.0, 1.0, (), (), is_log=False)
+    means = [cell.mean for cell in cells]
+    ends = [end for cell in cells for end in (cell.bar or (cell.mean, cell.mean))]
+    low, high = min(ends), max(ends)
+    is_log = math.isinf(largest) and low > 0 and max(means) / min(means) >= _LOG_RATIO
+    if is_log:
+        margin = (high / low) ** _MARGIN
+        low, high = low / margin, high * margin
+        ticks = _log_ticks(low, high)
+    else:
+        span = max(high - low, min_span or _MIN_RELATIVE_SPAN * max(map(abs, means)) or 1.0)
+        centre = (low + high) / 2
+        low, high = centre - span * (0.5 + _MARGIN), centre + span * (0.5 + _MARGIN)
+        floor = 0.0 if min(means) >= 0 else -math.inf
+        ceiling = largest if max(means) <= largest else math.inf
+        steps = MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
+        ticks = [float(tick) for tick in steps if max(low, floor) <= tick <= min(high, ceiling)]
+    label = f"{title} ({', '.join([*filter(None, details), *(['log scale'] if is_log else [])])})"
+    return Axis(label, low, high, tuple(ticks), _tick_labels(ticks, is_log=is_log), is_log)
+
+
+def _log_ticks(low: float, high: float) -> list[float]:
+    """Place ticks at 1, 2 and 5 times the powers of ten, or at fewer of them where these are too many."""
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    stride = 1 + len(decades) // 9
+    factors = (1, 2, 5) if len(decades) <= 5 else (1,)
+    ticks = [factor * 10.0**decade for decade in decades[::stride] for factor in factors]
+    return [tick for tick in ticks if low <= tick <= high]
+
+
+def _tick_labels(ticks: Sequence[float], *, is_log: bool) -> tuple[str, ...]:
+    """Write ticks with just the decimals that tell them apart, never as an offset to a hidden number."""
+    step = min((b - a for a, b in pairwise(ticks)), default=1.0)
+    peak = max(map(abs, ticks), default=0.0)
+    if is_log or peak >= 1e7 or step < 1e-6:
+        return tuple(f"{tick:g}" for tick in ticks)
+    decimals = next(d for d in range(9) if all(abs(round(tick, d) - tick) < step / 100 for tick in ticks))
+    return tuple(f"{tick + 0.0:.{decimals}f}" for tick in ticks)

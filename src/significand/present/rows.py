@@ -1,0 +1,111 @@
+"""What a summary row says, checked where it is read: it may come from a CSV or from a user's own code."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from significand.plan.precision import MODES
+
+SummaryRow = Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The mean of one metric in one row and the half-width of its interval; NaN for what does not exist."""
+
+    mean: float
+    half_width: float
+
+    @property
+    def bar(self) -> tuple[float, float] | None:
+        """The ends of the interval."""
+        return None if math.isnan(self.half_width) else (self.mean - self.half_width, self.mean + self.half_width)
+
+    def in_unit(self, size: float) -> "Cell":
+        """Return the same in a unit of that size."""
+        return Cell(self.mean / size, self.half_width / size)
+
+
+def mode_names(rows: Sequence[SummaryRow]) -> list[str]:
+    """Return the precision mode of every row.
+
+    Raises
+    ------
+    ValueError
+        If a row has none.
+    """
+    for index, row in enumerate(rows):
+        if row.get("precision_mode") is None:
+            raise ValueError(
+                f"summary row {index}: precision_mode is missing; the keys are {sorted(row)}. "
+                "Give rows as run_repeated_benchmarks returns them."
+            )
+    return [str(row["precision_mode"]) for row in rows]
+
+
+def number(row: SummaryRow, key: str) -> float:
+    """Read a number; a missing, None or empty cell (as in the CSV) is NaN.
+
+    Raises
+    ------
+    ValueError
+        If the cell holds something else.
+    """
+    value = row.get(key)
+    if value is None or value == "":
+        return math.nan
+    try:
+        return float(value)  # type: ignore[arg-type]  # anything that converts is welcome; the rest is refused
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"summary row of {row.get('precision_mode')!r}: {key} is {value!r}; it must be a number. "
+            "Leave it out or give None where there is no value."
+        ) from None
+
+
+def repeats(row: SummaryRow) -> int:
+    """Read the number of finished runs.
+
+    Raises
+    ------
+    ValueError
+        If it is missing or not a count.
+    """
+    count = number(row, "repeats")
+    if not (math.isfinite(count) and count >= 0):
+        raise ValueError(
+            f"summary row of {row.get('precision_mode')!r}: repeats is {row.get('repeats')!r}; it must be a count of "
+            "0 or more. Without it, nobody can say what an interval means."
+        )
+    return int(count)
+
+
+def cell(row: SummaryRow, metric: str) -> Cell:
+    """Read a metric's mean and half-width; a single run has no interval, whatever its cell holds.
+
+    Raises
+    ------
+    ValueError
+        If the row has no count of repeats, or a cell holds something else than a number.
+    """
+    half_width = number(row, f"{metric}_ci95")
+    has_interval = repeats(row) >= 2 and math.isfinite(half_width) and half_width >= 0
+    return Cell(number(row, f"{metric}_mean"), half_width if has_interval else math.nan)
+
+
+def other_format(row: SummaryRow) -> str:
+    """Return the format that a setup really computed in where its mode infers in another; empty where it matches."""
+    mode, effective = str(row.get("precision_mode")), str(row.get("effective_precision") or "")
+    # A mode that is not in the table, from a user's own rows, is taken by its name.
+    expected = MODES[mode].infers_in if mode in MODES else mode
+    return "" if effective == expected else effective
+
+
+def energy_estimated(row: SummaryRow) -> bool:
+    """Tell whether any of the row's energy is not measured; a row that does not say is not accused."""
+    return (row.get("energy_kind") or "measured") != "measured"
+
+
+def visible(text: object) -> str:
+    """Make control characters visible: a name can break neither a line nor a terminal."""
+    return "".join(character if character.isprintable() else "\ufffd" for character in str(text))

@@ -1,0 +1,75 @@
+"""Experiments small enough for a test, and what several tests look at."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from hypothesis import settings
+
+from significand.engines.base import engine_modes
+from significand.plan.experiment import Experiment, Surroundings, plan_experiment
+
+# A shared machine may stall any single example; what is slow shows in the suite's own time.
+settings.register_profile("significand", deadline=None, max_examples=60)
+settings.load_profile("significand")
+
+SMALL: dict[str, object] = {
+    "layer_sizes": [16, 32, 4],
+    "activations": ["relu", "softmax"],
+    "precision_modes": ["float32", "int8"],
+    "data": "synthetic",
+    "n_samples": 200,
+    "batch_size": 16,
+    "epochs": 2,
+    "repeats": 2,
+    "seed": 7,
+    "latency_rounds": 2,
+    "round_duration_s": 0.002,
+}
+
+NO_DATA = Surroundings(engine_modes(), lambda name, column: None)  # noqa: ARG005 - synthetic data has no facts
+
+
+def small_experiment(**changes: object) -> Experiment:
+    """Return a small experiment on synthetic data, with changes."""
+    return plan_experiment(SMALL | changes, NO_DATA)
+
+
+@pytest.fixture
+def no_orphans() -> Iterator[None]:
+    """Fail when the test leaves a process behind."""
+    before = {process.pid for process in psutil.Process().children(recursive=True)}
+    yield
+    deadline = time.monotonic() + 10
+    while left := [p for p in psutil.Process().children(recursive=True) if p.pid not in before]:
+        assert time.monotonic() < deadline, f"processes left behind: {left}"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give temporary files a folder of their own, also in subprocesses."""
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    return folder
+
+
+def eventually(condition: Callable[[], bool], timeout_s: float = 20.0) -> bool:
+    """Return whether `condition` comes true within the time."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.05)
+    return condition()
+
+
+def forkserver_of(pid: int | None = None) -> psutil.Process:
+    """Return the forkserver that a process has started."""
+    children = psutil.Process(pid or os.getpid()).children()
+    return next(child for child in children if "significand.runner.forkserver" in child.cmdline())

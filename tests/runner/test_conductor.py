@@ -1,0 +1,196 @@
+"""Behaviour of the conductor: isolation, turns, and runs that die."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from conftest import eventually, forkserver_of, small_experiment
+from significand.results.records import Progress, Run
+from significand.runner.conductor import RunnerError, run_experiment, turn_order
+from test_benchmark import one
+
+pytestmark = pytest.mark.usefixtures("no_orphans", "scratch")
+
+
+def run_all(on_progress: Callable[[Progress], None] = lambda progress: None, **changes: object) -> list[Run]:  # noqa: ARG005
+    runs: list[Run] = []
+
+    def keep(run: Run, details: Mapping[str, np.ndarray]) -> None:
+        assert bool(details) == run.finished
+        runs.append(run)
+
+    run_experiment(small_experiment(**changes), None, keep, on_progress)
+    return runs
+
+
+class Once:
+    """Does something to the forkserver's workers, once, when a share of all steps is done."""
+
+    def __init__(self, share: float, action: Callable[[list[psutil.Process]], None]) -> None:
+        self.share, self.action, self.done = share, action, False
+
+    def __call__(self, progress: Progress) -> None:
+        """Look at the progress, and act when it is time."""
+        if not self.done and progress.share >= self.share:
+            self.done = True
+            self.action(forkserver_of().children())
+
+
+@given(n=st.integers(1, 12))
+def test_turns_are_balanced(n: int) -> None:
+    """Over n pairs of cycles every setup stands at every place equally often, and each cycle holds each setup once."""
+    places: Counter[tuple[int, int]] = Counter()
+    for cycle in range(2 * n):
+        order = turn_order(n, cycle)
+        assert sorted(order) == list(range(n))
+        places.update(enumerate(order))
+    assert set(places.values()) == {2}
+
+
+def test_turns_go_forth_and_back() -> None:
+    """The first two cycles of three are A B C and C B A."""
+    assert [turn_order(3, 0), turn_order(3, 1)] == [[0, 1, 2], [2, 1, 0]]
+
+
+def test_every_setup_runs_in_every_repeat() -> None:
+    """Each mode has one finished run per repeat, seeded base seed + repeat, with its own process's times."""
+    progress: list[Progress] = []
+    runs = run_all(progress.append)
+    assert Counter((run.precision_mode, run.repeat) for run in runs) == Counter(
+        {(mode, repeat): 1 for mode in ("float32", "int8") for repeat in (0, 1)}
+    )
+    assert all(run.finished and run.seed == 7 + run.repeat for run in runs)
+    assert all(0 < run.ready_s < 20 and run.measured_s > 0 for run in runs)
+    shares = [one.share for one in progress]
+    assert shares == sorted(shares)
+    assert (shares[0], shares[-1]) == (0, 1)
+    assert progress[-1].ended == progress[-1].runs == 4
+
+
+def test_setups_of_a_repeat_are_paired() -> None:
+    """float32 and int8 train alike from the same weights and data in each repeat; another repeat differs."""
+    losses = {(run.precision_mode, run.repeat): run.final_train_loss for run in run_all()}
+    for repeat in (0, 1):
+        assert losses["float32", repeat] == losses["int8", repeat]
+    assert losses["float32", 0] != losses["float32", 1]
+
+
+def test_isolated_runs_learn_the_same_as_a_run_in_this_process() -> None:
+    """A run in a worker gives the accuracy that the same setup gives when called directly."""
+    run = next(run for run in run_all(repeats=1) if run.precision_mode == "int8")
+    direct = one("int8")
+    assert run.final_train_accuracy == direct["final_train_accuracy"]
+    assert run.test_accuracy == direct["test_accuracy"]
+
+
+def test_no_run_computes_while_another_may_be_measured() -> None:
+    """When the baton is about to be handed on, every worker and its training process is asleep, and stays so."""
+    looks: list[bool] = []
+
+    def all_asleep() -> bool:
+        family = [one for worker in forkserver_of().children() for one in (worker, *worker.children())]
+        return all(one.status() == psutil.STATUS_SLEEPING for one in family)
+
+    def look(progress: Progress) -> None:
+        if 0 < progress.share < 1:
+            # A worker that has just said that it waits may still be on its way to sleep.
+            looks.append(eventually(all_asleep, 5) and all(all_asleep() for _ in range(3)))
+
+    run_all(look, repeats=1, epochs=3)
+    assert looks
+    assert all(looks)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.7])
+def test_a_killed_worker_is_a_failed_row_and_the_others_go_on(share: float) -> None:
+    """SIGKILL to one worker, at the start or in the middle: its row says so, every other run finishes."""
+    runs = run_all(Once(share, lambda workers: workers[0].kill()))
+    failed = [run for run in runs if not run.finished]
+    assert len(runs) == 4
+    assert len(failed) == 1
+    assert "killed by SIGKILL" in failed[0].reason
+    assert np.isnan(failed[0].final_train_accuracy)
+
+
+def test_a_killed_training_process_is_a_failed_row() -> None:
+    """SIGKILL to the process in which a run trains ends that run alone."""
+
+    def kill_training(workers: list[psutil.Process]) -> None:
+        workers[0].children()[0].kill()
+
+    runs = run_all(Once(0.01, kill_training), epochs=4)
+    failed = [run for run in runs if not run.finished]
+    assert len(runs) == 4
+    assert [run.reason.split(" was ")[0] for run in failed] == ["the training process"]
+
+
+def test_a_hanging_worker_is_ended() -> None:
+    """A worker that stops answering is killed after the time-out, and its row says what took too long."""
+    runs = run_all(Once(0.2, lambda workers: workers[0].suspend()), step_timeout_s=3)
+    failed = [run for run in runs if not run.finished]
+    assert len(runs) == 4
+    assert len(failed) == 1
+    assert "timed out" in failed[0].reason
+    assert "step_timeout_s" in failed[0].reason
+
+
+def test_a_killed_forkserver_costs_its_block_only() -> None:
+    """When the forkserver dies its block fails and says so; the next block runs in a new one."""
+    runs = run_all(Once(0.2, lambda workers: forkserver_of().kill()))  # noqa: ARG005 - the workers die with it
+    assert [run.finished for run in runs] == [False, False, True, True]
+    assert all("killed" in run.reason for run in runs[:2])
+
+
+def test_divergence_is_a_failed_row_with_its_reason() -> None:
+    """Training that diverges fails with the reason and the remedy."""
+    runs = run_all(repeats=1, learning_rate=1e30)
+    assert all(run.reason.startswith("diverged") and "learning_rate" in run.reason for run in runs)
+
+
+def test_an_interrupt_ends_all_processes_and_keeps_what_is_finished() -> None:
+    """Ctrl-C passes through after the workers have ended; runs that were finished have been handed on."""
+    runs: list[Run] = []
+
+    def interrupt(progress: Progress) -> None:
+        if progress.share > 0.6:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_experiment(small_experiment(), None, lambda run, details: runs.append(run), interrupt)  # noqa: ARG005
+    assert [run.repeat for run in runs] == [0, 0]
+
+
+def test_nothing_is_left_in_the_temporary_folder(scratch: Path) -> None:
+    """The scratch files of the runs are gone at the end."""
+    run_all(repeats=1)
+    assert eventually(lambda: not list(scratch.iterdir())), list(scratch.rglob("*"))
+
+
+def test_processes_that_cannot_start_are_an_error_with_the_cause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the forkserver fails, its last words are in the error."""
+    monkeypatch.setattr("sys.executable", "/bin/false")
+    with pytest.raises(RunnerError, match="exit status 1"):
+        run_all()
+
+
+def test_workers_die_with_a_killed_conductor(tmp_path: Path, scratch: Path) -> None:
+    """SIGKILL to the program leaves no process and no temporary file behind."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "significand", "run", "--output-dir", str(tmp_path / "out"), "--repeats", "50", "-q"]
+    )
+    assert eventually(lambda: any(worker.children() for worker in psutil.Process(process.pid).children()), 60)
+    family = psutil.Process(process.pid).children(recursive=True)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert eventually(lambda: not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in family))
+    assert eventually(lambda: not list(scratch.iterdir())), list(scratch.rglob("*"))

@@ -1,0 +1,221 @@
+"""Behaviour of the command line: words in, text and exit codes out."""
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from conftest import eventually
+from significand import __version__
+from significand.cli import BAD_INPUT, DONE, INTERRUPTED, SOME_RUN_FAILED, Flags, main
+from significand.plan.options import OPTIONS
+
+QUICK = [
+    "run",
+    *("--data", "synthetic", "--layer-sizes", "16-32-4", "--activations", "relu,softmax", "--n-samples", "200"),
+    *("--batch-size", "16", "--epochs", "2", "--latency-rounds", "2", "--round-duration-s", "0.002"),
+    *("--repeats", "2", "--modes", "float32,int8"),
+]
+
+
+def called(*words: str, cwd: Path | None = None, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "significand", *words],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        timeout=timeout_s,
+        check=False,
+    )
+
+
+def test_run_prints_a_table_and_where_the_results_are(tmp_path: Path) -> None:
+    """A run ends with exit code 0, the table and the folder on stdout, progress on stderr."""
+    done = called(*QUICK, "--output-dir", str(tmp_path / "out"))
+    assert done.returncode == DONE, done.stderr
+    assert "float32" in done.stdout
+    assert "as int8" in done.stdout
+    assert "est. energy" in done.stdout
+    assert f"Results: {tmp_path / 'out'}" in done.stdout
+    assert "block 2 of 2" in done.stderr
+    assert max(map(len, done.stdout.splitlines()[:-1])) <= 80
+
+
+def test_the_module_runs_the_same_job(tmp_path: Path) -> None:
+    """`python -m significand.statistical_analysis` takes the flags of `significand run`."""
+    words = [*QUICK[1:], "--output-dir", str(tmp_path / "out"), "--seed", "3", "--repeats", "1", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "significand.statistical_analysis", *words],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == DONE, done.stderr
+    assert [row["precision_mode"] for row in json.loads(done.stdout)] == ["float32", "int8"]
+    assert json.loads((tmp_path / "out/manifest.json").read_text(encoding="utf-8"))["experiment"]["seed"] == 3
+
+
+def test_quiet_prints_nothing(tmp_path: Path) -> None:
+    """-q leaves both streams empty when all goes well."""
+    done = called(*QUICK, "--repeats", "1", "--output-dir", str(tmp_path / "out"), "-q")
+    assert (done.returncode, done.stdout, done.stderr) == (DONE, "", "")
+
+
+def test_a_failed_run_is_named_and_gives_exit_code_1(tmp_path: Path) -> None:
+    """When some run failed the exit code is 1, and stderr names the run and the reason."""
+    done = called(*QUICK, "--repeats", "1", "--learning-rate", "1e30", "--output-dir", str(tmp_path / "out"))
+    assert done.returncode == SOME_RUN_FAILED
+    assert "run r000-float32 failed: diverged" in done.stderr
+
+
+def test_a_killed_worker_gives_exit_code_1_and_the_other_rows(tmp_path: Path) -> None:
+    """SIGKILL to one worker in the middle: its row says why, the others are complete, the exit code is 1."""
+    words = [*QUICK, "--latency-rounds", "40", "--output-dir", str(tmp_path / "out"), "--json"]
+    process = subprocess.Popen([sys.executable, "-m", "significand", *words], stdout=subprocess.PIPE, text=True)
+    workers: list[psutil.Process] = []
+
+    def found() -> bool:
+        workers[:] = [worker for server in psutil.Process(process.pid).children() for worker in server.children()]
+        return bool(workers)
+
+    assert eventually(found, 60)
+    workers[0].kill()
+    out, _ = process.communicate(timeout=120)
+    assert process.returncode == SOME_RUN_FAILED
+    rows = json.loads(out)
+    assert sorted(row["repeats"] for row in rows) == [1, 2]
+    assert sorted(row["failed_runs"] for row in rows) == [0, 1]
+    assert "killed by SIGKILL" in (tmp_path / "out/raw_runs.csv").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_says_how_many_runs_are_kept(tmp_path: Path, number: signal.Signals) -> None:
+    """Ctrl-C or a polite kill ends all processes, keeps the finished runs and says how many; no traceback."""
+    words = [*QUICK, "--repeats", "200", "--output-dir", str(tmp_path / "out")]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "significand", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    raw = tmp_path / "out/raw_runs.csv"
+    assert eventually(lambda: raw.exists() and raw.read_text(encoding="utf-8").count("\n") > 2, 60)
+    family = psutil.Process(process.pid).children(recursive=True)
+    os.kill(process.pid, number)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == INTERRUPTED
+    kept = raw.read_text(encoding="utf-8").count("\n") - 1
+    assert f"interrupted: {kept} of 400 runs finished and kept in {tmp_path / 'out'}" in err
+    assert "Traceback" not in err
+    assert eventually(lambda: not any(one.is_running() for one in family))
+
+
+BAD = {
+    "layer_sizes": "--layer-sizes 64",
+    "activations": "--activations rleu,softmax",
+    "precision_modes": "--modes float32,bfloat16",
+    "batch_size": "--batch-size 0",
+    "epochs": "--epochs abc",
+    "repeats": "--repeats -1",
+    "n_samples": "--n-samples 3",
+    "data": "--data missing.csv",
+    "threads": "--threads 10000",
+    "optimizer": "--optimizer lion",
+    "engine": "--engine tensorrt",
+}
+
+
+@pytest.mark.parametrize("field", BAD)
+def test_bad_input_is_one_clear_line(field: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A mistake gives exit code 2 and a line that begins with the field; nothing is written."""
+    out = tmp_path / "out"
+    assert main(["run", "--data", "digits", "--output-dir", str(out), *BAD[field].split()]) == BAD_INPUT
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    lines = captured.err.splitlines()
+    assert any(line.startswith(f"significand: {field}: ") for line in lines), lines
+    assert not out.exists()
+
+
+def test_all_mistakes_are_reported_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Several mistakes give a line each, in one go."""
+    words = ["run", "--batch-size", "0", "--epochs", "x", "--modes", "int9", "--repeats", "0"]
+    assert main([*words, "--output-dir", str(tmp_path / "out")]) == BAD_INPUT
+    fields = [line.split(": ")[1] for line in capsys.readouterr().err.splitlines()]
+    assert fields == ["precision_modes", "batch_size", "epochs", "repeats"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["rum"], "rum"),
+        (["run", "--repaets", "3"], "--repaets"),
+        (["run", "--repeats"], "--repeats"),
+        (["run", "--config", "missing.toml"], "config: 'missing.toml' cannot be read"),
+    ],
+)
+def test_words_that_are_not_understood(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Unknown commands, flags and files give exit code 2 and name the word; no traceback."""
+    assert main(words) == BAD_INPUT
+    assert said in capsys.readouterr().err
+
+
+def test_flags_win_over_the_config_file(tmp_path: Path) -> None:
+    """A TOML file gives the experiment, its paths relative to itself; flags change single fields."""
+    random = np.random.default_rng(0)
+    np.savez(tmp_path / "own.npz", X=random.normal(size=(60, 5)), y=np.arange(60) % 3)
+    (tmp_path / "plan.toml").write_text(
+        'layer_sizes = [5, 8, 3]\nactivations = ["tanh", "softmax"]\ndata = "own.npz"\noutput_dir = "out"\n'
+        'precision_modes = ["float32"]\nepochs = 1\nrepeats = 7\nlatency_rounds = 1\n',
+        encoding="utf-8",
+    )
+    done = called("run", "--config", str(tmp_path / "plan.toml"), "--repeats", "1", "-q")
+    assert done.returncode == DONE, done.stderr
+    experiment = json.loads((tmp_path / "out/manifest.json").read_text(encoding="utf-8"))["experiment"]
+    assert (experiment["repeats"], experiment["epochs"], experiment["layer_sizes"]) == (1, 1, [5, 8, 3])
+
+
+def test_unknown_config_keys_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An unknown TOML key is refused, with the nearest name."""
+    (tmp_path / "plan.toml").write_text("epoch = 3\n", encoding="utf-8")
+    assert main(["run", "--config", str(tmp_path / "plan.toml")]) == BAD_INPUT
+    assert "epoch: is not a field of an experiment (did you mean 'epochs'?)" in capsys.readouterr().err
+
+
+def test_every_field_has_a_flag() -> None:
+    """Flags and fields of an experiment are the same set."""
+    assert [field.name for field in dataclasses.fields(Flags)] == list(OPTIONS)
+
+
+def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
+    """Help lists every flag with its default; --version prints the version."""
+    assert main(["run", "--help"]) == DONE
+    text = capsys.readouterr().out
+    assert all(f"--{name.replace('_', '-')}" in text for name in OPTIONS)
+    assert "float32,float16,int8" in text.replace("\n", "")
+    assert main(["--version"]) == DONE
+    assert capsys.readouterr().out.strip() == __version__
+    assert main([]) == DONE
+    assert "run" in capsys.readouterr().out
+
+
+def test_a_closed_pipe_is_not_an_error() -> None:
+    """`significand --help | head -1` ends quietly."""
+    command = f"{sys.executable} -m significand run --help | head -1"
+    done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_modes_shows_every_engine_and_mode(capsys: pytest.CaptureFixture[str]) -> None:
+    """`significand modes` says for each pair how it runs; --json gives the same as data."""
+    assert main(["modes", "--json"]) == DONE
+    support = json.loads(capsys.readouterr().out)
+    assert len(support) == 12
+    assert {one["how"] for one in support} <= {"native", "other", "no"}
+    assert main(["modes"]) == DONE
+    assert "int8-dynamic" in capsys.readouterr().out

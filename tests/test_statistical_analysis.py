@@ -1,0 +1,238 @@
+"""Behaviour of the main job: the specified call, its files and its numbers."""
+
+import csv
+import json
+import math
+import statistics
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from conftest import SMALL
+from significand.plan.experiment import PlanError
+from significand.results.store import RunDirectory, read_runs
+from significand.statistical_analysis import (
+    ExperimentInterrupted,
+    _ci95,
+    _save_csv,
+    _save_pareto_plot,
+    _save_tradeoff_plots,
+    default_output_dir,
+    run_experiment_in,
+    run_repeated_benchmarks,
+)
+
+METRICS = {
+    "train_time": "train_time_per_epoch_s",
+    "latency": "inference_latency_per_sample_s",
+    "memory": "peak_memory_mb",
+    "accuracy": "final_train_accuracy",
+    "energy": "energy_per_epoch_j",
+}
+SPECIFIED_KEYS = ["precision_mode", "repeats"] + [
+    f"{metric}_{part}" for metric in METRICS for part in ("mean", "std", "ci95")
+]
+PLOTS = ["accuracy_vs_latency.png", "accuracy_vs_energy.png", "accuracy_vs_memory.png", "pareto_frontier.png"]
+FILES = ["raw_runs.csv", "summary_stats.csv", "summary_stats.json", "manifest.json", *PLOTS]
+
+CALL: dict[str, Any] = {name: value for name, value in SMALL.items() if name != "data"} | {
+    "precision_modes": ["int8", "float32", "float16"],
+    "repeats": 3,
+}
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[dict[str, object]], Path]:
+    """One experiment for all tests of this module: three modes, three repeats."""
+    folder = tmp_path_factory.mktemp("results") / "out"
+    return run_repeated_benchmarks(**CALL, output_dir=folder), folder
+
+
+def test_rows_have_the_specified_keys_in_order(results: tuple[list[dict[str, object]], Path]) -> None:
+    """One dict per mode, in the order given, whose keys begin with the specified ones."""
+    rows, _ = results
+    assert [row["precision_mode"] for row in rows] == ["int8", "float32", "float16"]
+    assert all(list(row)[: len(SPECIFIED_KEYS)] == SPECIFIED_KEYS for row in rows)
+    assert all(row["repeats"] == 3 for row in rows)
+
+
+def test_every_specified_file_is_there_and_nothing_else(results: tuple[list[dict[str, object]], Path]) -> None:
+    """The seven specified files, the manifest and the details; no lock, no temporary file."""
+    _, folder = results
+    assert sorted(path.name for path in folder.iterdir()) == sorted([*FILES, "details"])
+
+
+def test_every_number_follows_from_the_raw_runs(results: tuple[list[dict[str, object]], Path]) -> None:
+    """Mean, sample deviation and 1.96 standard errors, recomputed from raw_runs.csv by other means, to 1e-12."""
+    _, folder = results
+    with (folder / "raw_runs.csv").open(encoding="utf-8", newline="") as file:
+        runs = list(csv.DictReader(file))
+    with (folder / "summary_stats.csv").open(encoding="utf-8", newline="") as file:
+        summaries = list(csv.DictReader(file))
+    assert len(runs) == 9
+    for row in summaries:
+        of_mode = [run for run in runs if run["precision_mode"] == row["precision_mode"]]
+        assert int(row["repeats"]) == len(of_mode)
+        further = {"test_accuracy": "test_accuracy", "model_size": "model_size_mb"}
+        for metric, column in (METRICS | further).items():
+            values = [float(run[column]) for run in of_mode]
+            deviation = statistics.stdev(values)
+            assert float(row[f"{metric}_mean"]) == pytest.approx(statistics.fmean(values), rel=1e-12)
+            assert float(row[f"{metric}_std"]) == pytest.approx(deviation, rel=1e-12, abs=1e-15)
+            half_width = 1.96 * deviation / math.sqrt(len(values))
+            assert float(row[f"{metric}_ci95"]) == pytest.approx(half_width, rel=1e-12, abs=1e-15)
+
+
+def test_json_and_csv_and_return_value_agree(results: tuple[list[dict[str, object]], Path]) -> None:
+    """The three forms of the summary hold the same values to the last bit."""
+    rows, folder = results
+    from_json = json.loads((folder / "summary_stats.json").read_text(encoding="utf-8"))
+    with (folder / "summary_stats.csv").open(encoding="utf-8", newline="") as file:
+        from_csv = list(csv.DictReader(file))
+    for returned, in_json, in_csv in zip(rows, from_json, from_csv, strict=True):
+        assert list(returned) == list(in_json) == list(in_csv)
+        for key, value in returned.items():
+            assert in_json[key] == value
+            if isinstance(value, bool):
+                assert in_csv[key] == str(value).lower()
+            elif isinstance(value, int | float):
+                assert float(in_csv[key]) == value
+            else:
+                assert in_csv[key] == value
+
+
+def test_plots_say_140_dpi(results: tuple[list[dict[str, object]], Path]) -> None:
+    """The resolution in every PNG's metadata is 140 DPI."""
+    for name in PLOTS:
+        with Image.open(results[1] / name) as image:
+            assert image.info["dpi"] == pytest.approx((140, 140), abs=0.1)
+
+
+def test_the_manifest_says_what_ran_where_and_when(results: tuple[list[dict[str, object]], Path]) -> None:
+    """The manifest holds experiment, machine, versions, times and counts."""
+    manifest = json.loads((results[1] / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["state"] == "finished"
+    assert manifest["experiment"]["layer_sizes"] == [16, 32, 4]
+    assert manifest["experiment"]["data"] == "synthetic"
+    for fact in ("cpu", "physical_cores", "instruction_sets", "frequency_governor", "memory_mb", "os", "versions"):
+        assert fact in manifest["machine"]
+    assert manifest["machine"]["versions"]["torch"]
+    assert "git_revision" in manifest
+    assert manifest["started_utc"] < manifest["ended_utc"]
+    assert (manifest["finished_runs"], manifest["failed_runs"]) == (9, 0)
+    assert 0 < manifest["measured_s"] < manifest["blocks_s"] < manifest["elapsed_s"]
+
+
+def test_runs_are_kept_with_their_single_times(results: tuple[list[dict[str, object]], Path]) -> None:
+    """Every run of the table has its details file."""
+    runs = read_runs(results[1] / "raw_runs.csv")
+    assert sorted(run.name for run in runs) == sorted(path.stem for path in (results[1] / "details").iterdir())
+
+
+def test_the_same_seed_gives_the_same_accuracies_and_earlier_results_move_to_history(tmp_path: Path) -> None:
+    """Executed twice, accuracies are identical; the first results are in history, unchanged."""
+    folder = tmp_path / "out"
+    small = CALL | {"precision_modes": ["int8"], "repeats": 1}
+    accuracies = []
+    for _ in range(2):
+        run_repeated_benchmarks(**small, output_dir=folder)
+        text = (folder / "raw_runs.csv").read_text(encoding="utf-8")
+        accuracies.append([run.final_train_accuracy for run in read_runs(folder / "raw_runs.csv")])
+        if len(accuracies) == 1:
+            first = text
+    assert accuracies[0] == accuracies[1]
+    (archived,) = (folder / "history").iterdir()
+    assert (archived / "raw_runs.csv").read_text(encoding="utf-8") == first
+    assert sorted(path.name for path in archived.iterdir()) == sorted([*FILES, "details"])
+
+
+def test_one_repeat_has_no_interval_anywhere(tmp_path: Path) -> None:
+    """With one run deviation and half-width are NaN in Python, empty in CSV, null in JSON, and plots still appear."""
+    rows = run_repeated_benchmarks(**CALL | {"repeats": 1, "precision_modes": ["float32"]}, output_dir=tmp_path)
+    assert math.isnan(rows[0]["latency_std"])  # type: ignore[arg-type]
+    assert math.isnan(rows[0]["latency_ci95"])  # type: ignore[arg-type]
+    with (tmp_path / "summary_stats.csv").open(encoding="utf-8", newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert (row["latency_std"], row["latency_ci95"]) == ("", "")
+    assert json.loads((tmp_path / "summary_stats.json").read_text(encoding="utf-8"))[0]["latency_ci95"] is None
+    assert all((tmp_path / name).is_file() for name in PLOTS)
+
+
+def test_when_every_run_fails_the_files_still_say_so(tmp_path: Path) -> None:
+    """Failed runs are rows with a reason; their mode's numbers are missing, never 0."""
+    outcome = run_experiment_in(tmp_path, CALL | {"data": "synthetic", "repeats": 1, "learning_rate": 1e30})
+    assert len(outcome.failed) == 3
+    assert all(row["failed_runs"] == 1 and row["repeats"] == 0 for row in outcome.rows)
+    assert all(math.isnan(row["latency_mean"]) for row in outcome.rows)  # type: ignore[arg-type]
+    assert all(run.reason.startswith("diverged") for run in read_runs(tmp_path / "raw_runs.csv"))
+    assert all((tmp_path / name).is_file() for name in FILES)
+
+
+def test_bad_input_leaves_everything_as_it_was(tmp_path: Path) -> None:
+    """Every mistake is in one error, and nothing is created."""
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(PlanError) as caught:
+        run_repeated_benchmarks(
+            [16], ["rleu"], ["float32", "float32"], 0, 100, 1, 1, 42, output_dir=tmp_path / "file" / "below"
+        )
+    fields = [line.split(":")[0] for line in caught.value.problems]
+    assert fields == ["layer_sizes", "activations", "precision_modes", "batch_size", "output_dir"]
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
+    """Two experiments never share a folder: the second is told who has it, and changes nothing."""
+    with RunDirectory(tmp_path) as directory:
+        directory.begin({"state": "running"})
+        before = sorted(path.name for path in tmp_path.iterdir())
+        with pytest.raises(PlanError, match="in use by process"):
+            run_repeated_benchmarks(**CALL, output_dir=tmp_path)
+        assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+def test_an_interrupt_keeps_the_finished_runs(tmp_path: Path) -> None:
+    """Ctrl-C raises with the number of finished runs; they are on disk and the manifest says interrupted."""
+
+    def interrupt(progress: object) -> None:
+        if progress.share > 0.4:  # type: ignore[attr-defined]
+            raise KeyboardInterrupt
+
+    with pytest.raises(ExperimentInterrupted) as caught:
+        run_experiment_in(tmp_path, CALL | {"data": "synthetic"}, interrupt)
+    assert (caught.value.finished, caught.value.planned) == (3, 9)
+    assert len(read_runs(tmp_path / "raw_runs.csv")) == 3
+    assert json.loads((tmp_path / "manifest.json").read_text(encoding="utf-8"))["state"] == "interrupted"
+
+
+def test_the_default_folder_is_in_the_repository(tmp_path: Path) -> None:
+    """It is benchmarks/statistical below the nearest folder with .git or pyproject.toml, else below the start."""
+    deep = tmp_path / "a" / "b"
+    deep.mkdir(parents=True)
+    assert default_output_dir(deep) == deep / "benchmarks" / "statistical"
+    (tmp_path / "a" / "pyproject.toml").touch()
+    assert default_output_dir(deep) == tmp_path / "a" / "benchmarks" / "statistical"
+    (deep / ".git").mkdir()
+    assert default_output_dir(deep) == deep / "benchmarks" / "statistical"
+
+
+def test_the_helpers_work_alone(tmp_path: Path) -> None:
+    """_ci95, _save_csv and the plots take plain lists of dicts with the specified keys only."""
+    # 1.96 x 1 / sqrt(3), by hand
+    assert _ci95([1.0, 2.0, 3.0]) == pytest.approx(1.1316065276116665, rel=1e-14)
+    assert math.isnan(_ci95([1.0]))
+    assert math.isnan(_ci95([]))
+    rows: list[dict[str, object]] = []
+    for mode, latency in (("float32", 2e-6), ("int8", 1e-6)):
+        row: dict[str, object] = {"precision_mode": mode, "repeats": 5}
+        for metric in METRICS:
+            row |= {f"{metric}_mean": 0.5, f"{metric}_std": 0.1, f"{metric}_ci95": math.nan}
+        rows.append(row | {"latency_mean": latency, "latency_ci95": latency / 10})
+    _save_csv(rows, tmp_path / "rows.csv")
+    text = (tmp_path / "rows.csv").read_text(encoding="utf-8").splitlines()
+    assert text[0] == ",".join(SPECIFIED_KEYS)
+    assert text[1].startswith("float32,5,0.5,0.1,,2e-06")
+    _save_tradeoff_plots(rows, tmp_path)
+    _save_pareto_plot(rows, tmp_path)
+    assert all((tmp_path / name).is_file() for name in PLOTS)
