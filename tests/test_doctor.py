@@ -57,6 +57,7 @@ def test_the_reason_follows_from_the_cpu(instructions: set[str], native: bool, w
 
 def test_an_engine_that_fails_is_answered_with_its_own_word(monkeypatch: pytest.MonkeyPatch) -> None:
     """When an engine cannot write or open a network the answer is no, with the error."""
+
     def broken(*_: object, **__: object) -> None:
         raise OSError("no kernel")
 

@@ -69,7 +69,7 @@ def benchmark_one_setup(
     momentum: float = 0.9,
     test_fraction: float = 0.2,
     threads: int | None = None,
-    latency_rounds: int = 15,
+    latency_rounds: int = 10,
     round_duration_s: float = 0.02,
     watts_per_core: float = 12.0,
     repeat: int = 0,
@@ -189,7 +189,7 @@ def benchmark_one_setup(
         train_time_per_epoch_s=train_time_s / setup.epochs,
         inference_latency_per_sample_s=batch_latency_s / setup.batch_size,
         batch_throughput_samples_per_s=setup.batch_size / batch_latency_s,
-        peak_memory_mb=max(training.peak_mb, inference.peak_mb),
+        peak_memory_mb=float(np.fmax(training.peak_mb, inference.peak_mb)),  # of what is known
         cpu_utilization_percent=100 * sum(epoch.cpu_time_s for epoch in training.epochs) / train_time_s,
         final_train_accuracy=inference.train_accuracy,
         energy_per_epoch_j=training.energy_j / setup.epochs,

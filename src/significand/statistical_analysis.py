@@ -5,7 +5,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -196,7 +196,7 @@ def run_experiment_in(
         state = "failed"
         try:
             timing = run_experiment(experiment, dataset, keep, on_progress)
-            directory.update_manifest({"blocks_s": timing.blocks_s, "measured_s": timing.measured_s})
+            directory.update_manifest(asdict(timing))
             rows = _write_summaries(runs, experiment.precision_modes, folder)
             state = "finished"
         except KeyboardInterrupt:

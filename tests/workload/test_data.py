@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.datasets import load_digits
 
 from significand.plan.experiment import PlanError
 from significand.plan.options import SYNTHETIC_SAMPLES
@@ -229,6 +230,14 @@ def test_digits_are_the_published_ones() -> None:
     """The digits have 1797 samples of 64 features in 10 classes, as the UCI repository says of them."""
     facts = read("digits").facts
     assert (facts.n_samples, facts.n_features, facts.n_classes) == (1797, 64, 10)
+
+
+def test_digits_are_those_of_scikit_learn() -> None:
+    """What is read is what scikit-learn's own loader gives."""
+    x, y = load_digits(return_X_y=True)
+    digits = read("digits")
+    assert np.array_equal(digits.x, x)
+    assert np.array_equal(digits.y, y)
 
 
 def test_synthetic_data_has_no_source() -> None:

@@ -27,6 +27,23 @@ from significand.plan.precision import MODES
 Step = Literal["prepare", "measure"]
 """What a run asks for between its steps: to compute while nobody is timed, or to be timed while nobody computes."""
 
+SHORT_NAMES = {
+    "fp64": "float64",
+    "double": "float64",
+    "fp32": "float32",
+    "single": "float32",
+    "bf16": "bfloat16",
+    "fp16": "float16",
+    "half": "float16",
+    "i8": "int8",
+    "swish": "silu",
+    "none": "linear",
+    "identity": "linear",
+    "ort": "onnxruntime",
+    "pytorch": "torch",
+}
+"""What else people call the words of a plan, for hints."""
+
 DATA_SUFFIXES = (".npz", ".csv")
 
 
@@ -104,7 +121,8 @@ def default_threads() -> int:
 
 def nearest(name: str, allowed: Iterable[str]) -> str:
     """Return a hint naming the allowed word closest to `name`, or nothing where none is close."""
-    close = difflib.get_close_matches(str(name).lower(), list(allowed), n=1)
+    word = SHORT_NAMES.get(str(name).lower(), str(name).lower())
+    close = difflib.get_close_matches(word, list(allowed), n=1)
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
@@ -218,6 +236,9 @@ class Experiment(BaseModel):
                 f"{data!r} is neither a data set ({', '.join(BUILT_IN_DATA)}) nor a .npz or .csv file"
                 f"{nearest(data, BUILT_IN_DATA)}"
             )
+        column = info.data.get("label_column")
+        if column is not None and Path(data).suffix != ".csv":
+            raise ValueError(f"{data!r} has no columns, but label_column is {column!r}; leave label_column out")
         facts = _facts(data, info)
         sizes = info.data.get("layer_sizes")
         if facts is None or sizes is None:

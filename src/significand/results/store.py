@@ -50,19 +50,17 @@ def check_writable(folder: Path) -> None:
     while not os.path.exists(existing) and existing != existing.parent:  # noqa: PTH110
         existing = existing.parent
     if not existing.is_dir():
-        raise PlanError(
-            [f"output_dir: {str(folder)!r} cannot be written: {str(existing)!r} is not a folder; give another"]
-        )
+        raise _unwritable(folder, f"{str(existing)!r} is not a folder")
     if not os.access(existing, os.W_OK | os.X_OK):
-        raise PlanError(
-            [f"output_dir: {str(folder)!r} cannot be written: no permission in {str(existing)!r}; give another folder"]
-        )
+        raise _unwritable(folder, f"no permission in {str(existing)!r}")
     try:  # the superuser may write everywhere, says access(2), but not in /proc or on a read-only disk
         tempfile.TemporaryFile(dir=existing).close()
     except OSError as error:
-        raise PlanError(
-            [f"output_dir: {str(folder)!r} cannot be written ({error.strerror} in {str(existing)!r}); give another"]
-        ) from None
+        raise _unwritable(folder, f"{error.strerror} in {str(existing)!r}") from None
+
+
+def _unwritable(folder: Path, cause: str | None) -> PlanError:
+    return PlanError([f"output_dir: {str(folder)!r} cannot be written: {cause}; give another folder"])
 
 
 class RunDirectory:
@@ -89,9 +87,7 @@ class RunDirectory:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._lock = self._acquire_lock()
         except OSError as error:
-            raise PlanError(
-                [f"output_dir: {str(self.folder)!r} cannot be written ({error.strerror}); give another folder"]
-            ) from None
+            raise _unwritable(self.folder, error.strerror) from None
         return self
 
     def __exit__(
@@ -108,11 +104,19 @@ class RunDirectory:
         -------
         pathlib.Path or None
             Where the earlier results are now; None where there were none.
+
+        Raises
+        ------
+        PlanError
+            When the folder does not let itself be written after all.
         """
-        archive = self._archive()
-        self.update_manifest({"schema_version": SCHEMA_VERSION} | dict(manifest))
-        (self.folder / DETAILS).mkdir()
-        write_csv([], self.folder / RAW_RUNS, [column.name for column in fields(Run)])
+        try:
+            archive = self._archive()
+            self.update_manifest({"schema_version": SCHEMA_VERSION} | dict(manifest))
+            (self.folder / DETAILS).mkdir()
+            write_csv([], self.folder / RAW_RUNS, [column.name for column in fields(Run)])
+        except OSError as error:
+            raise _unwritable(self.folder, error.strerror) from None
         return archive
 
     def append(self, run: Run, details: Mapping[str, np.ndarray]) -> None:

@@ -23,7 +23,7 @@ from typing import Any, Self, cast
 
 import numpy as np
 
-from significand.plan.experiment import Experiment, Setup, Step
+from significand.plan.experiment import Experiment, Setup, Step, available_cpus
 from significand.plan.precision import MODES
 from significand.results.records import FAILED, Progress, Run
 from significand.runner.protocol import (
@@ -54,10 +54,21 @@ class RunnerError(RuntimeError):
 
 @dataclasses.dataclass(frozen=True)
 class Timing:
-    """Where the time between the first block's start and the last block's end went, in seconds."""
+    """Where the time between the first block's start and the last block's end went, in seconds.
+
+    Attributes
+    ----------
+    blocks_s
+        All of it.
+    measured_s
+        In measured steps: one run computes, all others are idle.
+    prepared_s
+        In steps that nobody times: data, warm-up, conversion, sessions, accuracy.
+    """
 
     blocks_s: float
     measured_s: float
+    prepared_s: float
 
 
 OnRun = Callable[[Run, Mapping[str, np.ndarray]], None]
@@ -106,7 +117,7 @@ def run_experiment(
             for repeat in range(experiment.repeats):
                 server.ensure_up()
                 conductor.run_block(repeat)
-            return Timing(time.perf_counter() - start, conductor.measured_s)
+            return Timing(time.perf_counter() - start, conductor.measured_s, conductor.prepared_s)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -174,6 +185,8 @@ class _Server:
         ConnectionError
             When the forkserver is dead.
         """
+        if self._process is None:
+            raise ConnectionError
         ours, theirs = socket.socketpair()
         channel = Connection(ours.detach())
         with theirs:
@@ -247,7 +260,9 @@ class _Conductor:
         self._workers: list[_Worker] = []
         self._unnamed: deque[_Worker] = deque()
         self._turns: list[int] = []
+        self._preparing_since: float | None = None
         self.measured_s = 0.0
+        self.prepared_s = 0.0
 
     def run_block(self, repeat: int) -> None:
         """Run all setups of one repeat, taking turns."""
@@ -257,6 +272,8 @@ class _Conductor:
         self._unnamed.clear()
         for setup in self._setups:
             self._fork(setup, repeat)
+            while any(worker.busy for worker in self._workers):  # one after the other, so that none waits for a core
+                self._listen()
         while not all(worker.ended for worker in self._workers):
             if not any(worker.busy for worker in self._workers):
                 self._report()
@@ -270,7 +287,7 @@ class _Conductor:
         try:
             channel = self._server.fork(setup, seed, repeat)
         except ConnectionError:
-            self._server.stop()
+            self._lose_server()
             self._ended += 1
             self._steps_done += self._steps_per_run
             self._on_run(_failed(setup, seed, repeat, FORKSERVER_DIED), {})
@@ -281,13 +298,18 @@ class _Conductor:
 
     def _grant(self) -> None:
         """Let the next worker measure alone; where nobody wants to measure, let all prepare together."""
+        now = time.perf_counter()
+        if self._preparing_since is not None:
+            self.prepared_s += now - self._preparing_since
+            self._preparing_since = None
         if any(worker.wants == "measure" for worker in self._workers):
-            worker = self._next_turn()
-            self._go(worker, measuring=True)
+            self._go(self._next_turn(), measuring=True)
             return
-        for worker in self._workers:
-            if worker.wants == "prepare":
-                self._go(worker, measuring=False)
+        self._preparing_since = now
+        # More threads than cores hinder each other many times over, also where nobody times them.
+        together = max(1, available_cpus() // self._setups[0].threads)
+        for worker in [worker for worker in self._workers if worker.wants == "prepare"][:together]:
+            self._go(worker, measuring=False)
 
     def _next_turn(self) -> _Worker:
         while True:
@@ -321,7 +343,9 @@ class _Conductor:
             if worker.busy and now - worker.since > limit and worker.verdict is None:
                 worker.verdict = f"timed out: a {worker.what()} took longer than {limit:g} s; raise step_timeout_s"
                 worker.since = now
-                if worker.pid is not None:
+                if worker.pid is None:  # the forkserver itself does not answer
+                    self._lose_server()
+                else:
                     self._server.kill(worker.pid)
 
     def _hear(self, worker: _Worker) -> None:
@@ -341,6 +365,7 @@ class _Conductor:
         match message:
             case Ready():
                 worker.ready_s = now - worker.since
+                worker.wants = "prepare"
             case Waiting(step):
                 worker.wants = step
             case Done(row, details):
@@ -359,10 +384,7 @@ class _Conductor:
         try:
             message = self._server.connection.recv()
         except (EOFError, ConnectionError):
-            self._server.stop()
-            for worker in self._workers:
-                if not worker.ended:
-                    self._end(worker, FORKSERVER_DIED)
+            self._lose_server()
             return
         match message:
             case Forked(pid):
@@ -372,6 +394,13 @@ class _Conductor:
                 while worker.listening and worker.channel.poll():
                     self._hear(worker)
                 self._end(worker, f"the run's process {describe_exit(status)}")
+
+    def _lose_server(self) -> None:
+        """End a block whose forkserver is dead: the kernel has ended its workers with it."""
+        self._server.stop()
+        for worker in self._workers:
+            if not worker.ended:
+                self._end(worker, FORKSERVER_DIED)
 
     def _end(self, worker: _Worker, cause: str) -> None:
         """Close the books on a worker that is no more; without a result, for `cause`, it is a failed run."""

@@ -70,7 +70,7 @@ class Exited:
 
 @dataclass(frozen=True)
 class Ready:
-    """Worker to conductor: alive."""
+    """Worker to conductor: alive, and waiting to prepare."""
 
 
 @dataclass(frozen=True)

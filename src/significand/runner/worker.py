@@ -38,6 +38,7 @@ def work(channel: Connection, job: Fork, dataset: Dataset | None, structure: byt
     status = 1
     try:
         channel.send(Ready())
+        channel.recv()
         tempfile.tempdir = str(scratch)
         channel.send(_run(channel, job, dataset, structure))
         status = 0

@@ -1,0 +1,125 @@
+"""How quick significand itself is, against its targets: start-up, the default job, a larger job, overhead of a call.
+
+Run it on an otherwise idle machine: python benchmarks/speed.py
+"""
+
+import csv
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from significand.engines.base import Architecture, get_engine
+from significand.meters.latency import calls_per_timing, measure_round
+from significand.plan.precision import MODES
+from significand.workload.model import initial_network, read_weights
+
+STARTS = 9
+ROUNDS = 15
+LARGE_JOB = """
+from pathlib import Path
+from significand.statistical_analysis import run_repeated_benchmarks
+run_repeated_benchmarks([784, 512, 512, 10], ["relu", "relu", "softmax"], ["float32", "float16", "int8"],
+    batch_size=128, n_samples=4096, epochs=2, repeats=2, seed=42, output_dir=Path({folder!r}))
+"""
+
+
+def main() -> None:
+    """Measure everything and print a table of figures and targets."""
+    rows = [
+        ("import significand, s", *spread(start_s("-c", "import significand")), "<= 0.3"),
+        ("significand --help, s", *spread(start_s("-m", "significand", "--help")), "<= 0.3"),
+        ("significand run --help, s", *spread(start_s("-m", "significand", "run", "--help")), "<= 0.3"),
+    ]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        default_s = wall_s("-m", "significand", "run", "-q", "--output-dir", str(folder / "default"))
+        rows.append(("default job, s", default_s, default_s, default_s, "<= 15"))
+        rows += inside(folder / "default")
+        large_s = wall_s("-c", LARGE_JOB.format(folder=str(folder / "large")))
+        rows.append(("784-512-512-10, 3 modes, 2 repeats, s", large_s, large_s, large_s, "<= 40"))
+        for mode in ("float32", "int8"):
+            ratios = latency_ratios(folder, mode)
+            rows.append((f"latency / bare loop, {mode}", *spread(ratios), "0.95 to 1.05"))
+    print(f"{'figure':<42}{'min':>10}{'median':>10}{'max':>10}  target")
+    for name, low, middle, high, target in rows:
+        print(f"{name:<42}{low:>10.4g}{middle:>10.4g}{high:>10.4g}  {target}")
+
+
+def spread(values: list[float]) -> tuple[float, float, float]:
+    """Return minimum, median and maximum."""
+    return min(values), statistics.median(values), max(values)
+
+
+def wall_s(*words: str) -> float:
+    """Return how long a Python process takes."""
+    start = time.perf_counter()
+    subprocess.run([sys.executable, *words], check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - start
+
+
+def start_s(*words: str) -> list[float]:
+    """Return how long several starts of the same process take, the first one not counted."""
+    return [wall_s(*words) for _ in range(STARTS + 1)][1:]
+
+
+def inside(folder: Path) -> list[tuple[str, float, float, float, str]]:
+    """Return where the time of a finished experiment went."""
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    with (folder / "raw_runs.csv").open(encoding="utf-8", newline="") as file:
+        ready_ms = [1e3 * float(row["ready_s"]) for row in csv.DictReader(file)]
+    blocks_s, measured_s, prepared_s = (manifest[key] for key in ("blocks_s", "measured_s", "prepared_s"))
+    rest = 1 - (measured_s + prepared_s) / blocks_s
+    return [
+        ("  process ready, after the first, ms", *spread(ready_ms[1:]), "<= 50"),
+        ("  share measured", *[measured_s / blocks_s] * 3, ">= 0.70"),
+        ("  share preparing: data, warm-up, sessions", *[prepared_s / blocks_s] * 3, ""),
+        ("  share handing over, forking, writing", *[rest] * 3, ""),
+    ]
+
+
+def latency_ratios(folder: Path, mode: str) -> list[float]:
+    """Return ratios of the reported latency to that of a bare loop over the same session, alternating."""
+    architecture = Architecture((784, 512, 512, 10), ("relu", "relu", "softmax"))
+    engine = get_engine("onnxruntime")
+    weights = read_weights(initial_network(architecture.layer_sizes, architecture.activations, seed=0))
+    batch = np.random.default_rng(0).normal(size=(128, 784)).astype(np.float32)
+    path = folder / f"{mode}.onnx"
+    engine.write(path, engine.export_structure(architecture), architecture, weights, MODES[mode], batch)
+    session = engine.open(path, architecture, MODES[mode], threads=2)
+    call = session.bind(batch)
+    group = calls_per_timing(call)
+    bare = bare_loop(session._session, {"input": batch})  # type: ignore[attr-defined]  # the very same session
+    ratios = []
+    for at in range(ROUNDS + 1):
+        order: list[Callable[[], float]] = [lambda: float(measure_round(call, 0.1, group).mean()), bare]
+        first, second = order if at % 2 else order[::-1]
+        times = {first: first(), second: second()}
+        ratios.append(times[order[0]] / times[order[1]])
+    return ratios[1:]
+
+
+def bare_loop(session: object, feed: dict[str, np.ndarray]) -> Callable[[], float]:
+    """Return a loop over a session as anybody would write it: the mean time of a call, in seconds."""
+
+    def loop() -> float:
+        for _ in range(5):
+            session.run(None, feed)  # type: ignore[attr-defined]  # ONNX Runtime has no types
+        calls = 0
+        start = time.perf_counter()
+        while time.perf_counter() - start < 0.1:
+            session.run(None, feed)  # type: ignore[attr-defined]
+            calls += 1
+        return (time.perf_counter() - start) / calls
+
+    return loop
+
+
+if __name__ == "__main__":
+    main()
