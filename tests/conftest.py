@@ -1,5 +1,6 @@
 """Experiments small enough for a test, and what several tests look at."""
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -71,5 +72,15 @@ def eventually(condition: Callable[[], bool], timeout_s: float = 20.0) -> bool:
 
 def forkserver_of(pid: int | None = None) -> psutil.Process:
     """Return the forkserver that a process has started."""
-    children = psutil.Process(pid or os.getpid()).children()
-    return next(child for child in children if "significand.runner.forkserver" in child.cmdline())
+    return next(child for child in psutil.Process(pid or os.getpid()).children() if _is_forkserver(child))
+
+
+def workers_of(pid: int) -> list[psutil.Process]:
+    """Return the workers of the forkserver that a process has started; none where there is no forkserver yet."""
+    return [worker for child in psutil.Process(pid).children() if _is_forkserver(child) for worker in child.children()]
+
+
+def _is_forkserver(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):  # git, asked for the revision, is gone soon
+        return "significand.runner.forkserver" in process.cmdline()
+    return False

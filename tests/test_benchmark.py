@@ -1,5 +1,6 @@
 """Behaviour of a single run."""
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -86,11 +87,12 @@ def test_throughput_is_the_inverse_of_latency() -> None:
 
 
 def test_estimated_energy_is_cpu_time_times_watts() -> None:
-    """Estimated energy restates CPU time: utilisation x epoch time x watts per core."""
+    """Estimated energy restates CPU time: at least that of the epoch, at most that of the whole call."""
+    start_s = time.process_time()
     row = Run(**one(watts_per_core=5.0))  # type: ignore[arg-type]
-    cpu_s = row.cpu_utilization_percent / 100 * row.train_time_per_epoch_s
-    # The two windows differ by a few microseconds of bookkeeping around each epoch.
-    assert row.energy_per_epoch_j == pytest.approx(5.0 * cpu_s, rel=0.2)
+    used_s = time.process_time() - start_s
+    epoch_s = row.cpu_utilization_percent / 100 * row.train_time_per_epoch_s
+    assert 5.0 * epoch_s <= row.energy_per_epoch_j <= 5.0 * used_s
     assert (row.energy_kind, row.energy_source) == ("estimated", "cpu-time")
     assert "5 W" in row.energy_assumptions
 

@@ -12,7 +12,7 @@ import numpy as np
 import psutil
 import pytest
 
-from conftest import eventually
+from conftest import eventually, workers_of
 from significand import __version__
 from significand.cli import BAD_INPUT, DONE, INTERRUPTED, SOME_RUN_FAILED, Flags, main
 from significand.plan.options import OPTIONS
@@ -63,12 +63,6 @@ def test_the_module_runs_the_same_job(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "out/manifest.json").read_text(encoding="utf-8"))["experiment"]["seed"] == 3
 
 
-def test_quiet_prints_nothing(tmp_path: Path) -> None:
-    """-q leaves both streams empty when all goes well."""
-    done = called(*QUICK, "--repeats", "1", "--output-dir", str(tmp_path / "out"), "-q")
-    assert (done.returncode, done.stdout, done.stderr) == (DONE, "", "")
-
-
 def test_a_failed_run_is_named_and_gives_exit_code_1(tmp_path: Path) -> None:
     """When some run failed the exit code is 1, and stderr names the run and the reason."""
     done = called(*QUICK, "--repeats", "1", "--learning-rate", "1e30", "--output-dir", str(tmp_path / "out"))
@@ -80,14 +74,8 @@ def test_a_killed_worker_gives_exit_code_1_and_the_other_rows(tmp_path: Path) ->
     """SIGKILL to one worker in the middle: its row says why, the others are complete, the exit code is 1."""
     words = [*QUICK, "--latency-rounds", "40", "--output-dir", str(tmp_path / "out"), "--json"]
     process = subprocess.Popen([sys.executable, "-m", "significand", *words], stdout=subprocess.PIPE, text=True)
-    workers: list[psutil.Process] = []
-
-    def found() -> bool:
-        workers[:] = [worker for server in psutil.Process(process.pid).children() for worker in server.children()]
-        return bool(workers)
-
-    assert eventually(found, 60)
-    workers[0].kill()
+    assert eventually(lambda: bool(workers_of(process.pid)), 60)
+    workers_of(process.pid)[0].kill()
     out, _ = process.communicate(timeout=120)
     assert process.returncode == SOME_RUN_FAILED
     rows = json.loads(out)
@@ -166,7 +154,7 @@ def test_words_that_are_not_understood(words: list[str], said: str, capsys: pyte
 
 
 def test_flags_win_over_the_config_file(tmp_path: Path) -> None:
-    """A TOML file gives the experiment, its paths relative to itself; flags change single fields."""
+    """A TOML file gives the experiment, its paths relative to itself; flags change single fields; -q prints nothing."""
     random = np.random.default_rng(0)
     np.savez(tmp_path / "own.npz", X=random.normal(size=(60, 5)), y=np.arange(60) % 3)
     (tmp_path / "plan.toml").write_text(
@@ -175,7 +163,7 @@ def test_flags_win_over_the_config_file(tmp_path: Path) -> None:
         encoding="utf-8",
     )
     done = called("run", "--config", str(tmp_path / "plan.toml"), "--repeats", "1", "-q")
-    assert done.returncode == DONE, done.stderr
+    assert (done.returncode, done.stdout, done.stderr) == (DONE, "", "")
     experiment = json.loads((tmp_path / "out/manifest.json").read_text(encoding="utf-8"))["experiment"]
     assert (experiment["repeats"], experiment["epochs"], experiment["layer_sizes"]) == (1, 1, [5, 8, 3])
 

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import shutil
 import statistics
 from pathlib import Path
 from typing import Any
@@ -131,20 +132,20 @@ def test_runs_are_kept_with_their_single_times(results: tuple[list[dict[str, obj
     assert sorted(run.name for run in runs) == sorted(path.stem for path in (results[1] / "details").iterdir())
 
 
-def test_the_same_seed_gives_the_same_accuracies_and_earlier_results_move_to_history(tmp_path: Path) -> None:
-    """Executed twice, accuracies are identical; the first results are in history, unchanged."""
+def test_executed_again_accuracies_are_identical_and_earlier_results_are_in_history(
+    results: tuple[list[dict[str, object]], Path], tmp_path: Path
+) -> None:
+    """The same call in the same folder gives the same accuracies; the first results are in history, unchanged."""
     folder = tmp_path / "out"
-    small = CALL | {"precision_modes": ["int8"], "repeats": 1}
-    accuracies = []
-    for _ in range(2):
-        run_repeated_benchmarks(**small, output_dir=folder)
-        text = (folder / "raw_runs.csv").read_text(encoding="utf-8")
-        accuracies.append([run.final_train_accuracy for run in read_runs(folder / "raw_runs.csv")])
-        if len(accuracies) == 1:
-            first = text
-    assert accuracies[0] == accuracies[1]
+    shutil.copytree(results[1], folder)
+    run_repeated_benchmarks(**CALL, output_dir=folder)
     (archived,) = (folder / "history").iterdir()
-    assert (archived / "raw_runs.csv").read_text(encoding="utf-8") == first
+    first, second = (
+        {run.name: run.final_train_accuracy for run in read_runs(where / "raw_runs.csv")}
+        for where in (archived, folder)
+    )
+    assert first == second
+    assert (archived / "raw_runs.csv").read_bytes() == (results[1] / "raw_runs.csv").read_bytes()
     assert sorted(path.name for path in archived.iterdir()) == sorted([*FILES, "details"])
 
 
