@@ -82,5 +82,5 @@ def workers_of(pid: int) -> list[psutil.Process]:
 
 def _is_forkserver(process: psutil.Process) -> bool:
     with contextlib.suppress(psutil.NoSuchProcess):  # git, asked for the revision, is gone soon
-        return "significand.runner.forkserver" in process.cmdline()
+        return "significand.runner.forkserver" in " ".join(process.cmdline())
     return False

@@ -1,11 +1,13 @@
 """Behaviour of the command line: words in, text and exit codes out."""
 
 import dataclasses
+import errno
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ from conftest import eventually, workers_of
 from significand import __version__
 from significand.cli import BAD_INPUT, DONE, INTERRUPTED, SOME_RUN_FAILED, Flags, main
 from significand.plan.options import OPTIONS
+from significand.results.store import RunDirectory
 
 QUICK = [
     "run",
@@ -41,7 +44,7 @@ def test_run_prints_a_table_and_where_the_results_are(tmp_path: Path) -> None:
     done = called(*QUICK, "--output-dir", str(tmp_path / "out"))
     assert done.returncode == DONE, done.stderr
     assert "float32" in done.stdout
-    assert "as int8" in done.stdout
+    assert "infers int8" in done.stdout
     assert "est. energy" in done.stdout
     assert f"Results: {tmp_path / 'out'}" in done.stdout
     assert "block 2 of 2" in done.stderr
@@ -74,7 +77,9 @@ def test_a_killed_worker_gives_exit_code_1_and_the_other_rows(tmp_path: Path) ->
     """SIGKILL to one worker in the middle: its row says why, the others are complete, the exit code is 1."""
     words = [*QUICK, "--latency-rounds", "40", "--output-dir", str(tmp_path / "out"), "--json"]
     process = subprocess.Popen([sys.executable, "-m", "significand", *words], stdout=subprocess.PIPE, text=True)
-    assert eventually(lambda: bool(workers_of(process.pid)), 60)
+    raw = tmp_path / "out/raw_runs.csv"
+    assert eventually(lambda: raw.exists() and raw.read_text(encoding="utf-8").count("\n") > 2, 60)
+    assert eventually(lambda: bool(workers_of(process.pid)))
     workers_of(process.pid)[0].kill()
     out, _ = process.communicate(timeout=120)
     assert process.returncode == SOME_RUN_FAILED
@@ -82,6 +87,39 @@ def test_a_killed_worker_gives_exit_code_1_and_the_other_rows(tmp_path: Path) ->
     assert sorted(row["repeats"] for row in rows) == [1, 2]
     assert sorted(row["failed_runs"] for row in rows) == [0, 1]
     assert "killed by SIGKILL" in (tmp_path / "out/raw_runs.csv").read_text(encoding="utf-8")
+
+
+def test_a_full_disk_is_told_in_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """When a result cannot be written the cause is one line on stderr, the exit code 1, and no traceback."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(RunDirectory, "append", full)
+    assert main([*QUICK, "--output-dir", str(tmp_path / "out"), "-q"]) == SOME_RUN_FAILED
+    assert "No space left on device; finished runs are kept" in capfd.readouterr().err
+
+
+def test_a_terminal_that_knows_no_sign_still_gets_the_table() -> None:
+    """Where ± cannot be written a question mark stands for it; nothing breaks."""
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    words = [sys.executable, "-m", "significand", "modes"]
+    done = subprocess.run(words, capture_output=True, text=True, env=environment, check=False)
+    assert (done.returncode, done.stderr) == (DONE, "")
+
+
+def test_the_command_line_can_be_called_from_a_thread(tmp_path: Path) -> None:
+    """`main` neither needs the main thread nor changes how the process takes signals."""
+    before = signal.getsignal(signal.SIGTERM)
+    codes: list[int] = []
+    words = ["run", "--repeats", "0", "--output-dir", str(tmp_path / "out")]
+    thread = threading.Thread(target=lambda: codes.append(main(words)))
+    thread.start()
+    thread.join()
+    assert codes == [BAD_INPUT]
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

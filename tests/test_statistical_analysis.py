@@ -32,6 +32,13 @@ METRICS = {
     "accuracy": "final_train_accuracy",
     "energy": "energy_per_epoch_j",
 }
+FURTHER = {
+    "test_accuracy": "test_accuracy",
+    "training_memory": "training_peak_memory_mb",
+    "inference_memory": "inference_peak_memory_mb",
+    "model_size": "model_size_mb",
+    "relative_output_error": "relative_output_error",
+}
 SPECIFIED_KEYS = ["precision_mode", "repeats"] + [
     f"{metric}_{part}" for metric in METRICS for part in ("mean", "std", "ci95")
 ]
@@ -76,14 +83,35 @@ def test_every_number_follows_from_the_raw_runs(results: tuple[list[dict[str, ob
     for row in summaries:
         of_mode = [run for run in runs if run["precision_mode"] == row["precision_mode"]]
         assert int(row["repeats"]) == len(of_mode)
-        further = {"test_accuracy": "test_accuracy", "model_size": "model_size_mb"}
-        for metric, column in (METRICS | further).items():
+        assert {key.removesuffix("_mean") for key in row if key.endswith("_mean")} == set(METRICS | FURTHER)
+        for metric, column in (METRICS | FURTHER).items():
             values = [float(run[column]) for run in of_mode]
             deviation = statistics.stdev(values)
             assert float(row[f"{metric}_mean"]) == pytest.approx(statistics.fmean(values), rel=1e-12)
             assert float(row[f"{metric}_std"]) == pytest.approx(deviation, rel=1e-12, abs=1e-15)
             half_width = 1.96 * deviation / math.sqrt(len(values))
             assert float(row[f"{metric}_ci95"]) == pytest.approx(half_width, rel=1e-12, abs=1e-15)
+
+
+def test_every_ratio_follows_from_the_raw_runs(results: tuple[list[dict[str, object]], Path]) -> None:
+    """Geometric mean of the paired ratios to float32 and its t interval, recomputed from raw_runs.csv, to 1e-12."""
+    rows, folder = results
+    runs = {(run.precision_mode, run.repeat): run for run in read_runs(folder / "raw_runs.csv")}
+    for row in rows:
+        assert row["ratio_baseline"] == "float32"
+        for metric in ("train_time", "latency", "memory", "energy"):
+            column = METRICS[metric]
+            logs = [
+                math.log(getattr(runs[str(row["precision_mode"]), repeat], column))
+                - math.log(getattr(runs["float32", repeat], column))
+                for repeat in range(3)
+            ]
+            # t(0.975, 2 degrees of freedom) = 4.302652729911275: NIST handbook 1.3.6.7.2 gives 4.303
+            half = 4.302652729911275 * statistics.stdev(logs) / math.sqrt(3)
+            centre = statistics.fmean(logs)
+            assert row[f"{metric}_ratio"] == pytest.approx(math.exp(centre), rel=1e-12)
+            assert row[f"{metric}_ratio_ci95_t_low"] == pytest.approx(math.exp(centre - half), rel=1e-9)
+            assert row[f"{metric}_ratio_ci95_t_high"] == pytest.approx(math.exp(centre + half), rel=1e-9)
 
 
 def test_json_and_csv_and_return_value_agree(results: tuple[list[dict[str, object]], Path]) -> None:
@@ -205,6 +233,8 @@ def test_an_interrupt_keeps_the_finished_runs(tmp_path: Path) -> None:
     assert (caught.value.finished, caught.value.planned) == (3, 9)
     assert len(read_runs(tmp_path / "raw_runs.csv")) == 3
     assert json.loads((tmp_path / "manifest.json").read_text(encoding="utf-8"))["state"] == "interrupted"
+    summary = json.loads((tmp_path / "summary_stats.json").read_text(encoding="utf-8"))
+    assert [row["repeats"] for row in summary] == [1, 1, 1]
 
 
 def test_the_default_folder_is_in_the_repository(tmp_path: Path) -> None:

@@ -1,7 +1,5 @@
 """``python -m significand`` is the command line."""
 
-import sys
+from significand.cli import program
 
-from significand.cli import main
-
-sys.exit(main())
+program()

@@ -2,7 +2,8 @@
 
 import math
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,16 +11,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from significand.engines.base import Architecture, engine_modes, get_engine
+from significand.engines.base import Session, engine_modes, get_engine
 from significand.meters.energy import CpuTimeEstimate
 from significand.meters.latency import calls_per_timing, measure_round
 from significand.meters.memory import PeakMemory, return_free_memory
 from significand.plan.experiment import DataFacts, Setup, Step, Surroundings, plan_experiment
 from significand.plan.precision import MODES
 from significand.results.records import Run
+from significand.workload.architecture import Architecture
 from significand.workload.data import Dataset, Split, draw, load_source
 from significand.workload.model import initial_network, predicted_classes, read_weights, reference_outputs
-from significand.workload.training import Epoch, Trainer
+from significand.workload.training import Epoch, Trainer, master_dtype
 
 TakeTurn = Callable[[Step], None]
 """Called between steps. ``"measure"`` returns when this run alone may use the machine; ``"prepare"`` when computing
@@ -41,7 +43,8 @@ class Details:
     epoch_time_s, epoch_loss
         Per training epoch, shape (epochs,).
     call_latency_s
-        Time of a call on one batch in each timing, shape (timings,).
+        Time of a call on one batch in each timing, shape (timings,). A timing is one call, unless calls are so short
+        that several are timed together.
     call_round
         The latency round each timing belongs to, shape (timings,).
     """
@@ -70,7 +73,7 @@ def benchmark_one_setup(
     test_fraction: float = 0.2,
     threads: int | None = None,
     latency_rounds: int = 10,
-    round_duration_s: float = 0.02,
+    round_duration_s: float = 0.03,
     watts_per_core: float = 12.0,
     repeat: int = 0,
     dataset: Dataset | None = None,
@@ -156,29 +159,33 @@ def benchmark_one_setup(
     architecture = Architecture(setup.layer_sizes, setup.activations)
     codec = get_engine(setup.engine)
     energy = CpuTimeEstimate(setup.watts_per_core)
-    torch.set_num_threads(setup.threads)
     split = draw(loaded, setup.layer_sizes, setup.n_samples, setup.test_fraction, seed)
     with tempfile.TemporaryDirectory(prefix="significand-") as scratch:
         path = Path(scratch) / f"network{codec.file_suffix}"
 
         def train() -> _Training:
             exported = codec.export_structure(architecture) if structure is None else structure
-            return _train(setup, architecture, seed, split, exported, path, energy, take_turn)
+            with _threads(setup.threads):
+                return _train(setup, architecture, seed, split, exported, path, energy, take_turn)
 
+        # Not before `isolate` has forked: setting the number of threads starts them.
         training: _Training = isolate(train)
-        inference = _infer(setup, architecture, split, training.reference, path, take_turn)
+        with _threads(setup.threads):
+            inference = _infer(setup, architecture, split, training.reference, path, take_turn)
         model_size_mb = path.stat().st_size / 1e6
+    train_time_s = sum(epoch.time_s for epoch in training.epochs)
+    batch_latency_s = float(np.median([calls.mean() for calls in inference.rounds]))
+    calls_s = np.concatenate(inference.rounds)
+    # Of calls timed together only the mean is known.
+    p50, p95, p99 = np.percentile(calls_s, [50, 95, 99]) if inference.calls_per_timing == 1 else [math.nan] * 3
     keep_details(
         Details(
             np.array([epoch.time_s for epoch in training.epochs]),
             np.array([epoch.loss for epoch in training.epochs]),
-            np.concatenate(inference.rounds),
+            calls_s,
             np.repeat(np.arange(len(inference.rounds)), [len(calls) for calls in inference.rounds]),
         )
     )
-    train_time_s = sum(epoch.time_s for epoch in training.epochs)
-    batch_latency_s = float(np.median([calls.mean() for calls in inference.rounds]))
-    p50, p95, p99 = (float(p) for p in np.percentile(np.concatenate(inference.rounds), [50, 95, 99]))
     return Run(
         seed=seed,
         layer_sizes=setup.layers,
@@ -204,10 +211,10 @@ def benchmark_one_setup(
         conversion_peak_memory_mb=training.conversion_peak_mb,
         inference_peak_memory_mb=inference.peak_mb,
         model_size_mb=model_size_mb,
-        batch_latency_p50_s=p50,
-        batch_latency_p95_s=p95,
-        batch_latency_p99_s=p99,
-        latency_calls=sum(map(len, inference.rounds)) * inference.calls_per_timing,
+        batch_latency_p50_s=float(p50),
+        batch_latency_p95_s=float(p95),
+        batch_latency_p99_s=float(p99),
+        latency_calls=len(calls_s) * inference.calls_per_timing,
         calls_per_timing=inference.calls_per_timing,
         energy_kind=energy.kind,
         energy_source=energy.source,
@@ -219,7 +226,19 @@ def benchmark_one_setup(
         optimizer=setup.optimizer,
         learning_rate=setup.learning_rate,
         threads=setup.threads,
+        timed_s=train_time_s + float(calls_s.sum()) * inference.calls_per_timing,
     ).to_row()
+
+
+@contextmanager
+def _threads(number: int) -> Iterator[None]:
+    """Set torch's threads and leave the caller's number as it was."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @dataclass(frozen=True)
@@ -254,13 +273,14 @@ def _train(
 ) -> _Training:
     """Train, and write the network in the engine's format to `path`."""
     mode = MODES[setup.precision_mode]
+    x = split.train_x.astype(master_dtype(mode), copy=False)  # the data are no part of training's memory, in any mode
 
     def new_trainer() -> Trainer:
         return Trainer(
             initial_network(setup.layer_sizes, setup.activations, seed),
             setup.activations,
             mode,
-            split.train_x,
+            x,
             split.train_y,
             batch_size=setup.batch_size,
             optimizer=setup.optimizer,
@@ -280,6 +300,7 @@ def _train(
         before = energy.read_j()
         epochs.append(trainer.epoch())
         energy_j += energy.read_j() - before
+        trainer.check_finite(epochs[-1])
     peak_mb = memory.peak_mb()
     take_turn("prepare")
     memory.reset_peak()
@@ -303,35 +324,33 @@ def _infer(
     mode = MODES[setup.precision_mode]
     batch = np.resize(split.train_x, (setup.batch_size, split.train_x.shape[1]))  # repeats samples where there are few
     # The first use of an engine maps its code into the process; that is not the network's memory.
+    effective_precision = engine.effective_precision(path, architecture, mode, setup.threads)
     engine.open(path, architecture, mode, setup.threads).predict(batch)
     return_free_memory()
     memory = PeakMemory()
     session = engine.open(path, architecture, mode, setup.threads)
-
-    def outputs(x: np.ndarray) -> np.ndarray:
-        return np.concatenate(
-            [session.predict(x[at : at + setup.batch_size]) for at in range(0, len(x), setup.batch_size)]
-        )
-
-    def accuracy(x: np.ndarray, y: np.ndarray) -> float:
-        return float(np.mean(predicted_classes(outputs(x)) == y))
-
-    train_accuracy = accuracy(split.train_x, split.train_y)
-    test_accuracy = accuracy(split.test_x, split.test_y)
-    difference = np.linalg.norm(outputs(split.test_x[:PROBE_SAMPLES]) - reference)
-    size = np.linalg.norm(reference)
     call = session.bind(batch)
     group = calls_per_timing(call)
+    peak_mb = memory.peak_mb()
+    judged = _judge(session, split, reference, setup.batch_size)
     rounds = []
     for _ in range(setup.latency_rounds):
         take_turn("measure")
         rounds.append(measure_round(call, setup.round_duration_s, group))
-    return _Inference(
-        rounds,
-        group,
-        session.effective_precision,
-        float(difference / size) if size > 0 else math.nan,
-        train_accuracy,
-        test_accuracy,
-        memory.peak_mb(),
-    )
+    return _Inference(rounds, group, effective_precision, *judged, peak_mb)
+
+
+def _judge(session: Session, split: Split, reference: np.ndarray, batch_size: int) -> tuple[float, float, float]:
+    """Return relative output error, training accuracy and held-out accuracy of a session, batch by batch."""
+
+    def accuracy(x: np.ndarray, y: np.ndarray) -> float:
+        right = sum(
+            int(np.sum(predicted_classes(session.predict(x[at : at + batch_size])) == y[at : at + batch_size]))
+            for at in range(0, len(x), batch_size)
+        )
+        return right / len(x)
+
+    difference = np.linalg.norm(session.predict(split.test_x[:PROBE_SAMPLES]) - reference)
+    size = np.linalg.norm(reference)
+    error = float(difference / size) if size > 0 else math.nan
+    return error, accuracy(split.train_x, split.train_y), accuracy(split.test_x, split.test_y)

@@ -1,6 +1,7 @@
 """The command line: arguments become library calls, results become text and exit codes. The only module that prints."""
 
 import dataclasses
+import io
 import signal
 import sys
 from collections.abc import Sequence
@@ -85,6 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("Try: significand --help", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
+        print("significand: interrupted before anything was measured", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:  # the reader, head for instance, has seen enough
         sys.stderr.close()
@@ -123,7 +125,6 @@ def run(
     from significand.runner.conductor import RunnerError
     from significand.statistical_analysis import ExperimentInterrupted, run_experiment_in
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill ends as Ctrl-C does
     try:
         fields = read_config(config) if config else {}
         folder = output_dir or fields.pop("output_dir", None)
@@ -137,6 +138,9 @@ def run(
         return BAD_INPUT
     except RunnerError as error:
         print(f"significand: {error}", file=sys.stderr)
+        return SOME_RUN_FAILED
+    except OSError as error:
+        print(f"significand: {error}; finished runs are kept", file=sys.stderr)
         return SOME_RUN_FAILED
     except ExperimentInterrupted as error:
         print(f"significand: {error}", file=sys.stderr)
@@ -193,5 +197,10 @@ def _print_json(value: object) -> None:
     print(json.dumps(jsonable(value), indent=2, ensure_ascii=False))
 
 
-if __name__ == "__main__":
+def program() -> None:
+    """Be the program: run the command line of this process and exit. A polite kill ends it as Ctrl-C does."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without ± shall not cost the table
     sys.exit(main())

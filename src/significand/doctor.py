@@ -11,9 +11,10 @@ from typing import Literal
 
 import numpy as np
 
-from significand.engines.base import ENGINES, Architecture, engine_modes, get_engine
+from significand.engines.base import ENGINES, engine_modes, get_engine
 from significand.meters.machine import cpu_flags, instruction_sets
 from significand.plan.precision import MODES, PrecisionMode
+from significand.workload.architecture import Architecture
 from significand.workload.data import draw
 from significand.workload.model import initial_network, read_weights, reference_outputs
 
@@ -69,19 +70,19 @@ def probe_modes() -> list[ModeSupport]:
                 path = Path(folder) / f"{name}-{mode.name}{engine.file_suffix}"
                 try:
                     engine.write(path, structure, PROBE, weights, mode, x)
-                    session = engine.open(path, PROBE, mode, threads=1)
-                    outputs = session.predict(x)
+                    effective = engine.effective_precision(path, PROBE, mode, threads=1)
+                    outputs = engine.open(path, PROBE, mode, threads=1).predict(x)
                 except Exception as error:  # noqa: BLE001 - an engine's own word is the answer here
                     support.append(_unable(name, mode, f"{type(error).__name__}: {error}"))
                     continue
                 distance = float(np.linalg.norm(outputs - reference) / np.linalg.norm(reference))
-                native = session.effective_precision == mode.infers_in
+                native = effective == mode.infers_in
                 support.append(
                     ModeSupport(
                         name,
                         mode.name,
                         "native" if native else "other",
-                        session.effective_precision,
+                        effective,
                         distance,
                         _why(mode, instructions, native=native),
                     )

@@ -173,37 +173,37 @@ def run_experiment_in(
     ------
     PlanError, ExperimentInterrupted
         As `run_repeated_benchmarks`.
+    significand.runner.conductor.RunnerError
+        When the runs' processes cannot be started; earlier results are where they were.
+    OSError
+        When a result cannot be written, as on a full disk; what was written before is kept.
     """
     folder = Path(output_dir) if output_dir is not None else default_output_dir()
     experiment, dataset = _plan(fields, folder)
     runs: list[Run] = []
+    rows: list[dict[str, object]] = []
+    archive: Path | None = None
     with RunDirectory(folder) as directory:
-        archive = directory.begin(
-            {
-                "state": "running",
-                "experiment": experiment.model_dump(mode="json"),
-                "machine": describe_machine(),
-                "git_revision": git_revision(Path.cwd()),
-                "started_utc": _now(),
-            }
-        )
         started = time.perf_counter()
+
+        def begin() -> None:
+            nonlocal archive
+            archive = directory.begin(
+                {
+                    "state": "running",
+                    "experiment": experiment.model_dump(mode="json"),
+                    "machine": describe_machine(),
+                    "working_directory": str(Path.cwd()),
+                    "git_revision": git_revision(Path.cwd()),
+                    "started_utc": _now(),
+                }
+            )
 
         def keep(run: Run, details: Mapping[str, np.ndarray]) -> None:
             directory.append(run, details)
             runs.append(run)
 
-        state = "failed"
-        try:
-            timing = run_experiment(experiment, dataset, keep, on_progress)
-            directory.update_manifest(asdict(timing))
-            rows = _write_summaries(runs, experiment.precision_modes, folder)
-            state = "finished"
-        except KeyboardInterrupt:
-            state = "interrupted"
-            planned = experiment.repeats * len(experiment.precision_modes)
-            raise ExperimentInterrupted(sum(run.finished for run in runs), planned, folder) from None
-        finally:
+        def end(state: str) -> None:
             directory.update_manifest(
                 {
                     "state": state,
@@ -213,6 +213,23 @@ def run_experiment_in(
                     "failed_runs": sum(not run.finished for run in runs),
                 }
             )
+
+        try:
+            timing = run_experiment(experiment, dataset, keep, on_progress, begin)
+            directory.update_manifest(asdict(timing))
+            rows = _write_summaries(runs, experiment.precision_modes, folder)
+            end("finished")
+        except KeyboardInterrupt:
+            if runs:
+                _write_summaries(runs, experiment.precision_modes, folder)
+            if directory.begun:
+                end("interrupted")
+            planned = experiment.repeats * len(experiment.precision_modes)
+            raise ExperimentInterrupted(sum(run.finished for run in runs), planned, folder) from None
+        except BaseException:
+            if directory.begun:
+                end("failed")
+            raise
     return Outcome(folder, rows, runs, archive)
 
 
@@ -283,6 +300,7 @@ def _now() -> str:
 if __name__ == "__main__":
     import sys
 
-    from significand.cli import main
+    from significand.cli import program
 
-    sys.exit(main(["run", *sys.argv[1:]]))
+    sys.argv[1:1] = ["run"]
+    program()

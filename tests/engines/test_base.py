@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from significand.engines.base import ENGINES, Architecture, get_engine
+from significand.engines.base import ENGINES, get_engine
 from significand.plan.options import ACTIVATIONS
 from significand.plan.precision import MODES
+from significand.workload.architecture import Architecture
 from significand.workload.model import initial_network, read_weights, reference_outputs
 
 # Relative output error that one matrix product in the format cannot much exceed: its unit round-off with room for

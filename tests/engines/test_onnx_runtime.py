@@ -10,10 +10,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from significand.engines.base import Architecture
 from significand.engines.onnx_runtime import ENGINE, effective_precision
 from significand.meters.machine import cpu_flags, instruction_sets
 from significand.plan.precision import MODES
+from significand.workload.architecture import Architecture
 from significand.workload.model import initial_network, read_weights, reference_outputs
 
 WIDE = Architecture((784, 512, 512, 10), ("relu", "relu", "softmax"))
@@ -31,8 +31,8 @@ def test_int8_model_is_small_and_computes_in_int8(tmp_path: Path) -> None:
     """On 784-512-512-10 the int8 file is under 0.35 of the float32 file, and its session's products are int8."""
     int8, float32 = written(tmp_path, WIDE, "int8"), written(tmp_path, WIDE, "float32")
     assert int8.stat().st_size < 0.35 * float32.stat().st_size
-    assert ENGINE.open(int8, WIDE, MODES["int8"], threads=1).effective_precision == "int8"
-    assert ENGINE.open(float32, WIDE, MODES["float32"], threads=1).effective_precision == "float32"
+    assert ENGINE.effective_precision(int8, WIDE, MODES["int8"], threads=1) == "int8"
+    assert ENGINE.effective_precision(float32, WIDE, MODES["float32"], threads=1) == "float32"
 
 
 def test_int8_weights_have_a_scale_per_output(tmp_path: Path) -> None:
@@ -45,11 +45,11 @@ def test_int8_weights_have_a_scale_per_output(tmp_path: Path) -> None:
 
 def test_float16_is_told_apart_from_what_the_cpu_runs(tmp_path: Path) -> None:
     """Where the CPU has no float16 arithmetic, a float16 session says float32."""
-    session = ENGINE.open(written(tmp_path, WIDE, "float16"), WIDE, MODES["float16"], threads=1)
+    precision = ENGINE.effective_precision(written(tmp_path, WIDE, "float16"), WIDE, MODES["float16"], threads=1)
     if "fp16" in instruction_sets(cpu_flags()):
-        assert session.effective_precision in {"float16", "float32"}
+        assert precision in {"float16", "float32"}
     else:
-        assert session.effective_precision == "float32"
+        assert precision == "float32"
 
 
 def test_threads_reach_the_session(tmp_path: Path) -> None:
@@ -93,6 +93,18 @@ def graph(*nodes: onnx.NodeProto, **initializers: np.ndarray) -> onnx.ModelProto
         ),
         (
             graph(
+                helper.make_node("Cast", ["h"], ["w"], to=TensorProto.FLOAT),
+                helper.make_node("Gemm", ["x", "w"], ["y"]),
+                h=np.zeros((1, 1), np.float16),
+            ),
+            "float32",
+        ),
+        (
+            graph(helper.make_node("Mystery", ["x"], ["w"]), helper.make_node("Gemm", ["x", "w"], ["y"])),
+            "unknown",
+        ),
+        (
+            graph(
                 helper.make_node("QGemm", ["x"], ["a"]),
                 helper.make_node("FusedGemm", ["a", "w"], ["y"]),
                 w=np.zeros((1, 1), np.float32),
@@ -100,7 +112,7 @@ def graph(*nodes: onnx.NodeProto, **initializers: np.ndarray) -> onnx.ModelProto
             "int8+float32",
         ),
     ],
-    ids=["float64", "float16", "int8", "int8 weights, float32 arithmetic", "mixed"],
+    ids=["float64", "float16", "int8", "int8 weights, float32 arithmetic", "cast weights", "unknown", "mixed"],
 )
 def test_effective_precision_is_read_from_the_matrix_products(model: onnx.ModelProto, precision: str) -> None:
     """What counts is the type of the products: dequantised weights are float, a mixed graph names both."""

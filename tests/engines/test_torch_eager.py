@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from significand.engines.base import Architecture
 from significand.engines.torch_eager import ENGINE
 from significand.plan.precision import MODES
+from significand.workload.architecture import Architecture
 from significand.workload.model import initial_network, read_weights
 
 SMALL = Architecture((64, 128, 10), ("relu", "softmax"))
@@ -24,13 +24,13 @@ def written(folder: Path, mode: str) -> Path:
 @pytest.mark.parametrize("mode", ["float64", "float32", "bfloat16", "float16"])
 def test_plain_formats_compute_in_themselves(tmp_path: Path, mode: str) -> None:
     """The dtype of the operators that really ran is the mode's own."""
-    assert ENGINE.open(written(tmp_path, mode), SMALL, MODES[mode], threads=1).effective_precision == mode
+    assert ENGINE.effective_precision(written(tmp_path, mode), SMALL, MODES[mode], threads=1) == mode
 
 
 def test_int8_dynamic_multiplies_integers(tmp_path: Path) -> None:
     """Tensors of torchao come down to an integer matrix product, and the file holds int8 weights."""
     path = written(tmp_path, "int8-dynamic")
-    assert ENGINE.open(path, SMALL, MODES["int8-dynamic"], threads=1).effective_precision == "int8"
+    assert ENGINE.effective_precision(path, SMALL, MODES["int8-dynamic"], threads=1) == "int8"
     assert path.stat().st_size < 0.5 * written(tmp_path, "float32").stat().st_size
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from significand.present.numbers import METRICS, choose_unit, with_half_width
+from significand.present.numbers import METRICS, choose_unit, with_bounds, with_half_width
 
 
 @pytest.mark.parametrize(
@@ -105,3 +105,22 @@ def test_numbers_stay_short_and_true(mean: float, half_width: float) -> None:
     text = with_half_width(mean, half_width)
     assert len(text) <= 22
     assert float(text.split("±")[1]) == pytest.approx(half_width, rel=0.06)
+
+
+@pytest.mark.parametrize(
+    ("point", "low", "high", "shown"),
+    [
+        (1.1764, 0.7094, 1.9521, ("1.18", "0.71–1.95")),
+        (0.99649, 0.98829, 1.00476, ("0.9965", "0.9883–1.0048")),
+        (36.2, 32.7, 40.1, ("36.2", "32.7–40.1")),
+        (0.157, 1e-9, 405222.0, ("0.16", "0.00–405222.00")),
+        (2.0, 2.0, 2.0, ("2.000000", "2.000000–2.000000")),
+        (1.5, 1e-30, 1e40, ("1.5", "0.0–1e+40")),
+        (1.0594, math.nan, math.nan, ("1.06", "")),
+    ],
+)
+def test_a_ratio_keeps_the_digits_that_its_interval_supports(
+    point: float, low: float, high: float, shown: tuple[str, str]
+) -> None:
+    """The interval is written as it is, not centred; however wide it is, the ratio itself stays readable."""
+    assert with_bounds(point, low, high) == shown

@@ -159,7 +159,27 @@ def test_a_killed_forkserver_costs_its_block_only() -> None:
     # Many steps are left when it dies: the kernel ends the workers a moment later, and they must not be done by then.
     runs = run_all(Once(0.01, lambda workers: forkserver_of().kill()), epochs=100)  # noqa: ARG005
     assert [run.finished for run in runs] == [False, False, True, True]
-    assert all("killed" in run.reason for run in runs[:2])
+    assert all("the process that forks the runs was killed by SIGKILL" in run.reason for run in runs[:2])
+
+
+def test_a_forkserver_that_hangs_costs_its_block_only() -> None:
+    """A forkserver that no longer answers is ended with its workers after the time-out; the next block runs."""
+
+    def stop_both(workers: list[psutil.Process]) -> None:
+        forkserver_of().suspend()
+        workers[0].suspend()
+
+    runs = run_all(Once(0.01, stop_both), step_timeout_s=2)
+    assert [run.finished for run in runs] == [False, False, True, True]
+
+
+def test_what_lies_in_the_working_directory_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A torch.py or a significand folder where the user stands does not get into the runs' processes."""
+    (tmp_path / "torch.py").write_text("raise SystemExit('wrong torch')", encoding="utf-8")
+    (tmp_path / "significand").mkdir()
+    (tmp_path / "significand" / "__init__.py").touch()
+    monkeypatch.chdir(tmp_path)
+    assert all(run.finished for run in run_all(repeats=1))
 
 
 def test_nothing_is_left_in_the_temporary_folder(scratch: Path) -> None:
@@ -175,12 +195,17 @@ def test_processes_that_cannot_start_are_an_error_with_the_cause(monkeypatch: py
         run_all()
 
 
-def test_workers_die_with_a_killed_conductor(tmp_path: Path, scratch: Path) -> None:
-    """SIGKILL to the program leaves no process and no temporary file behind."""
+@pytest.mark.parametrize("moment", ["starting", "running"])
+def test_nothing_outlives_a_killed_program(moment: str, tmp_path: Path, scratch: Path) -> None:
+    """SIGKILL to the program, while it starts or while it measures, leaves no process and no temporary file behind."""
     process = subprocess.Popen(
         [sys.executable, "-m", "significand", "run", "--output-dir", str(tmp_path / "out"), "--repeats", "50", "-q"]
     )
-    assert eventually(lambda: bool(workers_of(process.pid)), 60)
+    found = {
+        "starting": lambda: bool(list(scratch.glob("significand-*/inductor"))),
+        "running": lambda: bool(workers_of(process.pid)),
+    }[moment]
+    assert eventually(found, 60)
     family = psutil.Process(process.pid).children(recursive=True)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()

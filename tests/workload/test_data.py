@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
 from significand.plan.experiment import PlanError
-from significand.plan.options import SYNTHETIC_SAMPLES
 from significand.workload.data import Dataset, draw, load_saved, load_source, make_synthetic, split
 
 X = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 7.0]])
@@ -275,9 +274,9 @@ def numbered(n_samples: int) -> Dataset:
 @given(st.integers(2, 80), st.floats(0.01, 0.99), st.integers(0, 1000), st.data())
 def test_split_parts_the_samples(n: int, test_fraction: float, seed: int, data: st.DataObject) -> None:
     """Both parts together are n_samples different samples, neither is empty, the held-out share is as asked."""
-    n_samples = data.draw(st.none() | st.integers(2, n))
+    n_samples = data.draw(st.integers(2, n))
     parts = split(numbered(n), n_samples, test_fraction, seed)
-    used = n_samples or n
+    used = n_samples
     assert len({*parts.train_y.tolist(), *parts.test_y.tolist()}) == used == len(parts.train_y) + len(parts.test_y)
     assert len(parts.test_y) == min(max(1, round(test_fraction * used)), used - 1)
     assert (len(parts.train_x), len(parts.test_x)) == (len(parts.train_y), len(parts.test_y))
@@ -286,7 +285,7 @@ def test_split_parts_the_samples(n: int, test_fraction: float, seed: int, data: 
 def test_split_is_standardised_on_the_training_part_only() -> None:
     """Training features have mean 0 and deviation 1; held-out ones are transformed with the same numbers."""
     dataset = numbered(400)
-    parts = split(dataset, None, 0.25, seed=5)
+    parts = split(dataset, 400, 0.25, seed=5)
     np.testing.assert_allclose(parts.train_x.mean(axis=0), 0, atol=1e-6)
     np.testing.assert_allclose(parts.train_x.std(axis=0), 1, atol=1e-6)
     raw_train = dataset.x[parts.train_y]
@@ -307,17 +306,15 @@ def test_split_follows_its_seed() -> None:
 def test_feature_constant_in_training_is_not_blown_up(constant: float) -> None:
     """A feature that never varies in training is only centred, although its mean is rounded."""
     x = np.column_stack([np.full(512, constant), np.arange(512.0)])
-    test_rows = split(Dataset(x, np.arange(512)), None, 0.2, seed=3).test_y
+    test_rows = split(Dataset(x, np.arange(512)), 512, 0.2, seed=3).test_y
     x[test_rows[0], 0] += 0.25
-    parts = split(Dataset(x, np.arange(512)), None, 0.2, seed=3)
+    parts = split(Dataset(x, np.arange(512)), 512, 0.2, seed=3)
     np.testing.assert_allclose(parts.train_x[:, 0], 0, atol=1e-6)
     assert parts.test_x[0, 0] == pytest.approx(0.25, abs=1e-6)
 
 
 def test_draw_makes_synthetic_data_from_the_repeats_seed() -> None:
-    """Without a data set the samples come from the seed, 512 unless told otherwise."""
-    parts = draw(None, (4, 3), None, 0.25, seed=9)
-    assert len(parts.train_y) + len(parts.test_y) == SYNTHETIC_SAMPLES == 512
+    """Without a data set the samples come from the seed."""
     whole = make_synthetic((4, 3), 60, seed=9)
     made, same = draw(None, (4, 3), 60, 0.25, seed=9), split(whole, 60, 0.25, seed=9)
     np.testing.assert_array_equal(made.train_x, same.train_x)

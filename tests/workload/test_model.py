@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from significand.plan.options import ACTIVATIONS
+from significand.workload.architecture import Weights
 from significand.workload.model import (
     ACTIVATION_MODULES,
-    Weights,
     build_network,
     initial_network,
     predicted_classes,

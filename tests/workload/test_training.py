@@ -1,4 +1,3 @@
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count
@@ -115,8 +114,13 @@ def test_formats_really_differ(data: Split) -> None:
 def test_divergence_names_the_learning_rate(data: Split, mode: str) -> None:
     """A loss that is no longer finite ends training with the cause and the remedy."""
     learner = trainer(data, mode, learning_rate=1e6)
+
+    def train() -> None:
+        for _ in range(10):
+            learner.check_finite(learner.epoch())
+
     with pytest.raises(TrainingDivergedError, match=r"with learning_rate 1e\+06; lower learning_rate") as caught:
-        deque((learner.epoch() for _ in range(10)), maxlen=0)
+        train()
     assert MODES[mode].training_precision in str(caught.value)
 
 
@@ -125,7 +129,7 @@ def test_broken_weight_is_divergence_too(data: Split) -> None:
     learner = trainer(data, batch_size=len(data.train_x), learning_rate=1e38, momentum=0.0)
     learner._x = learner._x * 1e3
     with pytest.raises(TrainingDivergedError, match="a weight is not finite after epoch 1"):
-        learner.epoch()
+        learner.check_finite(learner.epoch())
 
 
 @pytest.mark.parametrize("sizes", [(4, 16, 1), (4, 16, 2), (4, 16, 3)], ids=["one output", "two", "three"])

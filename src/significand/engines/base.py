@@ -1,6 +1,6 @@
 """What an engine is, and the registry of engines. No engine is imported here, so no torch either."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -9,30 +9,11 @@ from typing import Protocol, cast
 import numpy as np
 
 from significand.plan.precision import PrecisionMode
-
-Weights = Sequence[tuple[np.ndarray, np.ndarray]]
-"""Per layer the matrix, shape (outputs, inputs), and the bias, shape (outputs,)."""
-
-
-@dataclass(frozen=True)
-class Architecture:
-    """The structure of the network: units per layer, input first, and one activation per transition."""
-
-    layer_sizes: tuple[int, ...]
-    activations: tuple[str, ...]
+from significand.workload.architecture import Architecture, Weights
 
 
 class Session(Protocol):
-    """A trained network, loaded and ready to infer in one precision.
-
-    Attributes
-    ----------
-    effective_precision
-        The format the arithmetic really uses, found by looking at the engine's graph or tensors: ``"float32"``,
-        ``"int8"``, ... Where layers differ, all of them, joined by ``+``.
-    """
-
-    effective_precision: str
+    """A trained network, loaded and ready to infer in one precision."""
 
     def bind(self, batch: np.ndarray) -> Callable[[], object]:
         """Return a call without arguments that infers on `batch`, float32, shape (batch, inputs).
@@ -80,6 +61,15 @@ class Engine(Protocol):
             What to write, in which mode.
         calibration
             Training samples, float32, shape (samples, inputs), from which static quantisation takes its scales.
+        """
+        ...
+
+    def effective_precision(self, path: Path, architecture: Architecture, mode: PrecisionMode, threads: int) -> str:
+        """Return the format that a session on what `write` wrote really computes in.
+
+        Found by looking at the engine's graph or operators, in a session that is thrown away: looking takes memory that
+        the measured session shall not have. ``"float32"``, ``"int8"``, ...; where layers differ all of them, joined by
+        ``+``.
         """
         ...
 

@@ -12,9 +12,10 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from significand.engines.base import Architecture, Engine, Session, Weights
+from significand.engines.base import Engine, Session
 from significand.meters.machine import cpu_flags, instruction_sets
 from significand.plan.precision import PrecisionMode
+from significand.workload.architecture import Architecture, Weights
 
 # From 1.29 on, ONNX Runtime's Linux packages report to their maker, from threads of their own, and leave files in the
 # user's folders. It reads the variable when it is imported; the process's environment is left as it was.
@@ -48,7 +49,7 @@ INTEGER_MATMULS = frozenset(
     {"QGemm", "QLinearMatMul", "MatMulInteger", "MatMulIntegerToFloat", "DynamicQuantizeMatMul"}
 )
 FLOAT_MATMULS = frozenset({"Gemm", "FusedGemm", "MatMul", "FusedMatMul"})
-FORMATS = {
+FORMATS: dict[int | None, str] = {
     TensorProto.DOUBLE: "float64",
     TensorProto.FLOAT: "float32",
     TensorProto.BFLOAT16: "bfloat16",
@@ -136,25 +137,25 @@ class OnnxRuntimeEngine:
             else:
                 quantize_dynamic(model, path, per_channel=True, weight_type=QuantType.QInt8)
 
-    def open(self, path: Path, architecture: Architecture, mode: PrecisionMode, threads: int) -> "OnnxRuntimeSession":
-        """Load the file at `path`; its optimised graph is written beside it and read for the effective precision."""
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3  # errors only: it warns of every format that it emulates, and so do we
-        options.add_session_config_entry("session.intra_op.spin_duration_us", SPIN_DURATION_US)
+    def effective_precision(self, path: Path, architecture: Architecture, mode: PrecisionMode, threads: int) -> str:
+        """Have the optimised graph written beside `path`, and read the format of its matrix products."""
+        options = _options(threads)
         optimised = path.with_suffix(".optimised.onnx")
         options.optimized_model_filepath = str(optimised)
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        return OnnxRuntimeSession(session, effective_precision(onnx.load(optimised)))
+        onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return effective_precision(onnx.load(optimised))
+
+    def open(self, path: Path, architecture: Architecture, mode: PrecisionMode, threads: int) -> "OnnxRuntimeSession":
+        """Load the file at `path`."""
+        session = onnxruntime.InferenceSession(str(path), _options(threads), providers=["CPUExecutionProvider"])
+        return OnnxRuntimeSession(session)
 
 
 class OnnxRuntimeSession:
     """An open ONNX Runtime session."""
 
-    def __init__(self, session: onnxruntime.InferenceSession, effective: str) -> None:
+    def __init__(self, session: onnxruntime.InferenceSession) -> None:
         self._session = session
-        self.effective_precision = effective
         self._dtype = np.float16 if session.get_inputs()[0].type == "tensor(float16)" else np.float32
 
     def bind(self, batch: np.ndarray) -> Callable[[], object]:
@@ -178,20 +179,38 @@ def effective_precision(optimised: onnx.ModelProto) -> str:
     Returns
     -------
     str
-        ``"int8"`` for integer products, else the type of their weights; several are joined by ``+``.
+        ``"int8"`` for integer products, else the type of their weights; several are joined by ``+``. ``"unknown"``
+        where a weight comes from an operator that this function does not know.
     """
     types = {tensor.name: tensor.data_type for tensor in optimised.graph.initializer}
     producers = {name: node for node in optimised.graph.node for name in node.output}
+
+    def type_of(value: str) -> int | None:
+        if value in types:
+            return int(types[value])
+        producer = producers.get(value)
+        if producer is not None and producer.op_type == "DequantizeLinear":
+            return type_of(producer.input[1])  # the scale, whose type the dequantised weights have
+        if producer is not None and producer.op_type == "Cast":
+            return int(next(attribute.i for attribute in producer.attribute if attribute.name == "to"))
+        return None
+
     found = []
     for node in optimised.graph.node:
         if node.op_type in INTEGER_MATMULS:
             found.append("int8")
         elif node.op_type in FLOAT_MATMULS:
-            weights = node.input[1]
-            if weights not in types and producers[weights].op_type == "DequantizeLinear":
-                weights = producers[weights].input[1]  # the scale, whose type the dequantised weights have
-            found.append(FORMATS[types[weights]])
+            found.append(FORMATS.get(type_of(node.input[1]), "unknown"))
     return "+".join(dict.fromkeys(found))
+
+
+def _options(threads: int) -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # errors only: it warns of every format that it emulates, and so do we
+    options.add_session_config_entry("session.intra_op.spin_duration_us", SPIN_DURATION_US)
+    return options
 
 
 class _Batches(CalibrationDataReader):  # type: ignore[misc]  # ONNX Runtime has no types

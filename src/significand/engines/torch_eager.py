@@ -11,8 +11,9 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from significand.engines.base import Architecture, Engine, Session, Weights
+from significand.engines.base import Engine, Session
 from significand.plan.precision import PrecisionMode
+from significand.workload.architecture import Architecture, Weights
 from significand.workload.model import build_network, write_weights
 
 MATMULS = frozenset({"aten::linear", "aten::addmm", "aten::mm", "aten::matmul", "aten::_int_mm"})
@@ -45,12 +46,19 @@ class TorchEngine:
         network = build_network(architecture.layer_sizes, architecture.activations).eval()
         if mode.infers_in == "float64":
             network.double()  # before the weights come in: they are float64 as trained
-        write_weights(network, list(weights))
+        write_weights(network, weights)
         if mode.quantisation == "dynamic":
             _quantise(network)
         else:
             network.to(getattr(torch, mode.infers_in))
         torch.save(network.state_dict(), path)
+
+    def effective_precision(self, path: Path, architecture: Architecture, mode: PrecisionMode, threads: int) -> str:
+        """Run one sample and read the types of the matrix products among the operators that ran."""
+        session = self.open(path, architecture, mode, threads)
+        with _MatmulPrecision() as seen:
+            session.predict(np.zeros((1, architecture.layer_sizes[0]), np.float32))
+        return "+".join(seen.precisions)
 
     def open(self, path: Path, architecture: Architecture, mode: PrecisionMode, threads: int) -> "TorchSession":
         """Load the state and put it into a network that has no weights of its own yet."""
@@ -62,18 +70,15 @@ class TorchEngine:
             network = build_network(architecture.layer_sizes, architecture.activations)
         network.load_state_dict(state, assign=True)
         dtype = torch.float32 if mode.quantisation == "dynamic" else getattr(torch, mode.infers_in)
-        return TorchSession(network.eval(), dtype, architecture.layer_sizes[0])
+        return TorchSession(network.eval(), dtype)
 
 
 class TorchSession:
     """A network in eager mode, under inference mode."""
 
-    def __init__(self, network: nn.Sequential, dtype: torch.dtype, inputs: int) -> None:
+    def __init__(self, network: nn.Sequential, dtype: torch.dtype) -> None:
         self._network = network
         self._dtype = dtype
-        with torch.inference_mode(), _MatmulPrecision() as seen:
-            network(torch.zeros((1, inputs), dtype=dtype))
-        self.effective_precision = "+".join(seen.precisions)
 
     def bind(self, batch: np.ndarray) -> Callable[[], object]:
         """Return the call of the network on `batch` under inference mode."""

@@ -1,5 +1,6 @@
 """What machine this is: the facts that a result depends on."""
 
+import math
 import os
 import platform
 import subprocess
@@ -43,6 +44,33 @@ def instruction_sets(flags: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted({PRECISION_FLAGS[flag] for flag in flags if flag in PRECISION_FLAGS}))
 
 
+def cpu_quota(root: Path = Path("/")) -> float | None:
+    """Return how many CPUs' worth of time the control group allows, as in a container; None where it is not limited.
+
+    Parameters
+    ----------
+    root
+        Folder that holds ``sys``. The files are those of the kernel's cgroup v2 (cpu.max) and v1 documentation.
+    """
+    folder = root / "sys/fs/cgroup"
+    words = _read(folder / "cpu.max").split() or [
+        _read(folder / "cpu/cpu.cfs_quota_us").strip(),
+        _read(folder / "cpu/cpu.cfs_period_us").strip(),
+    ]
+    try:
+        quota, period = float(words[0]), float(words[1])
+    except ValueError:  # "max", or no such file
+        return None
+    return quota / period if quota > 0 and period > 0 else None
+
+
+def available_cpus(root: Path = Path("/")) -> int:
+    """Return the number of logical CPUs this process may use, by its affinity and its control group's quota."""
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = cpu_quota(root)
+    return cpus if quota is None else max(1, min(cpus, math.ceil(quota)))
+
+
 def describe_machine(root: Path = Path("/")) -> dict[str, object]:
     """Return the machine's facts, each None where it cannot be read.
 
@@ -59,7 +87,8 @@ def describe_machine(root: Path = Path("/")) -> dict[str, object]:
         "architecture": platform.machine(),
         "physical_cores": psutil.cpu_count(logical=False),
         "logical_cpus": psutil.cpu_count(logical=True),
-        "available_cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
+        "available_cpus": available_cpus(root),
+        "cpu_quota": cpu_quota(root),
         "instruction_sets": list(instruction_sets(flags)),
         "virtual_machine": "hypervisor" in flags if flags else None,
         "frequency_governor": _read(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor").strip() or None,

@@ -2,8 +2,6 @@
 
 import ctypes
 import math
-import resource
-import sys
 from pathlib import Path
 
 PROC = Path("/proc/self")
@@ -14,9 +12,9 @@ RESET_PEAK = "5"
 class PeakMemory:
     """Peak resident memory above the level at which the object was made.
 
-    On Linux the kernel's high-water mark is reset, so that memory freed again before the end of a phase is seen too.
-    Where the mark cannot be reset, the process's peak since its birth stands in (``resettable`` is False); a phase that
-    did not raise that peak is then unknown, NaN.
+    The kernel's high-water mark is reset, so that memory freed again before the end of a phase is seen too. Where the
+    mark cannot be read or reset (another system than Linux, a read-only /proc), a phase's peak cannot be told from
+    earlier ones and is NaN.
 
     Parameters
     ----------
@@ -26,24 +24,20 @@ class PeakMemory:
 
     def __init__(self, proc: Path = PROC) -> None:
         self._proc = proc
-        self.resettable = True
+        self._known = True
         self.reset_peak()
-        self._level = self._status_bytes("VmRSS") if self.resettable else self._peak_at_reset
+        self._level = self._status_bytes("VmRSS") if self._known else 0
 
     def reset_peak(self) -> None:
         """Forget the peak so far, for the next phase; the level stays."""
         try:
             (self._proc / "clear_refs").write_text(RESET_PEAK, encoding="ascii")
         except OSError:
-            self.resettable = False
-        self._peak_at_reset = _peak_since_birth_bytes()
+            self._known = False
 
     def peak_mb(self) -> float:
-        """Return the peak since the last reset, in MB (10^6 bytes) above the level."""
-        if self.resettable:
-            return max(0, self._status_bytes("VmHWM") - self._level) / 1e6
-        peak = _peak_since_birth_bytes()
-        return (peak - self._level) / 1e6 if peak > self._peak_at_reset else math.nan
+        """Return the peak since the last reset, in MB (10^6 bytes) above the level; NaN where it is not known."""
+        return max(0, self._status_bytes("VmHWM") - self._level) / 1e6 if self._known else math.nan
 
     def _status_bytes(self, field: str) -> int:
         for line in (self._proc / "status").read_text(encoding="ascii", errors="replace").splitlines():
@@ -57,8 +51,3 @@ def return_free_memory() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
-
-
-def _peak_since_birth_bytes() -> int:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024  # getrusage(2): kilobytes on Linux, bytes on macOS

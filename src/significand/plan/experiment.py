@@ -1,8 +1,8 @@
 """One experiment, parsed and checked as a whole before anything runs; every mistake is reported at once."""
 
 import difflib
+import functools
 import operator
-import os
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,7 +21,8 @@ from pydantic import (
     field_validator,
 )
 
-from significand.plan.options import ACTIVATIONS, BUILT_IN_DATA, LEARNING_RATES, OPTIONS
+from significand.meters.machine import available_cpus
+from significand.plan.options import ACTIVATIONS, BUILT_IN_DATA, LEARNING_RATES, OPTIONS, SYNTHETIC_SAMPLES
 from significand.plan.precision import MODES
 
 Step = Literal["prepare", "measure"]
@@ -41,9 +42,12 @@ SHORT_NAMES = {
     "identity": "linear",
     "ort": "onnxruntime",
     "pytorch": "torch",
+    "modes": "precision_modes",
+    "lr": "learning_rate",
 }
 """What else people call the words of a plan, for hints."""
 
+LARGEST_LAYER = 2**24
 DATA_SUFFIXES = (".npz", ".csv")
 
 
@@ -89,7 +93,7 @@ class Setup:
     activations: tuple[str, ...]
     data: str
     label_column: str | None
-    n_samples: int | None
+    n_samples: int
     engine: str
     precision_mode: str
     batch_size: int
@@ -109,14 +113,10 @@ class Setup:
         return "x".join(map(str, self.layer_sizes))
 
 
-def available_cpus() -> int:
-    """Return the number of logical CPUs this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
+@functools.cache  # the answer is read from a long file, and asked for by every run
 def default_threads() -> int:
     """Return the number of physical cores this process may use: a second thread on a core adds noise, not speed."""
-    return max(1, min(psutil.cpu_count(logical=False) or 1, available_cpus()))
+    return min(psutil.cpu_count(logical=False) or available_cpus(), available_cpus())
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str:
@@ -204,6 +204,8 @@ class Experiment(BaseModel):
             )
         if min(sizes) < 1:
             raise ValueError(f"{shown} has the entry {min(sizes)}; every layer needs at least 1 unit")
+        if max(sizes) > LARGEST_LAYER:
+            raise ValueError(f"{shown} has the entry {max(sizes)}; at most {LARGEST_LAYER} units fit a layer")
         return sizes
 
     @field_validator("activations")
@@ -260,11 +262,11 @@ class Experiment(BaseModel):
     @field_validator("n_samples")
     @classmethod
     def _check_n_samples(cls, n_samples: int | None, info: ValidationInfo) -> int | None:
-        if n_samples is None:
-            return None
         data = info.data.get("data")
         facts = _facts(data, info) if data else None
         sizes = info.data.get("layer_sizes")
+        if n_samples is None:
+            n_samples = facts.n_samples if facts else SYNTHETIC_SAMPLES
         classes = facts.n_classes if facts else _classes(sizes) if sizes else 0
         if n_samples < classes:
             raise ValueError(f"{n_samples} is smaller than the {classes} classes; give at least {classes}")

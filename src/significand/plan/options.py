@@ -59,7 +59,7 @@ OPTIONS = {
     "test_fraction": Option(0.2, "share of the samples held out for test"),
     "threads": Option(None, "threads of training and engine alike", "the physical cores"),
     "latency_rounds": Option(10, "short latency measurements per run"),
-    "round_duration_s": Option(0.02, "length of a latency round in seconds"),
+    "round_duration_s": Option(0.03, "length of a latency round in seconds"),
     "watts_per_core": Option(12.0, "power of a busy core in watts, where energy is estimated"),
     "step_timeout_s": Option(600.0, "a run with a step longer than this, in seconds, is ended as failed"),
 }

@@ -1,6 +1,7 @@
 """Metrics in words and units that suit their size, and numbers with just the digits that their interval supports."""
 
 import math
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -64,3 +65,21 @@ def with_half_width(mean: float, half_width: float) -> str:
     if decimals > MOST_DECIMALS or max(abs(mean), half_width) >= MOST_WITHOUT_EXPONENT:
         return f"{mean:.{SIGNIFICANT_DIGITS}g}±{half_width:.2g}"
     return f"{mean:.{decimals}f}±{half_width:.{decimals}f}"
+
+
+def with_bounds(point: float, low: float, high: float) -> tuple[str, str]:
+    """Write a positive number and its interval, ``("1.18", "0.71–1.95")``, with the digits that the interval supports.
+
+    The number keeps at least two significant digits, however wide the interval; without one (NaN) it has three and the
+    interval is empty.
+    """
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return f"{point:.3g}", ""
+    widest = max(high - low, sys.float_info.min)
+    decimals = 1 - math.floor(math.log10(min(widest / 2, point) if point > 0 else widest / 2))
+    decimals = min(max(0, decimals), MOST_DECIMALS)
+    return f"{point:.{decimals}f}", "–".join(_bound(bound, decimals) for bound in (low, high))
+
+
+def _bound(bound: float, decimals: int) -> str:
+    return f"{bound:.{decimals}f}" if bound < MOST_WITHOUT_EXPONENT else f"{bound:.0e}"

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from significand.present.numbers import METRICS, choose_unit, with_half_width
+from significand.present.numbers import METRICS, choose_unit, with_bounds, with_half_width
 from significand.present.rows import (
     Cell,
     SummaryRow,
@@ -143,7 +143,7 @@ def findings(rows: Sequence[SummaryRow]) -> list[str]:
         mode = visible(name)
         if other := other_format(row):
             where = f" on {visible(row['engine'])}" if row.get("engine") else ""
-            sentences.append(f"{mode} ran as {visible(other)}{where}.")
+            sentences.append(f"{mode}: inference ran as {visible(other)}{where}.")
         failed = number(row, "failed_runs")
         if failed >= 1:
             sentences.append(f"{mode}: {failed:.0f} of {failed + repeats(row):.0f} runs failed and are in no number.")
@@ -200,7 +200,7 @@ class _Setup:
     mode: Text
     ran_as: Text
     means: dict[str, str]
-    ratios: dict[str, str]
+    ratios: dict[str, tuple[str, str]]  # the ratio and its interval
     test_accuracy: str
 
 
@@ -236,27 +236,31 @@ def _ran_as(row: SummaryRow) -> Text:
     effective = row.get("effective_precision")
     if not effective:
         return Text()
-    return Text(f"as {visible(effective)}", style="yellow" if other_format(row) else "dim", overflow="fold")
+    text = Text(f"infers {visible(effective)}", style="yellow" if other_format(row) else "dim", overflow="fold")
+    if trained := visible(row.get("training_precision") or "").partition(" ")[0]:
+        text.append(f"\ntrains {trained}", style="dim")
+    return text
 
 
-def _ratio(row: SummaryRow, metric: str) -> str:
+def _ratio(row: SummaryRow, metric: str) -> tuple[str, str] | None:
     ratio = number(row, f"{metric}_ratio")
     if not math.isfinite(ratio) or row.get("ratio_baseline") == row["precision_mode"]:
-        return ""
-    half_width = (number(row, f"{metric}_ratio_ci95_t_high") - number(row, f"{metric}_ratio_ci95_t_low")) / 2
-    return f"×{with_half_width(ratio, half_width)}"
+        return None
+    low, high = number(row, f"{metric}_ratio_ci95_t_low"), number(row, f"{metric}_ratio_ci95_t_high")
+    shown, interval = with_bounds(ratio, low, high)
+    return f"×{shown}", interval
 
 
 def _wide_table(setups: Sequence[_Setup], units: Mapping[str, _Unit], *, gap: int) -> Table:
-    """Lay out a column per metric; below each mean its ratio, below the training accuracy that on held-out data."""
+    """Lay out a column per metric; below each mean its ratio and that ratio's interval, or the held-out accuracy."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, gap - 1, 0, 0), pad_edge=False, show_edge=False)
     table.add_column("mode", max_width=LONGEST_NAME)
     for metric, unit in units.items():
         heading = f"{unit.heading} {unit.name}\ntrain, test" if metric == "accuracy" else f"{unit.heading}\n{unit.name}"
         table.add_column(heading, justify="right", no_wrap=True)
     for setup in setups:
-        below = setup.ratios | {"accuracy": setup.test_accuracy}
-        cells = [Text(f"{mean}\n{below.get(metric, '')}") for metric, mean in setup.means.items()]
+        below = {metric: "\n".join(ratio) for metric, ratio in setup.ratios.items()} | {"accuracy": setup.test_accuracy}
+        cells = [Text(f"{mean}\n{below.get(metric, '')}".rstrip()) for metric, mean in setup.means.items()]
         table.add_row(Group(setup.mode, setup.ran_as), *cells)
     return table
 
@@ -267,16 +271,18 @@ def _narrow_table(setups: Sequence[_Setup], units: Mapping[str, _Unit]) -> Table
     table.add_column(max_width=LONGEST_NAME, overflow="fold")
     table.add_column(justify="right", no_wrap=True)
     table.add_column(overflow="fold")
-    table.add_column(justify="right", no_wrap=True)
     for index, setup in enumerate(setups):
         if index:
             table.add_row()
-        table.add_row(Text(" ", overflow="fold").join([setup.mode, setup.ran_as]))
+        table.add_row(setup.mode)
+        for line in setup.ran_as.split("\n"):
+            if line:
+                table.add_row(Text("  ").append_text(line))
         for metric, unit in units.items():
-            mean, ratio = Text(setup.means[metric]), Text(setup.ratios.get(metric, ""))
-            table.add_row(
-                Text(f"  {'train ' if metric == 'accuracy' else ''}{unit.heading}"), mean, Text(unit.name), ratio
-            )
+            heading = f"  {'train ' if metric == 'accuracy' else ''}{unit.heading}"
+            table.add_row(Text(heading), Text(setup.means[metric]), Text(unit.name))
+            if metric in setup.ratios:
+                table.add_row(Text(), Text(" ".join(setup.ratios[metric])))
             if metric == "accuracy":
                 table.add_row(Text("  test accuracy"), Text(setup.test_accuracy), Text(unit.name))
     return table
@@ -293,7 +299,7 @@ def _footnotes(rows: Sequence[SummaryRow], setups: Sequence[_Setup]) -> list[str
         lines.append("no ±: a single run has no interval" if several else "one run each: no interval")
     if any(setup.ratios for setup in setups):
         paired = f"×: ratio to {visible(rows[0].get('ratio_baseline'))}, paired by repeat"
-        lines.append(f"{paired}, ± half its 95 % t interval" if several else paired)
+        lines.append(f"{paired}, with its 95 % t interval" if several else paired)
     if any(map(energy_estimated, rows)):
         lines.append("est. energy: CPU time restated in joules, not a measurement")
     return lines

@@ -66,7 +66,7 @@ class Run:
     test_accuracy: float = _column("the same as final_train_accuracy, on held-out samples", "1")
     final_train_loss: float = _column("mean loss of the last training epoch", "1")
     training_peak_memory_mb: float = _column(
-        "peak resident memory of training above the level before", "MB (10^6 bytes)"
+        "peak resident memory of training above the level before, data not included", "MB (10^6 bytes)"
     )
     conversion_peak_memory_mb: float = _column(
         "peak resident memory of writing the trained network in the engine's format, above the level before training; "
@@ -78,12 +78,14 @@ class Run:
         "MB (10^6 bytes)",
     )
     model_size_mb: float = _column("size of the network on disk, in the engine's format", "MB (10^6 bytes)")
-    batch_latency_p50_s: float = _column("median over all counted calls of the time of a call", "s")
+    batch_latency_p50_s: float = _column(
+        "median of the time of a call over all counted calls; missing where calls are timed together", "s"
+    )
     batch_latency_p95_s: float = _column("95th percentile of the same", "s")
     batch_latency_p99_s: float = _column("99th percentile of the same", "s")
     latency_calls: int = _column("counted calls", default=0)
     calls_per_timing: int = _column(
-        "consecutive calls timed together, so that a timing is long for the clock", default=0
+        "consecutive calls timed together: one, unless calls are too short for the clock", default=0
     )
     energy_kind: str = _column("measured or estimated", default="")
     energy_source: str = _column("the counter, or what the estimate rests on", default="")
@@ -96,7 +98,10 @@ class Run:
     learning_rate: float = _column("step size", "1")
     threads: int = _column("threads of training and engine", default=0)
     ready_s: float = _column("from asking for the run's process to its first sign of life", "s")
-    measured_s: float = _column("time the run held the baton for measured steps", "s")
+    measured_s: float = _column(
+        "time the run alone had the machine, with warm-up calls and threads coming to rest", "s"
+    )
+    timed_s: float = _column("time inside the epochs and calls that the numbers come from", "s")
 
     @property
     def finished(self) -> bool:

@@ -5,6 +5,7 @@ import fcntl
 import json
 import math
 import os
+import secrets
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -71,6 +72,11 @@ class RunDirectory:
     folder
         Created where it does not exist.
 
+    Attributes
+    ----------
+    begun
+        Whether the folder holds this experiment's results, complete or not.
+
     Raises
     ------
     PlanError
@@ -81,6 +87,7 @@ class RunDirectory:
         self.folder = folder
         self._lock: IO[str] | None = None
         self._manifest: dict[str, object] = {}
+        self.begun = False
 
     def __enter__(self) -> Self:
         try:
@@ -112,6 +119,7 @@ class RunDirectory:
         """
         try:
             archive = self._archive()
+            self.begun = True
             self.update_manifest({"schema_version": SCHEMA_VERSION} | dict(manifest))
             (self.folder / DETAILS).mkdir()
             write_csv([], self.folder / RAW_RUNS, [column.name for column in fields(Run)])
@@ -222,23 +230,15 @@ def jsonable(value: object) -> object:
 def replacing(path: Path, mode: str) -> Iterator[IO]:  # type: ignore[type-arg]  # text or bytes, as the mode says
     """Open a file that takes the place of `path` when the block ends well, and vanishes when it does not."""
     text = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    name = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        with os.fdopen(handle, mode, **text) as file:  # type: ignore[call-overload]  # the same reason
+        with open(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), mode, **text) as file:  # type: ignore[call-overload]  # noqa: PTH123 - the same
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(name, 0o666 & ~_umask())  # noqa: PTH101 - mkstemp makes a file for its owner only
-        os.replace(name, path)  # noqa: PTH105 - both are paths as text here
-    except BaseException:
-        os.unlink(name)  # noqa: PTH108
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+        name.replace(path)
+    finally:
+        name.unlink(missing_ok=True)
 
 
 def _cell(value: object) -> object:

@@ -7,6 +7,7 @@ hits all setups alike.
 
 import contextlib
 import dataclasses
+import json
 import os
 import shutil
 import socket
@@ -19,11 +20,12 @@ from collections.abc import Callable, Mapping, Sequence
 from multiprocessing import connection, reduction
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import IO, Any, Self, cast
 
 import numpy as np
 
-from significand.plan.experiment import Experiment, Setup, Step, available_cpus
+from significand.meters.machine import available_cpus
+from significand.plan.experiment import Experiment, Setup, Step
 from significand.plan.precision import MODES
 from significand.results.records import FAILED, Progress, Run
 from significand.runner.protocol import (
@@ -45,7 +47,18 @@ START_TIMEOUT_S = 120.0
 """A machine under load needs a while to import torch."""
 
 
-FORKSERVER_DIED = "the process that forks the runs was killed"
+STOP_TIMEOUT_S = 10.0
+
+FORKSERVER_DIED = "the process that forks the runs"
+
+GOMP_SPINCOUNT = "50000"
+"""How many times an OpenMP thread of the runs looks for more work before it sleeps. By default GNU's looks for some
+5 ms, and every turn would begin by waiting for the last one's threads."""
+
+# The module is found where this process would find it, whatever lies in the working directory.
+LAUNCH = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from significand.runner.forkserver import main; main()"
+)
 
 
 class RunnerError(RuntimeError):
@@ -90,6 +103,7 @@ def run_experiment(
     dataset: Dataset | None,
     on_run: OnRun,
     on_progress: OnProgress = lambda progress: None,  # noqa: ARG005 - nobody watches
+    on_ready: Callable[[], None] = lambda: None,
 ) -> Timing:
     """Run every setup in every repeat.
 
@@ -103,35 +117,33 @@ def run_experiment(
         Called with each run as it ends, finished or failed, and the single times behind it.
     on_progress
         Called before each step, while nothing is measured.
+    on_ready
+        Called once, when the runs' processes can be had and before the first of them.
 
     Raises
     ------
     RunnerError
         When the runs' processes cannot be started.
     """
-    scratch = Path(tempfile.mkdtemp(prefix="significand-"))
-    try:
-        with _Server(experiment.setups(), dataset, scratch) as server:
-            conductor = _Conductor(experiment, server, on_run, on_progress)
-            start = time.perf_counter()
-            for repeat in range(experiment.repeats):
-                server.ensure_up()
-                conductor.run_block(repeat)
-            return Timing(time.perf_counter() - start, conductor.measured_s, conductor.prepared_s)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    with _Server(experiment.setups(), dataset) as server:
+        on_ready()
+        conductor = _Conductor(experiment, server, on_run, on_progress)
+        start = time.perf_counter()
+        for repeat in range(experiment.repeats):
+            server.ensure_up()
+            conductor.run_block(repeat)
+        return Timing(time.perf_counter() - start, conductor.measured_s, conductor.prepared_s)
 
 
 class _Server:
     """The forkserver, seen from here. It is started anew when it has died."""
 
-    def __init__(self, setups: Sequence[Setup], dataset: Dataset | None, scratch: Path) -> None:
-        path = scratch / "data.npz" if dataset else None
-        if dataset and path:
-            dataset.save(path)
-        self._start = Start(tuple(setups), path, scratch)
-        self._stderr = scratch / "stderr.txt"
+    def __init__(self, setups: Sequence[Setup], dataset: Dataset | None) -> None:
+        self._setups = tuple(setups)
+        self._dataset = dataset
         self._process: subprocess.Popen[bytes] | None = None
+        self._scratch: Path
+        self._stderr: IO[bytes]
         self.connection: Connection
 
     def __enter__(self) -> Self:
@@ -149,23 +161,30 @@ class _Server:
         """Start the forkserver unless it is running, and wait until it has imported everything."""
         if self._process is not None:
             return
+        if getattr(sys, "frozen", False):
+            raise RunnerError("a frozen program has no Python interpreter for the runs' processes; run it unfrozen")
         ours, theirs = socket.socketpair()
-        with theirs, self._stderr.open("wb") as stderr:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "significand.runner.forkserver", str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=stderr,
-                start_new_session=True,  # Ctrl-C is for this process; it ends the workers in order
-                # NumPy's own threads would be lost by a fork; PyTorch's and the engine's are set per run.
-                # torch makes a folder for compiled kernels on import; it goes with the scratch files.
-                env=os.environ
-                | {"OPENBLAS_NUM_THREADS": "1", "TORCHINDUCTOR_CACHE_DIR": str(self._stderr.with_name("inductor"))},
-            )
+        try:
+            self._scratch = Path(tempfile.mkdtemp(prefix="significand-"))
+            self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
+            path = self._scratch / "data.npz" if self._dataset else None
+            if self._dataset and path:
+                self._dataset.save(path)
+            with theirs:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-c", LAUNCH, json.dumps(sys.path), str(theirs.fileno())],
+                    pass_fds=[theirs.fileno()],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=self._stderr,
+                    start_new_session=True,  # Ctrl-C is for this process; it ends the workers in order
+                    env=os.environ | self._environment(),
+                )
+        except OSError as error:
+            raise RunnerError(f"the runs' processes cannot start: {error}") from None
         self.connection = Connection(ours.detach())
         try:
-            self.connection.send(self._start)
+            self.connection.send(Start(self._setups, path, self._scratch))
             if not self.connection.poll(START_TIMEOUT_S):
                 raise RunnerError(
                     f"the runs' processes were not ready after {START_TIMEOUT_S:g} s; "
@@ -173,9 +192,14 @@ class _Server:
                 )
             self.connection.recv()
         except (EOFError, ConnectionError):
-            lines = self._stderr.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-            end = lines[-1] if lines else describe_exit(self._process.wait())
-            raise RunnerError(f"the runs' processes cannot start: {end}") from None
+            raise RunnerError(f"the runs' processes cannot start: it {self.stop()}") from None
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            "OPENBLAS_NUM_THREADS": "1",  # NumPy's threads would be lost by a fork; torch's and the engine's are set
+            "GOMP_SPINCOUNT": GOMP_SPINCOUNT,
+            "TORCHINDUCTOR_CACHE_DIR": str(self._scratch / "inductor"),  # torch makes this folder on import
+        }
 
     def fork(self, setup: Setup, seed: int, repeat: int) -> Connection:
         """Ask for a worker, and return the connection to it; its process id follows as a `Forked` message.
@@ -199,17 +223,23 @@ class _Server:
         with contextlib.suppress(ConnectionError):
             self.connection.send(Kill(pid))
 
-    def stop(self) -> None:
-        """End the forkserver and all its workers; it may be dead already."""
+    def stop(self) -> str:
+        """End the forkserver and all its workers; return how it ended, with its last words. It may be dead already."""
         if self._process is None:
-            return
+            return ""
         self.connection.close()  # at which the forkserver ends its workers and itself
         try:
-            self._process.wait(timeout=10)
+            self._process.wait(timeout=STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        end = describe_exit(self._process.returncode)
         self._process = None
+        shutil.rmtree(self._scratch, ignore_errors=True)
+        self._stderr.seek(0)
+        lines = self._stderr.read().decode(errors="replace").strip().splitlines()
+        self._stderr.close()
+        return f"{end}: {lines[-1]}" if lines else end
 
 
 @dataclasses.dataclass
@@ -260,6 +290,7 @@ class _Conductor:
         self._workers: list[_Worker] = []
         self._unnamed: deque[_Worker] = deque()
         self._turns: list[int] = []
+        self._server_end = ""
         self._preparing_since: float | None = None
         self.measured_s = 0.0
         self.prepared_s = 0.0
@@ -290,7 +321,7 @@ class _Conductor:
             self._lose_server()
             self._ended += 1
             self._steps_done += self._steps_per_run
-            self._on_run(_failed(setup, seed, repeat, FORKSERVER_DIED), {})
+            self._on_run(_failed(setup, seed, repeat, self._server_end), {})
             return
         worker = _Worker(setup, seed, repeat, self._steps_per_run, channel, since)
         self._workers.append(worker)
@@ -340,13 +371,14 @@ class _Conductor:
             self._hear_server()
         now = time.perf_counter()
         for worker in self._workers:
-            if worker.busy and now - worker.since > limit and worker.verdict is None:
-                worker.verdict = f"timed out: a {worker.what()} took longer than {limit:g} s; raise step_timeout_s"
-                worker.since = now
-                if worker.pid is None:  # the forkserver itself does not answer
-                    self._lose_server()
-                else:
-                    self._server.kill(worker.pid)
+            if not worker.busy or now - worker.since <= limit:
+                continue
+            if worker.pid is None or worker.verdict is not None:  # the forkserver itself does not answer
+                self._lose_server()
+                return
+            worker.verdict = f"timed out: a {worker.what()} took longer than {limit:g} s; raise step_timeout_s"
+            worker.since = now
+            self._server.kill(worker.pid)
 
     def _hear(self, worker: _Worker) -> None:
         try:
@@ -397,10 +429,10 @@ class _Conductor:
 
     def _lose_server(self) -> None:
         """End a block whose forkserver is dead: the kernel has ended its workers with it."""
-        self._server.stop()
+        self._server_end = f"{FORKSERVER_DIED} {self._server.stop() or 'was gone'}"
         for worker in self._workers:
             if not worker.ended:
-                self._end(worker, FORKSERVER_DIED)
+                self._end(worker, self._server_end)
 
     def _end(self, worker: _Worker, cause: str) -> None:
         """Close the books on a worker that is no more; without a result, for `cause`, it is a failed run."""

@@ -17,10 +17,11 @@ from importlib import import_module
 from multiprocessing import reduction
 from multiprocessing.connection import Connection
 
-from significand.engines.base import Architecture, get_engine
+from significand.engines.base import get_engine
 from significand.plan.precision import MODES
 from significand.runner.protocol import Exited, Fork, Forked, Kill, Start, Up
 from significand.runner.worker import die_with_parent, work
+from significand.workload.architecture import Architecture
 from significand.workload.data import Dataset, load_saved
 
 # What a run imports on the way: torch's optimisers import the first at their first step, which takes 1.2 s.
@@ -28,17 +29,19 @@ PRELOAD = ("torch._dynamo", "significand.benchmark")
 
 
 def main() -> None:
-    """Serve the conductor at the other end of the socket whose number is the first argument, until it is gone."""
-    connection = Connection(int(sys.argv[1]))
+    """Serve the conductor at the other end of the socket whose number is the last argument, until it is gone."""
     # Ctrl-C in a terminal reaches the whole process group; ending the workers in order is the conductor's business.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for module in PRELOAD:
-        import_module(module)
+    connection = Connection(int(sys.argv[-1]))
+    start = connection.recv()
     try:
-        start = connection.recv()
+        for module in PRELOAD:
+            import_module(module)
         _Forkserver(connection, start).serve()
     except (EOFError, ConnectionError):
-        pass
+        pass  # the conductor is gone
+    finally:
+        shutil.rmtree(start.scratch, ignore_errors=True)  # also when the conductor was killed
 
 
 class _Forkserver:
@@ -80,13 +83,14 @@ class _Forkserver:
             for pid in self._children:
                 os.kill(pid, signal.SIGKILL)
                 os.waitpid(pid, 0)
-            shutil.rmtree(self._scratch, ignore_errors=True)  # also when the conductor was killed
 
     def _obey(self, message: Fork | Kill) -> None:
         if isinstance(message, Fork):
             channel = reduction.recv_handle(self._connection)
+            parent = os.getpid()
             pid = os.fork()
             if pid == 0:
+                die_with_parent(parent)
                 self._become_worker(message, channel)
             os.close(channel)
             self._children.add(pid)
@@ -97,7 +101,6 @@ class _Forkserver:
     def _become_worker(self, job: Fork, channel: int) -> None:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        die_with_parent()
         self._connection.close()
         self._wake.close()
         self._wake_writer.close()
@@ -111,7 +114,3 @@ class _Forkserver:
             if ended:
                 self._children.discard(pid)
                 self._connection.send(Exited(pid, os.waitstatus_to_exitcode(status)))
-
-
-if __name__ == "__main__":
-    main()

@@ -24,6 +24,7 @@ from significand.workload.data import Dataset
 from significand.workload.training import TrainingDivergedError
 
 PR_SET_PDEATHSIG = 1
+TASKS = Path("/proc/self/task")
 
 LONGEST_SETTLING_S = 0.05
 SETTLING_STEP_S = 0.0005
@@ -80,15 +81,16 @@ def _run(channel: Connection, job: Fork, dataset: Dataset | None, structure: byt
     except MemoryError:
         return Failed("out of memory; lower batch_size or the size of the layers")
     except Exception as error:  # noqa: BLE001 - whatever it is, the other runs go on and the row says why
+        first_line = str(error).partition("\n")[0]  # torch appends its whole call stack
         place = traceback.extract_tb(error.__traceback__)[-1]
-        return Failed(f"{type(error).__name__}: {error} (at {Path(place.filename).name}:{place.lineno})")
+        return Failed(f"{type(error).__name__}: {first_line} (at {Path(place.filename).name}:{place.lineno})")
     return Done(row, details)
 
 
 def in_own_process(phase: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever the phase returns
     """Run `phase` in a fork of this process and return its result, or raise what it raised.
 
-    The fork is safe because this process has not started a thread yet.
+    The fork is safe because this process has not started a thread yet: nothing has computed in it.
 
     Raises
     ------
@@ -96,10 +98,11 @@ def in_own_process(phase: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever 
         When the process ended without a result.
     """
     reader, writer = os.pipe()
+    parent = os.getpid()
     pid = os.fork()
     if pid == 0:
         os.close(reader)
-        die_with_parent()
+        die_with_parent(parent)
         _run_phase(phase, writer)
     os.close(writer)
     with open(reader, "rb") as pipe:  # noqa: PTH123 - a file descriptor
@@ -113,10 +116,12 @@ def in_own_process(phase: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever 
     return value
 
 
-def die_with_parent() -> None:
-    """Have the kernel kill this process when its parent ends (Linux, prctl(2)); a no-op elsewhere."""
+def die_with_parent(parent: int) -> None:
+    """Have the kernel kill this process when its parent ends (Linux, prctl(2)); where it has ended, end at once."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def _run_phase(phase: Callable[[], Any], writer: int) -> Never:
@@ -146,15 +151,17 @@ def _settle() -> None:
     Thread pools wait busily for more work for a while; that would take a core from the run that is next.
     """
     me = str(os.getpid())
+    if not TASKS.is_dir():  # no proc file system to look into
+        return
     deadline = time.monotonic() + LONGEST_SETTLING_S
     while time.monotonic() < deadline:
-        if not any(_is_running(task) for task in os.listdir("/proc/self/task") if task != me):  # noqa: PTH208
+        if not any(_is_running(task) for task in os.listdir(TASKS) if task != me):  # noqa: PTH208 - names, not paths
             return
         time.sleep(SETTLING_STEP_S)
 
 
 def _is_running(task: str) -> bool:
     with contextlib.suppress(OSError):  # the thread may just have ended
-        stat = Path(f"/proc/self/task/{task}/stat").read_text(encoding="ascii", errors="replace")
+        stat = (TASKS / task / "stat").read_text(encoding="ascii", errors="replace")
         return stat.rpartition(")")[2].split()[0] == "R"
     return False

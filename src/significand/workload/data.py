@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from significand.plan.experiment import DataFacts, PlanError
-from significand.plan.options import SYNTHETIC_SAMPLES
+
+MISSING_LABELS = ("", "nan", "na", "n/a", "null", "none")
 
 CLUSTERS_PER_CLASS = 2
 CLUSTER_SPREAD = 4.0
@@ -102,7 +103,7 @@ def make_synthetic(layer_sizes: tuple[int, ...], n_samples: int, seed: int) -> D
     return Dataset(x, y.astype(np.int64))
 
 
-def split(dataset: Dataset, n_samples: int | None, test_fraction: float, seed: int) -> Split:
+def split(dataset: Dataset, n_samples: int, test_fraction: float, seed: int) -> Split:
     """Draw `n_samples` of the data by seed, hold out a part for test, and standardise on the rest.
 
     Parameters
@@ -110,7 +111,7 @@ def split(dataset: Dataset, n_samples: int | None, test_fraction: float, seed: i
     dataset
         What to draw from.
     n_samples
-        How many samples to use; None for all.
+        How many samples to use.
     test_fraction
         Share held out, rounded, but at least one sample and never all.
     seed
@@ -134,13 +135,13 @@ def split(dataset: Dataset, n_samples: int | None, test_fraction: float, seed: i
 def draw(
     dataset: Dataset | None,
     layer_sizes: tuple[int, ...],
-    n_samples: int | None,
+    n_samples: int,
     test_fraction: float,
     seed: int,
 ) -> Split:
     """Return the data of one repeat: made from the seed where there is no data set, then split."""
     if dataset is None:
-        dataset = make_synthetic(layer_sizes, n_samples or SYNTHETIC_SAMPLES, seed)
+        dataset = make_synthetic(layer_sizes, n_samples, seed)
     return split(dataset, n_samples, test_fraction, seed)
 
 
@@ -152,7 +153,13 @@ def _read_digits() -> Dataset:
     spec = find_spec("sklearn")
     if spec is None or spec.origin is None:
         raise PlanError(["'digits' ships with scikit-learn, which is not installed; pip install scikit-learn"])
-    table = np.loadtxt(Path(spec.origin).parent / "datasets" / "data" / "digits.csv.gz", delimiter=",")
+    path = Path(spec.origin).parent / "datasets" / "data" / "digits.csv.gz"
+    if not path.is_file():  # a release that keeps it elsewhere
+        from sklearn.datasets import load_digits  # noqa: PLC0415 - the reason above
+
+        x, y = load_digits(return_X_y=True)
+        return Dataset(np.asarray(x, dtype=float), np.asarray(y, dtype=np.int64))
+    table = np.loadtxt(path, delimiter=",")
     return Dataset(table[:, :-1], table[:, -1].astype(np.int64))
 
 
@@ -210,6 +217,8 @@ def _read_csv(path: Path, label_column: str | None) -> Dataset:
         raise PlanError([f"{shown} has no column {label_column!r}; its columns: {', '.join(header)}"])
     label_at = header.index(label_column) if label_column is not None else width - 1
     rows = numbered[1:] if has_header else numbered
+    if width == 1 and ";" in header[0]:
+        raise PlanError([f"{shown} has one column; is it separated by semicolons? Save it with commas"])
     if not rows or width < 2:
         raise PlanError([f"{shown} has {len(rows)} samples of {width - 1} features; at least one of each is needed"])
     features = [[cell for at, cell in enumerate(row) if at != label_at] for _, row in rows]
@@ -258,8 +267,8 @@ def _checked(path: Path, x: np.ndarray, labels: np.ndarray) -> Dataset:
             f"{str(path)!r} has labels that are not whole numbers, such as {labels[labels != np.floor(labels)][0]}; "
             "significand measures classifiers: give class labels"
         )
-    elif labels.dtype.kind in "US" and (labels == "").any():
-        problems.append(f"{str(path)!r} has {int((labels == '').sum())} samples without a label; fill or drop them")
+    elif labels.dtype.kind in "US" and (unlabelled := int(np.isin(np.char.lower(labels), MISSING_LABELS).sum())):
+        problems.append(f"{str(path)!r} has {unlabelled} samples without a label; fill or drop them")
     names, y = np.unique(labels, return_inverse=True)
     if len(names) < 2:
         problems.append(f"{str(path)!r} has one class, {str(names[0])!r}; at least two are needed")

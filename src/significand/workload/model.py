@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from significand.workload.architecture import Weights
+
 ACTIVATION_MODULES: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
     "leaky_relu": nn.LeakyReLU,
@@ -21,9 +23,6 @@ ACTIVATION_MODULES: dict[str, type[nn.Module]] = {
 
 ON_LOGITS = ("softmax", "sigmoid", "linear")
 """Last activations that training leaves to its loss, which is stabler on logits; inference applies them."""
-
-Weights = list[tuple[np.ndarray, np.ndarray]]
-"""Per layer the matrix, shape (outputs, inputs), and the bias, shape (outputs,)."""
 
 
 def build_network(layer_sizes: Sequence[int], activations: Sequence[str]) -> nn.Sequential:

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +16,11 @@ from significand.workload.model import training_part
 DTYPES = {name: getattr(torch, name) for name in ("float64", "float32", "bfloat16", "float16")}
 
 WARM_UP_STEPS = 3
+
+
+def master_dtype(mode: PrecisionMode) -> type[np.floating[Any]]:
+    """Return the type of the master weights, and so of the data that training takes."""
+    return np.float64 if mode.trains_in == "float64" else np.float32
 
 
 class TrainingDivergedError(RuntimeError):
@@ -41,7 +47,7 @@ class Trainer:
         Decides the numerics: plain float64 or float32, or autocast to bfloat16 or float16 with master weights in
         float32, float16 with loss scaling.
     x, y
-        Training data, shapes (samples, features) and (samples,).
+        Training data, shapes (samples, features) and (samples,). Features that are not of `master_dtype` are copied.
     batch_size
         Samples a step; the last step of an epoch takes what is left.
     optimizer, learning_rate, momentum
@@ -67,13 +73,12 @@ class Trainer:
         seed: int,
         clock_ns: Callable[[], int] = time.perf_counter_ns,
     ) -> None:
-        dtype = DTYPES["float64" if mode.trains_in == "float64" else "float32"]
-        self.network = network.to(dtype)
+        self.network = network.double() if master_dtype(mode) is np.float64 else network
         self._part = training_part(self.network, activations)
         self._mode = mode
-        self._x = torch.from_numpy(x).to(dtype)
+        self._x = torch.from_numpy(x.astype(master_dtype(mode), copy=False))
         self._binary = activations[-1] == "sigmoid"
-        self._y = self._targets(torch.from_numpy(y), int(self.network[-2].out_features), dtype)  # type: ignore[arg-type]  # a linear layer
+        self._y = self._targets(torch.from_numpy(y), int(self.network[-2].out_features))  # type: ignore[arg-type]  # a linear layer
         self._batch_size = batch_size
         self._learning_rate = learning_rate
         self._optimizer = (
@@ -96,13 +101,7 @@ class Trainer:
                 self._step(rest)
 
     def epoch(self) -> Epoch:
-        """Train one epoch.
-
-        Raises
-        ------
-        TrainingDivergedError
-            When the loss or a weight is no longer finite.
-        """
+        """Train one epoch."""
         self._epochs += 1
         cpu_start, start = time.process_time_ns(), self._clock_ns()
         total = torch.zeros((), dtype=torch.float64)
@@ -110,14 +109,23 @@ class Trainer:
             total += self._step(batch) * len(batch)
         time_s = (self._clock_ns() - start) / 1e9
         cpu_time_s = (time.process_time_ns() - cpu_start) / 1e9
-        loss = float(total) / len(self._x)
-        if not math.isfinite(loss) or not all(bool(weight.isfinite().all()) for weight in self.network.parameters()):
-            what = f"the loss is {loss}" if not math.isfinite(loss) else "a weight is not finite"
-            raise TrainingDivergedError(
-                f"diverged: {what} after epoch {self._epochs} in {self._mode.training_precision} with learning_rate "
-                f"{self._learning_rate:g}; lower learning_rate"
-            )
-        return Epoch(time_s, cpu_time_s, loss)
+        return Epoch(time_s, cpu_time_s, float(total) / len(self._x))
+
+    def check_finite(self, epoch: Epoch) -> None:
+        """Raise where the epoch has ended in numbers that are not finite.
+
+        Raises
+        ------
+        TrainingDivergedError
+            When the loss or a weight is no longer finite.
+        """
+        if math.isfinite(epoch.loss) and all(bool(weight.isfinite().all()) for weight in self.network.parameters()):
+            return
+        what = "a weight is not finite" if math.isfinite(epoch.loss) else f"the loss is {epoch.loss}"
+        raise TrainingDivergedError(
+            f"diverged: {what} after epoch {self._epochs} in {self._mode.training_precision} with learning_rate "
+            f"{self._learning_rate:g}; lower learning_rate"
+        )
 
     def _step(self, batch: torch.Tensor) -> torch.Tensor:
         self._optimizer.zero_grad()
@@ -135,8 +143,9 @@ class Trainer:
             return nn.functional.binary_cross_entropy_with_logits(outputs, targets)
         return nn.functional.cross_entropy(outputs, targets)
 
-    def _targets(self, y: torch.Tensor, outputs: int, dtype: torch.dtype) -> torch.Tensor:
+    def _targets(self, y: torch.Tensor, outputs: int) -> torch.Tensor:
         """Return class numbers for cross-entropy, or for binary cross-entropy one 0 or 1 per output."""
         if not self._binary:
             return y
-        return y.to(dtype).unsqueeze(1) if outputs == 1 else nn.functional.one_hot(y, outputs).to(dtype)
+        columns = y.unsqueeze(1) if outputs == 1 else nn.functional.one_hot(y, outputs)
+        return columns.to(self._x.dtype)
