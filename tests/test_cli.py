@@ -1,5 +1,6 @@
 """Behaviour of the command line: words in, text and exit codes out."""
 
+import contextlib
 import dataclasses
 import errno
 import json
@@ -16,7 +17,7 @@ import pytest
 
 from conftest import eventually, workers_of
 from significand import __version__
-from significand.cli import BAD_INPUT, DONE, INTERRUPTED, SOME_RUN_FAILED, Flags, main
+from significand.cli import BAD_INPUT, DONE, INTERRUPTED, SOME_RUN_FAILED, Flags, main, program
 from significand.plan.options import OPTIONS
 from significand.results.store import RunDirectory
 
@@ -71,22 +72,30 @@ def test_a_failed_run_is_named_and_gives_exit_code_1(tmp_path: Path) -> None:
     done = called(*QUICK, "--repeats", "1", "--learning-rate", "1e30", "--output-dir", str(tmp_path / "out"))
     assert done.returncode == SOME_RUN_FAILED
     assert "run r000-float32 failed: diverged" in done.stderr
+    assert "float32: 1 of 1 runs failed" in done.stdout
 
 
 def test_a_killed_worker_gives_exit_code_1_and_the_other_rows(tmp_path: Path) -> None:
-    """SIGKILL to one worker in the middle: its row says why, the others are complete, the exit code is 1."""
-    words = [*QUICK, "--latency-rounds", "40", "--output-dir", str(tmp_path / "out"), "--json"]
+    """SIGKILL to a worker in the middle: its row says why, the others are complete, the exit code is 1."""
+    words = [*QUICK, "--repeats", "5", "--latency-rounds", "40", "--output-dir", str(tmp_path / "out"), "--json"]
     process = subprocess.Popen([sys.executable, "-m", "significand", *words], stdout=subprocess.PIPE, text=True)
     raw = tmp_path / "out/raw_runs.csv"
     assert eventually(lambda: raw.exists() and raw.read_text(encoding="utf-8").count("\n") > 2, 60)
-    assert eventually(lambda: bool(workers_of(process.pid)))
-    workers_of(process.pid)[0].kill()
+
+    def killed() -> bool:
+        # A worker may be found just when it is done; then the next one is taken.
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for worker in workers_of(process.pid)[:1]:
+                worker.kill()
+        return "killed by SIGKILL" in raw.read_text(encoding="utf-8")
+
+    assert eventually(killed)
     out, _ = process.communicate(timeout=120)
     assert process.returncode == SOME_RUN_FAILED
     rows = json.loads(out)
-    assert sorted(row["repeats"] for row in rows) == [1, 2]
-    assert sorted(row["failed_runs"] for row in rows) == [0, 1]
-    assert "killed by SIGKILL" in (tmp_path / "out/raw_runs.csv").read_text(encoding="utf-8")
+    assert sum(row["failed_runs"] for row in rows) >= 1
+    assert [row["repeats"] + row["failed_runs"] for row in rows] == [5, 5]
+    assert all(row["repeats"] >= 1 for row in rows)
 
 
 def test_a_full_disk_is_told_in_a_line(
@@ -103,9 +112,9 @@ def test_a_full_disk_is_told_in_a_line(
 
 
 def test_a_terminal_that_knows_no_sign_still_gets_the_table() -> None:
-    """Where ± cannot be written a question mark stands for it; nothing breaks."""
+    """Where a sign cannot be written a question mark stands for it; nothing breaks."""
     environment = os.environ | {"PYTHONIOENCODING": "ascii"}
-    words = [sys.executable, "-m", "significand", "modes"]
+    words = [sys.executable, "-m", "significand", "run", "--help"]
     done = subprocess.run(words, capture_output=True, text=True, env=environment, check=False)
     assert (done.returncode, done.stderr) == (DONE, "")
 
@@ -122,9 +131,21 @@ def test_the_command_line_can_be_called_from_a_thread(tmp_path: Path) -> None:
     assert signal.getsignal(signal.SIGTERM) == before
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_says_how_many_runs_are_kept(tmp_path: Path, number: signal.Signals) -> None:
-    """Ctrl-C or a polite kill ends all processes, keeps the finished runs and says how many; no traceback."""
+def test_a_polite_kill_is_taken_as_an_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The program, unlike `main`, has SIGTERM end it as Ctrl-C does."""
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr("significand.cli.main", lambda: DONE)
+    try:
+        with pytest.raises(SystemExit, match="0"):
+            program()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_an_interrupt_says_how_many_runs_are_kept(tmp_path: Path) -> None:
+    """Ctrl-C ends all processes, keeps the finished runs and says how many; no traceback."""
     words = [*QUICK, "--repeats", "200", "--output-dir", str(tmp_path / "out")]
     process = subprocess.Popen(
         [sys.executable, "-m", "significand", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -132,7 +153,7 @@ def test_an_interrupt_says_how_many_runs_are_kept(tmp_path: Path, number: signal
     raw = tmp_path / "out/raw_runs.csv"
     assert eventually(lambda: raw.exists() and raw.read_text(encoding="utf-8").count("\n") > 2, 60)
     family = psutil.Process(process.pid).children(recursive=True)
-    os.kill(process.pid, number)
+    os.kill(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=30)
     assert process.returncode == INTERRUPTED
     kept = raw.read_text(encoding="utf-8").count("\n") - 1

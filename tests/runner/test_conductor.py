@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -62,16 +63,43 @@ def test_turns_go_forth_and_back() -> None:
     assert [turn_order(3, 0), turn_order(3, 1)] == [[0, 1, 2], [2, 1, 0]]
 
 
+@dataclass(frozen=True)
+class Watched:
+    """An experiment in which nothing happens: its runs, its progress, and whether all slept before each turn."""
+
+    runs: list[Run]
+    progress: list[Progress]
+    asleep: list[bool]
+
+
 @pytest.fixture(scope="module")
-def undisturbed() -> tuple[list[Run], list[Progress]]:
-    """Run an experiment in which nothing happens, for several tests; return its runs and its progress."""
+def undisturbed() -> Watched:
+    """Run such an experiment, for several tests."""
     progress: list[Progress] = []
-    return run_all(progress.append), progress
+    asleep: list[bool] = []
+
+    def all_asleep() -> bool:
+        family = [one for worker in forkserver_of().children() for one in (worker, *worker.children())]
+        return all(one.status() == psutil.STATUS_SLEEPING for one in family)
+
+    def look(now: Progress) -> None:
+        progress.append(now)
+        if 0 < now.share < 0.5:
+            # A worker that has just said that it waits may still be on its way to sleep.
+            asleep.append(eventually(all_asleep, 5) and all(all_asleep() for _ in range(3)))
+
+    return Watched(run_all(look), progress, asleep)
 
 
-def test_every_setup_runs_in_every_repeat(undisturbed: tuple[list[Run], list[Progress]]) -> None:
+def test_no_run_computes_while_another_may_be_measured(undisturbed: Watched) -> None:
+    """When the baton is about to be handed on, every worker and its training process is asleep, and stays so."""
+    assert len(undisturbed.asleep) >= 6
+    assert all(undisturbed.asleep)
+
+
+def test_every_setup_runs_in_every_repeat(undisturbed: Watched) -> None:
     """Each mode has one finished run per repeat, seeded base seed + repeat, with its own process's times."""
-    runs, progress = undisturbed
+    runs, progress = undisturbed.runs, undisturbed.progress
     assert Counter((run.precision_mode, run.repeat) for run in runs) == Counter(
         {(mode, repeat): 1 for mode in ("float32", "int8") for repeat in (0, 1)}
     )
@@ -83,70 +111,43 @@ def test_every_setup_runs_in_every_repeat(undisturbed: tuple[list[Run], list[Pro
     assert progress[-1].ended == progress[-1].runs == 4
 
 
-def test_setups_of_a_repeat_are_paired(undisturbed: tuple[list[Run], list[Progress]]) -> None:
+def test_setups_of_a_repeat_are_paired(undisturbed: Watched) -> None:
     """float32 and int8 train alike from the same weights and data in each repeat; another repeat differs."""
-    losses = {(run.precision_mode, run.repeat): run.final_train_loss for run in undisturbed[0]}
+    losses = {(run.precision_mode, run.repeat): run.final_train_loss for run in undisturbed.runs}
     for repeat in (0, 1):
         assert losses["float32", repeat] == losses["int8", repeat]
     assert losses["float32", 0] != losses["float32", 1]
 
 
-def test_isolated_runs_learn_the_same_as_a_run_in_this_process(undisturbed: tuple[list[Run], list[Progress]]) -> None:
+def test_isolated_runs_learn_the_same_as_a_run_in_this_process(undisturbed: Watched) -> None:
     """A run in a worker gives the accuracy that the same setup gives when called directly."""
-    run = next(run for run in undisturbed[0] if run.precision_mode == "int8" and run.repeat == 0)
+    run = next(run for run in undisturbed.runs if run.precision_mode == "int8" and run.repeat == 0)
     direct = one("int8")
     assert run.final_train_accuracy == direct["final_train_accuracy"]
     assert run.test_accuracy == direct["test_accuracy"]
 
 
-def test_no_run_computes_while_another_may_be_measured() -> None:
-    """When the baton is about to be handed on, every worker and its training process is asleep, and stays so."""
-    looks: list[bool] = []
-
-    def all_asleep() -> bool:
-        family = [one for worker in forkserver_of().children() for one in (worker, *worker.children())]
-        return all(one.status() == psutil.STATUS_SLEEPING for one in family)
-
-    def look(progress: Progress) -> None:
-        if 0 < progress.share < 1:
-            # A worker that has just said that it waits may still be on its way to sleep.
-            looks.append(eventually(all_asleep, 5) and all(all_asleep() for _ in range(3)))
-
-    run_all(look, repeats=1, epochs=3)
-    assert looks
-    assert all(looks)
-
-
 def test_a_killed_worker_is_a_failed_row_and_the_others_go_on() -> None:
-    """SIGKILL to one worker of each block, at its start, in training and in inference: every other run finishes."""
-    kills = [Once(share / 3, lambda workers: workers[0].kill()) for share in (0.0, 1.3, 2.7)]
+    """SIGKILL to a worker at its start, in training, in inference, and to a training process: the others finish."""
+    kills = [Once(share / 4, lambda workers: workers[0].kill()) for share in (0.0, 1.3, 2.7)]
+    kills.append(Once(3.05 / 4, lambda workers: workers[0].children()[0].kill()))
 
     def kill_when_due(progress: Progress) -> None:
         for kill in kills:
             kill(progress)
 
-    runs = run_all(kill_when_due, repeats=3)
-    failed = [run for run in runs if not run.finished]
-    assert Counter(run.repeat for run in runs) == {0: 2, 1: 2, 2: 2}
-    assert Counter(run.repeat for run in failed) == {0: 1, 1: 1, 2: 1}
-    assert all("killed by SIGKILL" in run.reason and np.isnan(run.final_train_accuracy) for run in failed)
-
-
-def test_a_killed_training_process_is_a_failed_row() -> None:
-    """SIGKILL to the process in which a run trains ends that run alone."""
-
-    def kill_training(workers: list[psutil.Process]) -> None:
-        workers[0].children()[0].kill()
-
-    runs = run_all(Once(0.01, kill_training), epochs=4)
-    failed = [run for run in runs if not run.finished]
-    assert len(runs) == 4
-    assert [run.reason.split(" was ")[0] for run in failed] == ["the training process"]
+    runs = run_all(kill_when_due, repeats=4)
+    failed = {run.repeat: run for run in runs if not run.finished}
+    assert Counter(run.repeat for run in runs) == dict.fromkeys(range(4), 2)
+    assert sorted(failed) == [0, 1, 2, 3]
+    assert sum(not run.finished for run in runs) == 4
+    assert all("killed by SIGKILL" in run.reason and np.isnan(run.final_train_accuracy) for run in failed.values())
+    assert failed[3].reason.startswith("the training process")
 
 
 def test_a_hanging_worker_is_ended() -> None:
     """A worker that stops answering is killed after the time-out, and its row says what took too long."""
-    runs = run_all(Once(0.2, lambda workers: workers[0].suspend()), step_timeout_s=3)
+    runs = run_all(Once(0.2, lambda workers: workers[0].suspend()), step_timeout_s=2)
     failed = [run for run in runs if not run.finished]
     assert len(runs) == 4
     assert len(failed) == 1
@@ -157,19 +158,20 @@ def test_a_hanging_worker_is_ended() -> None:
 def test_a_killed_forkserver_costs_its_block_only() -> None:
     """When the forkserver dies its block fails and says so; the next block runs in a new one."""
     # Many steps are left when it dies: the kernel ends the workers a moment later, and they must not be done by then.
-    runs = run_all(Once(0.01, lambda workers: forkserver_of().kill()), epochs=100)  # noqa: ARG005
+    runs = run_all(Once(0.01, lambda workers: forkserver_of().kill()), epochs=40)  # noqa: ARG005
     assert [run.finished for run in runs] == [False, False, True, True]
     assert all("the process that forks the runs was killed by SIGKILL" in run.reason for run in runs[:2])
 
 
-def test_a_forkserver_that_hangs_costs_its_block_only() -> None:
+def test_a_forkserver_that_hangs_costs_its_block_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """A forkserver that no longer answers is ended with its workers after the time-out; the next block runs."""
+    monkeypatch.setattr("significand.runner.conductor.STOP_TIMEOUT_S", 0.2)
 
     def stop_both(workers: list[psutil.Process]) -> None:
         forkserver_of().suspend()
         workers[0].suspend()
 
-    runs = run_all(Once(0.01, stop_both), step_timeout_s=2)
+    runs = run_all(Once(0.01, stop_both), step_timeout_s=1.5)
     assert [run.finished for run in runs] == [False, False, True, True]
 
 
