@@ -164,7 +164,7 @@ def test_own_data_is_read_from_a_file(tmp_path: Path) -> None:
 
 
 def test_inference_memory_holds_the_session_only() -> None:
-    """Finding out the format and judging the data are no part of inference memory: a plain session needs as much."""
+    """Finding out the format and judging the data are no part of inference memory: a plain session needs no less."""
     code = """
 import numpy as np, sys
 from significand.benchmark import benchmark_one_setup
@@ -196,4 +196,6 @@ print(row["inference_peak_memory_mb"], max(peaks))
         words = [sys.executable, "-c", code, f"{folder}/network.onnx"]
         done = subprocess.run(words, capture_output=True, text=True, check=True)
     reported, plain = map(float, done.stdout.split())
-    assert reported == pytest.approx(plain, rel=0.2)
+    weights_mb = 4 * (784 * 1024 + 1024 * 1024 + 1024 * 10) / 1e6
+    # Looking into the optimised graph, which holds the weights twice more, would double it.
+    assert weights_mb < reported < 1.2 * plain
