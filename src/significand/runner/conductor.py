@@ -1,8 +1,8 @@
 """Runs an experiment block by block: one isolated process per run, which take turns on the machine.
 
 Every run of a block lives at once. A measured step begins only when every other run is idle, so nothing of ours
-computes beside it; steps that nobody times run together. The order of turns is a Latin square, so a machine that drifts
-hits all setups alike.
+computes beside it; steps that nobody times run as many at once as there are cores for. The order of turns is a Latin
+square, so a machine that drifts hits all setups alike.
 """
 
 import contextlib
@@ -328,7 +328,7 @@ class _Conductor:
         self._unnamed.append(worker)
 
     def _grant(self) -> None:
-        """Let the next worker measure alone; where nobody wants to measure, let all prepare together."""
+        """Let the next worker measure alone; where nobody wants to measure, let as many prepare as there are cores for."""
         now = time.perf_counter()
         if self._preparing_since is not None:
             self.prepared_s += now - self._preparing_since
