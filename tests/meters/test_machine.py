@@ -5,7 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from significand.meters.machine import PACKAGES, cpu_flags, describe_machine, git_revision, instruction_sets
+from significand.meters.machine import (
+    PACKAGES,
+    available_cpus,
+    cpu_flags,
+    cpu_quota,
+    describe_machine,
+    git_revision,
+    instruction_sets,
+)
 
 # Shortened from a Xeon of the Sapphire Rapids generation, in the layout of proc(5).
 X86 = """processor\t: 0
@@ -117,3 +125,24 @@ def test_git_revision_outside_a_checkout_is_none(tmp_path: Path, monkeypatch: py
     assert git_revision(tmp_path) is None
     monkeypatch.setenv("PATH", "")
     assert git_revision(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("files", "quota"),
+    [
+        ({"cpu.max": "150000 100000\n"}, 1.5),
+        ({"cpu.max": "max 100000\n"}, None),
+        ({"cpu/cpu.cfs_quota_us": "50000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 0.5),
+        ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, None),
+        ({}, None),
+    ],
+    ids=["v2", "v2 without a limit", "v1", "v1 without a limit", "no control group"],
+)
+def test_a_containers_cpu_quota_is_read(files: dict[str, str], quota: float | None, tmp_path: Path) -> None:
+    """The control group's quota over its period; never more CPUs than that, rounded up, count as available."""
+    for name, text in files.items():
+        path = tmp_path / "sys/fs/cgroup" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="ascii")
+    assert cpu_quota(tmp_path) == quota
+    assert 1 <= available_cpus(tmp_path) <= (math.ceil(quota) if quota else 10_000)

@@ -328,7 +328,7 @@ class _Conductor:
         self._unnamed.append(worker)
 
     def _grant(self) -> None:
-        """Let the next worker measure alone; where nobody wants to measure, let as many prepare as there are cores for."""
+        """Let the next worker measure alone; where nobody wants to, let as many prepare as there are cores for."""
         now = time.perf_counter()
         if self._preparing_since is not None:
             self.prepared_s += now - self._preparing_since
