@@ -197,6 +197,14 @@ def test_processes_that_cannot_start_are_an_error_with_the_cause(monkeypatch: py
         run_all()
 
 
+def test_a_missing_interpreter_leaves_no_scratch_files(monkeypatch: pytest.MonkeyPatch, scratch: Path) -> None:
+    """When not even the process can be made the cause is told, and its temporary folder is gone."""
+    monkeypatch.setattr("sys.executable", str(scratch / "no-python"))
+    with pytest.raises(RunnerError, match="No such file"):
+        run_all()
+    assert not list(scratch.iterdir())
+
+
 @pytest.mark.parametrize("moment", ["starting", "running"])
 def test_nothing_outlives_a_killed_program(moment: str, tmp_path: Path, scratch: Path) -> None:
     """SIGKILL to the program, while it starts or while it measures, leaves no process and no temporary file behind."""

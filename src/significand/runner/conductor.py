@@ -46,10 +46,7 @@ from significand.workload.data import Dataset
 START_TIMEOUT_S = 120.0
 """A machine under load needs a while to import torch."""
 
-
 STOP_TIMEOUT_S = 10.0
-
-FORKSERVER_DIED = "the process that forks the runs"
 
 GOMP_SPINCOUNT = "50000"
 """How many times an OpenMP thread of the runs looks for more work before it sleeps. By default GNU's looks for some
@@ -163,10 +160,13 @@ class _Server:
             return
         if getattr(sys, "frozen", False):
             raise RunnerError("a frozen program has no Python interpreter for the runs' processes; run it unfrozen")
+        try:
+            self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
+            self._scratch = Path(tempfile.mkdtemp(prefix="significand-"))
+        except OSError as error:
+            raise RunnerError(f"no temporary folder can be made: {error}; set TMPDIR to one with room") from None
         ours, theirs = socket.socketpair()
         try:
-            self._scratch = Path(tempfile.mkdtemp(prefix="significand-"))
-            self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
             path = self._scratch / "data.npz" if self._dataset else None
             if self._dataset and path:
                 self._dataset.save(path)
@@ -181,6 +181,9 @@ class _Server:
                     env=os.environ | self._environment(),
                 )
         except OSError as error:
+            shutil.rmtree(self._scratch, ignore_errors=True)
+            for end in (self._stderr, ours, theirs):
+                end.close()
             raise RunnerError(f"the runs' processes cannot start: {error}") from None
         self.connection = Connection(ours.detach())
         try:
@@ -429,7 +432,7 @@ class _Conductor:
 
     def _lose_server(self) -> None:
         """End a block whose forkserver is dead: the kernel has ended its workers with it."""
-        self._server_end = f"{FORKSERVER_DIED} {self._server.stop() or 'was gone'}"
+        self._server_end = f"the process that forks the runs {self._server.stop() or 'was gone'}"
         for worker in self._workers:
             if not worker.ended:
                 self._end(worker, self._server_end)

@@ -24,9 +24,6 @@ from significand.runner.worker import die_with_parent, work
 from significand.workload.architecture import Architecture
 from significand.workload.data import Dataset, load_saved
 
-# What a run imports on the way: torch's optimisers import the first at their first step, which takes 1.2 s.
-PRELOAD = ("torch._dynamo", "significand.benchmark")
-
 
 def main() -> None:
     """Serve the conductor at the other end of the socket whose number is the last argument, until it is gone."""
@@ -35,8 +32,7 @@ def main() -> None:
     connection = Connection(int(sys.argv[-1]))
     start = connection.recv()
     try:
-        for module in PRELOAD:
-            import_module(module)
+        import_module("torch._dynamo")  # takes 1.2 s, and torch's optimisers import it at their first step
         _Forkserver(connection, start).serve()
     except (EOFError, ConnectionError):
         pass  # the conductor is gone
