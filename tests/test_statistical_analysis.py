@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from conftest import SMALL
-from significand.plan.experiment import PlanError
+from significand.plan.problems import PlanError
 from significand.results.store import RunDirectory, read_runs
 from significand.statistical_analysis import (
     ExperimentInterrupted,

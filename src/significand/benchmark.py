@@ -119,7 +119,7 @@ def benchmark_one_setup(
 
     Raises
     ------
-    significand.plan.experiment.PlanError
+    significand.plan.problems.PlanError
         With one line for every mistake in the arguments, before anything runs.
     significand.workload.training.TrainingDivergedError
         When the loss stops being finite.

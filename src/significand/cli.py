@@ -120,9 +120,10 @@ def run(
     """
     from rich.console import Console
 
-    from significand.plan.experiment import PlanError, read_config
+    from significand.plan.config import read_config
+    from significand.plan.problems import PlanError
     from significand.present.terminal import ProgressDisplay
-    from significand.runner.conductor import RunnerError
+    from significand.runner.server import RunnerError
     from significand.statistical_analysis import ExperimentInterrupted, run_experiment_in
 
     try:

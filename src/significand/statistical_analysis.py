@@ -15,7 +15,8 @@ import numpy as np
 from significand.analysis.intervals import ci95_half_width
 from significand.engines.base import engine_modes
 from significand.meters.machine import describe_machine, git_revision
-from significand.plan.experiment import DataFacts, Experiment, PlanError, Surroundings, plan_experiment
+from significand.plan.experiment import DataFacts, Experiment, Surroundings, plan_experiment
+from significand.plan.problems import PlanError
 from significand.results.records import Run
 from significand.results.store import (
     SUMMARY_CSV,
@@ -125,7 +126,7 @@ def run_repeated_benchmarks(
 
     Raises
     ------
-    significand.plan.experiment.PlanError
+    significand.plan.problems.PlanError
         With one line for every mistake, before anything runs or is written.
     ExperimentInterrupted
         On Ctrl-C, after the runs' processes have ended.
@@ -173,7 +174,7 @@ def run_experiment_in(
     ------
     PlanError, ExperimentInterrupted
         As `run_repeated_benchmarks`.
-    significand.runner.conductor.RunnerError
+    significand.runner.server.RunnerError
         When the runs' processes cannot be started; earlier results are where they were.
     OSError
         When a result cannot be written, as on a full disk; what was written before is kept.

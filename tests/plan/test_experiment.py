@@ -9,17 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from significand.plan import experiment as module
+from significand.plan.config import read_config
 from significand.plan.experiment import (
     DataFacts,
     Experiment,
-    PlanError,
     Surroundings,
     default_threads,
     plan_experiment,
-    read_config,
 )
 from significand.plan.options import OPTIONS
 from significand.plan.precision import MODES
+from significand.plan.problems import PlanError
 
 ENGINE_MODES = {
     "onnxruntime": ("float64", "float32", "float16", "int8", "int8-dynamic"),
@@ -303,46 +303,6 @@ def test_experiment_without_surroundings_is_refused() -> None:
     """An experiment cannot be made past its checks."""
     with pytest.raises(TypeError, match="plan_experiment"):
         Experiment()
-
-
-def test_config_paths_are_relative_to_its_folder(tmp_path: Path) -> None:
-    """Paths in a TOML file count from its folder; names of data sets and absolute paths stay."""
-    config = tmp_path / "plan.toml"
-    config.write_text('data = "sub/a.csv"\noutput_dir = "out"\nrepeats = 3\n', encoding="utf-8")
-    assert read_config(config) == {
-        "data": str(tmp_path / "sub/a.csv"),
-        "output_dir": str(tmp_path / "out"),
-        "repeats": 3,
-    }
-    config.write_text('data = "digits"\noutput_dir = "/elsewhere"\n', encoding="utf-8")
-    assert read_config(config) == {"data": "digits", "output_dir": "/elsewhere"}
-
-
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        (b"repeats = \n", "is not valid TOML"),
-        (b"\xff\xfe", "is not valid TOML"),
-        (b"seed = " + b"9" * 5000, "is not valid TOML"),
-        (b"output_dir = 5", "output_dir: 5 is not a text"),
-        (None, "No such file or directory"),
-    ],
-    ids=["syntax", "not utf-8", "endless number", "no path", "missing"],
-)
-def test_config_that_cannot_be_read_is_one_problem(tmp_path: Path, content: bytes | None, words: str) -> None:
-    """A missing or broken TOML file is one clear line."""
-    config = tmp_path / "plan.toml"
-    if content is not None:
-        config.write_bytes(content)
-    with pytest.raises(PlanError, match=words) as caught:
-        read_config(config)
-    assert len(caught.value.problems) == 1
-
-
-def test_config_that_is_a_folder_is_one_problem(tmp_path: Path) -> None:
-    """A folder in place of the TOML file is said."""
-    with pytest.raises(PlanError, match="Is a directory"):
-        read_config(tmp_path)
 
 
 def test_unknown_keys_of_a_config_are_left_to_the_plan(tmp_path: Path) -> None:

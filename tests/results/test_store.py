@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from significand.plan.experiment import PlanError
+from significand.plan.problems import PlanError
 from significand.results import store
 from significand.results.records import SCHEMA_VERSION, Run
 from significand.results.store import (

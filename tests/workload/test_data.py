@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
-from significand.plan.experiment import PlanError
+from significand.plan.problems import PlanError
 from significand.workload.data import Dataset, draw, load_saved, load_source, make_synthetic, split
 
 X = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 7.0]])

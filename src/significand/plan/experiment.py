@@ -1,14 +1,12 @@
 """One experiment, parsed and checked as a whole before anything runs; every mistake is reported at once."""
 
-import difflib
 import functools
 import operator
 import re
-import tomllib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import psutil
 from pydantic import (
@@ -24,39 +22,13 @@ from pydantic import (
 from significand.meters.machine import available_cpus
 from significand.plan.options import ACTIVATIONS, BUILT_IN_DATA, LEARNING_RATES, OPTIONS, SYNTHETIC_SAMPLES
 from significand.plan.precision import MODES
+from significand.plan.problems import PlanError, nearest, problems_of, raise_if
 
 Step = Literal["prepare", "measure"]
 """What a run asks for between its steps: to compute while nobody is timed, or to be timed while nobody computes."""
 
-SHORT_NAMES = {
-    "fp64": "float64",
-    "double": "float64",
-    "fp32": "float32",
-    "single": "float32",
-    "bf16": "bfloat16",
-    "fp16": "float16",
-    "half": "float16",
-    "i8": "int8",
-    "swish": "silu",
-    "none": "linear",
-    "identity": "linear",
-    "ort": "onnxruntime",
-    "pytorch": "torch",
-    "modes": "precision_modes",
-    "lr": "learning_rate",
-}
-"""What else people call the words of a plan, for hints."""
-
 LARGEST_LAYER = 2**24
 DATA_SUFFIXES = (".npz", ".csv")
-
-
-class PlanError(ValueError):
-    """An experiment that cannot run. ``problems`` holds one line a mistake: field, value, what is allowed, remedy."""
-
-    def __init__(self, problems: Iterable[str]) -> None:
-        self.problems = tuple(problems)
-        super().__init__("\n".join(self.problems))
 
 
 @dataclass(frozen=True)
@@ -117,13 +89,6 @@ class Setup:
 def default_threads() -> int:
     """Return the number of physical cores this process may use: a second thread on a core adds noise, not speed."""
     return min(psutil.cpu_count(logical=False) or available_cpus(), available_cpus())
-
-
-def nearest(name: str, allowed: Iterable[str]) -> str:
-    """Return a hint naming the allowed word closest to `name`, or nothing where none is close."""
-    word = SHORT_NAMES.get(str(name).lower(), str(name).lower())
-    close = difflib.get_close_matches(word, list(allowed), n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
 
 
 def _plain_number(value: object) -> object:
@@ -227,7 +192,7 @@ class Experiment(BaseModel):
                 f"the last is {activations[-1]!r} with a single output, which cannot tell classes apart; "
                 "use 'sigmoid', or at least 2 outputs in layer_sizes"
             )
-        _raise_if(problems)
+        raise_if(problems)
         return activations
 
     @field_validator("data")
@@ -256,7 +221,7 @@ class Experiment(BaseModel):
                 f"{data!r} has {facts.n_classes} classes, but layer_sizes ends with {sizes[-1]}, for "
                 f"{_classes(sizes)} classes; end layer_sizes with {facts.n_classes}"
             )
-        _raise_if(problems)
+        raise_if(problems)
         return data
 
     @field_validator("n_samples")
@@ -300,7 +265,7 @@ class Experiment(BaseModel):
                 )
             if modes.count(mode) > 1:
                 problems.append(f"{mode!r} is given {modes.count(mode)} times; name each mode once")
-        _raise_if(problems)
+        raise_if(problems)
         return modes
 
     @field_validator("threads")
@@ -340,35 +305,7 @@ def plan_experiment(fields: Mapping[str, object], surroundings: Surroundings) ->
     try:
         return Experiment.model_validate(dict(fields), context=surroundings)
     except ValidationError as error:
-        raise PlanError(_problems(error)) from None
-
-
-def read_config(path: Path) -> dict[str, Any]:
-    """Read the fields of an experiment from a TOML file.
-
-    Paths in it are taken relative to the folder of the file.
-
-    Raises
-    ------
-    PlanError
-        When the file cannot be read or is not TOML, or output_dir is no text. Unknown keys are left to
-        `plan_experiment`.
-    """
-    try:
-        fields = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise PlanError(
-            [f"config: {str(path)!r} cannot be read ({error.strerror}); give the path of a TOML file"]
-        ) from None
-    except ValueError as error:  # not UTF-8, not TOML, or a number of thousands of digits
-        raise PlanError([f"config: {str(path)!r} is not valid TOML ({error}); correct it there"]) from None
-    if not isinstance(fields.get("output_dir", ""), str):
-        raise PlanError([f"output_dir: {fields['output_dir']!r} is not a text; give the path of a folder"])
-    for name in ("data", "output_dir"):
-        value = fields.get(name)
-        if isinstance(value, str) and value not in BUILT_IN_DATA:
-            fields[name] = str(path.parent / value)
-    return fields
+        raise PlanError(problems_of(error, Experiment.model_fields)) from None
 
 
 def _classes(layer_sizes: Sequence[int]) -> int:
@@ -384,56 +321,3 @@ def _surroundings(info: ValidationInfo) -> Surroundings:
     if not isinstance(info.context, Surroundings):
         raise TypeError("an experiment is checked against its surroundings; build it with plan_experiment")
     return info.context
-
-
-class _ProblemsError(ValueError):
-    """Several mistakes of one field."""
-
-    def __init__(self, problems: Sequence[str]) -> None:
-        self.problems = problems
-        super().__init__("\n".join(problems))
-
-
-def _raise_if(problems: Sequence[str]) -> None:
-    if problems:
-        raise _ProblemsError(problems)
-
-
-_LIMITS = {
-    "greater_than_equal": ("ge", "at least"),
-    "greater_than": ("gt", "more than"),
-    "less_than_equal": ("le", "at most"),
-    "less_than": ("lt", "less than"),
-}
-
-
-def _problems(error: ValidationError) -> list[str]:
-    """Turn pydantic's errors into lines that name the field, the value, what is allowed and the remedy."""
-    lines = []
-    for item in error.errors():
-        field = str(item["loc"][0])
-        kind, given, context = item["type"], item["input"], item.get("ctx", {})
-        cause = context.get("error")
-        if isinstance(cause, PlanError | _ProblemsError):
-            texts = list(cause.problems)
-        elif kind == "value_error":
-            texts = [str(cause)]
-        elif kind == "extra_forbidden":
-            known = Experiment.model_fields
-            texts = [f"is not a field of an experiment{nearest(field, known)}; known: {', '.join(known)}"]
-        elif kind in _LIMITS:
-            key, words = _LIMITS[kind]
-            texts = [f"{given!r} is out of range; give {words} {context[key]}"]
-        elif kind in {"tuple_type", "string_type"}:
-            wanted = "list" if kind == "tuple_type" else "text"
-            texts = [f"{given!r} is not a {wanted}; give a {wanted}"]
-        elif kind == "literal_error":
-            texts = [f"{given!r} is not known; allowed: {context['expected']}"]
-        elif kind.startswith("int"):
-            texts = [f"{given!r} is not a whole number; give a whole number"]
-        elif kind.startswith(("float", "finite")):
-            texts = [f"{given!r} is not a finite number; give a number"]
-        else:
-            texts = [f"{given!r} does not fit: {item['msg'].lower()}"]
-        lines += [f"{field}: {text}" for text in texts]
-    return lines

@@ -17,7 +17,7 @@ from typing import IO, Self
 
 import numpy as np
 
-from significand.plan.experiment import PlanError
+from significand.plan.problems import PlanError
 from significand.results.records import SCHEMA_VERSION, Run
 
 RAW_RUNS = "raw_runs.csv"

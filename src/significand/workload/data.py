@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from significand.plan.experiment import DataFacts, PlanError
+from significand.plan.experiment import DataFacts
+from significand.plan.problems import PlanError
 
 MISSING_LABELS = ("", "nan", "na", "n/a", "null", "none")
 

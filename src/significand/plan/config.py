@@ -1,0 +1,36 @@
+"""Reading the fields of an experiment from a file."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from significand.plan.options import BUILT_IN_DATA
+from significand.plan.problems import PlanError
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Read the fields of an experiment from a TOML file.
+
+    Paths in it are taken relative to the folder of the file.
+
+    Raises
+    ------
+    PlanError
+        When the file cannot be read or is not TOML, or output_dir is no text. Unknown keys are left to
+        `plan_experiment`.
+    """
+    try:
+        fields = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise PlanError(
+            [f"config: {str(path)!r} cannot be read ({error.strerror}); give the path of a TOML file"]
+        ) from None
+    except ValueError as error:  # not UTF-8, not TOML, or a number of thousands of digits
+        raise PlanError([f"config: {str(path)!r} is not valid TOML ({error}); correct it there"]) from None
+    if not isinstance(fields.get("output_dir", ""), str):
+        raise PlanError([f"output_dir: {fields['output_dir']!r} is not a text; give the path of a folder"])
+    for name in ("data", "output_dir"):
+        value = fields.get(name)
+        if isinstance(value, str) and value not in BUILT_IN_DATA:
+            fields[name] = str(path.parent / value)
+    return fields

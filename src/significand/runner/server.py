@@ -1,0 +1,150 @@
+"""The forkserver as the conductor sees it: start it, ask it for workers, end it and all of them."""
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from multiprocessing import reduction
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import IO, Self
+
+from significand.plan.experiment import Setup
+from significand.runner.protocol import Fork, Kill, Start, describe_exit
+from significand.workload.data import Dataset
+
+START_TIMEOUT_S = 120.0
+"""A machine under load needs a while to import torch."""
+
+STOP_TIMEOUT_S = 10.0
+
+GOMP_SPINCOUNT = "50000"
+"""How many times an OpenMP thread of the runs looks for more work before it sleeps. By default GNU's looks for some
+5 ms, and every turn would begin by waiting for the last one's threads."""
+
+# The module is found where this process would find it, whatever lies in the working directory.
+LAUNCH = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from significand.runner.forkserver import main; main()"
+)
+
+
+class RunnerError(RuntimeError):
+    """The runs' processes cannot be had on this machine."""
+
+
+class Server:
+    """The forkserver, seen from here. It is started anew when it has died."""
+
+    def __init__(self, setups: Sequence[Setup], dataset: Dataset | None) -> None:
+        self._setups = tuple(setups)
+        self._dataset = dataset
+        self._process: subprocess.Popen[bytes] | None = None
+        self._scratch: Path
+        self._stderr: IO[bytes]
+        self.connection: Connection
+
+    def __enter__(self) -> Self:
+        try:
+            self.ensure_up()
+        except BaseException:  # Ctrl-C while it imports, too
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def ensure_up(self) -> None:
+        """Start the forkserver unless it is running, and wait until it has imported everything."""
+        if self._process is not None:
+            return
+        if getattr(sys, "frozen", False):
+            raise RunnerError("a frozen program has no Python interpreter for the runs' processes; run it unfrozen")
+        try:
+            self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
+            self._scratch = Path(tempfile.mkdtemp(prefix="significand-"))
+        except OSError as error:
+            raise RunnerError(f"no temporary folder can be made: {error}; set TMPDIR to one with room") from None
+        ours, theirs = socket.socketpair()
+        try:
+            path = self._scratch / "data.npz" if self._dataset else None
+            if self._dataset and path:
+                self._dataset.save(path)
+            with theirs:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-c", LAUNCH, json.dumps(sys.path), str(theirs.fileno())],
+                    pass_fds=[theirs.fileno()],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=self._stderr,
+                    start_new_session=True,  # Ctrl-C is for this process; it ends the workers in order
+                    env=os.environ | self._environment(),
+                )
+        except OSError as error:
+            shutil.rmtree(self._scratch, ignore_errors=True)
+            for end in (self._stderr, ours, theirs):
+                end.close()
+            raise RunnerError(f"the runs' processes cannot start: {error}") from None
+        self.connection = Connection(ours.detach())
+        try:
+            self.connection.send(Start(self._setups, path, self._scratch))
+            if not self.connection.poll(START_TIMEOUT_S):
+                raise RunnerError(
+                    f"the runs' processes were not ready after {START_TIMEOUT_S:g} s; "
+                    "try again when the machine is idle"
+                )
+            self.connection.recv()
+        except (EOFError, ConnectionError):
+            raise RunnerError(f"the runs' processes cannot start: it {self.stop()}") from None
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            "OPENBLAS_NUM_THREADS": "1",  # NumPy's threads would be lost by a fork; torch's and the engine's are set
+            "GOMP_SPINCOUNT": GOMP_SPINCOUNT,
+            "TORCHINDUCTOR_CACHE_DIR": str(self._scratch / "inductor"),  # torch makes this folder on import
+        }
+
+    def fork(self, setup: Setup, seed: int, repeat: int) -> Connection:
+        """Ask for a worker, and return the connection to it; its process id follows as a `Forked` message.
+
+        Raises
+        ------
+        ConnectionError
+            When the forkserver is dead.
+        """
+        if self._process is None:
+            raise ConnectionError
+        ours, theirs = socket.socketpair()
+        channel = Connection(ours.detach())
+        with theirs:
+            self.connection.send(Fork(setup, seed, repeat))
+            reduction.send_handle(self.connection, theirs.fileno(), None)
+        return channel
+
+    def kill(self, pid: int) -> None:
+        """End a worker."""
+        with contextlib.suppress(ConnectionError):
+            self.connection.send(Kill(pid))
+
+    def stop(self) -> str:
+        """End the forkserver and all its workers; return how it ended, with its last words. It may be dead already."""
+        if self._process is None:
+            return ""
+        self.connection.close()  # at which the forkserver ends its workers and itself
+        try:
+            self._process.wait(timeout=STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        end = describe_exit(self._process.returncode)
+        self._process = None
+        shutil.rmtree(self._scratch, ignore_errors=True)
+        self._stderr.seek(0)
+        lines = self._stderr.read().decode(errors="replace").strip().splitlines()
+        self._stderr.close()
+        return f"{end}: {lines[-1]}" if lines else end
