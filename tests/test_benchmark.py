@@ -11,7 +11,7 @@ import pytest
 
 from conftest import SMALL
 from significand.benchmark import Details, benchmark_one_setup
-from significand.plan.experiment import Step
+from significand.meters.steps import Step
 from significand.plan.problems import PlanError
 from significand.results.records import Run
 from significand.workload.training import TrainingDivergedError

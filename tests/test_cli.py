@@ -17,6 +17,7 @@ import pytest
 
 from conftest import eventually, workers_of
 from significand import __version__
+from significand.checks.report import Check
 from significand.cli import BAD_INPUT, DONE, INTERRUPTED, SOME_RUN_FAILED, Flags, main, program
 from significand.plan.options import OPTIONS
 from significand.results.store import RunDirectory
@@ -266,3 +267,42 @@ def test_modes_shows_every_engine_and_mode(capsys: pytest.CaptureFixture[str]) -
     assert {one["how"] for one in support} <= {"native", "other", "no"}
     assert main(["modes"]) == DONE
     assert "int8-dynamic" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("levels", "code", "last"),
+    [
+        (["ok"], DONE, "no warnings, nothing bad: this machine can measure"),
+        (["ok", "warn"], DONE, "1 warning, nothing bad: this machine can measure"),
+        (["warn", "bad"], 1, "1 bad, 1 warning: mend what is bad before measuring"),
+    ],
+)
+def test_doctor_fails_only_on_what_is_bad(
+    levels: list[str], code: int, last: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The exit code is 1 if any check is bad, else 0; the last line says whether the machine can measure."""
+    checks = [Check("turbo", level, "so", "do this") for level in levels]  # type: ignore[arg-type]  # one of its words
+    monkeypatch.setattr("significand.doctor.examine", lambda: checks)
+    assert main(["doctor"]) == code
+    assert capsys.readouterr().out.splitlines()[-1] == last
+    assert main(["doctor", "--json"]) == code
+    keys = {"name": "turbo", "found": "so", "remedy": "do this"}
+    assert json.loads(capsys.readouterr().out) == [keys | {"level": level} for level in levels]
+
+
+def test_doctor_examines_this_machine(capsys: pytest.CaptureFixture[str]) -> None:
+    """`significand doctor` runs every check for real: machine, meters and modes, and none of them breaks."""
+    code = main(["doctor", "--json"])
+    checks = json.loads(capsys.readouterr().out)
+    assert code == (1 if "bad" in {check["level"] for check in checks} else DONE)
+    names = {check["name"] for check in checks}
+    assert {"cpu", "load", "clock", "energy_rapl", "mode_onnxruntime_int8", "mode_torch_bfloat16"} <= names
+    assert not [check for check in checks if "could not be checked" in check["found"]]
+
+
+def test_doctors_help_has_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    """Help names the command, gives an example and says what the exit code means."""
+    assert main(["doctor", "--help"]) == DONE
+    text = capsys.readouterr().out
+    assert "Example: significand doctor" in text
+    assert "exit code is 1" in text

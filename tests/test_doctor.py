@@ -1,66 +1,73 @@
-"""Behaviour of the probe of modes."""
+"""Behaviour of the examination as a whole."""
 
-import math
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from significand.doctor import ModeSupport, _why, probe_modes
-from significand.engines.base import engine_modes
-from significand.engines.onnx_runtime import OnnxRuntimeEngine
-from significand.plan.precision import MODES
+from made_up_machine import Machine, fit_machine
+from significand.checks.report import Instruments
+from significand.doctor import CHECKS, examine
+from significand.support import ModeSupport
 
 
-@pytest.fixture(scope="module")
-def support() -> dict[tuple[str, str], ModeSupport]:
-    return {(one.engine, one.precision_mode): one for one in probe_modes()}
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    """Return a made-up machine with nothing to warn of."""
+    return fit_machine(tmp_path)
 
 
-def test_every_pair_is_answered(support: dict[tuple[str, str], ModeSupport]) -> None:
-    """Each engine answers for each mode, and says no exactly where it does not run it."""
-    assert len(support) == len(engine_modes()) * len(MODES)
-    for (engine, mode), one in support.items():
-        assert (one.how == "no") == (mode not in engine_modes()[engine])
+def test_a_fit_machine_has_only_ok_lines(machine: Machine) -> None:
+    """On a machine with nothing to warn of every check is ok, none asks for anything, and the order is fixed."""
+    checks = examine(machine.instruments())
+    assert {check.level for check in checks} == {"ok"}, checks
+    assert not [check for check in checks if check.remedy]
+    names = [check.name for check in checks]
+    assert names[-1] == "mode_onnxruntime_float32"
+    assert names[: len(CHECKS) - 4] == list(CHECKS)[:-4]
+    assert names[len(CHECKS) - 4 : -3] == ["energy_rapl", "energy_nvml"]
 
 
-def test_native_means_the_format_itself(support: dict[tuple[str, str], ModeSupport]) -> None:
-    """Native is said only when what ran is what was asked for."""
-    for (_, mode), one in support.items():
-        if one.how != "no":
-            assert (one.how == "native") == (one.effective_precision == MODES[mode].infers_in)
-            assert 0 <= one.relative_output_error < 0.1
-        else:
-            assert math.isnan(one.relative_output_error)
-            assert one.why
+def test_what_is_found_is_said(machine: Machine) -> None:
+    """An ok line gives the facts it rests on."""
+    texts = {check.name: check.found for check in examine(machine.instruments())}
+    assert texts["cpu"] == "Made-up 9000; 2 physical cores, 2 logical CPUs"
+    assert texts["instruction_sets"] == "avx2, bf16, fp16, vnni"
+    assert texts["load"] == "others use 0.00 of a core; load average 0.10"
+    assert texts["clock"] == "tsc: steps of 50 ns, 50 ns to read"
+    assert texts["memory"] == "8192 of 16384 MB available, 0 MB swapped out"
+    assert texts["steal"] == "0.00% of the CPU time since boot"
+    assert (texts["energy_rapl"], texts["energy_nvml"]) == ("package-0", "gpu-0")
+    assert texts["temporary_folder"] == f"{machine.root}: 50000 MB free"
 
 
-def test_float32_and_int8_are_native_on_the_default_engine(support: dict[tuple[str, str], ModeSupport]) -> None:
-    """What the default job compares runs natively everywhere."""
-    assert support["onnxruntime", "float32"].how == "native"
-    assert support["onnxruntime", "int8"].how == "native"
+def test_a_check_that_fails_does_not_end_the_others(machine: Machine) -> None:
+    """When a check itself breaks, it is a warning with the error under its name, and the other lines stand."""
+    machine.write({"proc/meminfo": "MemTotal: lots kB\n"})
+
+    def broken() -> list[ModeSupport]:
+        raise RuntimeError("no engine")
+
+    checks = {check.name: check for check in examine(replace(machine.instruments(), probe=broken))}
+    assert checks["memory"].found.startswith("could not be checked: ValueError: ")
+    assert checks["modes"].found == "could not be checked: RuntimeError: no engine"
+    assert {checks[name].level for name in ("memory", "modes")} == {"warn"}
+    assert checks["clock"].level == "ok"
 
 
-@pytest.mark.parametrize(
-    ("instructions", "native", "words"),
-    [
-        ({"avx2"}, False, "no float16 arithmetic"),
-        ({"fp16"}, False, "no float16 kernels"),
-        ({"avx2"}, True, "slower"),
-        ({"fp16"}, True, ""),
-    ],
-)
-def test_the_reason_follows_from_the_cpu(instructions: set[str], native: bool, words: str) -> None:
-    """A missing format is put down to the CPU where it lacks instructions, else to the engine."""
-    why = _why(MODES["float16"], instructions, native=native)
-    assert words in why
-    assert bool(why) == bool(words)
+def test_nothing_to_read_is_never_fine_by_default(tmp_path: Path) -> None:
+    """On an empty root every line stands, and what only files can tell is no plain ok."""
+    checks = {check.name: check for check in examine(Machine(tmp_path).instruments())}
+    unknown = {"instruction_sets", "load", "governor", "turbo", "steal", "memory", "energy_rapl"}
+    assert {checks[name].level for name in unknown} == {"warn"}
+    assert checks["noise_meter"].level == "bad"
+    assert not [check for check in checks.values() if "could not be checked" in check.found]
 
 
-def test_an_engine_that_fails_is_answered_with_its_own_word(monkeypatch: pytest.MonkeyPatch) -> None:
-    """When an engine cannot write or open a network the answer is no, with the error."""
-
-    def broken(*_: object, **__: object) -> None:
-        raise OSError("no kernel")
-
-    monkeypatch.setattr(OnnxRuntimeEngine, "open", broken)
-    answers = [one for one in probe_modes() if one.engine == "onnxruntime" and one.precision_mode == "int8"]
-    assert [(one.how, one.why) for one in answers] == [("no", "OSError: no kernel")]
+def test_this_machine_is_examined() -> None:
+    """On the machine of the tests every check but the modes (elsewhere) answers, none breaks, and nothing is left."""
+    checks = examine(Instruments(probe=list))
+    assert [check for check in checks if "could not be checked" in check.found] == []
+    assert len({check.name for check in checks}) == len(checks) == len(CHECKS)  # one for energy more, for modes less
+    assert all(check.found for check in checks)
+    assert all(check.remedy for check in checks if check.level != "ok")

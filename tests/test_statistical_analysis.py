@@ -12,16 +12,14 @@ import pytest
 from PIL import Image
 
 from conftest import SMALL
+from significand.job import ExperimentInterrupted, run_experiment_in
 from significand.plan.problems import PlanError
 from significand.results.store import RunDirectory, read_runs
 from significand.statistical_analysis import (
-    ExperimentInterrupted,
     _ci95,
     _save_csv,
     _save_pareto_plot,
     _save_tradeoff_plots,
-    default_output_dir,
-    run_experiment_in,
     run_repeated_benchmarks,
 )
 
@@ -43,7 +41,15 @@ SPECIFIED_KEYS = ["precision_mode", "repeats"] + [
     f"{metric}_{part}" for metric in METRICS for part in ("mean", "std", "ci95")
 ]
 PLOTS = ["accuracy_vs_latency.png", "accuracy_vs_energy.png", "accuracy_vs_memory.png", "pareto_frontier.png"]
-FILES = ["raw_runs.csv", "summary_stats.csv", "summary_stats.json", "manifest.json", *PLOTS]
+FILES = [
+    "journal.jsonl",
+    "steps.csv",
+    "raw_runs.csv",
+    "summary_stats.csv",
+    "summary_stats.json",
+    "manifest.json",
+    *PLOTS,
+]
 
 CALL: dict[str, Any] = {name: value for name, value in SMALL.items() if name != "data"} | {
     "precision_modes": ["int8", "float32", "float16"],
@@ -67,7 +73,7 @@ def test_rows_have_the_specified_keys_in_order(results: tuple[list[dict[str, obj
 
 
 def test_every_specified_file_is_there_and_nothing_else(results: tuple[list[dict[str, object]], Path]) -> None:
-    """The seven specified files, the manifest and the details; no lock, no temporary file."""
+    """The seven specified files, manifest, journal, steps and details; no lock, no temporary file."""
     _, folder = results
     assert sorted(path.name for path in folder.iterdir()) == sorted([*FILES, "details"])
 
@@ -189,16 +195,6 @@ def test_one_repeat_has_no_interval_anywhere(tmp_path: Path) -> None:
     assert all((tmp_path / name).is_file() for name in PLOTS)
 
 
-def test_when_every_run_fails_the_files_still_say_so(tmp_path: Path) -> None:
-    """Failed runs are rows with a reason; their mode's numbers are missing, never 0."""
-    outcome = run_experiment_in(tmp_path, CALL | {"data": "synthetic", "repeats": 1, "learning_rate": 1e30})
-    assert len(outcome.failed) == 3
-    assert all(row["failed_runs"] == 1 and row["repeats"] == 0 for row in outcome.rows)
-    assert all(math.isnan(row["latency_mean"]) for row in outcome.rows)  # type: ignore[arg-type]
-    assert all(run.reason.startswith("diverged") for run in read_runs(tmp_path / "raw_runs.csv"))
-    assert all((tmp_path / name).is_file() for name in FILES)
-
-
 def test_bad_input_leaves_everything_as_it_was(tmp_path: Path) -> None:
     """Every mistake is in one error, and nothing is created."""
     (tmp_path / "file").write_text("", encoding="utf-8")
@@ -221,8 +217,10 @@ def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
         assert sorted(path.name for path in tmp_path.iterdir()) == before
 
 
-def test_an_interrupt_keeps_the_finished_runs(tmp_path: Path) -> None:
-    """Ctrl-C raises with the number of finished runs; they are on disk and the manifest says interrupted."""
+def test_an_interrupt_keeps_the_finished_runs_and_the_rest_follows(
+    results: tuple[list[dict[str, object]], Path], tmp_path: Path
+) -> None:
+    """Ctrl-C raises with the number of finished runs, which are on disk; resumed, all are as without interruption."""
 
     def interrupt(progress: object) -> None:
         if progress.share > 0.4:  # type: ignore[attr-defined]
@@ -235,17 +233,12 @@ def test_an_interrupt_keeps_the_finished_runs(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "manifest.json").read_text(encoding="utf-8"))["state"] == "interrupted"
     summary = json.loads((tmp_path / "summary_stats.json").read_text(encoding="utf-8"))
     assert [row["repeats"] for row in summary] == [1, 1, 1]
-
-
-def test_the_default_folder_is_in_the_repository(tmp_path: Path) -> None:
-    """It is benchmarks/statistical below the nearest folder with .git or pyproject.toml, else below the start."""
-    deep = tmp_path / "a" / "b"
-    deep.mkdir(parents=True)
-    assert default_output_dir(deep) == deep / "benchmarks" / "statistical"
-    (tmp_path / "a" / "pyproject.toml").touch()
-    assert default_output_dir(deep) == tmp_path / "a" / "benchmarks" / "statistical"
-    (deep / ".git").mkdir()
-    assert default_output_dir(deep) == deep / "benchmarks" / "statistical"
+    run_repeated_benchmarks(**CALL, output_dir=tmp_path, resume=True)
+    whole, parts = (
+        {run.name: (run.final_train_accuracy, run.test_accuracy) for run in read_runs(folder / "raw_runs.csv")}
+        for folder in (results[1], tmp_path)
+    )
+    assert parts == whole
 
 
 def test_the_helpers_work_alone(tmp_path: Path) -> None:

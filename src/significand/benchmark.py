@@ -1,42 +1,37 @@
 """One setup, one seed: train it, infer with it, measure both."""
 
+import dataclasses
 import math
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 
-from significand.engines.base import Session, engine_modes, get_engine
-from significand.meters.energy import CpuTimeEstimate
-from significand.meters.latency import calls_per_timing, measure_round
-from significand.meters.memory import PeakMemory, return_free_memory
-from significand.plan.experiment import DataFacts, Setup, Step, Surroundings, plan_experiment
+from significand.analysis.rounding import check_error, output_sensitivity
+from significand.analysis.steady import find_steady_state
+from significand.engines.base import engine_modes, get_engine
+from significand.engines.support import why_not_native
+from significand.meters.counters import choose_counter
+from significand.meters.machine import cpu_flags, instruction_sets
+from significand.meters.steps import Attempt
+from significand.phases import Inference, TakeTurn, Training, infer, train
+from significand.plan.experiment import DataFacts, Setup, Surroundings, plan_experiment
 from significand.plan.precision import MODES
 from significand.results.records import Run
 from significand.workload.architecture import Architecture
-from significand.workload.data import Dataset, Split, draw, load_source
-from significand.workload.model import initial_network, predicted_classes, read_weights, reference_outputs
-from significand.workload.training import Epoch, Trainer, master_dtype
-
-TakeTurn = Callable[[Step], None]
-"""Called between steps. ``"measure"`` returns when this run alone may use the machine; ``"prepare"`` when computing
-that nobody times may go on."""
+from significand.workload.data import Dataset, draw, load_source
 
 Isolate = Callable[[Callable[[], Any]], Any]
-
-CALIBRATION_SAMPLES = 1024
-PROBE_SAMPLES = 1024
-"""How many held-out samples the output error against float64 is taken over, at most."""
 
 
 @dataclass(frozen=True)
 class Details:
-    """The single times behind a run's numbers.
+    """The single times behind a run's numbers, and what others did meanwhile.
 
     Attributes
     ----------
@@ -47,12 +42,16 @@ class Details:
         that several are timed together.
     call_round
         The latency round each timing belongs to, shape (timings,).
+    steps
+        Every measurement of every step by the names of its columns, each of shape (measurements,): the fields of
+        `significand.meters.steps.Attempt` and of `significand.meters.noise_share.Noise`.
     """
 
     epoch_time_s: np.ndarray
     epoch_loss: np.ndarray
     call_latency_s: np.ndarray
     call_round: np.ndarray
+    steps: dict[str, np.ndarray]
 
 
 def benchmark_one_setup(
@@ -75,6 +74,11 @@ def benchmark_one_setup(
     latency_rounds: int = 10,
     round_duration_s: float = 0.03,
     watts_per_core: float = 12.0,
+    on_noise: Literal["remeasure", "mark", "fail"] = "remeasure",
+    noise_share: float = 0.05,
+    remeasure_limit: int = 3,
+    remeasure_nice: int = -20,
+    idle_power_w: float = 0.0,
     repeat: int = 0,
     dataset: Dataset | None = None,
     structure: bytes | None = None,
@@ -96,8 +100,10 @@ def benchmark_one_setup(
         Decides data split, initial weights and shuffling.
     data, label_column, engine, optimizer, learning_rate, momentum, test_fraction, threads
         As in `significand.plan.options.OPTIONS`.
-    latency_rounds, round_duration_s, watts_per_core
+    latency_rounds, round_duration_s, watts_per_core, on_noise, noise_share, remeasure_limit, remeasure_nice
         The same.
+    idle_power_w
+        Power of the idle machine, as from `significand.meters.counters.idle_power_w`; subtracted from measured energy.
     repeat
         Index that the row shall carry.
     dataset
@@ -123,6 +129,8 @@ def benchmark_one_setup(
         With one line for every mistake in the arguments, before anything runs.
     significand.workload.training.TrainingDivergedError
         When the loss stops being finite.
+    significand.meters.steps.DisturbedError
+        When others disturb a step and `on_noise` is ``"fail"``.
     """
     loaded = dataset
 
@@ -152,82 +160,152 @@ def benchmark_one_setup(
             "latency_rounds": latency_rounds,
             "round_duration_s": round_duration_s,
             "watts_per_core": watts_per_core,
+            "on_noise": on_noise,
+            "noise_share": noise_share,
+            "remeasure_limit": remeasure_limit,
+            "remeasure_nice": remeasure_nice,
         },
         Surroundings(engine_modes(), inspect_data),
     )
     (setup,) = experiment.setups()
     architecture = Architecture(setup.layer_sizes, setup.activations)
     codec = get_engine(setup.engine)
-    energy = CpuTimeEstimate(setup.watts_per_core)
     split = draw(loaded, setup.layer_sizes, setup.n_samples, setup.test_fraction, seed)
-    with tempfile.TemporaryDirectory(prefix="significand-") as scratch:
+    with (
+        closing(choose_counter(setup.watts_per_core)) as counter,
+        tempfile.TemporaryDirectory(prefix="significand-") as scratch,
+    ):
         path = Path(scratch) / f"network{codec.file_suffix}"
 
-        def train() -> _Training:
+        def training_phase() -> Training:
             exported = codec.export_structure(architecture) if structure is None else structure
             with _threads(setup.threads):
-                return _train(setup, architecture, seed, split, exported, path, energy, take_turn)
+                return train(setup, seed, split, exported, path, counter, idle_power_w, take_turn)
 
         # Not before `isolate` has forked: setting the number of threads starts them.
-        training: _Training = isolate(train)
+        training: Training = isolate(training_phase)
         with _threads(setup.threads):
-            inference = _infer(setup, architecture, split, training.reference, path, take_turn)
+            inference = infer(setup, split, training.reference, path, take_turn)
         model_size_mb = path.stat().st_size / 1e6
-    train_time_s = sum(epoch.time_s for epoch in training.epochs)
-    batch_latency_s = float(np.median([calls.mean() for calls in inference.rounds]))
+    attempts = [*training.attempts, *inference.attempts]
     calls_s = np.concatenate(inference.rounds)
-    # Of calls timed together only the mean is known.
-    p50, p95, p99 = np.percentile(calls_s, [50, 95, 99]) if inference.calls_per_timing == 1 else [math.nan] * 3
     keep_details(
         Details(
             np.array([epoch.time_s for epoch in training.epochs]),
             np.array([epoch.loss for epoch in training.epochs]),
             calls_s,
             np.repeat(np.arange(len(inference.rounds)), [len(calls) for calls in inference.rounds]),
+            _step_columns(attempts),
         )
     )
-    return Run(
-        seed=seed,
-        layer_sizes=setup.layers,
-        precision_mode=precision_mode,
-        batch_size=setup.batch_size,
-        epochs=setup.epochs,
-        n_samples=len(split.train_x) + len(split.test_x),
-        train_time_per_epoch_s=train_time_s / setup.epochs,
-        inference_latency_per_sample_s=batch_latency_s / setup.batch_size,
-        batch_throughput_samples_per_s=setup.batch_size / batch_latency_s,
-        peak_memory_mb=float(np.fmax(training.peak_mb, inference.peak_mb)),  # of what is known
-        cpu_utilization_percent=100 * sum(epoch.cpu_time_s for epoch in training.epochs) / train_time_s,
-        final_train_accuracy=inference.train_accuracy,
-        energy_per_epoch_j=training.energy_j / setup.epochs,
-        repeat=repeat,
-        engine=setup.engine,
-        training_precision=MODES[precision_mode].training_precision,
-        effective_precision=inference.effective_precision,
-        relative_output_error=inference.relative_output_error,
-        test_accuracy=inference.test_accuracy,
-        final_train_loss=training.epochs[-1].loss,
-        training_peak_memory_mb=training.peak_mb,
-        conversion_peak_memory_mb=training.conversion_peak_mb,
-        inference_peak_memory_mb=inference.peak_mb,
-        model_size_mb=model_size_mb,
-        batch_latency_p50_s=float(p50),
-        batch_latency_p95_s=float(p95),
-        batch_latency_p99_s=float(p99),
-        latency_calls=len(calls_s) * inference.calls_per_timing,
-        calls_per_timing=inference.calls_per_timing,
-        energy_kind=energy.kind,
-        energy_source=energy.source,
-        energy_assumptions=energy.assumptions,
-        data=setup.data,
-        n_train=len(split.train_x),
-        n_test=len(split.test_x),
-        activations="+".join(setup.activations),
-        optimizer=setup.optimizer,
-        learning_rate=setup.learning_rate,
-        threads=setup.threads,
-        timed_s=train_time_s + float(calls_s.sum()) * inference.calls_per_timing,
-    ).to_row()
+    train_time_s = sum(epoch.time_s for epoch in training.epochs)
+    measured = counter.kind == "measured"
+    subtracted = f"{idle_power_w:g} W of the idle machine are subtracted" if idle_power_w and measured else ""
+    columns: dict[str, object] = {
+        "seed": seed,
+        "layer_sizes": setup.layers,
+        "precision_mode": precision_mode,
+        "batch_size": setup.batch_size,
+        "epochs": setup.epochs,
+        "n_samples": len(split.train_x) + len(split.test_x),
+        "train_time_per_epoch_s": train_time_s / setup.epochs,
+        "peak_memory_mb": float(np.fmax(training.peak_mb, inference.peak_mb)),  # of what is known
+        "cpu_utilization_percent": 100 * sum(epoch.cpu_time_s for epoch in training.epochs) / train_time_s,
+        "final_train_accuracy": inference.train_accuracy,
+        "energy_per_epoch_j": training.energy_per_epoch_j,
+        "repeat": repeat,
+        "engine": setup.engine,
+        "training_precision": MODES[precision_mode].training_precision,
+        "effective_precision": inference.effective_precision,
+        "precision_note": why_not_native(
+            setup.engine, MODES[precision_mode], inference.effective_precision, instruction_sets(cpu_flags())
+        ),
+        "relative_output_error": inference.relative_output_error,
+        "rounding_flag": check_error(
+            inference.relative_output_error,
+            MODES[precision_mode].infers_in,
+            inference.effective_precision,
+            setup.layer_sizes,
+            output_sensitivity(training.reference, setup.activations[-1]),
+        ),
+        "test_accuracy": inference.test_accuracy,
+        "final_train_loss": training.epochs[-1].loss,
+        "training_peak_memory_mb": training.peak_mb,
+        "conversion_peak_memory_mb": training.conversion_peak_mb,
+        "inference_peak_memory_mb": inference.peak_mb,
+        "memory_method": training.memory_method,
+        "model_size_mb": model_size_mb,
+        "energy_kind": counter.kind,
+        "energy_source": counter.source,
+        "energy_domains": counter.domains,
+        "energy_window_s": training.energy_window_s,
+        "energy_assumptions": "; ".join(filter(None, [counter.assumptions, subtracted, training.energy_missing])),
+        "data": setup.data,
+        "n_train": len(split.train_x),
+        "n_test": len(split.test_x),
+        "activations": "+".join(setup.activations),
+        "optimizer": setup.optimizer,
+        "learning_rate": setup.learning_rate,
+        "threads": setup.threads,
+        "timed_s": train_time_s + float(calls_s.sum()) * inference.calls_per_timing,
+    }
+    return Run(**columns | _latency(setup, inference) | _noise(attempts)).to_row()  # type: ignore[arg-type]  # by name
+
+
+def _latency(setup: Setup, inference: Inference) -> dict[str, object]:
+    """Return what the rounds say, those before the steady state left out."""
+    means_s = [float(calls.mean()) for calls in inference.rounds]
+    state = find_steady_state(means_s)
+    batch_latency_s = float(np.median(means_s[state.first_round :]))
+    calls_s = np.concatenate(inference.rounds[state.first_round :])
+    # Of calls timed together only the mean is known.
+    p50, p95, p99 = np.percentile(calls_s, [50, 95, 99]) if inference.calls_per_timing == 1 else [math.nan] * 3
+    return {
+        "inference_latency_per_sample_s": batch_latency_s / setup.batch_size,
+        "batch_throughput_samples_per_s": setup.batch_size / batch_latency_s,
+        "batch_latency_p50_s": float(p50),
+        "batch_latency_p95_s": float(p95),
+        "batch_latency_p99_s": float(p99),
+        "latency_calls": len(calls_s) * inference.calls_per_timing,
+        "calls_per_timing": inference.calls_per_timing,
+        "steady_state": state.steady,
+        "steady_from_round": state.first_round,
+        "steady_reason": state.reason,
+    }
+
+
+NOISE_SUMS = (
+    "others_cpu_s",
+    "steal_s",
+    "throttled_s",
+    "run_queue_wait_s",
+    "involuntary_switches",
+    "throttle_events",
+)
+
+
+def _noise(attempts: Sequence[Attempt]) -> dict[str, object]:
+    """Return what others did during the steps that count, as the run's columns."""
+    counted = [attempt for attempt in attempts if attempt.counted]
+    noise = [attempt.noise for attempt in counted]
+    windows_s = [one.window_s for one in noise]
+    columns: dict[str, object] = {name: float(sum(getattr(one, name) for one in noise)) for name in NOISE_SUMS}
+    return columns | {
+        "steps": len(counted),
+        "disturbed_steps": sum(attempt.disturbed for attempt in counted),
+        "remeasured_steps": sum(attempt.attempt == 1 for attempt in attempts),
+        "others_share": float(np.average([one.share for one in noise], weights=windows_s)),
+        "frequency_mhz": float(np.mean([one.frequency_mhz for one in noise])),
+    }
+
+
+def _step_columns(attempts: Sequence[Attempt]) -> dict[str, np.ndarray]:
+    rows = [
+        {field.name: getattr(attempt, field.name) for field in dataclasses.fields(Attempt) if field.name != "noise"}
+        | dataclasses.asdict(attempt.noise)
+        for attempt in attempts
+    ]
+    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
 
 @contextmanager
@@ -239,118 +317,3 @@ def _threads(number: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-@dataclass(frozen=True)
-class _Training:
-    epochs: list[Epoch]
-    energy_j: float
-    peak_mb: float
-    conversion_peak_mb: float
-    reference: np.ndarray
-
-
-@dataclass(frozen=True)
-class _Inference:
-    rounds: list[np.ndarray]
-    calls_per_timing: int
-    effective_precision: str
-    relative_output_error: float
-    train_accuracy: float
-    test_accuracy: float
-    peak_mb: float
-
-
-def _train(
-    setup: Setup,
-    architecture: Architecture,
-    seed: int,
-    split: Split,
-    structure: bytes,
-    path: Path,
-    energy: CpuTimeEstimate,
-    take_turn: TakeTurn,
-) -> _Training:
-    """Train, and write the network in the engine's format to `path`."""
-    mode = MODES[setup.precision_mode]
-    x = split.train_x.astype(master_dtype(mode), copy=False)  # the data are no part of training's memory, in any mode
-
-    def new_trainer() -> Trainer:
-        return Trainer(
-            initial_network(setup.layer_sizes, setup.activations, seed),
-            setup.activations,
-            mode,
-            x,
-            split.train_y,
-            batch_size=setup.batch_size,
-            optimizer=setup.optimizer,
-            learning_rate=setup.learning_rate,
-            momentum=setup.momentum,
-            seed=seed,
-        )
-
-    new_trainer().warm_up()
-    return_free_memory()
-    memory = PeakMemory()
-    trainer = new_trainer()
-    epochs = []
-    energy_j = 0.0
-    for _ in range(setup.epochs):
-        take_turn("measure")
-        before = energy.read_j()
-        epochs.append(trainer.epoch())
-        energy_j += energy.read_j() - before
-        trainer.check_finite(epochs[-1])
-    peak_mb = memory.peak_mb()
-    take_turn("prepare")
-    memory.reset_peak()
-    weights = read_weights(trainer.network)
-    get_engine(setup.engine).write(path, structure, architecture, weights, mode, split.train_x[:CALIBRATION_SAMPLES])
-    conversion_peak_mb = memory.peak_mb()
-    reference = reference_outputs(setup.layer_sizes, setup.activations, weights, split.test_x[:PROBE_SAMPLES])
-    return _Training(epochs, energy_j, peak_mb, conversion_peak_mb, reference)
-
-
-def _infer(
-    setup: Setup,
-    architecture: Architecture,
-    split: Split,
-    reference: np.ndarray,
-    path: Path,
-    take_turn: TakeTurn,
-) -> _Inference:
-    """Open the network at `path`, judge it on the data, and time it round by round."""
-    engine = get_engine(setup.engine)
-    mode = MODES[setup.precision_mode]
-    batch = np.resize(split.train_x, (setup.batch_size, split.train_x.shape[1]))  # repeats samples where there are few
-    # The first use of an engine maps its code into the process; that is not the network's memory.
-    effective_precision = engine.effective_precision(path, architecture, mode, setup.threads)
-    engine.open(path, architecture, mode, setup.threads).predict(batch)
-    return_free_memory()
-    memory = PeakMemory()
-    session = engine.open(path, architecture, mode, setup.threads)
-    call = session.bind(batch)
-    group = calls_per_timing(call)
-    peak_mb = memory.peak_mb()
-    judged = _judge(session, split, reference, setup.batch_size)
-    rounds = []
-    for _ in range(setup.latency_rounds):
-        take_turn("measure")
-        rounds.append(measure_round(call, setup.round_duration_s, group))
-    return _Inference(rounds, group, effective_precision, *judged, peak_mb)
-
-
-def _judge(session: Session, split: Split, reference: np.ndarray, batch_size: int) -> tuple[float, float, float]:
-    """Return relative output error, training accuracy and held-out accuracy of a session, batch by batch."""
-
-    def accuracy(x: np.ndarray, y: np.ndarray) -> float:
-        right = sum(
-            int(np.sum(predicted_classes(session.predict(x[at : at + batch_size])) == y[at : at + batch_size]))
-            for at in range(0, len(x), batch_size)
-        )
-        return right / len(x)
-
-    difference = np.linalg.norm(session.predict(split.test_x[:PROBE_SAMPLES]) - reference)
-    size = np.linalg.norm(reference)
-    error = float(difference / size) if size > 0 else math.nan
-    return error, accuracy(split.train_x, split.train_y), accuracy(split.test_x, split.test_y)

@@ -14,9 +14,10 @@ from significand import __version__
 from significand.plan.options import OPTIONS
 
 if TYPE_CHECKING:
-    from significand.statistical_analysis import Outcome
+    from significand.job import Outcome
 
 DONE, SOME_RUN_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+UNFIT = 1
 
 
 def _flag(field: str, *aliases: str) -> Parameter:
@@ -56,6 +57,11 @@ class Flags:
     latency_rounds: Annotated[str | None, _flag("latency_rounds")] = None
     round_duration_s: Annotated[str | None, _flag("round_duration_s")] = None
     watts_per_core: Annotated[str | None, _flag("watts_per_core")] = None
+    idle_baseline_s: Annotated[str | None, _flag("idle_baseline_s", "--idle-baseline")] = None
+    on_noise: Annotated[str | None, _flag("on_noise")] = None
+    noise_share: Annotated[str | None, _flag("noise_share")] = None
+    remeasure_limit: Annotated[str | None, _flag("remeasure_limit")] = None
+    remeasure_nice: Annotated[str | None, _flag("remeasure_nice")] = None
     step_timeout_s: Annotated[str | None, _flag("step_timeout_s")] = None
 
 
@@ -105,6 +111,14 @@ def run(
             show_default=False,
         ),
     ] = None,
+    resume: Annotated[
+        bool,
+        Parameter(
+            negative="",
+            show_default=False,
+            help="go on with the interrupted experiment in the folder, exactly as it was planned",
+        ),
+    ] = False,
     quiet: Annotated[
         bool,
         Parameter(name=("--quiet", "-q"), negative="", show_default=False, help="only errors and failed runs"),
@@ -120,11 +134,11 @@ def run(
     """
     from rich.console import Console
 
+    from significand.job import ExperimentInterrupted, ResultsLostError, run_experiment_in
     from significand.plan.config import read_config
     from significand.plan.problems import PlanError
     from significand.present.terminal import ProgressDisplay
     from significand.runner.server import RunnerError
-    from significand.statistical_analysis import ExperimentInterrupted, run_experiment_in
 
     try:
         fields = read_config(config) if config else {}
@@ -132,7 +146,7 @@ def run(
         fields.pop("output_dir", None)
         fields |= {name: value for name, value in vars(flags).items() if value is not None}
         with ProgressDisplay(Console(stderr=True, highlight=False, quiet=quiet or json)) as display:
-            outcome = run_experiment_in(folder, fields, display.update)
+            outcome = run_experiment_in(folder, fields, display.update, resume=resume)
     except PlanError as error:
         for problem in error.problems:
             print(f"significand: {problem}", file=sys.stderr)
@@ -140,8 +154,8 @@ def run(
     except RunnerError as error:
         print(f"significand: {error}", file=sys.stderr)
         return SOME_RUN_FAILED
-    except OSError as error:
-        print(f"significand: {error}; finished runs are kept", file=sys.stderr)
+    except ResultsLostError as error:
+        print(f"significand: {error}", file=sys.stderr)
         return SOME_RUN_FAILED
     except ExperimentInterrupted as error:
         print(f"significand: {error}", file=sys.stderr)
@@ -159,7 +173,7 @@ def modes(
 
     Example: significand modes
     """
-    from significand.doctor import probe_modes
+    from significand.support import probe_modes
 
     support = probe_modes()
     if json:
@@ -171,6 +185,33 @@ def modes(
 
         Console().print(modes_view(support))
     return DONE
+
+
+@app.command
+def doctor(
+    *,
+    json: Annotated[
+        bool, Parameter(negative="", show_default=False, help="print the checks as JSON instead of a table")
+    ] = False,
+) -> int:
+    """Check whether this machine can measure: its load, clocks, meters and limits, and what to do about each.
+
+    The exit code is 1 if anything is bad.
+
+    Example: significand doctor
+    """
+    from significand.doctor import examine
+
+    checks = examine()
+    if json:
+        _print_json([dataclasses.asdict(check) for check in checks])
+    else:
+        from rich.console import Console
+
+        from significand.present.doctor_view import doctor_view
+
+        Console(highlight=False).print(doctor_view(checks))
+    return UNFIT if any(check.level == "bad" for check in checks) else DONE
 
 
 def _show(outcome: "Outcome", *, quiet: bool, as_json: bool) -> None:
@@ -193,7 +234,7 @@ def _show(outcome: "Outcome", *, quiet: bool, as_json: bool) -> None:
 def _print_json(value: object) -> None:
     import json
 
-    from significand.results.store import jsonable
+    from significand.results.values import jsonable
 
     print(json.dumps(jsonable(value), indent=2, ensure_ascii=False))
 

@@ -1,104 +1,45 @@
-"""What this machine can do: which engine runs which precision mode, and how.
+"""Is this machine fit to measure on, what stands in the way, and what to do about it.
 
-It does not ask the engine what it supports; it runs a small network and looks at what was computed.
+The checks are in `checks`; here they get their order.
 """
 
-import tempfile
-from collections.abc import Collection
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
+from collections.abc import Callable, Iterable
 
-import numpy as np
+from significand.checks import engines, meters, processor, surroundings
+from significand.checks.report import Check, Instruments
 
-from significand.engines.base import ENGINES, engine_modes, get_engine
-from significand.meters.machine import cpu_flags, instruction_sets
-from significand.plan.precision import MODES, PrecisionMode
-from significand.workload.architecture import Architecture
-from significand.workload.data import draw
-from significand.workload.model import initial_network, read_weights, reference_outputs
-
-PROBE = Architecture((32, 64, 4), ("relu", "softmax"))
-PROBE_SAMPLES = 256
-
-INSTRUCTIONS = {
-    "float16": {"fp16", "amx-fp16"},
-    "bfloat16": {"bf16", "amx-bf16"},
-    "int8": {"vnni", "amx-int8"},
+CHECKS: dict[str, Callable[[Instruments], Iterable[Check]]] = {
+    "load": surroundings.load,
+    "cpu": processor.cpu,
+    "instruction_sets": processor.instruction_sets,
+    "threads": processor.threads,
+    "affinity": processor.affinity,
+    "cpu_quota": processor.cpu_quota,
+    "governor": processor.governor,
+    "turbo": processor.turbo,
+    "virtual_machine": processor.virtual_machine,
+    "steal": processor.steal,
+    "memory": surroundings.memory,
+    "clock": meters.clock,
+    "noise_meter": meters.noise_meter,
+    "peak_memory": meters.peak_memory,
+    "energy": meters.energy,
+    "environment": surroundings.environment,
+    "temporary_folder": surroundings.temporary_folder,
+    "modes": engines.modes,
 }
-"""Words of `instruction_sets` any of which means that the CPU computes in the format itself."""
+"""By name, in the order shown; energy and modes give several lines."""
 
 
-@dataclass(frozen=True)
-class ModeSupport:
-    """How one engine runs one mode on this machine.
-
-    Attributes
-    ----------
-    how
-        ``"native"``: in the mode's own format; ``"other"``: in another, `effective_precision`; ``"no"``: not at all.
-    relative_output_error
-        Against the same weights in float64, on a small network; NaN where it does not run.
-    why
-        The reason, or what to know; may be empty.
-    """
-
-    engine: str
-    precision_mode: str
-    how: Literal["native", "other", "no"]
-    effective_precision: str
-    relative_output_error: float
-    why: str
-
-
-def probe_modes() -> list[ModeSupport]:
-    """Run a small network in every mode on every engine, and say how each really computed."""
-    instructions = instruction_sets(cpu_flags())
-    weights = read_weights(initial_network(PROBE.layer_sizes, PROBE.activations, seed=0))
-    x = draw(None, PROBE.layer_sizes, PROBE_SAMPLES, 0.5, seed=0).train_x
-    reference = reference_outputs(PROBE.layer_sizes, PROBE.activations, weights, x)
-    support = []
-    with tempfile.TemporaryDirectory(prefix="significand-") as folder:
-        for name in ENGINES:
-            engine = get_engine(name)
-            structure = engine.export_structure(PROBE)
-            for mode in MODES.values():
-                if mode.name not in engine_modes()[name]:
-                    able = [other for other, modes in engine_modes().items() if mode.name in modes]
-                    support.append(_unable(name, mode, f"not on this engine; on: {', '.join(able) or 'none'}"))
-                    continue
-                path = Path(folder) / f"{name}-{mode.name}{engine.file_suffix}"
-                try:
-                    engine.write(path, structure, PROBE, weights, mode, x)
-                    effective = engine.effective_precision(path, PROBE, mode, threads=1)
-                    outputs = engine.open(path, PROBE, mode, threads=1).predict(x)
-                except Exception as error:  # noqa: BLE001 - an engine's own word is the answer here
-                    support.append(_unable(name, mode, f"{type(error).__name__}: {error}"))
-                    continue
-                distance = float(np.linalg.norm(outputs - reference) / np.linalg.norm(reference))
-                native = effective == mode.infers_in
-                support.append(
-                    ModeSupport(
-                        name,
-                        mode.name,
-                        "native" if native else "other",
-                        effective,
-                        distance,
-                        _why(mode, instructions, native=native),
-                    )
-                )
-    return support
-
-
-def _unable(engine: str, mode: PrecisionMode, why: str) -> ModeSupport:
-    return ModeSupport(engine, mode.name, "no", "", float("nan"), why)
-
-
-def _why(mode: PrecisionMode, instructions: Collection[str], *, native: bool) -> str:
-    needed = INSTRUCTIONS.get(mode.infers_in)
-    lacking = needed is not None and not needed & set(instructions)
-    if native:
-        return f"this CPU has no {mode.infers_in} instructions: expect it slower than float32" if lacking else ""
-    if lacking:
-        return f"this CPU has no {mode.infers_in} arithmetic; the weights are rounded to {mode.infers_in}"
-    return f"the engine has no {mode.infers_in} kernels for this CPU; the weights are rounded to {mode.infers_in}"
+def examine(instruments: Instruments | None = None) -> list[Check]:
+    """Run every check, in a fixed order. One that fails itself is a warning with its error, and the others go on."""
+    given = instruments or Instruments()
+    checks: list[Check] = []
+    for name, look in CHECKS.items():
+        try:
+            checks += look(given)
+        except Exception as error:  # noqa: BLE001 - whatever this machine answers, the rest is still worth saying
+            checks.append(
+                Check(name, "warn", f"could not be checked: {type(error).__name__}: {error}", "the other checks stand")
+            )
+    return checks

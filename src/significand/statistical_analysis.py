@@ -3,77 +3,12 @@
 ``python -m significand.statistical_analysis`` does the same as ``significand run``.
 """
 
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import numpy as np
 
 from significand.analysis.intervals import ci95_half_width
-from significand.engines.base import engine_modes
-from significand.meters.machine import describe_machine, git_revision
-from significand.plan.experiment import DataFacts, Experiment, Surroundings, plan_experiment
-from significand.plan.problems import PlanError
-from significand.results.records import Run
-from significand.results.store import (
-    SUMMARY_CSV,
-    SUMMARY_JSON,
-    RunDirectory,
-    check_writable,
-    write_csv,
-    write_json,
-)
-from significand.runner.conductor import OnProgress, run_experiment
-from significand.workload.data import Dataset, load_source
-
-if TYPE_CHECKING:
-    from significand.results.records import Summary
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What an experiment came to.
-
-    Attributes
-    ----------
-    folder
-        Where its files are.
-    rows
-        One summary row per precision mode, as in summary_stats.
-    runs
-        Every run, finished or failed, in the order of their ends.
-    archive
-        Where results of an earlier experiment in the same folder were put; None where there were none.
-    """
-
-    folder: Path
-    rows: list[dict[str, object]]
-    runs: list[Run]
-    archive: Path | None
-
-    @property
-    def failed(self) -> list[Run]:
-        """The runs that failed."""
-        return [run for run in self.runs if not run.finished]
-
-
-class ExperimentInterrupted(KeyboardInterrupt):
-    """Ctrl-C during an experiment; what was finished is kept.
-
-    Attributes
-    ----------
-    finished, planned
-        Runs on disk, and runs that the experiment would have had.
-    folder
-        Where they are.
-    """
-
-    def __init__(self, finished: int, planned: int, folder: Path) -> None:
-        self.finished, self.planned, self.folder = finished, planned, folder
-        super().__init__(f"interrupted: {finished} of {planned} runs finished and kept in {folder}")
+from significand.job import run_experiment_in
+from significand.results.store import write_csv
 
 
 def run_repeated_benchmarks(
@@ -88,6 +23,7 @@ def run_repeated_benchmarks(
     output_dir: Path | None = None,
     *,
     data: str = "synthetic",
+    resume: bool = False,
     **options: object,
 ) -> list[dict[str, object]]:
     """Run a network in several precision modes repeatedly, write every result, and return the summaries.
@@ -111,6 +47,8 @@ def run_repeated_benchmarks(
         there are moved to its ``history`` folder.
     data
         ``"synthetic"``, ``"digits"``, or the path of a .npz or .csv file.
+    resume
+        Go on with the interrupted experiment in `output_dir`, which must be the same one.
     **options
         Further fields of `significand.plan.experiment.Experiment`: ``engine``, ``threads``, ``optimizer``,
         ``learning_rate``, ``latency_rounds``, ...
@@ -128,7 +66,7 @@ def run_repeated_benchmarks(
     ------
     significand.plan.problems.PlanError
         With one line for every mistake, before anything runs or is written.
-    ExperimentInterrupted
+    significand.job.ExperimentInterrupted
         On Ctrl-C, after the runs' processes have ended.
     """
     fields = {
@@ -142,132 +80,7 @@ def run_repeated_benchmarks(
         "seed": seed,
         "data": data,
     }
-    return run_experiment_in(output_dir, fields | options).rows
-
-
-def default_output_dir(start: Path | None = None) -> Path:
-    """Return ``benchmarks/statistical`` below the repository root, or below `start` where there is none."""
-    start = start or Path.cwd()
-    for folder in (start, *start.parents):
-        if (folder / ".git").exists() or (folder / "pyproject.toml").exists():
-            return folder / "benchmarks" / "statistical"
-    return start / "benchmarks" / "statistical"
-
-
-def run_experiment_in(
-    output_dir: Path | str | None,
-    fields: Mapping[str, object],
-    on_progress: OnProgress = lambda progress: None,  # noqa: ARG005 - nobody watches
-) -> Outcome:
-    """Plan, run, summarise and write one experiment.
-
-    Parameters
-    ----------
-    output_dir
-        Folder of the results; None for the default.
-    fields
-        Values by the names of `Experiment`'s fields.
-    on_progress
-        Called now and then while nothing is measured.
-
-    Raises
-    ------
-    PlanError, ExperimentInterrupted
-        As `run_repeated_benchmarks`.
-    significand.runner.server.RunnerError
-        When the runs' processes cannot be started; earlier results are where they were.
-    OSError
-        When a result cannot be written, as on a full disk; what was written before is kept.
-    """
-    folder = Path(output_dir) if output_dir is not None else default_output_dir()
-    experiment, dataset = _plan(fields, folder)
-    runs: list[Run] = []
-    rows: list[dict[str, object]] = []
-    archive: Path | None = None
-    with RunDirectory(folder) as directory:
-        started = time.perf_counter()
-
-        def begin() -> None:
-            nonlocal archive
-            archive = directory.begin(
-                {
-                    "state": "running",
-                    "experiment": experiment.model_dump(mode="json"),
-                    "machine": describe_machine(),
-                    "working_directory": str(Path.cwd()),
-                    "git_revision": git_revision(Path.cwd()),
-                    "started_utc": _now(),
-                }
-            )
-
-        def keep(run: Run, details: Mapping[str, np.ndarray]) -> None:
-            directory.append(run, details)
-            runs.append(run)
-
-        def end(state: str) -> None:
-            directory.update_manifest(
-                {
-                    "state": state,
-                    "ended_utc": _now(),
-                    "elapsed_s": time.perf_counter() - started,
-                    "finished_runs": sum(run.finished for run in runs),
-                    "failed_runs": sum(not run.finished for run in runs),
-                }
-            )
-
-        try:
-            timing = run_experiment(experiment, dataset, keep, on_progress, begin)
-            directory.update_manifest(asdict(timing))
-            rows = _write_summaries(runs, experiment.precision_modes, folder)
-            end("finished")
-        except KeyboardInterrupt:
-            if runs:
-                _write_summaries(runs, experiment.precision_modes, folder)
-            if directory.begun:
-                end("interrupted")
-            planned = experiment.repeats * len(experiment.precision_modes)
-            raise ExperimentInterrupted(sum(run.finished for run in runs), planned, folder) from None
-        except BaseException:
-            if directory.begun:
-                end("failed")
-            raise
-    return Outcome(folder, rows, runs, archive)
-
-
-def _plan(fields: Mapping[str, object], folder: Path) -> tuple[Experiment, Dataset | None]:
-    """Check the plan and the folder, and report what is wrong with either at once."""
-    loaded: dict[tuple[str, str | None], Dataset | None] = {}
-
-    def inspect_data(name: str, column: str | None) -> DataFacts | None:
-        if (name, column) not in loaded:
-            loaded[name, column] = load_source(name, column)
-        dataset = loaded[name, column]
-        return dataset.facts if dataset else None
-
-    problems: list[str] = []
-    try:
-        check_writable(folder)
-    except PlanError as error:
-        problems += error.problems
-    try:
-        experiment = plan_experiment(fields, Surroundings(engine_modes(), inspect_data))
-    except PlanError as error:
-        raise PlanError([*error.problems, *problems]) from None
-    if problems:
-        raise PlanError(problems)
-    return experiment, loaded[experiment.data, experiment.label_column]
-
-
-def _write_summaries(runs: Sequence[Run], modes: Sequence[str], folder: Path) -> list[dict[str, object]]:
-    from significand.analysis.summary import summarise  # noqa: PLC0415 - SciPy and moocore are needed at the end only
-
-    summaries: list[Summary] = summarise(runs, modes)
-    rows = [summary.to_row() for summary in summaries]
-    _save_csv(rows, folder / SUMMARY_CSV)
-    write_json(rows, folder / SUMMARY_JSON)
-    _save_tradeoff_plots(rows, folder)
-    _save_pareto_plot(rows, folder)
-    return rows
+    return run_experiment_in(output_dir, fields | options, resume=resume).rows
 
 
 def _ci95(values: Sequence[float | None]) -> float:
@@ -292,10 +105,6 @@ def _save_pareto_plot(summary_rows: Sequence[Mapping[str, object]], out_dir: Pat
     from significand.present.plots import save_pareto_plot  # noqa: PLC0415 - the same
 
     save_pareto_plot(summary_rows, Path(out_dir))
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 if __name__ == "__main__":

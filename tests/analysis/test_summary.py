@@ -76,6 +76,19 @@ def test_failed_runs_are_counted_and_nothing_else() -> None:
     assert str(with_failure | {"failed_runs": 0}) == str(rows(good, "int8")["int8"])
 
 
+def test_noise_and_steadiness_are_counted_over_the_finished_runs() -> None:
+    """Steps are summed, runs without a steady state counted with their reasons; unknown steadiness is not unsteady."""
+    runs = [
+        run("int8", 0, steps=20, disturbed_steps=2, remeasured_steps=5, steady_state=True, steady_reason="warm-up"),
+        run("int8", 1, steps=20, disturbed_steps=1, remeasured_steps=0, steady_state=False, steady_reason="drift"),
+        run("int8", 2, steps=20, steady_state=None, steady_reason="too few"),
+        run("int8", 3, steps=20, disturbed_steps=20, status=FAILED),
+    ]
+    row = rows(runs, "int8")["int8"]
+    assert [row[key] for key in ("steps", "disturbed_steps", "remeasured_steps")] == [60, 3, 5]
+    assert (row["unsteady_runs"], row["steady_reason"]) == (1, "drift")
+
+
 def test_single_run_has_a_mean_and_no_spread() -> None:
     """With one run the mean is its value, and deviation and interval are NaN, never 0."""
     row = rows([run("int8", 0, 5.0)], "int8")["int8"]
@@ -90,7 +103,8 @@ def test_mode_without_a_finished_run_is_nan_throughout(runs: list[Run]) -> None:
     """A mode of which no run finished has NaN for every number, and is on no frontier."""
     row = rows([*runs, run("float32")], "float32", "int8")["int8"]
     numbers = {name: value for name, value in row.items() if isinstance(value, float)}
-    assert len(numbers) == 3 * (len(SPECIFIED_METRICS) + len(FURTHER_METRICS)) + 3 * len(COSTS)
+    shares = 1  # others_share
+    assert len(numbers) == 3 * (len(SPECIFIED_METRICS) + len(FURTHER_METRICS)) + 3 * len(COSTS) + shares
     assert all(map(math.isnan, numbers.values()))
     assert row["repeats"] == 0
     assert row["on_pareto_frontier"] is False

@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import numpy_helper
 
-from significand.engines.onnx_runtime import ENGINE, effective_precision
+from made_up_onnx import MATMUL, external, product
+from significand.engines.onnx_graph import refuse_external_data
+from significand.engines.onnx_runtime import ENGINE
 from significand.meters.machine import cpu_flags, instruction_sets
 from significand.plan.precision import MODES
 from significand.workload.architecture import Architecture
@@ -71,60 +73,34 @@ def test_quantisation_takes_its_scales_from_the_calibration_data(tmp_path: Path)
     assert scales[1] == pytest.approx(10 * scales[0], rel=1e-5)
 
 
-def graph(*nodes: onnx.NodeProto, **initializers: np.ndarray) -> onnx.ModelProto:
-    tensors = [numpy_helper.from_array(array, name) for name, array in initializers.items()]
-    return helper.make_model(helper.make_graph(list(nodes), "g", [], [], tensors))
+@pytest.mark.parametrize("location", ["beside", "../above", "absolute", "link", "*/_ORT_MEM_ADDR_/*"])
+def test_external_data_is_refused_before_anything_reads_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, location: str
+) -> None:
+    """A model whose weights lie in another file, wherever, is refused with file, tensor, place and remedy."""
+    folder = tmp_path / "models"
+    folder.mkdir()
+    for file in (tmp_path / "above", folder / "beside"):
+        file.write_bytes(np.ones(4, np.float32).tobytes())
+    (folder / "link").symlink_to(tmp_path / "above")
+    place = str(tmp_path / "above") if location == "absolute" else location
+    path = folder / "network.onnx"
+    path.write_bytes(product(MATMUL, external(place)).SerializeToString())
+
+    def loaded(*arguments: object, **options: object) -> None:
+        pytest.fail(f"loaded {arguments} {options}")
+
+    monkeypatch.setattr("onnxruntime.InferenceSession", loaded)
+    with pytest.raises(ValueError, match="in one file") as caught:
+        ENGINE.effective_precision(path, WIDE, MODES["float32"], threads=1)
+    for fact in (repr(str(path)), "'stolen'", repr(place)):
+        assert fact in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("model", "precision"),
-    [
-        (graph(helper.make_node("Gemm", ["x", "w"], ["y"]), w=np.zeros((1, 1), np.float64)), "float64"),
-        (graph(helper.make_node("MatMul", ["x", "w"], ["y"]), w=np.zeros((1, 1), np.float16)), "float16"),
-        (graph(helper.make_node("QLinearMatMul", ["x"], ["y"])), "int8"),
-        (
-            graph(
-                helper.make_node("DequantizeLinear", ["q", "s"], ["w"]),
-                helper.make_node("Gemm", ["x", "w"], ["y"]),
-                q=np.zeros((1, 1), np.int8),
-                s=np.array(1, np.float32),
-            ),
-            "float32",
-        ),
-        (
-            graph(
-                helper.make_node("Cast", ["h"], ["w"], to=TensorProto.FLOAT),
-                helper.make_node("Gemm", ["x", "w"], ["y"]),
-                h=np.zeros((1, 1), np.float16),
-            ),
-            "float32",
-        ),
-        (
-            graph(helper.make_node("Mystery", ["x"], ["w"]), helper.make_node("Gemm", ["x", "w"], ["y"])),
-            "unknown",
-        ),
-        (
-            graph(
-                helper.make_node("QGemm", ["x"], ["a"]),
-                helper.make_node("FusedGemm", ["a", "w"], ["y"]),
-                w=np.zeros((1, 1), np.float32),
-            ),
-            "int8+float32",
-        ),
-    ],
-    ids=["float64", "float16", "int8", "int8 weights, float32 arithmetic", "cast weights", "unknown", "mixed"],
-)
-def test_effective_precision_is_read_from_the_matrix_products(model: onnx.ModelProto, precision: str) -> None:
-    """What counts is the type of the products: dequantised weights are float, a mixed graph names both."""
-    assert effective_precision(model) == precision
-
-
-def test_the_structure_has_no_weights() -> None:
-    """The structure exported once per experiment holds no tensor; its input and output sizes are the network's."""
-    model = onnx.load_model_from_string(ENGINE.export_structure(WIDE))
-    assert not model.graph.initializer
-    assert model.graph.input[0].type.tensor_type.shape.dim[1].dim_value == 784
-    assert model.graph.output[0].type.tensor_type.elem_type == TensorProto.FLOAT
+@pytest.mark.parametrize("mode", ["float32", "float16", "int8", "int8-dynamic"])
+def test_own_models_keep_their_tensors_in_the_file(tmp_path: Path, mode: str) -> None:
+    """What the engine writes passes, in every mode."""
+    refuse_external_data(written(tmp_path, Architecture((8, 5, 3), ("gelu", "softmax")), mode))
 
 
 def test_the_bound_call_gives_what_predict_gives(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Behaviour of the PyTorch engine."""
 
+import os
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +34,28 @@ def test_int8_dynamic_multiplies_integers(tmp_path: Path) -> None:
     path = written(tmp_path, "int8-dynamic")
     assert ENGINE.effective_precision(path, SMALL, MODES["int8-dynamic"], threads=1) == "int8"
     assert path.stat().st_size < 0.5 * written(tmp_path, "float32").stat().st_size
+
+
+class Exploit:
+    """Runs a command when unpickled as pickle does by itself."""
+
+    def __init__(self, command: str) -> None:
+        self._command = command
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, (self._command,)
+
+
+def test_a_malicious_file_is_refused_unexecuted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network file that would execute code when unpickled does not, even if the environment asks torch for it."""
+    monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
+    path, proof = tmp_path / "network.pt", tmp_path / "executed"
+    torch.save({"0.weight": Exploit(f"touch {proof}")}, path)
+    with pytest.raises(pickle.UnpicklingError):
+        ENGINE.open(path, SMALL, MODES["float32"], threads=1)
+    assert not proof.exists()
+    torch.load(path, weights_only=False)  # the file is what it is said to be
+    assert proof.exists()
 
 
 def test_calls_do_not_record_gradients(tmp_path: Path) -> None:

@@ -7,12 +7,21 @@ import pytest
 
 from significand.meters.machine import (
     PACKAGES,
+    Turbo,
     available_cpus,
+    clock_sources,
     cpu_flags,
+    cpu_model,
     cpu_quota,
     describe_machine,
+    frequency_governors,
     git_revision,
     instruction_sets,
+    memory_mb,
+    steal_share,
+    turbo,
+    usable_cores,
+    virtual_machine,
 )
 
 # Shortened from a Xeon of the Sapphire Rapids generation, in the layout of proc(5).
@@ -146,3 +155,124 @@ def test_a_containers_cpu_quota_is_read(files: dict[str, str], quota: float | No
         path.write_text(text, encoding="ascii")
     assert cpu_quota(tmp_path) == quota
     assert 1 <= available_cpus(tmp_path) <= (math.ceil(quota) if quota else 10_000)
+
+
+def write(root: Path, files: dict[str, str]) -> None:
+    """Write files below a made-up root."""
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text, encoding="ascii")
+
+
+@pytest.mark.parametrize(
+    ("files", "quota"),
+    [
+        ({"a/cpu.max": "max 100000\n", "a/b/cpu.max": "150000 100000\n"}, 1.5),
+        ({"a/cpu.max": "50000 100000\n", "a/b/cpu.max": "150000 100000\n"}, 0.5),
+        ({"a/cpu.max": "50000 100000\n", "a/b/cpu.max": "max 100000\n"}, 0.5),
+        ({"cpu.max": "300000 100000\n", "a/b/cpu.max": "max 100000\n"}, 3.0),
+        ({"cpu/c/cpu.cfs_quota_us": "70000\n", "cpu/c/cpu.cfs_period_us": "100000\n"}, 0.7),
+        ({"a/other/cpu.max": "50000 100000\n", "memory/c/cpu.max": "50000 100000\n"}, None),
+    ],
+    ids=["own", "above is tighter", "above only", "outermost", "v1", "of others"],
+)
+def test_the_tightest_quota_of_nested_groups_counts(files: dict[str, str], quota: float | None, tmp_path: Path) -> None:
+    """A group is limited by every group around it (cgroups(7)); those of other processes do not matter."""
+    write(tmp_path, {"proc/self/cgroup": "4:memory:/c\n1:cpu,cpuacct:/c\n0::/a/b\n"})
+    write(tmp_path / "sys/fs/cgroup", files)
+    assert cpu_quota(tmp_path) == quota
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "virtual"),
+    [(X86, True), ("flags : fpu sse2\n", False), (ARM, None), ("", None)],
+    ids=["guest", "host", "arm", "empty"],
+)
+def test_a_virtual_machine_is_told_where_the_kernel_tells(cpuinfo: str, virtual: bool | None, tmp_path: Path) -> None:
+    """On x86 the hypervisor flag decides; Arm's kernel has no such flag, so nothing is claimed."""
+    write(tmp_path, {"proc/cpuinfo": cpuinfo})
+    assert virtual_machine(tmp_path) is virtual
+
+
+def test_the_processors_name_is_read(root: Path) -> None:
+    """The name is the first processor's model name."""
+    assert cpu_model(root) == "Intel(R) Xeon(R) Platinum 8480C"
+
+
+def test_hyper_threads_count_as_one_core(tmp_path: Path) -> None:
+    """Logical CPUs with the same siblings are one core; one whose topology is not shown makes the number unknown."""
+    siblings = {0: "0,2", 1: "1,3", 2: "0,2", 3: "1,3"}
+    write(
+        tmp_path,
+        {f"sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list": f"{of}\n" for cpu, of in siblings.items()},
+    )
+    assert usable_cores(siblings, tmp_path) == 2
+    assert usable_cores([0, 2], tmp_path) == 1
+    assert usable_cores([0, 4], tmp_path) is None
+
+
+def test_governors_of_all_cpus_are_read(root: Path) -> None:
+    """Each governor in use is given once."""
+    cpus = "sys/devices/system/cpu"
+    write(root, {f"{cpus}/cpu{cpu}/cpufreq/scaling_governor": "schedutil\n" for cpu in (1, 10)})
+    assert frequency_governors(root) == ("powersave", "schedutil")
+    assert frequency_governors(root / "nowhere") == ()
+
+
+@pytest.mark.parametrize(
+    ("switch", "text", "on", "off"),
+    [
+        ("intel_pstate/no_turbo", "0", True, "1"),
+        ("intel_pstate/no_turbo", "1", False, "1"),
+        ("cpufreq/boost", "1", True, "0"),
+        ("cpufreq/boost", "0", False, "0"),
+    ],
+)
+def test_turbo_is_read_from_either_driver(switch: str, text: str, on: bool, off: str, tmp_path: Path) -> None:
+    """Intel's driver counts 1 as off, the others as on; what turns it off is given with it."""
+    path = f"sys/devices/system/cpu/{switch}"
+    write(tmp_path, {path: f"{text}\n"})
+    assert turbo(tmp_path) == Turbo(on, path, off)
+    assert describe_machine(tmp_path)["turbo"] is on
+
+
+def test_turbo_without_a_switch_is_unknown(tmp_path: Path) -> None:
+    """Without a file, or with one that holds something else, nothing is claimed."""
+    assert turbo(tmp_path) is None
+    write(tmp_path, {"sys/devices/system/cpu/cpufreq/boost": "\n"})
+    assert turbo(tmp_path) is None
+    assert describe_machine(tmp_path)["turbo"] is None
+
+
+def test_the_clock_source_in_use_comes_first(tmp_path: Path) -> None:
+    """The source in use is first, the other available ones follow; without the files there are none."""
+    assert clock_sources(tmp_path) == ()
+    assert describe_machine(tmp_path)["clock_source"] is None
+    folder = "sys/devices/system/clocksource/clocksource0"
+    write(tmp_path, {f"{folder}/current_clocksource": "hpet\n", f"{folder}/available_clocksource": "tsc hpet \n"})
+    assert clock_sources(tmp_path) == ("hpet", "tsc")
+    assert describe_machine(tmp_path)["clock_source"] == "hpet"
+
+
+@pytest.mark.parametrize(
+    ("text", "share"),
+    [
+        ("cpu  100 0 100 700 50 0 0 50 99 0\ncpu0 1 1 1 1 1 1 1 1 1 1\n", 0.05),
+        ("cpu  0 0 0 0 0 0 0 0 0 0\n", None),
+        ("cpu  1 2 3 4\n", None),
+        ("intr 7\n", None),
+        ("", None),
+    ],
+    ids=["counted", "all zeros", "old kernel", "no CPUs", "empty"],
+)
+def test_steal_since_boot(text: str, share: float | None, tmp_path: Path) -> None:
+    """Steal over the sum of what proc(5) lists, guests' time counted once; None where the kernel does not count."""
+    write(tmp_path, {"proc/stat": text})
+    assert steal_share(tmp_path) == share
+
+
+def test_memory_is_read_in_megabytes(tmp_path: Path) -> None:
+    """Amounts in kB of /proc/meminfo, which are KiB, become MB; counts of pages are left out."""
+    write(tmp_path, {"proc/meminfo": "MemAvailable:    1000000 kB\nHugePages_Total:       5\nActive(anon): 5 kB\n"})
+    assert memory_mb(tmp_path) == {"MemAvailable": 1024.0, "Active(anon)": 0.00512}
+    assert memory_mb(tmp_path / "nowhere") == {}

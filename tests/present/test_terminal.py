@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import pytest
 from rich.console import Console, RenderableType
 
-from significand.doctor import ModeSupport
 from significand.present.terminal import REFRESH_S, ProgressDisplay, findings, modes_view, summary_view
 from significand.results.records import Progress
+from significand.support import ModeSupport
 
 MODES = ("float32", "float16", "int8", "bfloat16", "int8-dynamic", "float64")
 Row = dict[str, object]
@@ -118,11 +118,42 @@ def test_nothing_finished_is_still_a_table() -> None:
 def test_another_format_is_told_in_a_sentence() -> None:
     """A mode whose inference ran in another format says so in its line and below the table, and what it trained in."""
     rows = [summary_row("float32"), summary_row("float16", effective="float32"), summary_row("int8-dynamic")]
-    assert findings(rows) == ["float16: inference ran as float32 on onnxruntime."]
+    assert findings(rows) == ["float16 ran as float32 on onnxruntime."]
     text = shown(summary_view(rows))
-    assert "float16: inference ran as float32 on onnxruntime." in text
+    assert "float16 ran as float32 on onnxruntime." in text
     assert text.count("infers float32") == 2
     assert text.count("trains float16") == 1
+
+
+def test_the_finding_says_why_and_what_would_run_it() -> None:
+    """The reason for another format stands in the same line, with the engine that computes in the one asked for."""
+    note = "this CPU has no float16 arithmetic; torch runs it natively, slower"
+    assert findings([summary_row("float16", effective="float32", precision_note=note)]) == [
+        f"float16 ran as float32 on onnxruntime: {note}."
+    ]
+
+
+def test_an_error_that_does_not_fit_the_format_is_told() -> None:
+    """What the rounding check found odd is a finding."""
+    assert findings([summary_row("bfloat16", rounding_flag="something finer ran")]) == [
+        "bfloat16: something finer ran."
+    ]
+
+
+def test_steps_that_stayed_disturbed_are_counted_in_the_table_and_told() -> None:
+    """Disturbed steps stand under the mode and in a sentence; those measured again in a footnote."""
+    rows = [summary_row("int8", steps=100, disturbed_steps=3, remeasured_steps=20), summary_row("float32", steps=100)]
+    (finding,) = findings(rows)
+    assert finding.startswith("int8: others disturbed 3 of 100 measured steps")
+    text = shown(summary_view(rows))
+    assert text.count("disturbed 3/100") == 1
+    assert "20 of 200 steps were disturbed by others and measured again" in text
+
+
+def test_runs_without_a_steady_state_are_told_with_the_reason() -> None:
+    """A mode whose latency did not settle says in how many runs, and what happened."""
+    rows = [summary_row("int8", unsteady_runs=2, steady_reason="times grow by 6 % over the rounds")]
+    assert findings(rows) == ["int8: 2 of 5 runs had no steady latency: times grow by 6 % over the rounds."]
 
 
 def test_energy_is_called_an_estimate_only_where_it_is_one() -> None:
@@ -157,7 +188,7 @@ def test_hostile_names_are_shown_literally(name: str, width: int) -> None:
     row = summary_row(name, effective=name + "!", engine=name)
     text = shown(summary_view([summary_row("float32"), row]), width)
     assert any(line.startswith(name) for line in text.splitlines())
-    assert f"{name}: inference ran as {name}! on {name}." in " ".join(text.split())
+    assert f"{name} ran as {name}! on {name}." in " ".join(text.split())
     support = ModeSupport(name, name, "other", name, math.nan, name)
     assert shown(modes_view([support]), 120).count(name) == 4
 

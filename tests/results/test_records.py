@@ -41,7 +41,7 @@ def test_every_column_is_explained_with_its_unit(column: object) -> None:
     assert metadata["doc"]
     if getattr(column, "type", None) is not float:
         return
-    suffix = {"s": "_s", "J": "_j", "%": "_percent", "MB (10^6 bytes)": "_mb", "1/s": "_per_s", "1": ""}
+    suffix = {"s": "_s", "J": "_j", "%": "_percent", "MB (10^6 bytes)": "_mb", "1/s": "_per_s", "MHz": "_mhz", "1": ""}
     assert str(getattr(column, "name", "")).endswith(suffix[metadata["unit"]])
 
 

@@ -20,16 +20,16 @@ from hypothesis import strategies as st
 
 from significand.plan.problems import PlanError
 from significand.results import store
+from significand.results.journal import JOURNAL
+from significand.results.lock import LOCK
 from significand.results.records import SCHEMA_VERSION, Run
 from significand.results.store import (
     DETAILS,
     HISTORY,
-    LOCK,
     MANIFEST,
     RAW_RUNS,
     RunDirectory,
     check_writable,
-    jsonable,
     read_runs,
     replacing,
     write_csv,
@@ -37,7 +37,7 @@ from significand.results.store import (
 )
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)  # UTF-8 has no lone surrogates
-BY_TYPE = {float: st.floats(), int: st.integers(0, 2**63), str: TEXT}
+BY_TYPE = {float: st.floats(), int: st.integers(0, 2**63), str: TEXT, bool | None: st.sampled_from([True, False, None])}
 RUNS = st.builds(
     Run,
     **{column.name: BY_TYPE[column.type] for column in fields(Run)},  # type: ignore[index]
@@ -81,7 +81,7 @@ def test_appended_run_is_on_the_disk_at_once(folder: Path) -> None:
         assert repr(read_runs(folder / RAW_RUNS)) == repr([run])
         with np.load(folder / DETAILS / "r002-int8.npz") as details:
             np.testing.assert_array_equal(details["call_latency_s"], [1e-6, 2e-6])
-    assert files_in(folder) == {RAW_RUNS, MANIFEST, DETAILS}
+    assert files_in(folder) == {JOURNAL, RAW_RUNS, MANIFEST, DETAILS}
 
 
 def test_run_without_details_leaves_no_details_file(folder: Path) -> None:
@@ -94,48 +94,10 @@ def test_run_without_details_leaves_no_details_file(folder: Path) -> None:
     assert files_in(folder / DETAILS) == set()
 
 
-def test_missing_number_is_an_empty_cell_and_null(tmp_path: Path) -> None:
-    """NaN and None are empty in CSV and null in JSON, never 0; a real 0 stays 0."""
-    row = {"a": math.nan, "b": None, "c": np.float64("nan"), "d": 0.0, "e": np.float32("nan")}
-    write_csv([row], tmp_path / "a.csv")
-    write_json([row], tmp_path / "a.json")
-    assert read_rows(tmp_path / "a.csv") == [{"a": "", "b": "", "c": "", "d": "0.0", "e": ""}]
-    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == [
-        {"a": None, "b": None, "c": None, "d": 0.0, "e": None}
-    ]
-
-
-VALUES = st.floats(allow_infinity=False) | st.integers() | st.booleans() | TEXT | st.none()
-
-
-@given(st.dictionaries(st.sampled_from("abcdef"), VALUES, min_size=1))
-def test_csv_and_json_hold_the_same_values(row: dict[str, object]) -> None:
-    """Both files give the same row: numbers to the last bit, texts whole, the missing as missing."""
-    with tempfile.TemporaryDirectory() as name:
-        write_csv([row], Path(name) / "a.csv")
-        write_json([row], Path(name) / "a.json")
-        (cells,) = read_rows(Path(name) / "a.csv")
-        (values,) = json.loads((Path(name) / "a.json").read_text(encoding="utf-8"))
-    assert list(cells) == list(values) == list(row)
-    for key, value in values.items():
-        if isinstance(value, float):
-            assert float(cells[key]).hex() == value.hex()
-        elif isinstance(value, bool):
-            assert cells[key] == str(value).lower()
-        else:
-            assert cells[key] == ("" if value is None else str(value))
-
-
 def test_rows_with_other_keys_share_a_table(tmp_path: Path) -> None:
     """Columns are all keys in order of appearance; what a row lacks is empty."""
     write_csv([{"b": 1}, {"a": 2, "b": 3}], tmp_path / "a.csv")
     assert (tmp_path / "a.csv").read_text(encoding="utf-8").splitlines() == ["b,a", "1,", "3,2"]
-
-
-def test_jsonable_makes_plain_values() -> None:
-    """NumPy numbers, paths and tuples become what JSON has; infinity, which it has not, becomes null."""
-    given_value = {"a": (np.int64(1), np.bool_(True)), 2: Path("b"), "c": [math.inf, {"d": np.float32(0.5)}]}
-    assert jsonable(given_value) == {"a": [1, True], "2": "b", "c": [None, {"d": 0.5}]}
 
 
 def test_failing_writer_leaves_the_old_file(tmp_path: Path) -> None:
@@ -213,7 +175,7 @@ def test_foreign_files_stay(folder: Path) -> None:
     assert archive is not None
     assert files_in(archive) == {"pareto_frontier.png"}
     assert (folder / "notes.txt").read_text(encoding="utf-8") == "mine"
-    assert files_in(folder) == {"notes.txt", HISTORY, RAW_RUNS, MANIFEST, DETAILS}
+    assert files_in(folder) == {"notes.txt", HISTORY, JOURNAL, RAW_RUNS, MANIFEST, DETAILS}
 
 
 def test_manifest_grows(folder: Path) -> None:

@@ -1,1 +1,1 @@
-"""From runs to statements. Pure functions: NumPy, SciPy and moocore only, no files, no clock, no torch."""
+"""Pure functions on numbers: NumPy, SciPy, moocore and ruptures only."""

@@ -54,8 +54,19 @@ def summarise(runs: Sequence[Run], modes: Sequence[str]) -> list[Summary]:
                 "engine": _common(by_mode[mode], "engine"),
                 "training_precision": _common(finished[mode], "training_precision"),
                 "effective_precision": _common(finished[mode], "effective_precision"),
+                "precision_note": _common(finished[mode], "precision_note"),
+                "rounding_flag": _common(finished[mode], "rounding_flag"),
                 "energy_kind": _common(finished[mode], "energy_kind"),
                 "energy_source": _common(finished[mode], "energy_source"),
+                "energy_domains": _common(finished[mode], "energy_domains"),
+                "energy_assumptions": _common(finished[mode], "energy_assumptions"),
+                "memory_method": _common(finished[mode], "memory_method"),
+                "steps": sum(run.steps for run in finished[mode]),
+                "disturbed_steps": sum(run.disturbed_steps for run in finished[mode]),
+                "remeasured_steps": sum(run.remeasured_steps for run in finished[mode]),
+                "others_share": mean([run.others_share for run in finished[mode]]),
+                "unsteady_runs": sum(run.steady_state is False for run in finished[mode]),
+                "steady_reason": _common([run for run in finished[mode] if run.steady_state is False], "steady_reason"),
                 "on_pareto_frontier": bool(on),
                 "ratio_baseline": baseline,
                 **_ratios(finished[mode], finished[baseline]),
@@ -90,5 +101,5 @@ def _ratios(runs: Sequence[Run], baseline: Sequence[Run]) -> dict[str, float]:
 
 
 def _common(runs: Sequence[Run], column: str) -> str:
-    """Return what the runs agree on; where they differ, all of it."""
-    return " | ".join(dict.fromkeys(getattr(run, column) for run in runs))
+    """Return what the runs agree on; where they differ, all of it, but for what is empty."""
+    return " | ".join(dict.fromkeys(text for run in runs if (text := getattr(run, column))))

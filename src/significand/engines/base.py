@@ -88,17 +88,24 @@ class EngineEntry:
         Where the engine's class ``ENGINE`` is; imported on use only.
     modes
         Names of the precision modes it runs.
+    native_modes
+        Those of them that it computes in their own format on any CPU, with instructions for it or without.
     """
 
     module: str
     modes: tuple[str, ...]
+    native_modes: tuple[str, ...]
 
+
+_TORCH_MODES = ("float64", "float32", "bfloat16", "float16", "int8-dynamic")
 
 ENGINES = {
-    "onnxruntime": EngineEntry("significand.engines.onnx_runtime", ("float32", "float16", "int8", "int8-dynamic")),
-    "torch": EngineEntry(
-        "significand.engines.torch_eager", ("float64", "float32", "bfloat16", "float16", "int8-dynamic")
+    "onnxruntime": EngineEntry(
+        "significand.engines.onnx_runtime",
+        modes=("float32", "float16", "int8", "int8-dynamic"),
+        native_modes=("float32", "int8", "int8-dynamic"),
     ),
+    "torch": EngineEntry("significand.engines.torch_eager", modes=_TORCH_MODES, native_modes=_TORCH_MODES),
 }
 
 

@@ -3,16 +3,22 @@
 import functools
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
 
 from significand.engines.base import Engine, Session
+from significand.engines.onnx_graph import (
+    INPUT,
+    activation_name,
+    effective_precision,
+    graph_without_weights,
+    refuse_external_data,
+    with_weights,
+)
 from significand.meters.machine import cpu_flags, instruction_sets
 from significand.plan.precision import PrecisionMode
 from significand.workload.architecture import Architecture, Weights
@@ -34,27 +40,12 @@ from onnxruntime.quantization import (  # noqa: E402
 if _given is None:
     del os.environ[_TELEMETRY_SWITCH]
 
-INPUT, OUTPUT = "input", "output"
-OPSET = 21
-IR_VERSION = 10
-
 CALIBRATION_BATCH = 256
 
 SPIN_DURATION_US = "1000"
 """How long ONNX Runtime's threads wait busily for the next call. Its default left about 50 ms of CPU time burning after
 the last call, in which the next run would be measured; 1 ms left latency as it was (measured on two cores: 464 us by
 default, 468 us so, 871 us without spinning, on 784-512-512-10 with 128 samples)."""
-
-INTEGER_MATMULS = frozenset(
-    {"QGemm", "QLinearMatMul", "MatMulInteger", "MatMulIntegerToFloat", "DynamicQuantizeMatMul"}
-)
-FLOAT_MATMULS = frozenset({"Gemm", "FusedGemm", "MatMul", "FusedMatMul"})
-FORMATS: dict[int | None, str] = {
-    TensorProto.DOUBLE: "float64",
-    TensorProto.FLOAT: "float32",
-    TensorProto.BFLOAT16: "bfloat16",
-    TensorProto.FLOAT16: "float16",
-}
 
 
 class OnnxRuntimeEngine:
@@ -67,34 +58,7 @@ class OnnxRuntimeEngine:
 
     def export_structure(self, architecture: Architecture) -> bytes:
         """Return the graph without weights, serialised."""
-        nodes = []
-        value = INPUT
-        last = len(architecture.activations) - 1
-        for layer, activation in enumerate(architecture.activations):
-            nodes.append(
-                helper.make_node(
-                    "Gemm",
-                    [value, _matrix_name(layer), _bias_name(layer)],
-                    [f"linear{layer}"],
-                    f"linear{layer}",
-                )
-            )
-            value = OUTPUT if layer == last else f"activation{layer}"
-            nodes += _activation_nodes(activation, f"linear{layer}", value, layer)
-        sizes = architecture.layer_sizes
-        graph = helper.make_graph(
-            nodes,
-            "mlp",
-            [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["batch", sizes[0]])],
-            [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["batch", sizes[-1]])],
-        )
-        model = helper.make_model(
-            graph,
-            opset_imports=[helper.make_opsetid("", OPSET)],
-            ir_version=IR_VERSION,
-            producer_name="significand",
-        )
-        return bytes(model.SerializeToString())
+        return graph_without_weights(architecture)
 
     def write(
         self,
@@ -106,15 +70,7 @@ class OnnxRuntimeEngine:
         calibration: np.ndarray,
     ) -> None:
         """Put the weights into the structure and write it, quantised where the mode says so."""
-        model = onnx.load_model_from_string(structure)
-        dtype = np.float16 if mode.infers_in == "float16" else np.float32
-        for layer, (matrix, bias) in enumerate(weights):
-            # Gemm wants (inputs, outputs); ONNX Runtime then quantises per output channel.
-            model.graph.initializer.append(numpy_helper.from_array(matrix.T.astype(dtype), _matrix_name(layer)))
-            model.graph.initializer.append(numpy_helper.from_array(bias.astype(dtype), _bias_name(layer)))
-        if dtype is np.float16:
-            for value in (*model.graph.input, *model.graph.output):
-                value.type.tensor_type.elem_type = TensorProto.FLOAT16
+        model = with_weights(structure, weights, np.float16 if mode.infers_in == "float16" else np.float32)
         if mode.quantisation is None:
             onnx.save(model, path)
             return
@@ -132,13 +88,20 @@ class OnnxRuntimeEngine:
                     activation_type=QuantType.QUInt8,
                     weight_type=QuantType.QInt8,
                     # The outputs stay float32: probabilities in steps of 1/256 would tie.
-                    nodes_to_exclude=[_activation_name(len(weights) - 1)],
+                    nodes_to_exclude=[activation_name(len(weights) - 1)],
                 )
             else:
                 quantize_dynamic(model, path, per_channel=True, weight_type=QuantType.QInt8)
 
     def effective_precision(self, path: Path, architecture: Architecture, mode: PrecisionMode, threads: int) -> str:
-        """Have the optimised graph written beside `path`, and read the format of its matrix products."""
+        """Have the optimised graph written beside `path`, and read the format of its matrix products.
+
+        Raises
+        ------
+        ValueError
+            When the file is no ONNX model in one piece; see `refuse_external_data`.
+        """
+        refuse_external_data(path)
         options = _options(threads)
         optimised = path.with_suffix(".optimised.onnx")
         options.optimized_model_filepath = str(optimised)
@@ -146,7 +109,10 @@ class OnnxRuntimeEngine:
         return effective_precision(onnx.load(optimised))
 
     def open(self, path: Path, architecture: Architecture, mode: PrecisionMode, threads: int) -> "OnnxRuntimeSession":
-        """Load the file at `path`."""
+        """Load the file at `path`.
+
+        What it refers to is not looked at here: this is measured, and `effective_precision` has looked.
+        """
         session = onnxruntime.InferenceSession(str(path), _options(threads), providers=["CPUExecutionProvider"])
         return OnnxRuntimeSession(session)
 
@@ -166,42 +132,6 @@ class OnnxRuntimeSession:
         """Return the outputs as float64."""
         outputs: np.ndarray = self._session.run(None, {INPUT: x.astype(self._dtype)})[0]
         return outputs.astype(np.float64)
-
-
-def effective_precision(optimised: onnx.ModelProto) -> str:
-    """Return the format of the matrix products in an optimised graph.
-
-    Parameters
-    ----------
-    optimised
-        The graph as ONNX Runtime runs it.
-
-    Returns
-    -------
-    str
-        ``"int8"`` for integer products, else the type of their weights; several are joined by ``+``. ``"unknown"``
-        where a weight comes from an operator that this function does not know.
-    """
-    types = {tensor.name: tensor.data_type for tensor in optimised.graph.initializer}
-    producers = {name: node for node in optimised.graph.node for name in node.output}
-
-    def type_of(value: str) -> int | None:
-        if value in types:
-            return int(types[value])
-        producer = producers.get(value)
-        if producer is not None and producer.op_type == "DequantizeLinear":
-            return type_of(producer.input[1])  # the scale, whose type the dequantised weights have
-        if producer is not None and producer.op_type == "Cast":
-            return int(next(attribute.i for attribute in producer.attribute if attribute.name == "to"))
-        return None
-
-    found = []
-    for node in optimised.graph.node:
-        if node.op_type in INTEGER_MATMULS:
-            found.append("int8")
-        elif node.op_type in FLOAT_MATMULS:
-            found.append(FORMATS.get(type_of(node.input[1]), "unknown"))
-    return "+".join(dict.fromkeys(found))
 
 
 def _options(threads: int) -> onnxruntime.SessionOptions:
@@ -236,39 +166,6 @@ def _quiet_logging() -> Iterator[None]:
         yield
     finally:
         logging.disable(before)
-
-
-def _matrix_name(layer: int) -> str:
-    return f"matrix{layer}"
-
-
-def _bias_name(layer: int) -> str:
-    return f"bias{layer}"
-
-
-def _activation_name(layer: int) -> str:
-    return f"activation{layer}"
-
-
-def _activation_nodes(activation: str, source: str, target: str, layer: int) -> Sequence[onnx.NodeProto]:
-    name = _activation_name(layer)
-    if activation == "silu":  # x * sigmoid(x): ONNX has an operator of its own only from opset 24 on
-        return (
-            helper.make_node("Sigmoid", [source], [f"{name}.gate"], f"{name}.gate"),
-            helper.make_node("Mul", [source, f"{name}.gate"], [target], name),
-        )
-    operators: dict[str, tuple[str, dict[str, Any]]] = {
-        "relu": ("Relu", {}),
-        "leaky_relu": ("LeakyRelu", {"alpha": 0.01}),  # PyTorch's slope
-        "elu": ("Elu", {"alpha": 1.0}),
-        "gelu": ("Gelu", {}),
-        "tanh": ("Tanh", {}),
-        "sigmoid": ("Sigmoid", {}),
-        "softmax": ("Softmax", {"axis": -1}),
-        "linear": ("Identity", {}),
-    }
-    operator, attributes = operators[activation]
-    return (helper.make_node(operator, [source], [target], name, **attributes),)
 
 
 ENGINE: Engine = OnnxRuntimeEngine()

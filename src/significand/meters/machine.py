@@ -4,9 +4,10 @@ import math
 import os
 import platform
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from importlib import metadata
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import psutil
 
@@ -39,29 +40,54 @@ def cpu_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
     return frozenset()
 
 
+def cpu_model(root: Path = Path("/")) -> str | None:
+    """Return the processor's name; None where nothing gives it."""
+    for line in _read(root / "proc/cpuinfo").splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() == "model name":
+            return value.strip()
+    return platform.processor() or None
+
+
 def instruction_sets(flags: Iterable[str]) -> tuple[str, ...]:
     """Return the words for the number formats that the CPU has instructions for."""
     return tuple(sorted({PRECISION_FLAGS[flag] for flag in flags if flag in PRECISION_FLAGS}))
 
 
-def cpu_quota(root: Path = Path("/")) -> float | None:
-    """Return how many CPUs' worth of time the control group allows, as in a container; None where it is not limited.
+def group_folders(root: Path = Path("/")) -> Iterator[Path]:
+    """Find where this process's control group and those around it keep their CPU files (cgroups(7)), innermost first.
+
+    In a container the listed path may be the host's and mean nothing here; the outermost folder is then the container's
+    own.
 
     Parameters
     ----------
     root
-        Folder that holds ``sys``. The files are those of the kernel's cgroup v2 (cpu.max) and v1 documentation.
+        Folder that holds ``proc`` and ``sys``.
     """
-    folder = root / "sys/fs/cgroup"
-    words = _read(folder / "cpu.max").split() or [
-        _read(folder / "cpu/cpu.cfs_quota_us").strip(),
-        _read(folder / "cpu/cpu.cfs_period_us").strip(),
-    ]
-    try:
-        quota, period = float(words[0]), float(words[1])
-    except ValueError:  # "max", or no such file
-        return None
-    return quota / period if quota > 0 and period > 0 else None
+    for line in _read(root / "proc/self/cgroup").splitlines():
+        _, controllers, path = line.split(":", maxsplit=2)
+        if not controllers or "cpu" in controllers.split(","):
+            top = root / "sys/fs/cgroup" / ("cpu" if controllers else "")
+            group = PurePosixPath(path.lstrip("/"))
+            yield from (top / level for level in (group, *group.parents))
+
+
+def cpu_quota(root: Path = Path("/")) -> float | None:
+    """Return how many CPUs' worth of time the control groups allow, as in a container; None where it is not limited.
+
+    A group may be limited at every level above it, too; the tightest limit counts.
+
+    Parameters
+    ----------
+    root
+        Folder that holds ``proc`` and ``sys``. The files are those of the kernel's cgroup v2 (cpu.max) and v1
+        documentation.
+    """
+    top = root / "sys/fs/cgroup"
+    # The outermost folders in any case: in a container the listed groups may be the host's, or not be listed.
+    folders = {top, top / "cpu", *group_folders(root)}
+    return min((quota for quota in map(_group_quota, folders) if quota is not None), default=None)
 
 
 def available_cpus(root: Path = Path("/")) -> int:
@@ -69,6 +95,81 @@ def available_cpus(root: Path = Path("/")) -> int:
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = cpu_quota(root)
     return cpus if quota is None else max(1, min(cpus, math.ceil(quota)))
+
+
+def virtual_machine(root: Path = Path("/")) -> bool | None:
+    """Tell whether a hypervisor runs this machine; None where the kernel does not say, as on Arm."""
+    flags = cpu_flags(root / "proc/cpuinfo")
+    if "hypervisor" in flags:
+        return True
+    return False if "fpu" in flags else None  # every x86 processor has it
+
+
+def usable_cores(cpus: Iterable[int], root: Path = Path("/")) -> int | None:
+    """Return the number of physical cores behind some logical CPUs; None where their topology cannot be read."""
+    siblings = {_read(root / f"sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list").strip() for cpu in cpus}
+    return None if "" in siblings else len(siblings)
+
+
+def frequency_governors(root: Path = Path("/")) -> tuple[str, ...]:
+    """Return what governs the CPUs' clock frequency, each word once; nothing where it cannot be read."""
+    paths = (root / "sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/scaling_governor")
+    return tuple(sorted({word for path in paths if (word := _read(path).strip())}))
+
+
+@dataclass(frozen=True)
+class Turbo:
+    """Whether the CPUs may clock above what they can sustain.
+
+    Attributes
+    ----------
+    switch
+        The file below the root that turns it on and off.
+    off
+        What to write there to turn it off.
+    """
+
+    on: bool
+    switch: str
+    off: str
+
+
+def turbo(root: Path = Path("/")) -> Turbo | None:
+    """Return the state of turbo or boost; None where there is no switch that can be read.
+
+    The switches are those of Linux Documentation/admin-guide/pm/intel_pstate.rst and cpufreq.rst.
+    """
+    folder = "sys/devices/system/cpu"
+    for switch, off in ((f"{folder}/intel_pstate/no_turbo", "1"), (f"{folder}/cpufreq/boost", "0")):
+        state = _read(root / switch).strip()
+        if state in {"0", "1"}:
+            return Turbo(state != off, switch, off)
+    return None
+
+
+def clock_sources(root: Path = Path("/")) -> tuple[str, ...]:
+    """Return what the kernel reads the time from, then what else it could read; nothing where it does not say."""
+    folder = root / "sys/devices/system/clocksource/clocksource0"
+    current = _read(folder / "current_clocksource").strip()
+    others = _read(folder / "available_clocksource").split()
+    return (current, *(other for other in others if other != current)) if current else ()
+
+
+def steal_share(root: Path = Path("/")) -> float | None:
+    """Return the part of all CPU time since boot that the hypervisor gave to others; None where it is not counted.
+
+    From the first line of /proc/stat (proc(5)); its last two numbers are within the first two.
+    """
+    name, *words = _read(root / "proc/stat").partition("\n")[0].split() or [""]
+    ticks = [int(word) for word in words[:8]]
+    total = sum(ticks)
+    return ticks[7] / total if name == "cpu" and len(ticks) == 8 and total else None
+
+
+def memory_mb(root: Path = Path("/")) -> dict[str, float]:
+    """Return the entries of /proc/meminfo that are amounts of memory, in MB (10^6 bytes), under their names there."""
+    lines = (line.replace(":", " ").split() for line in _read(root / "proc/meminfo").splitlines())
+    return {words[0]: int(words[1]) * 1024 / 1e6 for words in lines if words[2:] == ["kB"]}  # which are KiB, proc(5)
 
 
 def describe_machine(root: Path = Path("/")) -> dict[str, object]:
@@ -81,17 +182,20 @@ def describe_machine(root: Path = Path("/")) -> dict[str, object]:
     """
     cpuinfo = root / "proc/cpuinfo"
     flags = cpu_flags(cpuinfo)
+    boost = turbo(root)
     return {
         "host": platform.node(),
-        "cpu": _cpu_model(cpuinfo),
+        "cpu": cpu_model(root),
         "architecture": platform.machine(),
         "physical_cores": psutil.cpu_count(logical=False),
         "logical_cpus": psutil.cpu_count(logical=True),
         "available_cpus": available_cpus(root),
         "cpu_quota": cpu_quota(root),
         "instruction_sets": list(instruction_sets(flags)),
-        "virtual_machine": "hypervisor" in flags if flags else None,
+        "virtual_machine": virtual_machine(root),
         "frequency_governor": _read(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor").strip() or None,
+        "turbo": boost.on if boost else None,
+        "clock_source": next(iter(clock_sources(root)), None),
         "memory_mb": psutil.virtual_memory().total / 1e6,
         "os": platform.platform(),
         "python": platform.python_version(),
@@ -125,12 +229,16 @@ def _git(folder: Path, *words: str) -> str | None:
     return done.stdout.strip()
 
 
-def _cpu_model(cpuinfo: Path) -> str | None:
-    for line in _read(cpuinfo).splitlines():
-        name, _, value = line.partition(":")
-        if name.strip() == "model name":
-            return value.strip()
-    return platform.processor() or None
+def _group_quota(folder: Path) -> float | None:
+    words = _read(folder / "cpu.max").split() or [
+        _read(folder / "cpu.cfs_quota_us").strip(),
+        _read(folder / "cpu.cfs_period_us").strip(),
+    ]
+    try:
+        quota, period = float(words[0]), float(words[1])
+    except ValueError:  # "max", or no such file
+        return None
+    return quota / period if quota > 0 and period > 0 else None
 
 
 def _version(package: str) -> str | None:

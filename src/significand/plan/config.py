@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from significand.plan.options import BUILT_IN_DATA
-from significand.plan.problems import PlanError
+from significand.plan.problems import PlanError, shown
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -25,10 +25,10 @@ def read_config(path: Path) -> dict[str, Any]:
         raise PlanError(
             [f"config: {str(path)!r} cannot be read ({error.strerror}); give the path of a TOML file"]
         ) from None
-    except ValueError as error:  # not UTF-8, not TOML, or a number of thousands of digits
+    except (ValueError, RecursionError) as error:  # not UTF-8, not TOML, a number of thousands of digits, deep nesting
         raise PlanError([f"config: {str(path)!r} is not valid TOML ({error}); correct it there"]) from None
     if not isinstance(fields.get("output_dir", ""), str):
-        raise PlanError([f"output_dir: {fields['output_dir']!r} is not a text; give the path of a folder"])
+        raise PlanError([f"output_dir: {shown(fields['output_dir'])} is not a text; give the path of a folder"])
     for name in ("data", "output_dir"):
         value = fields.get(name)
         if isinstance(value, str) and value not in BUILT_IN_DATA:

@@ -20,12 +20,10 @@ from pydantic import (
 )
 
 from significand.meters.machine import available_cpus
+from significand.meters.steps import OnNoise
 from significand.plan.options import ACTIVATIONS, BUILT_IN_DATA, LEARNING_RATES, OPTIONS, SYNTHETIC_SAMPLES
 from significand.plan.precision import MODES
 from significand.plan.problems import PlanError, nearest, problems_of, raise_if
-
-Step = Literal["prepare", "measure"]
-"""What a run asks for between its steps: to compute while nobody is timed, or to be timed while nobody computes."""
 
 LARGEST_LAYER = 2**24
 DATA_SUFFIXES = (".npz", ".csv")
@@ -78,6 +76,10 @@ class Setup:
     latency_rounds: int
     round_duration_s: float
     watts_per_core: float
+    on_noise: OnNoise
+    noise_share: float
+    remeasure_limit: int
+    remeasure_nice: int
 
     @property
     def layers(self) -> str:
@@ -157,6 +159,15 @@ class Experiment(BaseModel):
     latency_rounds: Count = OPTIONS["latency_rounds"].default
     round_duration_s: Annotated[Real, Field(gt=0, le=60)] = OPTIONS["round_duration_s"].default
     watts_per_core: Annotated[Real, Field(gt=0)] = OPTIONS["watts_per_core"].default
+    idle_baseline_s: Annotated[Real, Field(ge=0, le=3600)] = OPTIONS["idle_baseline_s"].default
+    on_noise: OnNoise = OPTIONS["on_noise"].default
+    noise_share: Annotated[Real, Field(gt=0, le=1)] = OPTIONS["noise_share"].default
+    remeasure_limit: Annotated[int, BeforeValidator(_plain_number), Field(ge=0, le=100)] = OPTIONS[
+        "remeasure_limit"
+    ].default
+    remeasure_nice: Annotated[int, BeforeValidator(_plain_number), Field(ge=-20, le=0)] = OPTIONS[
+        "remeasure_nice"
+    ].default
     step_timeout_s: Annotated[Real, Field(gt=0)] = OPTIONS["step_timeout_s"].default
 
     @field_validator("layer_sizes")

@@ -61,5 +61,14 @@ OPTIONS = {
     "latency_rounds": Option(10, "short latency measurements per run"),
     "round_duration_s": Option(0.03, "length of a latency round in seconds"),
     "watts_per_core": Option(12.0, "power of a busy core in watts, where energy is estimated"),
+    "idle_baseline_s": Option(
+        0.0, "measure the idle machine's power for that many seconds first, and subtract it; needs an energy counter"
+    ),
+    "on_noise": Option("remeasure", "what to do with a step that others disturbed: remeasure, mark, or fail"),
+    "noise_share": Option(0.05, "a step is disturbed when others took more than this share of the CPUs it needed"),
+    "remeasure_limit": Option(3, "how many times a disturbed step is measured again, at most"),
+    "remeasure_nice": Option(
+        -20, "priority (nice) of a step measured again, where the system permits it; 0 leaves it alone"
+    ),
     "step_timeout_s": Option(600.0, "a run with a step longer than this, in seconds, is ended as failed"),
 }

@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Collection, Iterable, Sequence
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 SHORT_NAMES = {
     "fp64": "float64",
@@ -25,12 +26,27 @@ SHORT_NAMES = {
 """What else people call the words of a plan, for hints."""
 
 
+LONGEST_SHOWN = 80
+"""Characters of a value that an error shows."""
+
+MOST_LINES = 100
+
+
 class PlanError(ValueError):
     """An experiment that cannot run. ``problems`` holds one line a mistake: field, value, what is allowed, remedy."""
 
     def __init__(self, problems: Iterable[str]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(self.problems))
+
+
+def shown(value: object) -> str:
+    """Return a value as an error shows it: short, whatever it is."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # an integer of thousands of digits, or nesting without end
+        return f"a {type(value).__name__} too long to show"
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str:
@@ -72,30 +88,37 @@ def problems_of(error: ValidationError, fields: Collection[str]) -> list[str]:
     fields
         Names of all fields there are.
     """
-    lines = []
-    for item in error.errors():
-        field = str(item["loc"][0])
-        kind, given, context = item["type"], item["input"], item.get("ctx", {})
-        cause = context.get("error")
-        if isinstance(cause, PlanError | SeveralProblemsError):
-            texts = list(cause.problems)
-        elif kind == "value_error":
-            texts = [str(cause)]
-        elif kind == "extra_forbidden":
-            texts = [f"is not a field of an experiment{nearest(field, fields)}; known: {', '.join(fields)}"]
-        elif kind in _LIMITS:
-            key, words = _LIMITS[kind]
-            texts = [f"{given!r} is out of range; give {words} {context[key]}"]
-        elif kind in {"tuple_type", "string_type"}:
-            wanted = "list" if kind == "tuple_type" else "text"
-            texts = [f"{given!r} is not a {wanted}; give a {wanted}"]
-        elif kind == "literal_error":
-            texts = [f"{given!r} is not known; allowed: {context['expected']}"]
-        elif kind.startswith("int"):
-            texts = [f"{given!r} is not a whole number; give a whole number"]
-        elif kind.startswith(("float", "finite")):
-            texts = [f"{given!r} is not a finite number; give a number"]
-        else:
-            texts = [f"{given!r} does not fit: {item['msg'].lower()}"]
-        lines += [f"{field}: {text}" for text in texts]
+    lines = [
+        f"{str(item['loc'][0])[:LONGEST_SHOWN]}: {text}" for item in error.errors() for text in _texts(item, fields)
+    ]
+    if len(lines) > MOST_LINES:
+        return [*lines[:MOST_LINES], f"and {len(lines) - MOST_LINES} more mistakes; correct these first"]
     return lines
+
+
+def _texts(item: ErrorDetails, fields: Collection[str]) -> Sequence[str]:
+    kind, given, context = item["type"], shown(item["input"]), item.get("ctx", {})
+    cause = context.get("error")
+    if isinstance(cause, PlanError | SeveralProblemsError):
+        return cause.problems
+    if kind == "extra_forbidden":
+        field = str(item["loc"][0])
+        # Nobody misspells a word into hundreds of letters, and looking for the nearest would take long.
+        hint = nearest(field, fields) if len(field) <= LONGEST_SHOWN else ""
+        return [f"is not a field of an experiment{hint}; known: {', '.join(fields)}"]
+    if kind in _LIMITS:
+        key, words = _LIMITS[kind]
+        return [f"{given} is out of range; give {words} {context[key]}"]
+    wordings = {
+        "value_error": str(cause),
+        "tuple_type": f"{given} is not a list; give a list",
+        "string_type": f"{given} is not a text; give a text",
+        "literal_error": f"{given} is not known; allowed: {context.get('expected')}",
+        "int": f"{given} is not a whole number; give a whole number",
+        "float": f"{given} is not a finite number; give a number",
+        "finite": f"{given} is not a finite number; give a number",
+    }
+    for beginning, wording in wordings.items():
+        if kind.startswith(beginning):
+            return [wording]
+    return [f"{given} does not fit: {item['msg'].lower()}"]

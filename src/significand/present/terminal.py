@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from types import TracebackType
@@ -30,7 +30,7 @@ from significand.present.rows import (
 from significand.results import records
 
 if TYPE_CHECKING:
-    from significand.doctor import ModeSupport  # which imports torch
+    from significand.support import ModeSupport  # which imports torch
 
 REFRESH_S = 0.25
 """The bar is drawn at most this often, and only between measured steps."""
@@ -137,17 +137,37 @@ def summary_view(rows: Sequence[SummaryRow]) -> RenderableType:
 
 
 def findings(rows: Sequence[SummaryRow]) -> list[str]:
-    """Return what a reader must not miss, a sentence each: formats that were not what was asked for, failed runs."""
-    sentences = []
-    for row, name in zip(rows, mode_names(rows), strict=True):
-        mode = visible(name)
-        if other := other_format(row):
-            where = f" on {visible(row['engine'])}" if row.get("engine") else ""
-            sentences.append(f"{mode}: inference ran as {visible(other)}{where}.")
-        failed = number(row, "failed_runs")
-        if failed >= 1:
-            sentences.append(f"{mode}: {failed:.0f} of {failed + repeats(row):.0f} runs failed and are in no number.")
-    return sentences
+    """Return what a reader must not miss, a sentence each.
+
+    Formats that were not what was asked for, errors that do not fit the format, failed runs, steps that others
+    disturbed, runs without a steady state.
+    """
+    return [sentence for row, name in zip(rows, mode_names(rows), strict=True) for sentence in _findings(row, name)]
+
+
+def _findings(row: SummaryRow, name: str) -> Iterator[str]:
+    mode = visible(name)
+    if other := other_format(row):
+        where = f" on {visible(row['engine'])}" if row.get("engine") else ""
+        why = f": {visible(row['precision_note'])}" if row.get("precision_note") else ""
+        yield f"{mode} ran as {visible(other)}{where}{why}."
+    if row.get("rounding_flag"):
+        yield f"{mode}: {visible(row['rounding_flag'])}."
+    failed = _count(row, "failed_runs")
+    if failed:
+        yield f"{mode}: {failed} of {failed + repeats(row)} runs failed and are in no number."
+    if disturbed := _count(row, "disturbed_steps"):
+        yield (
+            f"{mode}: others disturbed {disturbed} of {_count(row, 'steps')} measured steps; they are in the numbers, "
+            "and marked in steps.csv."
+        )
+    if unsteady := _count(row, "unsteady_runs"):
+        yield f"{mode}: {unsteady} of {repeats(row)} runs had no steady latency: {visible(row.get('steady_reason'))}."
+
+
+def _count(row: SummaryRow, key: str) -> int:
+    value = number(row, key)
+    return round(value) if math.isfinite(value) else 0
 
 
 def modes_view(support: Sequence["ModeSupport"]) -> RenderableType:
@@ -239,6 +259,8 @@ def _ran_as(row: SummaryRow) -> Text:
     text = Text(f"infers {visible(effective)}", style="yellow" if other_format(row) else "dim", overflow="fold")
     if trained := visible(row.get("training_precision") or "").partition(" ")[0]:
         text.append(f"\ntrains {trained}", style="dim")
+    if disturbed := _count(row, "disturbed_steps"):
+        text.append(f"\ndisturbed {disturbed}/{_count(row, 'steps')}", style="yellow")
     return text
 
 
@@ -300,6 +322,9 @@ def _footnotes(rows: Sequence[SummaryRow], setups: Sequence[_Setup]) -> list[str
     if any(setup.ratios for setup in setups):
         paired = f"×: ratio to {visible(rows[0].get('ratio_baseline'))}, paired by repeat"
         lines.append(f"{paired}, with its 95 % t interval" if several else paired)
+    if remeasured := sum(_count(row, "remeasured_steps") for row in rows):
+        steps = sum(_count(row, "steps") for row in rows)
+        lines.append(f"noise: {remeasured} of {steps} steps were disturbed by others and measured again")
     if any(map(energy_estimated, rows)):
         lines.append("est. energy: CPU time restated in joules, not a measurement")
     return lines

@@ -3,6 +3,7 @@
 Schema versions
 ---------------
 1 : the first.
+2 : noise, steady state, rounding check, memory method, energy window and domains; steps.csv, journal.jsonl.
 """
 
 import math
@@ -10,11 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 NAN = math.nan
 FINISHED = "finished"
 FAILED = "failed"
+TRUTH_VALUES = {"true": True, "false": False, "": None}
 
 
 def _column(doc: str, unit: str = "", default: Any = NAN) -> Any:  # noqa: ANN401 - a field takes any type
@@ -58,10 +60,14 @@ class Run:
     effective_precision: str = _column(
         "what inference really computed in, found in the engine's optimised graph or its tensors", default=""
     )
+    precision_note: str = _column("why effective_precision is not what was asked for", default="")
     relative_output_error: float = _column(
         "norm of the difference between the session's outputs and those of the same weights in float64, divided by "
         "the norm of the latter",
         "1",
+    )
+    rounding_flag: str = _column(
+        "what is odd where relative_output_error does not fit the formats: something else ran", default=""
     )
     test_accuracy: float = _column("the same as final_train_accuracy, on held-out samples", "1")
     final_train_loss: float = _column("mean loss of the last training epoch", "1")
@@ -77,6 +83,7 @@ class Run:
         "peak resident memory of inference, in a process that never trained, above the level before",
         "MB (10^6 bytes)",
     )
+    memory_method: str = _column("how the peaks were found", default="")
     model_size_mb: float = _column("size of the network on disk, in the engine's format", "MB (10^6 bytes)")
     batch_latency_p50_s: float = _column(
         "median of the time of a call over all counted calls; missing where calls are timed together", "s"
@@ -87,9 +94,33 @@ class Run:
     calls_per_timing: int = _column(
         "consecutive calls timed together: one, unless calls are too short for the clock", default=0
     )
+    steady_state: bool | None = _column(
+        "whether the latency rounds came to a steady state; empty where there are too few to tell", default=None
+    )
+    steady_from_round: int = _column("first round, from 0, that counts in the latency", default=0)
+    steady_reason: str = _column("what kept the rounds from being steady, or came before", default="")
+    steps: int = _column("measured steps: training turns and latency rounds", default=0)
+    disturbed_steps: int = _column(
+        "steps that stayed disturbed by others and are in the numbers all the same", default=0
+    )
+    remeasured_steps: int = _column("steps that were measured more than once because others disturbed them", default=0)
+    others_share: float = _column(
+        "share of the CPU time the counted steps needed that others took; see steps.csv for each step", "1"
+    )
+    others_cpu_s: float = _column("CPU time of other processes during the counted steps", "s")
+    steal_s: float = _column("time a hypervisor gave to others during the counted steps", "s")
+    throttled_s: float = _column("CPU time withheld by the control group's quota during the counted steps", "s")
+    run_queue_wait_s: float = _column("time own threads waited for a CPU during the counted steps", "s")
+    involuntary_switches: float = _column("times own threads had to make way during the counted steps", "1")
+    throttle_events: float = _column("thermal throttling events of the CPUs during the counted steps", "1")
+    frequency_mhz: float = _column("mean CPU frequency at the ends of the counted steps", "MHz")
     energy_kind: str = _column("measured or estimated", default="")
     energy_source: str = _column("the counter, or what the estimate rests on", default="")
-    energy_assumptions: str = _column("what an estimate assumed", default="")
+    energy_domains: str = _column("what the counter covers, as package-0+dram", default="")
+    energy_window_s: float = _column("time over which energy_per_epoch_j was taken, all windows together", "s")
+    energy_assumptions: str = _column(
+        "what an estimate assumed, what was subtracted, why a number is missing", default=""
+    )
     data: str = _column("name or path of the data", default="")
     n_train: int = _column("training samples", default=0)
     n_test: int = _column("held-out samples", default=0)
@@ -97,6 +128,9 @@ class Run:
     optimizer: str = _column("sgd or adam", default="")
     learning_rate: float = _column("step size", "1")
     threads: int = _column("threads of training and engine", default=0)
+    session: int = _column(
+        "0 where the experiment ran through; counts up each time it was gone on with after an interruption", default=0
+    )
     ready_s: float = _column("from asking for the run's process to its first sign of life", "s")
     measured_s: float = _column(
         "time the run alone had the machine, with warm-up calls and threads coming to rest", "s"
@@ -139,9 +173,48 @@ class Run:
                 values[column.name] = float(text) if text else NAN
             elif column.type is int:
                 values[column.name] = int(text or 0)
-            else:
+            elif column.type is str:
                 values[column.name] = text
+            else:
+                values[column.name] = _truth(text)
         return cls(**values)
+
+
+STEP_COLUMNS = {
+    "repeat": ("index of the repeat, from 0", ""),
+    "precision_mode": ("the precision mode asked for", ""),
+    "phase": ("training or inference", ""),
+    "index": ("which training turn or latency round, from 0", ""),
+    "attempt": ("0 the first time, then counting the times it was measured again", ""),
+    "time_s": ("mean time of an epoch, or of a call", "s"),
+    "disturbed": ("whether others took more than noise_share of the CPU time it needed", ""),
+    "counted": ("whether the run's numbers come from this attempt", ""),
+    "nice": ("niceness it ran with", "1"),
+    "window_s": ("time from the first to the last look at the machine", "s"),
+    "others_cpu_s": ("CPU time of other processes meanwhile", "s"),
+    "steal_s": ("time a hypervisor gave to others meanwhile, in ticks of the kernel's clock", "s"),
+    "throttled_s": ("CPU time withheld by the control group's quota", "s"),
+    "run_queue_wait_s": ("time own threads waited for a CPU", "s"),
+    "involuntary_switches": ("times own threads had to make way", "1"),
+    "frequency_mhz": ("mean CPU frequency at the end", "MHz"),
+    "throttle_events": ("thermal throttling events of the CPUs", "1"),
+    "share": ("share of the CPU time it needed that others took", "1"),
+}
+"""Columns of steps.csv, in order: what each means, and its unit."""
+
+
+def step_rows(run: Run, details: Mapping[str, Any]) -> list[dict[str, object]]:
+    """Return the lines of steps.csv for a run, from the arrays ``step_...`` among its details; none where none are."""
+    names = [name for name in STEP_COLUMNS if f"step_{name}" in details]
+    lines = zip(*(details[f"step_{name}"].tolist() for name in names), strict=True)
+    own: dict[str, object] = {"repeat": run.repeat, "precision_mode": run.precision_mode}
+    return [own | dict(zip(names, line, strict=True)) for line in lines]
+
+
+def _truth(text: str) -> bool | None:
+    if text not in TRUTH_VALUES:
+        raise ValueError(f"{text!r} is neither true nor false, nor empty")
+    return TRUTH_VALUES[text]
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,14 @@
 """A result folder: lock it, put earlier results aside, keep every finished run, write every file whole."""
 
+import contextlib
 import csv
-import fcntl
+import errno
 import json
-import math
 import os
+import re
 import secrets
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,15 +18,26 @@ from typing import IO, Self
 import numpy as np
 
 from significand.plan.problems import PlanError
+from significand.results.journal import JOURNAL, Journal, append_run, cut_torn_line, first_line
+from significand.results.lock import FolderLock
 from significand.results.records import SCHEMA_VERSION, Run
+from significand.results.values import cell, jsonable
 
 RAW_RUNS = "raw_runs.csv"
+STEPS = "steps.csv"
 SUMMARY_CSV = "summary_stats.csv"
 SUMMARY_JSON = "summary_stats.json"
 MANIFEST = "manifest.json"
 DETAILS = "details"
 HISTORY = "history"
-LOCK = ".significand.lock"
+MOVING = ".moving"
+"""Below history: an archive that is not complete, because a crash came or has yet to come."""
+
+NEXT = ".significand.next.jsonl"
+"""First line of the journal of an experiment that is about to begin, while earlier results are still in the folder."""
+
+TEMPORARY = re.compile(r"\..+\.(csv|jsonl?|png|html|npz)\.[0-9a-f]{8}")
+"""Names that `replacing` gives to files before they are whole."""
 
 PLOTS = (
     "accuracy_vs_latency.png",
@@ -34,8 +45,11 @@ PLOTS = (
     "accuracy_vs_memory.png",
     "pareto_frontier.png",
 )
-RESULTS = (RAW_RUNS, SUMMARY_CSV, SUMMARY_JSON, MANIFEST, *PLOTS, DETAILS)
+RESULTS = (JOURNAL, RAW_RUNS, STEPS, SUMMARY_CSV, SUMMARY_JSON, MANIFEST, *PLOTS, DETAILS)
 """Everything an experiment leaves; nothing else in the folder is ever touched."""
+
+
+NOTHING: Mapping[str, object] = {}
 
 
 def check_writable(folder: Path) -> None:
@@ -85,14 +99,16 @@ class RunDirectory:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._lock: IO[str] | None = None
+        self._lock: FolderLock | None = None
         self._manifest: dict[str, object] = {}
+        self._runs: list[Run] = []
+        self._announced = False
         self.begun = False
 
     def __enter__(self) -> Self:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._lock = self._acquire_lock()
+            self._lock = FolderLock(self.folder)
         except OSError as error:
             raise _unwritable(self.folder, error.strerror) from None
         return self
@@ -100,12 +116,56 @@ class RunDirectory:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._lock is not None:
-            (self.folder / LOCK).unlink(missing_ok=True)
-            self._lock.close()
+        if self._lock is None:
+            return
+        if self._announced and not self.begun and self._lock.is_held():
+            with contextlib.suppress(OSError):  # it would hide why the experiment never began
+                (self.folder / NEXT).unlink(missing_ok=True)
+        self._lock.release()
 
-    def begin(self, manifest: Mapping[str, object]) -> Path | None:
+    def is_ours(self) -> bool:
+        """Return whether the folder is still the one that was locked, and not removed or another's by now."""
+        return self._lock is not None and self._lock.is_held()
+
+    def check_ours(self) -> None:
+        """Find out whether the folder may still be written.
+
+        Raises
+        ------
+        OSError
+            When it is not the one that was locked.
+        """
+        if not self.is_ours():
+            raise FileNotFoundError(errno.ENOENT, "the folder or its lock was removed or replaced", str(self.folder))
+
+    def announce(self, identity: Mapping[str, object]) -> None:
+        """Write down what is about to begin, before anything happens to earlier results.
+
+        From then on an interruption leaves something to go on from. What is announced and never begins is taken back
+        on leaving the context.
+
+        Raises
+        ------
+        PlanError
+            When the folder does not let itself be written.
+        """
+        try:
+            self.check_ours()
+            with replacing(self.folder / NEXT, "w") as file:
+                file.write(first_line(identity))
+        except OSError as error:
+            raise _unwritable(self.folder, error.strerror) from None
+        self._announced = True
+
+    def begin(self, identity: Mapping[str, object], facts: Mapping[str, object] = NOTHING) -> Path | None:
         """Put earlier results aside and start an empty table of runs.
+
+        Parameters
+        ----------
+        identity
+            What the experiment is and where it runs: what must be the same for it to be gone on with.
+        facts
+            What else manifest.json shall say.
 
         Returns
         -------
@@ -117,72 +177,158 @@ class RunDirectory:
         PlanError
             When the folder does not let itself be written after all.
         """
+        if not self._announced:
+            self.announce(identity)
         try:
+            self.check_ours()
             archive = self._archive()
+            (self.folder / NEXT).rename(self.folder / JOURNAL)
             self.begun = True
-            self.update_manifest({"schema_version": SCHEMA_VERSION} | dict(manifest))
+            _sync(self.folder)
+            self.update_manifest({"schema_version": SCHEMA_VERSION, **identity, **facts})
             (self.folder / DETAILS).mkdir()
-            write_csv([], self.folder / RAW_RUNS, [column.name for column in fields(Run)])
+            self._write_runs()
         except OSError as error:
             raise _unwritable(self.folder, error.strerror) from None
         return archive
 
+    def reopen(self, journal: Journal, facts: Mapping[str, object], defaults: Mapping[str, object] = NOTHING) -> None:
+        """Go on with the experiment in this folder: everything that a crash may have left is put right.
+
+        Parameters
+        ----------
+        journal
+            What the folder's journal says.
+        facts
+            What manifest.json shall say from now on.
+        defaults
+            What manifest.json shall say where it does not, because a crash came before it was written.
+
+        Raises
+        ------
+        PlanError
+            When the folder does not let itself be written.
+        """
+        try:
+            self.check_ours()
+            self._remove_temporary_files()
+            cut_torn_line(self.folder / JOURNAL, journal)
+            self.begun = True
+            self._runs = list(journal.runs)
+            manifest = read_json_object(self.folder / MANIFEST)
+            self.update_manifest({"schema_version": SCHEMA_VERSION, **journal.facts, **defaults, **manifest, **facts})
+            (self.folder / DETAILS).mkdir(exist_ok=True)
+            self._write_runs()
+        except OSError as error:
+            raise _unwritable(self.folder, error.strerror) from None
+
     def append(self, run: Run, details: Mapping[str, np.ndarray]) -> None:
-        """Add a run to the table and keep the single times behind it; both are on the disk on return."""
+        """Keep a run and the single times behind it; both are on the disk on return.
+
+        Raises
+        ------
+        OSError
+            When they cannot be written, or the folder is gone; it is not made again.
+        """
+        self.check_ours()
         if details:
-            with replacing(self.folder / DETAILS / f"{run.name}.npz", "wb") as file:
+            with replacing(self.details_path(run), "wb") as file:
                 np.savez(file, **details)  # type: ignore[arg-type]  # arrays by name
-        with (self.folder / RAW_RUNS).open("a", encoding="utf-8", newline="") as file:
-            csv.writer(file).writerow([_cell(value) for value in run.to_row().values()])
-            file.flush()
-            os.fsync(file.fileno())
+            _sync(self.folder / DETAILS)
+        else:  # a kill between the times of a run and its line has left times of a run that was never kept
+            self.details_path(run).unlink(missing_ok=True)
+        append_run(self.folder / JOURNAL, run)
+        self._runs.append(run)
+        self._write_runs()
+
+    def details_path(self, run: Run) -> Path:
+        """Return where the single times behind a run are kept."""
+        return self.folder / DETAILS / f"{run.name}.npz"
+
+    def _write_runs(self) -> None:
+        write_csv([run.to_row() for run in self._runs], self.folder / RAW_RUNS, [one.name for one in fields(Run)])
+
+    def _remove_temporary_files(self) -> None:
+        """Remove what `replacing` had begun when a kill came."""
+        for folder in (self.folder, self.folder / DETAILS):
+            for path in folder.glob(".*"):
+                if TEMPORARY.fullmatch(path.name):
+                    path.unlink(missing_ok=True)
 
     def update_manifest(self, facts: Mapping[str, object]) -> None:
         """Add facts to manifest.json, replacing those of the same name."""
+        self.check_ours()
         self._manifest |= facts
         write_json(self._manifest, self.folder / MANIFEST)
 
-    def _acquire_lock(self) -> IO[str]:
-        path = self.folder / LOCK
-        while True:
-            file = path.open("a+", encoding="ascii")
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                file.seek(0)
-                holder = file.read().strip() or "another"
-                file.close()
-                raise PlanError(
-                    [f"output_dir: {str(self.folder)!r} is in use by process {holder}; wait or give another folder"]
-                ) from None
-            # The holder before may have removed the file between our opening and locking it.
-            if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
-                file.truncate(0)
-                file.write(str(os.getpid()))
-                file.flush()
-                return file
-            file.close()
-
     def _archive(self) -> Path | None:
-        earlier = [self.folder / name for name in RESULTS if (self.folder / name).exists()]
-        if not earlier:
+        """Move earlier results to history; an archive that a crash has left half moved is completed first."""
+        self._remove_temporary_files()
+        moving = self.folder / HISTORY / MOVING
+        earlier = [name for name in RESULTS if (self.folder / name).exists()]
+        if any((moving / name).exists() for name in earlier):  # these are of another experiment than those
+            self._close_archive(moving)
+        if not earlier and not moving.exists():
             return None
+        moving.mkdir(parents=True, exist_ok=True)
+        for name in earlier:
+            (self.folder / name).rename(moving / name)
+        return self._close_archive(moving)
+
+    def _close_archive(self, moving: Path) -> Path:
+        """Give an archive that is complete its name: the time now."""
         stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H%M%SZ")
         archive = self.folder / HISTORY / stamp
         count = 1
         while archive.exists():
             count += 1
             archive = archive.with_name(f"{stamp}-{count}")
-        archive.mkdir(parents=True)
-        for path in earlier:
-            path.rename(archive / path.name)
+        moving.rename(archive)
         return archive
 
 
 def read_runs(path: Path) -> list[Run]:
-    """Read the runs of a raw_runs.csv."""
-    with path.open(encoding="utf-8", newline="") as file:
-        return [Run.from_row(row) for row in csv.DictReader(file)]
+    """Read the runs of a raw_runs.csv.
+
+    Raises
+    ------
+    OSError
+        When it cannot be read.
+    ValueError
+        When it is no such table; the text says where.
+    """
+    with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+        try:
+            return [Run.from_row(row) for row in csv.DictReader(file)]
+        except csv.Error as error:
+            raise ValueError(f"{str(path)!r} is not a CSV table: {error}") from None
+
+
+def read_json_object(path: Path) -> dict[str, object]:
+    """Read a JSON object; nothing where there is no file, or it is damaged."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def read_details(path: Path) -> dict[str, np.ndarray]:
+    """Read the single times behind a run; nothing where there is no such file.
+
+    Raises
+    ------
+    ValueError
+        When the file is damaged.
+    """
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            # A member that is no array comes as bytes.
+            return {name: np.asarray(archive[name]) for name in archive.files}
+    except FileNotFoundError:
+        return {}
+    except Exception as error:  # noqa: BLE001 - zipfile and NumPy raise many kinds on a damaged file
+        raise ValueError(f"{str(path)!r} is damaged: {error}") from None
 
 
 def write_csv(rows: Sequence[Mapping[str, object]], path: Path, columns: Sequence[str] | None = None) -> None:
@@ -201,7 +347,7 @@ def write_csv(rows: Sequence[Mapping[str, object]], path: Path, columns: Sequenc
     with replacing(path, "w") as file:
         writer = csv.writer(file)
         writer.writerow(columns)
-        writer.writerows([_cell(row.get(column)) for column in columns] for row in rows)
+        writer.writerows([cell(row.get(column)) for column in columns] for row in rows)
 
 
 def write_json(value: object, path: Path) -> None:
@@ -211,25 +357,11 @@ def write_json(value: object, path: Path) -> None:
         file.write("\n")
 
 
-def jsonable(value: object) -> object:
-    """Return `value` with NaN and infinities as None and NumPy numbers as Python's: JSON knows neither."""
-    if isinstance(value, Mapping):
-        return {str(key): jsonable(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [jsonable(item) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, Path):
-        return str(value)
-    return value
-
-
-@contextmanager
+@contextlib.contextmanager
 def replacing(path: Path, mode: str) -> Iterator[IO]:  # type: ignore[type-arg]  # text or bytes, as the mode says
     """Open a file that takes the place of `path` when the block ends well, and vanishes when it does not."""
-    text = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
+    # A file name that is not UTF-8 shall not cost the table that mentions it.
+    text = {} if "b" in mode else {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
     name = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         with open(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), mode, **text) as file:  # type: ignore[call-overload]  # noqa: PTH123 - the same
@@ -238,14 +370,14 @@ def replacing(path: Path, mode: str) -> Iterator[IO]:  # type: ignore[type-arg] 
             os.fsync(file.fileno())
         name.replace(path)
     finally:
-        name.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # it would hide why the file was not written
+            name.unlink(missing_ok=True)
 
 
-def _cell(value: object) -> object:
-    if value is None or (isinstance(value, float | np.floating) and math.isnan(value)):
-        return ""
-    if isinstance(value, bool | np.bool_):
-        return "true" if value else "false"
-    if isinstance(value, float | np.floating):
-        return repr(float(value))  # the shortest text that reads back as the same number
-    return value
+def _sync(folder: Path) -> None:
+    """Bring the names in a folder to the disk: they are the folder's, not the files'."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -9,7 +9,7 @@ import contextlib
 import dataclasses
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from multiprocessing import connection
 from multiprocessing.connection import Connection
 from typing import Any, cast
@@ -17,7 +17,8 @@ from typing import Any, cast
 import numpy as np
 
 from significand.meters.machine import available_cpus
-from significand.plan.experiment import Experiment, Setup, Step
+from significand.meters.steps import Step
+from significand.plan.experiment import Experiment, Setup
 from significand.plan.precision import MODES
 from significand.results.records import FAILED, Progress, Run
 from significand.runner.protocol import (
@@ -53,6 +54,9 @@ class Timing:
     prepared_s: float
 
 
+MEASURED: tuple[Step, ...] = ("measure", "again")
+"""Steps for which a run has the machine alone."""
+
 OnRun = Callable[[Run, Mapping[str, np.ndarray]], None]
 OnProgress = Callable[[Progress], None]
 
@@ -73,6 +77,10 @@ def run_experiment(
     on_run: OnRun,
     on_progress: OnProgress = lambda progress: None,  # noqa: ARG005 - nobody watches
     on_ready: Callable[[], None] = lambda: None,
+    *,
+    done: Collection[tuple[int, str]] = (),
+    session: int = 0,
+    idle_power_w: float = 0.0,
 ) -> Timing:
     """Run every setup in every repeat.
 
@@ -88,19 +96,31 @@ def run_experiment(
         Called before each step, while nothing is measured.
     on_ready
         Called once, when the runs' processes can be had and before the first of them.
+    done
+        Runs that have ended in an earlier session of the experiment, as (repeat, precision mode): they are left out.
+    session
+        How many sessions there were before; every run carries it.
+    idle_power_w
+        Power of the idle machine, to be subtracted from measured energy.
 
     Raises
     ------
     significand.runner.server.RunnerError
         When the runs' processes cannot be started.
     """
-    with Server(experiment.setups(), dataset) as server:
+
+    def in_session(run: Run) -> Run:
+        return dataclasses.replace(run, session=session)
+
+    with Server(experiment.setups(), dataset, idle_power_w) as server:
         on_ready()
-        conductor = _Conductor(experiment, server, on_run, on_progress)
+        conductor = _Conductor(experiment, server, lambda run, details: on_run(in_session(run), details), on_progress)
         start = time.perf_counter()
         for repeat in range(experiment.repeats):
-            server.ensure_up()
-            conductor.run_block(repeat)
+            setups = [setup for setup in experiment.setups() if (repeat, setup.precision_mode) not in done]
+            if setups:
+                server.ensure_up()
+            conductor.run_block(repeat, setups)
         return Timing(time.perf_counter() - start, conductor.measured_s, conductor.prepared_s)
 
 
@@ -119,12 +139,20 @@ class _Worker:
     since: float
     pid: int | None = None
     wants: Step | None = None
-    measuring: bool = False
+    doing: Step = "prepare"
     listening: bool = True
     measured_s: float = 0.0
     ready_s: float = float("nan")
     verdict: str | None = None
     ended: bool = False
+
+    @property
+    def wants_alone(self) -> bool:
+        return self.wants in MEASURED
+
+    @property
+    def measuring(self) -> bool:
+        return self.doing in MEASURED
 
     @property
     def busy(self) -> bool:
@@ -157,13 +185,16 @@ class _Conductor:
         self.measured_s = 0.0
         self.prepared_s = 0.0
 
-    def run_block(self, repeat: int) -> None:
-        """Run all setups of one repeat, taking turns."""
+    def run_block(self, repeat: int, setups: Sequence[Setup]) -> None:
+        """Run the setups of one repeat, taking turns; those left out have ended before."""
         self._repeat = repeat
+        before = len(self._setups) - len(setups)
+        self._ended += before
+        self._steps_done += before * self._steps_per_run
         self._turns = []
         self._workers = []
         self._unnamed.clear()
-        for setup in self._setups:
+        for setup in setups:
             self._fork(setup, repeat)
             while any(worker.busy for worker in self._workers):  # one after the other, so that none waits for a core
                 self._listen()
@@ -195,14 +226,14 @@ class _Conductor:
         if self._preparing_since is not None:
             self.prepared_s += now - self._preparing_since
             self._preparing_since = None
-        if any(worker.wants == "measure" for worker in self._workers):
-            self._go(self._next_turn(), measuring=True)
+        if any(worker.wants_alone for worker in self._workers):
+            self._go(self._next_turn())
             return
         self._preparing_since = now
         # More threads than cores hinder each other many times over, also where nobody times them.
         together = max(1, available_cpus() // self._setups[0].threads)
         for worker in [worker for worker in self._workers if worker.wants == "prepare"][:together]:
-            self._go(worker, measuring=False)
+            self._go(worker)
 
     def _next_turn(self) -> _Worker:
         while True:
@@ -210,12 +241,12 @@ class _Conductor:
                 self._turns = turn_order(len(self._workers), self._cycle)
                 self._cycle += 1
             worker = self._workers[self._turns.pop(0)]
-            if worker.wants == "measure":
+            if worker.wants_alone:
                 return worker
 
-    def _go(self, worker: _Worker, *, measuring: bool) -> None:
+    def _go(self, worker: _Worker) -> None:
+        worker.doing = worker.wants or "prepare"
         worker.wants = None
-        worker.measuring = measuring
         worker.since = time.perf_counter()
         with contextlib.suppress(ConnectionError):  # it just died; its end is on the way
             worker.channel.send(Go())
@@ -250,11 +281,12 @@ class _Conductor:
             return
         now = time.perf_counter()
         if worker.measuring:
-            worker.measuring = False
             worker.measured_s += now - worker.since
             self.measured_s += now - worker.since
+        if worker.doing == "measure" and worker.steps_left:
             worker.steps_left -= 1
             self._steps_done += 1
+        worker.doing = "prepare"
         worker.wants = None
         match message:
             case Ready():

@@ -26,24 +26,32 @@ from significand.workload.data import Dataset, load_saved
 
 
 def main() -> None:
-    """Serve the conductor at the other end of the socket whose number is the last argument, until it is gone."""
-    # Ctrl-C in a terminal reaches the whole process group; ending the workers in order is the conductor's business.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Serve the conductor until it is gone.
+
+    The last two arguments are the folder for temporary files and the number of the socket to the conductor.
+    """
+    # Ctrl-C in a terminal reaches the whole process group, a service manager's SIGTERM every process of the service;
+    # ending the workers in order is the conductor's business, and no run shall count as failed for it.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     connection = Connection(int(sys.argv[-1]))
-    start = connection.recv()
     try:
-        import_module("torch._dynamo")  # takes 1.2 s, and torch's optimisers import it at their first step
+        start = connection.recv()
+        # What every run would import itself: torch's optimisers at their first step, and the steady state's tools.
+        for module in ("torch._dynamo", "ruptures", "scipy.stats"):
+            import_module(module)
         _Forkserver(connection, start).serve()
     except (EOFError, ConnectionError):
         pass  # the conductor is gone
     finally:
-        shutil.rmtree(start.scratch, ignore_errors=True)  # also when the conductor was killed
+        shutil.rmtree(sys.argv[-2], ignore_errors=True)  # also when the conductor was killed
 
 
 class _Forkserver:
     def __init__(self, connection: Connection, start: Start) -> None:
         self._connection = connection
         self._scratch = start.scratch
+        self._idle_power_w = start.idle_power_w
         self._dataset: Dataset | None = load_saved(start.dataset) if start.dataset else None
         self._structures: dict[str, bytes] = {}
         for setup in start.setups:
@@ -100,7 +108,14 @@ class _Forkserver:
         self._connection.close()
         self._wake.close()
         self._wake_writer.close()
-        work(Connection(channel), job, self._dataset, self._structures[job.setup.engine], self._scratch)
+        work(
+            Connection(channel),
+            job,
+            self._dataset,
+            self._structures[job.setup.engine],
+            self._scratch,
+            self._idle_power_w,
+        )
 
     def _reap(self) -> None:
         with contextlib.suppress(BlockingIOError):

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from significand.plan.experiment import Setup, Step
+from significand.meters.steps import Step
+from significand.plan.experiment import Setup
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,14 @@ class Start:
         File with the data, as `significand.workload.data.Dataset.save` writes it; None for synthetic data.
     scratch
         Folder for temporary files of the runs; the conductor removes it.
+    idle_power_w
+        Power of the idle machine, to be subtracted from measured energy.
     """
 
     setups: tuple[Setup, ...]
     dataset: Path | None
     scratch: Path
+    idle_power_w: float
 
 
 @dataclass(frozen=True)

@@ -40,9 +40,10 @@ class RunnerError(RuntimeError):
 class Server:
     """The forkserver, seen from here. It is started anew when it has died."""
 
-    def __init__(self, setups: Sequence[Setup], dataset: Dataset | None) -> None:
+    def __init__(self, setups: Sequence[Setup], dataset: Dataset | None, idle_power_w: float = 0.0) -> None:
         self._setups = tuple(setups)
         self._dataset = dataset
+        self._idle_power_w = idle_power_w
         self._process: subprocess.Popen[bytes] | None = None
         self._scratch: Path
         self._stderr: IO[bytes]
@@ -71,13 +72,12 @@ class Server:
         except OSError as error:
             raise RunnerError(f"no temporary folder can be made: {error}; set TMPDIR to one with room") from None
         ours, theirs = socket.socketpair()
+        self.connection = Connection(ours.detach())
         try:
-            path = self._scratch / "data.npz" if self._dataset else None
-            if self._dataset and path:
-                self._dataset.save(path)
             with theirs:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-c", LAUNCH, json.dumps(sys.path), str(theirs.fileno())],
+                    # From here on the forkserver removes the folder when this process is killed.
+                    [sys.executable, "-c", LAUNCH, json.dumps(sys.path), str(self._scratch), str(theirs.fileno())],
                     pass_fds=[theirs.fileno()],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
@@ -87,12 +87,14 @@ class Server:
                 )
         except OSError as error:
             shutil.rmtree(self._scratch, ignore_errors=True)
-            for end in (self._stderr, ours, theirs):
+            for end in (self._stderr, self.connection, theirs):
                 end.close()
             raise RunnerError(f"the runs' processes cannot start: {error}") from None
-        self.connection = Connection(ours.detach())
         try:
-            self.connection.send(Start(self._setups, path, self._scratch))
+            path = self._scratch / "data.npz" if self._dataset else None
+            if self._dataset and path:
+                self._dataset.save(path)
+            self.connection.send(Start(self._setups, path, self._scratch, self._idle_power_w))
             if not self.connection.poll(START_TIMEOUT_S):
                 raise RunnerError(
                     f"the runs' processes were not ready after {START_TIMEOUT_S:g} s; "
@@ -101,6 +103,9 @@ class Server:
             self.connection.recv()
         except (EOFError, ConnectionError):
             raise RunnerError(f"the runs' processes cannot start: it {self.stop()}") from None
+        except OSError as error:  # the data could not be saved for them
+            self.stop()
+            raise RunnerError(f"no temporary file can be made: {error}; set TMPDIR to a folder with room") from None
 
     def _environment(self) -> dict[str, str]:
         return {

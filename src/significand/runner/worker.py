@@ -5,6 +5,7 @@ import ctypes
 import dataclasses
 import os
 import pickle
+import re
 import signal
 import sys
 import tempfile
@@ -18,13 +19,17 @@ from typing import Any, Never
 import numpy as np
 
 from significand.benchmark import Details, benchmark_one_setup
-from significand.plan.experiment import Step
+from significand.meters.steps import DisturbedError, Step
 from significand.runner.protocol import Done, Failed, Fork, Ready, Waiting, describe_exit
 from significand.workload.data import Dataset
 from significand.workload.training import TrainingDivergedError
 
 PR_SET_PDEATHSIG = 1
 TASKS = Path("/proc/self/task")
+
+OUT_OF_MEMORY = "out of memory; lower batch_size or the size of the layers"
+NO_MEMORY = re.compile(r"can't allocate memory|not enough memory|bad_alloc|failed to allocate", re.IGNORECASE)
+"""What torch and ONNX Runtime say when an allocation fails; they have no exception of its own for it."""
 
 LONGEST_SETTLING_S = 0.05
 SETTLING_STEP_S = 0.0005
@@ -34,14 +39,21 @@ class PhaseDiedError(RuntimeError):
     """The process of a phase ended without a result."""
 
 
-def work(channel: Connection, job: Fork, dataset: Dataset | None, structure: bytes, scratch: Path) -> Never:
+def work(
+    channel: Connection,
+    job: Fork,
+    dataset: Dataset | None,
+    structure: bytes,
+    scratch: Path,
+    idle_power_w: float,
+) -> Never:
     """Run `job`, tell the conductor at the other end of `channel` how it ended, and end this process."""
     status = 1
     try:
         channel.send(Ready())
         channel.recv()
         tempfile.tempdir = str(scratch)
-        channel.send(_run(channel, job, dataset, structure))
+        channel.send(_run(channel, job, dataset, structure, idle_power_w))
         status = 0
     except (EOFError, ConnectionError):
         pass  # the conductor is gone; there is nobody to tell
@@ -52,7 +64,9 @@ def work(channel: Connection, job: Fork, dataset: Dataset | None, structure: byt
         os._exit(status)
 
 
-def _run(channel: Connection, job: Fork, dataset: Dataset | None, structure: bytes) -> Done | Failed:
+def _run(
+    channel: Connection, job: Fork, dataset: Dataset | None, structure: bytes, idle_power_w: float
+) -> Done | Failed:
     def take_turn(step: Step) -> None:
         _settle()
         channel.send(Waiting(step))
@@ -61,13 +75,15 @@ def _run(channel: Connection, job: Fork, dataset: Dataset | None, structure: byt
     details: dict[str, np.ndarray] = {}
 
     def keep_details(given: Details) -> None:
-        details.update(dataclasses.asdict(given))
+        arrays = {name: value for name, value in vars(given).items() if name != "steps"}
+        details.update(arrays | {f"step_{name}": column for name, column in given.steps.items()})
 
     try:
         row = benchmark_one_setup(
             **dataclasses.asdict(job.setup),
             seed=job.seed,
             repeat=job.repeat,
+            idle_power_w=idle_power_w,
             dataset=dataset,
             structure=structure,
             take_turn=take_turn,
@@ -76,11 +92,13 @@ def _run(channel: Connection, job: Fork, dataset: Dataset | None, structure: byt
         )
     except (EOFError, ConnectionError):
         raise
-    except (TrainingDivergedError, PhaseDiedError) as error:
+    except (TrainingDivergedError, DisturbedError, PhaseDiedError) as error:
         return Failed(str(error))
     except MemoryError:
-        return Failed("out of memory; lower batch_size or the size of the layers")
+        return Failed(OUT_OF_MEMORY)
     except Exception as error:  # noqa: BLE001 - whatever it is, the other runs go on and the row says why
+        if NO_MEMORY.search(str(error)):
+            return Failed(OUT_OF_MEMORY)
         first_line = str(error).partition("\n")[0]  # torch appends its whole call stack
         place = traceback.extract_tb(error.__traceback__)[-1]
         return Failed(f"{type(error).__name__}: {first_line} (at {Path(place.filename).name}:{place.lineno})")

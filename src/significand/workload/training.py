@@ -1,5 +1,6 @@
 """Training in a mode's numerics, epoch by epoch."""
 
+import copy
 import math
 import time
 from collections.abc import Callable
@@ -99,6 +100,11 @@ class Trainer:
             self._step(full)
             if len(rest):  # another shape, other kernels
                 self._step(rest)
+
+    def clone(self) -> "Trainer":
+        """Return a trainer in the same state that shares nothing with this one but the data, which are only read."""
+        memo: dict[int, object] = {id(self._x): self._x, id(self._y): self._y}
+        return copy.deepcopy(self, memo)
 
     def epoch(self) -> Epoch:
         """Train one epoch."""

@@ -1,0 +1,158 @@
+"""What the noise meter is worth: the same job on a quiet machine and beside one busy process.
+
+Run it on an otherwise idle machine with two or more CPUs: ``python benchmarks/noise.py``; it takes about five minutes.
+The job measures float32 and int8 on ONNX Runtime with as many threads as there are CPUs. Its result is the ratio of
+their latencies, repeat by repeat. The reference is the ratio over many quiet repeats. Conditions alternate, so that
+a machine that drifts hits all of them.
+"""
+
+import argparse
+import csv
+import math
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from significand.job import run_experiment_in
+from significand.meters.machine import available_cpus
+
+JOB: dict[str, object] = {
+    "layer_sizes": [784, 512, 512, 10],
+    "activations": ["relu", "relu", "softmax"],
+    "data": "synthetic",
+    "n_samples": 512,
+    "precision_modes": ["float32", "int8"],
+    "epochs": 2,
+    "seed": 1,
+}
+
+BURN = "import os\nos.sched_setaffinity(0, {max(os.sched_getaffinity(0))})\nwhile True: pass"
+"""Keeps one CPU busy, always the same."""
+
+BURSTS = """
+import os, random, time
+os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+random.seed(1)
+while True:
+    end = time.perf_counter() + random.expovariate(1.0)
+    while time.perf_counter() < end: pass
+    time.sleep(random.expovariate(1.0))
+"""
+"""The same, for a second on average, then idle for a second on average."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """How the job is run, and beside what."""
+
+    name: str
+    load: str
+    options: dict[str, object]
+
+
+@dataclass
+class Seen:
+    """What one condition gave."""
+
+    log_ratios: list[float] = field(default_factory=list)
+    first_shares: list[bool] = field(default_factory=list)  # was the first measurement of a step marked?
+    steps: int = 0
+    remeasured: int = 0
+    still_disturbed: int = 0
+    elapsed_s: float = 0.0
+
+
+OFF: dict[str, object] = {"on_noise": "mark"}
+ON: dict[str, object] = {"on_noise": "remeasure"}
+
+CONDITIONS = (
+    Condition("quiet, off", "", OFF),
+    Condition("quiet, on", "", ON),
+    Condition("busy process, off", BURN, OFF),
+    Condition("busy process, on", BURN, ON),
+    Condition("busy process, on, no priority", BURN, ON | {"remeasure_nice": 0}),
+    Condition("bursts, off", BURSTS, OFF),
+    Condition("bursts, on", BURSTS, ON),
+    Condition("bursts, on, no priority", BURSTS, ON | {"remeasure_nice": 0}),
+)
+
+
+@contextmanager
+def load(code: str) -> Iterator[None]:
+    """Keep a process with that code beside the block; none where there is no code."""
+    if not code:
+        yield
+        return
+    process = subprocess.Popen([sys.executable, "-c", code])
+    try:
+        time.sleep(0.3)
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+def measure(options: dict[str, object], repeats: int, seen: Seen) -> None:
+    """Run the job and add what it gave."""
+    begin = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        outcome = run_experiment_in(folder, JOB | {"threads": available_cpus(), "repeats": repeats} | options)
+        with (Path(folder) / "steps.csv").open(encoding="utf-8", newline="") as file:
+            seen.first_shares += [row["disturbed"] == "true" for row in csv.DictReader(file) if row["attempt"] == "0"]
+    latency = {(run.repeat, run.precision_mode): run.inference_latency_per_sample_s for run in outcome.runs}
+    seen.log_ratios += [math.log(latency[r, "float32"] / latency[r, "int8"]) for r in range(repeats)]
+    seen.steps += sum(run.steps for run in outcome.runs)
+    seen.remeasured += sum(run.remeasured_steps for run in outcome.runs)
+    seen.still_disturbed += sum(run.disturbed_steps for run in outcome.runs)
+    seen.elapsed_s += time.perf_counter() - begin
+
+
+def rms(values: Sequence[float]) -> float:
+    """Return the root of the mean square."""
+    return math.sqrt(statistics.fmean(value * value for value in values))
+
+
+def main() -> None:
+    """Measure and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=4, help="times every condition is visited")
+    parser.add_argument("--repeats", type=int, default=4, help="repeats of the job at each visit")
+    arguments = parser.parse_args()
+    reference, seen = Seen(), {condition.name: Seen() for condition in CONDITIONS}
+    for _ in range(arguments.rounds):
+        measure(ON, arguments.repeats, reference)
+        for condition in CONDITIONS:
+            with load(condition.load):
+                measure(condition.options, arguments.repeats, seen[condition.name])
+        measure(ON, arguments.repeats, reference)
+    true = statistics.median(reference.log_ratios)
+    quiet = rms([one - true for one in seen["quiet, on"].log_ratios])
+    print(
+        f"{os.cpu_count()} CPUs; reference: float32/int8 latency {math.exp(true):.2f}, median of "
+        f"{len(reference.log_ratios)} quiet repeats; superuser: {os.geteuid() == 0}"
+    )
+    print(
+        f"{'condition':<30} {'ratio':>6} {'rms error':>9} {'/ quiet':>8} {'marked':>7} {'remeas.':>8} {'left':>6} "
+        f"{'s/run':>6}"
+    )
+    for name, one in seen.items():
+        error = rms([ratio - true for ratio in one.log_ratios])
+        print(
+            f"{name:<30} {math.exp(statistics.fmean(one.log_ratios)):6.2f} {math.expm1(error):9.1%} "
+            f"{error / quiet:8.2f} {statistics.fmean(one.first_shares):7.1%} {one.remeasured / one.steps:8.1%} "
+            f"{one.still_disturbed / one.steps:6.1%} {one.elapsed_s / (2 * len(one.log_ratios)):6.2f}"
+        )
+    print("rms error: of a repeat's ratio against the reference. marked: steps called disturbed at the first try;")
+    print("remeas.: measured again; left: still disturbed. Targets: 'busy process, on' at most 1.5 times 'quiet, on';")
+    print("at least 90 % marked beside the busy process, at most 5 % when quiet.")
+
+
+if __name__ == "__main__":
+    main()

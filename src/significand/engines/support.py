@@ -1,0 +1,45 @@
+"""Why a mode is not computed in its own format, and where it would be."""
+
+from collections.abc import Collection
+
+from significand.engines.base import ENGINES
+from significand.plan.precision import PrecisionMode
+
+INSTRUCTIONS = {
+    "float16": {"fp16", "amx-fp16"},
+    "bfloat16": {"bf16", "amx-bf16"},
+    "int8": {"vnni", "amx-int8"},
+}
+"""Words of `significand.meters.machine.instruction_sets` any of which means that the CPU computes in the format."""
+
+
+def lacks_instructions(number_format: str, instructions: Collection[str]) -> bool:
+    """Tell whether the CPU has no instructions that compute in the format."""
+    needed = INSTRUCTIONS.get(number_format)
+    return needed is not None and not needed & set(instructions)
+
+
+def why_not_native(engine: str, mode: PrecisionMode, effective_precision: str, instructions: Collection[str]) -> str:
+    """Return why `engine` computed the mode in another format, and which engine computes in the mode's own.
+
+    Parameters
+    ----------
+    engine, mode, effective_precision
+        What ran, and what it was found to compute in.
+    instructions
+        As from `significand.meters.machine.instruction_sets`.
+
+    Returns
+    -------
+    str
+        Empty where the mode ran in its own format.
+    """
+    wanted = mode.infers_in
+    if effective_precision == wanted:
+        return ""
+    lacking = lacks_instructions(wanted, instructions)
+    cause = f"this CPU has no {wanted} arithmetic" if lacking else f"{engine} has no {wanted} kernels for this CPU"
+    others = [name for name, entry in ENGINES.items() if name != engine and mode.name in entry.native_modes]
+    if not others:
+        return cause
+    return f"{cause}; {' and '.join(others)} runs it natively{', slower' if lacking else ''}"

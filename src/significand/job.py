@@ -1,0 +1,374 @@
+"""One experiment in one result folder, from its plan to its last file; or what is left of it, after an interruption."""
+
+import contextlib
+import dataclasses
+import errno
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from significand.engines.base import engine_modes
+from significand.meters.counters import choose_counter, idle_power_w
+from significand.meters.energy import EnergyError
+from significand.meters.machine import describe_machine, git_revision
+from significand.plan.experiment import DataFacts, Experiment, Surroundings, plan_experiment
+from significand.plan.problems import PlanError
+from significand.results.journal import JOURNAL, Journal, read_journal
+from significand.results.records import STEP_COLUMNS, Run, step_rows
+from significand.results.resume import check_same, find_begun
+from significand.results.store import (
+    STEPS,
+    SUMMARY_CSV,
+    SUMMARY_JSON,
+    RunDirectory,
+    check_writable,
+    read_details,
+    write_csv,
+    write_json,
+)
+from significand.results.values import jsonable
+from significand.runner.conductor import OnProgress, run_experiment
+from significand.runner.server import RunnerError
+from significand.workload.data import Dataset, load_source
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What an experiment came to.
+
+    Attributes
+    ----------
+    folder
+        Where its files are.
+    rows
+        One summary row per precision mode, as in summary_stats.
+    runs
+        Every run, finished or failed, in the order of their ends.
+    archive
+        Where results of an earlier experiment in the same folder were put; None where there were none.
+    """
+
+    folder: Path
+    rows: list[dict[str, object]]
+    runs: list[Run]
+    archive: Path | None
+
+    @property
+    def failed(self) -> list[Run]:
+        """The runs that failed."""
+        return [run for run in self.runs if not run.finished]
+
+
+class ExperimentInterrupted(KeyboardInterrupt):
+    """Ctrl-C during an experiment; what was finished is kept.
+
+    Attributes
+    ----------
+    finished, planned
+        Runs on disk, and runs that the experiment would have had.
+    folder
+        Where they are.
+    """
+
+    def __init__(self, finished: int, planned: int, folder: Path) -> None:
+        self.finished, self.planned, self.folder = finished, planned, folder
+        super().__init__(
+            f"interrupted: {finished} of {planned} runs finished and kept in {folder}; "
+            "go on with --resume and the same output_dir"
+        )
+
+
+class ResultsLostError(OSError):
+    """A result could not be written, or not be read again. What was written before is kept, where its folder is."""
+
+
+def default_output_dir(start: Path | None = None) -> Path:
+    """Return ``benchmarks/statistical`` below the repository root, or below `start` where there is none."""
+    start = start or Path.cwd()
+    for folder in (start, *start.parents):
+        if (folder / ".git").exists() or (folder / "pyproject.toml").exists():
+            return folder / "benchmarks" / "statistical"
+    return start / "benchmarks" / "statistical"
+
+
+def run_experiment_in(
+    output_dir: Path | str | None,
+    fields: Mapping[str, object],
+    on_progress: OnProgress = lambda progress: None,  # noqa: ARG005 - nobody watches
+    *,
+    resume: bool = False,
+) -> Outcome:
+    """Plan, run, summarise and write one experiment.
+
+    Parameters
+    ----------
+    output_dir
+        Folder of the results; None for the default.
+    fields
+        Values by the names of `Experiment`'s fields.
+    on_progress
+        Called now and then while nothing is measured.
+    resume
+        Go on with the interrupted experiment in the folder. Fields left out are taken from it; where a given one, the
+        data, the machine or a version differs, it is refused. Where nothing was begun yet, what `fields` say begins.
+
+    Raises
+    ------
+    PlanError
+        With one line for every mistake, before anything runs or is written.
+    ExperimentInterrupted
+        On Ctrl-C, after the runs' processes have ended; a bare KeyboardInterrupt where nothing was begun.
+    significand.runner.server.RunnerError
+        When the runs' processes cannot be started; earlier results are where they were.
+    ResultsLostError
+        When a result cannot be written, as on a full disk or in a folder that was removed; what was written before is
+        kept.
+    """
+    folder = Path(output_dir) if output_dir is not None else default_output_dir()
+    stored = find_begun(folder, fields).facts.get("experiment") if resume else None
+    given = dict(stored) | dict(fields) if isinstance(stored, dict) else fields
+    experiment, dataset = _plan(given, folder)
+    identity = _identity(experiment, dataset)
+    with RunDirectory(folder) as directory:
+        journal = None
+        if resume:
+            begun = find_begun(folder, fields)  # again: it may have gone on until the folder was locked
+            if begun.facts:
+                check_same(folder, begun.facts, identity)
+            journal = begun.journal
+        return _Job(directory, experiment, dataset, identity, journal).run(on_progress)
+
+
+class _Job:
+    """An experiment while it runs in its locked folder."""
+
+    def __init__(
+        self,
+        directory: RunDirectory,
+        experiment: Experiment,
+        dataset: Dataset | None,
+        identity: Mapping[str, object],
+        journal: Journal | None,
+    ) -> None:
+        self._directory = directory
+        self._experiment = experiment
+        self._dataset = dataset
+        self._identity = identity
+        self._journal = journal
+        self._runs: list[Run] = list(journal.runs) if journal else []
+        self._archive: Path | None = None
+        self._started_s = time.perf_counter()
+
+    def run(self, on_progress: OnProgress) -> Outcome:
+        try:
+            self._measure(on_progress)
+            rows = self._write_summaries()
+            with self._storing():
+                self._end("finished")
+        except KeyboardInterrupt:
+            raise self._interrupted() from None
+        except BaseException as error:
+            self._try_to_end("failed")
+            if isinstance(error, RunnerError) and self._directory.begun:
+                raise RunnerError(f"{error}; {self._kept()}: go on with --resume") from None
+            raise
+        return Outcome(self._directory.folder, rows, self._runs, self._archive)
+
+    @property
+    def _planned(self) -> int:
+        return self._experiment.repeats * len(self._experiment.precision_modes)
+
+    def _measure(self, on_progress: OnProgress) -> None:
+        """Run what is not in the journal yet."""
+        if not self._journal:
+            self._directory.announce(self._identity)
+        if len(self._runs) == self._planned:  # only what comes after the runs was interrupted
+            self._begin()
+            return
+        timing = run_experiment(
+            self._experiment,
+            self._dataset,
+            self._keep,
+            on_progress,
+            self._begin,
+            done={(run.repeat, run.precision_mode) for run in self._runs},
+            session=max((run.session for run in self._runs), default=0) + 1 if self._journal else 0,
+            idle_power_w=_idle_power_w(self._experiment),
+        )
+        with self._storing():
+            self._directory.update_manifest(dataclasses.asdict(timing))
+
+    def _begin(self) -> None:
+        begun = {
+            "working_directory": str(Path.cwd()),
+            "git_revision": git_revision(Path.cwd()),
+            "started_utc": _now(),
+        }
+        if self._journal:
+            self._directory.reopen(self._journal, {"state": "running", "resumed_utc": _now()}, begun)
+        else:
+            self._archive = self._directory.begin(self._identity, {"state": "running", **begun})
+
+    def _keep(self, run: Run, details: Mapping[str, np.ndarray]) -> None:
+        with self._storing():
+            self._directory.append(run, details)
+        self._runs.append(run)
+
+    def _end(self, state: str) -> None:
+        if not self._directory.begun:
+            return
+        self._directory.update_manifest(
+            {
+                "state": state,
+                "ended_utc": _now(),
+                "elapsed_s": time.perf_counter() - self._started_s,
+                "finished_runs": sum(run.finished for run in self._runs),
+                "failed_runs": sum(not run.finished for run in self._runs),
+            }
+        )
+
+    def _try_to_end(self, state: str) -> None:
+        """Say in the manifest how it ended, if it lets itself be written: the cause is on its way to the user."""
+        with contextlib.suppress(OSError, KeyboardInterrupt):
+            self._end(state)
+
+    def _interrupted(self) -> KeyboardInterrupt:
+        """Close what Ctrl-C has interrupted, and return what to raise."""
+        if not (self._journal or self._directory.begun):
+            return KeyboardInterrupt()
+        # A second Ctrl-C, or a full disk, costs the summaries but no run, and does not hide the first.
+        with contextlib.suppress(KeyboardInterrupt, OSError, ValueError):
+            if self._directory.begun:
+                # The first may have come between the journal's line of a run and everything that follows from it.
+                journal = read_journal(self._directory.folder / JOURNAL)
+                self._runs = list(journal.runs)
+                self._directory.reopen(journal, {"state": "interrupted"})
+                if self._runs:
+                    self._write_summaries()
+        self._try_to_end("interrupted")
+        finished = sum(run.finished for run in self._runs) if self._directory.is_ours() else 0
+        return ExperimentInterrupted(finished, self._planned, self._directory.folder)
+
+    def _write_summaries(self) -> list[dict[str, object]]:
+        with self._storing():
+            self._directory.check_ours()
+            steps = [row for run in self._runs for row in self._steps(run)]
+            write_csv(steps, self._directory.folder / STEPS, list(STEP_COLUMNS))
+            return write_summaries(self._runs, self._experiment.precision_modes, self._directory.folder)
+
+    def _steps(self, run: Run) -> list[dict[str, object]]:
+        try:
+            return step_rows(run, read_details(self._directory.details_path(run)))
+        except ValueError as error:
+            raise ResultsLostError(
+                f"{error}; {self._kept()}: remove that file, at the price of its lines in {STEPS}, and go on with "
+                "--resume"
+            ) from None
+
+    @contextlib.contextmanager
+    def _storing(self) -> Iterator[None]:
+        """Say what a result that could not be written means."""
+        try:
+            yield
+        except ResultsLostError:
+            raise
+        except OSError as error:
+            folder = str(self._directory.folder)
+            gone = isinstance(error, FileNotFoundError | NotADirectoryError)
+            if gone and not (self._directory.folder / JOURNAL).exists():
+                raise ResultsLostError(
+                    f"the result folder {folder!r} was removed while the experiment ran; its runs are gone with it"
+                ) from None
+            if not self._directory.is_ours():
+                raise ResultsLostError(
+                    f"the result folder {folder!r} or its lock was removed or replaced while the experiment ran; what "
+                    "is there now was left as it is"
+                ) from None
+            remedy = "make room, and go on with --resume" if error.errno == errno.ENOSPC else "go on with --resume"
+            raise ResultsLostError(f"{error}; {self._kept()}: {remedy}") from None
+
+    def _kept(self) -> str:
+        return f"finished runs are kept in {str(self._directory.folder)!r}"
+
+
+def write_summaries(runs: Sequence[Run], modes: Sequence[str], folder: Path) -> list[dict[str, object]]:
+    """Summarise runs and write the tables and plots; return the summary rows."""
+    from significand.analysis.summary import summarise  # noqa: PLC0415 - SciPy and moocore are needed at the end only
+    from significand.present.plots import save_pareto_plot, save_tradeoff_plots  # noqa: PLC0415 - Matplotlib takes 0.3 s
+
+    rows = [summary.to_row() for summary in summarise(runs, modes)]
+    write_csv(rows, folder / SUMMARY_CSV)
+    write_json(rows, folder / SUMMARY_JSON)
+    save_tradeoff_plots(rows, folder)
+    save_pareto_plot(rows, folder)
+    return rows
+
+
+def _plan(fields: Mapping[str, object], folder: Path) -> tuple[Experiment, Dataset | None]:
+    """Check the plan, the folder and the energy counter, and report what is wrong with any of them at once."""
+    loaded: dict[tuple[str, str | None], Dataset | None] = {}
+
+    def inspect_data(name: str, column: str | None) -> DataFacts | None:
+        if (name, column) not in loaded:
+            loaded[name, column] = load_source(name, column)
+        dataset = loaded[name, column]
+        return dataset.facts if dataset else None
+
+    problems: list[str] = []
+    try:
+        check_writable(folder)
+    except PlanError as error:
+        problems += error.problems
+    try:
+        experiment = plan_experiment(fields, Surroundings(engine_modes(), inspect_data))
+    except PlanError as error:
+        raise PlanError([*error.problems, *problems]) from None
+    if experiment.idle_baseline_s:
+        counter = choose_counter(experiment.watts_per_core)
+        if counter.kind != "measured":
+            problems.append(
+                f"idle_baseline_s: {experiment.idle_baseline_s:g} s of idle power cannot be measured: no energy "
+                "counter can be read here; see what `significand doctor` says of energy, or leave it out"
+            )
+        elif experiment.idle_baseline_s < counter.shortest_window_s:
+            problems.append(
+                f"idle_baseline_s: {experiment.idle_baseline_s:g} s is too short for {counter.source}; give at least "
+                f"{counter.shortest_window_s:g} s"
+            )
+    if problems:
+        raise PlanError(problems)
+    return experiment, loaded[experiment.data, experiment.label_column]
+
+
+def _idle_power_w(experiment: Experiment) -> float:
+    """Measure the idle machine, before anything of ours computes; 0 where nothing is to be subtracted."""
+    if not experiment.idle_baseline_s:
+        return 0.0
+    counter = choose_counter(experiment.watts_per_core)
+    try:
+        return idle_power_w(counter, experiment.idle_baseline_s)
+    except EnergyError as error:
+        raise PlanError([f"idle_baseline_s: the idle machine could not be measured: {error}; leave it out"]) from None
+    finally:
+        counter.close()
+
+
+def _identity(experiment: Experiment, dataset: Dataset | None) -> dict[str, object]:
+    """Return what must be the same for an experiment to be gone on with, as JSON keeps it."""
+    fields = experiment.model_dump(mode="json")
+    text = json.dumps(jsonable(fields), sort_keys=True, allow_nan=False)
+    return {
+        "experiment_hash": hashlib.sha256(text.encode()).hexdigest(),
+        "experiment": fields,
+        "data_sha256": dataset.sha256() if dataset else None,
+        "machine": describe_machine(),
+    }
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,97 @@
+"""Which engine runs which precision mode on this machine, and how.
+
+It does not ask the engine what it supports; it runs a small network and looks at what was computed.
+"""
+
+import tempfile
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from significand.engines.base import ENGINES, engine_modes, get_engine
+from significand.engines.support import lacks_instructions, why_not_native
+from significand.meters.machine import cpu_flags, instruction_sets
+from significand.plan.precision import MODES, PrecisionMode
+from significand.workload.architecture import Architecture
+from significand.workload.data import draw
+from significand.workload.model import initial_network, read_weights, reference_outputs
+
+PROBE = Architecture((32, 64, 4), ("relu", "softmax"))
+PROBE_SAMPLES = 256
+
+
+@dataclass(frozen=True)
+class ModeSupport:
+    """How one engine runs one mode on this machine.
+
+    Attributes
+    ----------
+    how
+        ``"native"``: in the mode's own format; ``"other"``: in another, `effective_precision`; ``"no"``: not at all.
+    relative_output_error
+        Against the same weights in float64, on a small network; NaN where it does not run.
+    why
+        The reason, or what to know; may be empty.
+    """
+
+    engine: str
+    precision_mode: str
+    how: Literal["native", "other", "no"]
+    effective_precision: str
+    relative_output_error: float
+    why: str
+
+
+def probe_modes() -> list[ModeSupport]:
+    """Run a small network in every mode on every engine, and say how each really computed."""
+    instructions = instruction_sets(cpu_flags())
+    weights = read_weights(initial_network(PROBE.layer_sizes, PROBE.activations, seed=0))
+    x = draw(None, PROBE.layer_sizes, PROBE_SAMPLES, 0.5, seed=0).train_x
+    reference = reference_outputs(PROBE.layer_sizes, PROBE.activations, weights, x)
+    support = []
+    with tempfile.TemporaryDirectory(prefix="significand-") as folder:
+        for name in ENGINES:
+            engine = get_engine(name)
+            structure = engine.export_structure(PROBE)
+            for mode in MODES.values():
+                if mode.name not in engine_modes()[name]:
+                    able = [other for other, modes in engine_modes().items() if mode.name in modes]
+                    support.append(_unable(name, mode, f"not on this engine; on: {', '.join(able) or 'none'}"))
+                    continue
+                path = Path(folder) / f"{name}-{mode.name}{engine.file_suffix}"
+                try:
+                    engine.write(path, structure, PROBE, weights, mode, x)
+                    effective = engine.effective_precision(path, PROBE, mode, threads=1)
+                    outputs = engine.open(path, PROBE, mode, threads=1).predict(x)
+                except Exception as error:  # noqa: BLE001 - an engine's own word is the answer here
+                    support.append(_unable(name, mode, f"{type(error).__name__}: {error}"))
+                    continue
+                distance = float(np.linalg.norm(outputs - reference) / np.linalg.norm(reference))
+                native = effective == mode.infers_in
+                support.append(
+                    ModeSupport(
+                        name,
+                        mode.name,
+                        "native" if native else "other",
+                        effective,
+                        distance,
+                        _why(name, mode, effective, instructions),
+                    )
+                )
+    return support
+
+
+def _unable(engine: str, mode: PrecisionMode, why: str) -> ModeSupport:
+    return ModeSupport(engine, mode.name, "no", "", float("nan"), why)
+
+
+def _why(engine: str, mode: PrecisionMode, effective_precision: str, instructions: Collection[str]) -> str:
+    if effective_precision != mode.infers_in:
+        reason = why_not_native(engine, mode, effective_precision, instructions)
+        return f"{reason}; here only the weights are rounded to {mode.infers_in}"
+    if lacks_instructions(mode.infers_in, instructions):
+        return f"this CPU has no {mode.infers_in} instructions: expect it slower than float32"
+    return ""

@@ -1,0 +1,257 @@
+import itertools
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from significand.analysis.rounding import UNIT_ROUNDOFF, check_error, error_bounds, output_sensitivity
+from significand.engines.base import ENGINES, get_engine
+from significand.plan.precision import MODES, PrecisionMode
+from significand.workload.architecture import Architecture
+from significand.workload.data import draw
+from significand.workload.model import initial_network, read_weights, reference_outputs
+
+FORMATS = st.sampled_from(list(UNIT_ROUNDOFF))
+FLOATS = ["float64", "float32", "float16", "bfloat16"]
+DEPTHS = st.integers(1, 8)
+FAN_INS = st.integers(1, 4096)
+SIZES = st.lists(st.integers(1, 2048), min_size=2, max_size=7)
+
+SAMPLES = 400
+NETWORKS = (
+    Architecture((64, 48, 10), ("relu", "softmax")),
+    Architecture((64, 10), ("softmax",)),
+)
+EVERY_PAIR = [(engine, mode) for engine, entry in ENGINES.items() for mode in entry.modes]
+
+# What the check promises to tell apart: what ran, and as what it was presented.
+TOLD_APART = [
+    *itertools.product(["float32"], ["float64", "float16", "bfloat16", "int8"]),
+    *itertools.product(["float16", "bfloat16", "int8"], ["float32"]),
+]
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A session that ran: what its network, mode, engine's word and error were."""
+
+    network: Architecture
+    mode: PrecisionMode
+    effective_precision: str
+    error: float
+    sensitivity: float
+
+    def judged_as(self, weights_format: str, effective_precision: str) -> str:
+        """Return the verdict on the error when these are the formats claimed."""
+        sizes = self.network.layer_sizes
+        return check_error(self.error, weights_format, effective_precision, sizes, self.sensitivity)
+
+
+@pytest.mark.parametrize(("name", "dtype"), [("float64", np.float64), ("float32", np.float32), ("float16", np.float16)])
+def test_unit_roundoff_is_half_the_distance_to_the_next_number(name: str, dtype: type[np.floating]) -> None:
+    """The unit roundoffs are those of NumPy's types, half of eps."""
+    assert UNIT_ROUNDOFF[name] == np.finfo(dtype).eps / 2
+
+
+def test_bounds_of_one_layer_by_hand() -> None:
+    """In float16, u = 2^-11: low is 0.38 u / 3, high is 2 u and twice sqrt(100) float32 roundoffs of 2^-24."""
+    bounds = error_bounds("float16", "float32", depth=1, widest_fan_in=100)
+    assert bounds.low == pytest.approx(6.185e-5, rel=1e-3)
+    assert bounds.high == pytest.approx(9.766e-4 + 1.19e-6, rel=1e-3)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_rounding_once_has_three_times_the_lower_bound(dtype: type[np.floating]) -> None:
+    """Numbers spread evenly over a binade, rounded by NumPy, have the error that the lower bound is a third of."""
+    numbers = np.random.default_rng(0).uniform(1, 2, 100_000)
+    error = np.linalg.norm(numbers.astype(dtype) - numbers) / np.linalg.norm(numbers)
+    name = np.dtype(dtype).name
+    assert error == pytest.approx(3 * error_bounds(name, name, 1, 1).low, rel=0.02)
+
+
+def test_quantising_once_is_above_the_lower_bound() -> None:
+    """Rounding to 127 steps of the largest number, numbers being uniform, is within the band of int8."""
+    numbers = np.random.default_rng(0).uniform(-1, 1, 100_000)
+    error = np.linalg.norm(np.round(127 * numbers) / 127 - numbers) / np.linalg.norm(numbers)
+    assert error_bounds("int8", "int8", 1, 1).low < error < error_bounds("int8", "int8", 1, 1).high
+
+
+def test_float64_may_be_exact() -> None:
+    """The yardstick itself has no error, and float32 in its place has too much."""
+    assert check_error(0.0, "float64", "float64", [64, 10], 1.0) == ""
+    assert check_error(1e-7, "float64", "float64", [64, 10], 1.0) != ""
+
+
+@given(FORMATS, FORMATS, DEPTHS, FAN_INS)
+def test_the_band_is_open_and_the_order_of_formats_does_not_matter(a: str, b: str, depth: int, fan_in: int) -> None:
+    """0 <= low < high, whichever of the two formats holds the weights."""
+    bounds = error_bounds(a, b, depth, fan_in)
+    assert 0 <= bounds.low < bounds.high
+    assert bounds == error_bounds(b, a, depth, fan_in)
+
+
+@given(FORMATS, FORMATS, DEPTHS, FAN_INS)
+def test_larger_networks_may_err_more(a: str, b: str, depth: int, fan_in: int) -> None:
+    """The upper bound grows with depth and fan-in, the lower one stays."""
+    bounds = error_bounds(a, b, depth, fan_in)
+    for larger in (error_bounds(a, b, depth + 1, fan_in), error_bounds(a, b, depth, 2 * fan_in)):
+        assert larger.low == bounds.low
+        assert larger.high > bounds.high or bounds.high == math.inf
+
+
+@given(DEPTHS, FAN_INS)
+def test_finer_formats_err_less(depth: int, fan_in: int) -> None:
+    """From float64 to int8 both bounds rise."""
+    bands = [error_bounds(name, name, depth, fan_in) for name in [*FLOATS, "int8"]]
+    for finer, coarser in itertools.pairwise(bands):
+        assert finer.low < coarser.low
+        assert finer.high < coarser.high
+
+
+@given(SIZES, st.sampled_from(FLOATS), st.floats(0, 1))
+def test_errors_within_the_band_pass_and_outside_are_named(sizes: list[int], name: str, sensitivity: float) -> None:
+    """Just inside of either bound there is nothing to say; twice outside there is, and the words say which way."""
+    bounds = error_bounds(name, name, len(sizes) - 1, max(sizes[:-1]))
+    low = bounds.low * sensitivity
+    assert check_error(low, name, name, sizes, sensitivity) == ""
+    assert check_error(bounds.high, name, name, sizes, sensitivity) == ""
+    assert "something coarser ran" in check_error(2 * bounds.high, name, name, sizes, sensitivity)
+    if low / 2 < low:
+        assert "finer format" in check_error(low / 2, name, name, sizes, sensitivity)
+
+
+def test_words_carry_value_format_and_limit() -> None:
+    """A sentence says the error, the format that was claimed, and the bound it breaks."""
+    # By hand: (2 + 2 sqrt(64)) x 2^-24 x 4 = 4.3e-6; 0.38 x 2^-8 / 3 = 4.9e-4.
+    assert check_error(3e-2, "float32", "float32", [64, 32, 32, 10], 1.0) == (
+        "relative output error 3e-02 is above what float32 allows in 3 layers (4e-06): something coarser ran"
+    )
+    assert check_error(1e-7, "bfloat16", "bfloat16", [64, 10], 1.0) == (
+        "relative output error 1e-07 is below what bfloat16 can reach (5e-04): it computed in a finer format"
+    )
+    assert "in 1 layer (" in check_error(3e-2, "float32", "float32", [64, 10], 1.0)
+
+
+def test_the_coarsest_format_decides() -> None:
+    """Weights in float16 and float32 arithmetic, or layers in different formats, err like the coarsest."""
+    error = 3e-4
+    assert check_error(error, "float16", "float32", [64, 10], 1.0) == ""
+    assert check_error(error, "float32", "float32+float16", [64, 10], 1.0) == ""
+    assert check_error(error, "float32", "float32", [64, 10], 1.0) != ""
+    assert check_error(2.0, "int8", "int8+float32", [64, 10], 1.0) == ""
+
+
+@pytest.mark.parametrize("error", [math.nan, math.inf])
+def test_what_is_no_error_is_not_judged(error: float) -> None:
+    """An error that could not be computed is no reason to suspect the engine."""
+    assert check_error(error, "float32", "float32", [64, 10], 1.0) == ""
+
+
+@pytest.mark.parametrize("effective", ["unknown", "", "float32+unknown"])
+def test_formats_unknown_are_not_judged(effective: str) -> None:
+    """Where the engine cannot say what ran there is nothing to compare with."""
+    assert check_error(0.5, "float32", effective, [64, 10], 1.0) == ""
+
+
+def test_outputs_without_sensitivity_only_have_an_upper_bound() -> None:
+    """Saturated outputs may be exact in any format, but not wrong."""
+    assert check_error(0.0, "bfloat16", "bfloat16", [64, 10], 0.0) == ""
+    assert check_error(0.1, "float32", "float32", [64, 10], 0.0) != ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("float8", "float32", 1, 1), "format 'float8' is unknown; give one of float64"),
+        (("float32", "tf32", 1, 1), "format 'tf32' is unknown"),
+        (("float32", "float32", 0, 1), "depth is 0; a network has at least 1"),
+        (("float32", "float32", 1, 0), "widest_fan_in is 0"),
+    ],
+)
+def test_impossible_networks_are_refused(arguments: tuple[str, str, int, int], message: str) -> None:
+    """An unknown format or a network without layers is an error with its value."""
+    with pytest.raises(ValueError, match=message):
+        error_bounds(*arguments)
+
+
+def test_saturated_outputs_show_little() -> None:
+    """The nearer probabilities are to 0 and 1, the less of a rounding error they show."""
+    logits = np.random.default_rng(0).normal(size=(200, 10))
+    shown = []
+    for scale in (1, 10, 100, 1000):
+        powers = np.exp(scale * (logits - logits.max(axis=1, keepdims=True)))
+        shown.append(output_sensitivity(powers / powers.sum(axis=1, keepdims=True), "softmax"))
+    assert shown == sorted(shown, reverse=True)
+    assert shown[0] > 0.3
+    assert shown[-1] < 0.05
+    tanh = [output_sensitivity(np.tanh(scale * logits), "tanh") for scale in (1, 10)]
+    assert tanh[0] > 0.3 > tanh[1]
+
+
+def test_linear_outputs_show_what_varies() -> None:
+    """Of normal outputs around zero nearly all varies between samples, around 100 a hundredth."""
+    outputs = np.random.default_rng(0).normal(size=(1000, 10))
+    assert output_sensitivity(outputs, "linear") == pytest.approx(1, abs=0.01)
+    assert output_sensitivity(outputs + 100, "linear") == pytest.approx(0.01, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    "outputs",
+    [
+        np.zeros((50, 4)),
+        np.tile(np.random.default_rng(0).normal(size=40), (50, 1)),
+        np.random.default_rng(0).normal(size=(5, 6)),
+        np.full((50, 4), math.nan),
+        np.array([[math.inf, *range(60)]]),
+        1e200 * np.random.default_rng(0).normal(size=(50, 4)),
+    ],
+    ids=["zero", "constant", "few", "nan", "infinite", "huge"],
+)
+def test_outputs_that_tell_nothing(outputs: np.ndarray) -> None:
+    """Without different finite outputs, and enough of them, small errors prove nothing."""
+    assert output_sensitivity(outputs, "linear") == pytest.approx(0, abs=1e-12)
+
+
+@pytest.fixture(scope="module")
+def sessions(tmp_path_factory: pytest.TempPathFactory) -> list[Ran]:
+    """Run the networks on every engine in every mode."""
+    folder = tmp_path_factory.mktemp("networks")
+    ran = []
+    for network in NETWORKS:
+        weights = read_weights(initial_network(network.layer_sizes, network.activations, seed=5))
+        x = draw(None, network.layer_sizes, 2 * SAMPLES, 0.5, seed=5).test_x
+        reference = reference_outputs(network.layer_sizes, network.activations, weights, x)
+        sensitivity = output_sensitivity(reference, network.activations[-1])
+        for engine_name, mode in EVERY_PAIR:
+            engine = get_engine(engine_name)
+            path = folder / f"{mode}{engine.file_suffix}"
+            engine.write(path, engine.export_structure(network), network, weights, MODES[mode], x)
+            effective = engine.effective_precision(path, network, MODES[mode], threads=1)
+            outputs = engine.open(path, network, MODES[mode], threads=1).predict(x)
+            error = float(np.linalg.norm(outputs - reference) / np.linalg.norm(reference))
+            ran.append(Ran(network, MODES[mode], effective, error, sensitivity))
+    return ran
+
+
+def test_every_real_session_is_honest(sessions: list[Ran]) -> None:
+    """What every engine says that it ran in fits the error of its outputs."""
+    assert len(sessions) == len(NETWORKS) * len(EVERY_PAIR)
+    assert [one for one in sessions if one.judged_as(one.mode.infers_in, one.effective_precision)] == []
+
+
+@pytest.mark.parametrize(("ran", "presented"), TOLD_APART)
+def test_swapped_sessions_are_found_out(ran: str, presented: str, sessions: list[Ran]) -> None:
+    """An error made in one format and presented as another's is flagged."""
+    swapped = [one for one in sessions if one.mode.infers_in == ran]
+    assert swapped
+    assert [one for one in swapped if not one.judged_as(presented, presented)] == []
+
+
+def test_bfloat16_is_no_float16_in_one_layer(sessions: list[Ran]) -> None:
+    """Formats only a factor of 8 apart are told apart where no second layer amplifies errors."""
+    swapped = [one for one in sessions if one.mode.infers_in == "bfloat16" and len(one.network.activations) == 1]
+    assert swapped
+    assert all(one.judged_as("float16", "float16") for one in swapped)

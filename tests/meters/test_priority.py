@@ -1,0 +1,71 @@
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from significand.meters.priority import raised_priority
+
+
+def niceness_of_all_threads() -> set[int]:
+    """Look at every thread of this process."""
+    return {os.getpriority(os.PRIO_PROCESS, int(task.name)) for task in Path("/proc/self/task").iterdir()}
+
+
+def test_zero_leaves_everything_alone() -> None:
+    """Nobody's priority is touched where none is asked for."""
+    before = niceness_of_all_threads()
+    with raised_priority(0) as nice:
+        assert niceness_of_all_threads() == before
+    assert nice == os.getpriority(os.PRIO_PROCESS, 0)
+
+
+def test_all_threads_get_it_and_give_it_back() -> None:
+    """Where the system permits it every thread is raised inside the block; afterwards all are as before."""
+    before = niceness_of_all_threads()
+    stop = threading.Event()
+    thread = threading.Thread(target=stop.wait)
+    thread.start()
+    try:
+        with raised_priority(-5) as nice:
+            inside = niceness_of_all_threads()
+    finally:
+        stop.set()
+        thread.join()
+    assert inside == ({-5} if nice == -5 else before)
+    assert niceness_of_all_threads() == before
+
+
+def test_it_is_given_back_after_an_error() -> None:
+    """An exception inside the block leaves no raised priority behind."""
+    before = niceness_of_all_threads()
+    with pytest.raises(KeyError), raised_priority(-5):
+        raise KeyError
+    assert niceness_of_all_threads() == before
+
+
+def test_without_permission_the_priority_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An ordinary user measures on with the priority there is, and is told which."""
+
+    def refuse(*_: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "setpriority", refuse)
+    with raised_priority(-20) as nice:
+        assert nice == os.getpriority(os.PRIO_PROCESS, 0)
+
+
+def test_without_a_proc_file_system_the_priority_stays(tmp_path: Path) -> None:
+    """Where threads cannot be listed nothing is raised."""
+    with raised_priority(-20, tmp_path) as nice:
+        assert nice == os.getpriority(os.PRIO_PROCESS, 0)
+
+
+def test_the_sessions_group_is_raised_too(tmp_path: Path) -> None:
+    """Linux weighs sessions first where it groups them, so the group's niceness follows, and goes back."""
+    (tmp_path / "task").mkdir()
+    written = []
+    with raised_priority(-7, tmp_path):
+        written.append((tmp_path / "autogroup").read_text(encoding="ascii"))
+    written.append((tmp_path / "autogroup").read_text(encoding="ascii"))
+    assert written == ["-7", str(os.getpriority(os.PRIO_PROCESS, 0))]

@@ -1,0 +1,376 @@
+"""Behaviour of one experiment in one folder: its files, and going on after an interruption."""
+
+import json
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from conftest import SMALL
+from significand.job import ExperimentInterrupted, Outcome, ResultsLostError, default_output_dir, run_experiment_in
+from significand.meters.machine import describe_machine
+from significand.plan.experiment import Experiment
+from significand.plan.problems import PlanError
+from significand.results.journal import JOURNAL, read_journal
+from significand.results.lock import LOCK
+from significand.results.records import Progress, Run
+from significand.results.store import (
+    DETAILS,
+    MANIFEST,
+    NEXT,
+    PLOTS,
+    RESULTS,
+    RunDirectory,
+    read_details,
+    read_json_object,
+    read_runs,
+    replacing,
+)
+from significand.runner.conductor import OnProgress, OnRun, Timing
+from significand.runner.server import RunnerError
+from significand.workload.data import Dataset
+
+
+def instant_run(
+    experiment: Experiment,
+    dataset: Dataset | None,  # noqa: ARG001 - the conductor's parameters
+    on_run: OnRun,
+    on_progress: OnProgress,
+    on_ready: Callable[[], None],
+    *,
+    done: Collection[tuple[int, str]],
+    session: int,
+    idle_power_w: float,  # noqa: ARG001 - the same
+) -> Timing:
+    """Stand in for the conductor: the same runs in the same order, at once, every number known beforehand."""
+    on_ready()
+    ended = 0
+    for repeat in range(experiment.repeats):
+        for setup in experiment.setups():
+            if (repeat, setup.precision_mode) in done:
+                continue
+            on_progress(Progress(repeat, experiment.repeats, ended, 4, ended / 4))
+            run = Run(
+                seed=experiment.seed + repeat,
+                precision_mode=setup.precision_mode,
+                repeat=repeat,
+                session=session,
+                train_time_per_epoch_s=1.0 + repeat,
+                inference_latency_per_sample_s=0.1,
+                final_train_accuracy=1 / (1 + experiment.seed + repeat),
+            )
+            on_run(run, {"step_index": np.arange(2), "step_time_s": np.array([0.5, math.nan])})
+            ended += 1
+    return Timing(3.0, 2.0, 1.0)
+
+
+def plain_plots(rows: object, folder: Path) -> None:
+    """Stand in for the plots: files of the right names, made as the plots are."""
+    del rows
+    for name in PLOTS:
+        with replacing(folder / name, "wb") as file:
+            file.write(b"plot")
+
+
+@pytest.fixture
+def instant(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Let experiments take no time: neither processes nor drawing."""
+    monkeypatch.setattr("significand.job.run_experiment", instant_run)
+    monkeypatch.setattr("significand.present.plots.save_tradeoff_plots", plain_plots)
+    monkeypatch.setattr("significand.present.plots.save_pareto_plot", plain_plots)
+    return monkeypatch
+
+
+def interrupt_at(ended: int) -> OnProgress:
+    """Return a watcher that presses Ctrl-C when so many runs of the session have ended."""
+
+    def press(progress: Progress) -> None:
+        if progress.ended == ended:
+            raise KeyboardInterrupt
+
+    return press
+
+
+def interrupted(folder: Path, after: int = 1, /, **changes: object) -> None:
+    """Leave an experiment of four runs in the folder that was interrupted after some of them."""
+    with pytest.raises(ExperimentInterrupted):
+        run_experiment_in(folder, SMALL | changes, interrupt_at(after))
+
+
+def scores(folder: Path) -> dict[str, tuple[float, int]]:
+    """Return accuracy and seed of each run in a folder's table, by the run's name."""
+    runs = read_runs(folder / "raw_runs.csv")
+    assert len({run.name for run in runs}) == len(runs)
+    return {run.name: (run.final_train_accuracy, run.seed) for run in runs}
+
+
+def manifest(folder: Path) -> dict[str, Any]:
+    """Read a folder's manifest."""
+    return json.loads((folder / MANIFEST).read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+
+
+def refusal(folder: Path, fields: Mapping[str, object]) -> Sequence[str]:
+    """Resume, be refused, and return why; nothing in the folder changes."""
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    with pytest.raises(PlanError) as caught:
+        run_experiment_in(folder, fields, resume=True)
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    return caught.value.problems
+
+
+def test_when_every_run_fails_the_files_still_say_so(tmp_path: Path) -> None:
+    """Failed runs are rows with a reason; their mode's numbers are missing, never 0."""
+    outcome = run_experiment_in(tmp_path, SMALL | {"repeats": 1, "learning_rate": 1e30})
+    assert len(outcome.failed) == 2
+    assert all(row["failed_runs"] == 1 and row["repeats"] == 0 for row in outcome.rows)
+    assert all(math.isnan(row["latency_mean"]) for row in outcome.rows)  # type: ignore[arg-type]
+    assert all(run.reason.startswith("diverged") for run in read_runs(tmp_path / "raw_runs.csv"))
+    assert {path.name for path in tmp_path.iterdir()} == set(RESULTS)
+
+
+def test_the_default_folder_is_in_the_repository(tmp_path: Path) -> None:
+    """It is benchmarks/statistical below the nearest folder with .git or pyproject.toml, else below the start."""
+    deep = tmp_path / "a" / "b"
+    deep.mkdir(parents=True)
+    assert default_output_dir(deep) == deep / "benchmarks" / "statistical"
+    (tmp_path / "a" / "pyproject.toml").touch()
+    assert default_output_dir(deep) == tmp_path / "a" / "benchmarks" / "statistical"
+    (deep / ".git").mkdir()
+    assert default_output_dir(deep) == deep / "benchmarks" / "statistical"
+
+
+@pytest.mark.usefixtures("instant")
+@pytest.mark.parametrize("after", range(4))
+def test_a_resumed_experiment_has_the_rows_of_an_uninterrupted_one(after: int, tmp_path: Path) -> None:
+    """Interrupted after any number of runs, it ends with the same runs and summary; sessions tell them apart."""
+    whole = run_experiment_in(tmp_path / "whole", SMALL)
+    interrupted(tmp_path / "parts", after)
+    resumed = run_experiment_in(tmp_path / "parts", SMALL, resume=True)
+    assert scores(tmp_path / "parts") == scores(tmp_path / "whole")
+    assert [run.session for run in resumed.runs] == after * [0] + (4 - after) * [1]
+    assert [run.session for run in whole.runs] == 4 * [0]
+    assert repr(resumed.rows) == repr(whole.rows)
+    for name in ("summary_stats.csv", "summary_stats.json", "steps.csv"):
+        assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert {path.name for path in (tmp_path / "parts").iterdir()} == set(RESULTS)
+    assert manifest(tmp_path / "parts")["experiment_hash"] == manifest(tmp_path / "whole")["experiment_hash"]
+    assert manifest(tmp_path / "parts")["state"] == "finished"
+
+
+@pytest.mark.usefixtures("instant")
+def test_every_interruption_begins_another_session(tmp_path: Path) -> None:
+    """Interrupted after every run, the sessions of the rows count up."""
+    interrupted(tmp_path)
+    for _ in range(2):
+        with pytest.raises(ExperimentInterrupted):
+            run_experiment_in(tmp_path, SMALL, interrupt_at(1), resume=True)
+    outcome = run_experiment_in(tmp_path, SMALL, resume=True)
+    assert [run.session for run in outcome.runs] == [0, 1, 2, 3]
+
+
+@pytest.mark.usefixtures("instant")
+def test_flags_left_out_are_those_of_the_interrupted_experiment(tmp_path: Path) -> None:
+    """Resumed without any field, the experiment is the one in the journal."""
+    interrupted(tmp_path, seed=99, label_column=None)
+    outcome = run_experiment_in(tmp_path, {}, resume=True)
+    assert sorted({run.seed for run in outcome.runs}) == [99, 100]
+    assert manifest(tmp_path)["experiment"]["layer_sizes"] == [16, 32, 4]
+
+
+@pytest.mark.usefixtures("instant")
+@pytest.mark.parametrize(
+    ("field", "value", "told"),
+    [
+        ("epochs", 3, "experiment.epochs: 2 then, 3 now"),
+        ("repeats", 5, "experiment.repeats: 2 then, 5 now"),
+        ("precision_modes", ["int8"], "experiment.precision_modes: ['float32', 'int8'] then, ['int8'] now"),
+        ("learning_rate", 0.02, "experiment.learning_rate: 0.01 then, 0.02 now"),
+    ],
+)
+def test_a_changed_field_is_refused(field: str, value: object, told: str, tmp_path: Path) -> None:
+    """Another experiment is not mixed into the first: the field and both values are named, and a way out."""
+    interrupted(tmp_path)
+    problems = refusal(tmp_path, {field: value})
+    assert problems[0] == f"resume: {told}"
+    assert "start anew without resume" in problems[-1]
+    assert len(problems) == 2
+
+
+@pytest.mark.usefixtures("instant")
+def test_changed_data_are_refused(tmp_path: Path) -> None:
+    """The same file name with other content is other data."""
+    path = tmp_path / "own.npz"
+    x = np.arange(60.0).reshape(12, 5)
+    np.savez(path, X=x, y=np.arange(12) % 3)
+    changes: dict[str, object] = {"data": str(path), "layer_sizes": [5, 8, 3], "n_samples": None, "batch_size": 4}
+    interrupted(tmp_path / "out", 1, **changes)
+    np.savez(path, X=x + 1e-9, y=np.arange(12) % 3)
+    (line, _) = refusal(tmp_path / "out", {})
+    assert line.startswith("resume: data_sha256: '")
+    np.savez(path, X=x, y=np.arange(12) % 3)
+    assert not run_experiment_in(tmp_path / "out", {}, resume=True).failed
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"cpu": "Z80"}, "machine.cpu: .* then, 'Z80' now"),
+        ({"memory_mb": 1.0}, r"machine.memory_mb: .* then, 1\.0 now"),
+        ({"memory_mb": None}, "machine.memory_mb: .* then, None now"),
+        ({"versions": {"torch": "0.1"}}, "machine.versions.torch: '.*' then, '0.1' now"),
+    ],
+    ids=["cpu", "memory", "memory unknown", "version"],
+)
+def test_another_machine_or_version_is_refused(
+    change: dict[str, Any], told: str, tmp_path: Path, instant: pytest.MonkeyPatch
+) -> None:
+    """Runs of two machines or versions are not mixed: the fact and both values are named."""
+    interrupted(tmp_path)
+    here = describe_machine()
+    if "versions" in change:
+        change = {"versions": here["versions"] | change["versions"]}
+    instant.setattr("significand.job.describe_machine", lambda: here | change)
+    with pytest.raises(PlanError, match=told):
+        run_experiment_in(tmp_path, SMALL, resume=True)
+
+
+def test_memory_that_another_boot_left_is_the_same_machine(tmp_path: Path, instant: pytest.MonkeyPatch) -> None:
+    """A reboot, as after a crash, may change the memory's size a little; that does not cost the experiment."""
+    interrupted(tmp_path)
+    here = describe_machine()
+    instant.setattr("significand.job.describe_machine", lambda: here | {"memory_mb": float(str(here["memory_mb"])) + 1})
+    assert len(run_experiment_in(tmp_path, SMALL, resume=True).runs) == 4
+
+
+def test_a_finished_experiment_measures_nothing_again(tmp_path: Path, instant: pytest.MonkeyPatch) -> None:
+    """Resumed when all runs are there, only what follows from them is written again, and the times stay."""
+    run_experiment_in(tmp_path, SMALL)
+    table = (tmp_path / "raw_runs.csv").read_bytes()
+    summary = (tmp_path / "summary_stats.csv").read_bytes()
+    for name in ("summary_stats.csv", "pareto_frontier.png", MANIFEST):
+        (tmp_path / name).unlink()
+    instant.setattr("significand.job.run_experiment", None)
+    outcome = run_experiment_in(tmp_path, {}, resume=True)
+    assert len(outcome.runs) == 4
+    assert (tmp_path / "raw_runs.csv").read_bytes() == table
+    assert (tmp_path / "summary_stats.csv").read_bytes() == summary
+    assert manifest(tmp_path)["state"] == "finished"
+    assert manifest(tmp_path)["started_utc"]
+    assert {path.name for path in tmp_path.iterdir()} == set(RESULTS)
+
+
+def test_failed_runs_are_not_measured_again(tmp_path: Path, instant: pytest.MonkeyPatch) -> None:
+    """A run that failed has ended: resuming keeps its row, as an uninterrupted experiment would."""
+    interrupted(tmp_path)
+    (kept,) = read_journal(tmp_path / JOURNAL).runs
+    text = (tmp_path / JOURNAL).read_text(encoding="ascii")
+    (tmp_path / JOURNAL).write_text(text.replace('"status": "finished"', '"status": "failed"'), encoding="ascii")
+    instant.setattr("significand.job.git_revision", lambda folder: None)  # noqa: ARG005
+    outcome = run_experiment_in(tmp_path, {}, resume=True)
+    assert [run.name for run in outcome.failed] == [kept.name]
+
+
+@pytest.mark.usefixtures("instant")
+def test_where_nothing_was_begun_a_given_experiment_begins(tmp_path: Path) -> None:
+    """The same words always do: killed before anything was written, the experiment begins."""
+    outcome = run_experiment_in(tmp_path / "new", SMALL, resume=True)
+    assert [run.session for run in outcome.runs] == 4 * [0]
+
+
+@pytest.mark.usefixtures("instant")
+def test_without_a_journal_there_is_nothing_to_resume(tmp_path: Path) -> None:
+    """Neither in a folder that is not there, where no experiment is given, nor beside results that have no journal."""
+    (line,) = refusal(tmp_path / "missing", {})
+    assert line.startswith(f"resume: '{tmp_path / 'missing' / JOURNAL}' cannot be read")
+    assert "start one anew without resuming" in line
+    assert not (tmp_path / "missing").exists()
+    (tmp_path / "raw_runs.csv").write_text("seed\n1\n", encoding="utf-8")
+    (line,) = refusal(tmp_path, SMALL)
+    assert JOURNAL in line
+
+
+@pytest.mark.usefixtures("instant")
+def test_a_journal_of_another_version_is_refused(tmp_path: Path) -> None:
+    """A journal that another version of the format wrote is left to the program that wrote it."""
+    interrupted(tmp_path)
+    text = (tmp_path / JOURNAL).read_text(encoding="ascii")
+    (tmp_path / JOURNAL).write_text(text.replace('"schema_version": ', '"schema_version": 9'), encoding="ascii")
+    (line,) = refusal(tmp_path, {})
+    assert "has schema version 9" in line
+    assert "finish it with the version of significand that began it" in line
+
+
+@pytest.mark.usefixtures("instant")
+def test_a_folder_in_use_is_not_resumed(tmp_path: Path) -> None:
+    """While another program has the folder, resuming is refused and changes nothing."""
+    interrupted(tmp_path)
+    with RunDirectory(tmp_path):
+        (line,) = refusal(tmp_path, {})
+    assert "in use by process" in line
+    assert not (tmp_path / LOCK).exists()
+
+
+def test_what_was_begun_while_it_waited_for_the_folder_is_looked_at_again(
+    tmp_path: Path, instant: pytest.MonkeyPatch
+) -> None:
+    """When another experiment took the folder between reading and locking it, resuming is refused."""
+    interrupted(tmp_path)
+    real = RunDirectory.__enter__
+
+    def late(self: RunDirectory) -> RunDirectory:
+        instant.setattr(RunDirectory, "__enter__", real)
+        interrupted(tmp_path, seed=8)
+        return real(self)
+
+    instant.setattr(RunDirectory, "__enter__", late)
+    with pytest.raises(PlanError, match=r"experiment\.seed: 8 then, 7 now"):
+        run_experiment_in(tmp_path, SMALL, resume=True)
+
+
+def test_processes_that_cannot_start_leave_earlier_results_where_they_are(
+    tmp_path: Path, instant: pytest.MonkeyPatch
+) -> None:
+    """When the runs' processes cannot be had, nothing was announced, archived or begun."""
+    run_experiment_in(tmp_path, SMALL)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+    def cannot(*_: object, **__: object) -> None:
+        assert (tmp_path / NEXT).exists()
+        raise RunnerError("no process")
+
+    instant.setattr("significand.job.run_experiment", cannot)
+    with pytest.raises(RunnerError, match=r"^no process$"):
+        run_experiment_in(tmp_path, SMALL)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.usefixtures("instant")
+def test_processes_lost_for_good_say_that_runs_are_kept(tmp_path: Path) -> None:
+    """When they cannot be had any more in the middle, the error names the kept runs and the way on."""
+
+    def lose(progress: Progress) -> None:
+        if progress.ended == 2:
+            raise RunnerError("no process")
+
+    with pytest.raises(RunnerError, match=r"no process; finished runs are kept in .*: go on with --resume"):
+        run_experiment_in(tmp_path, SMALL, lose)
+    assert manifest(tmp_path)["state"] == "failed"
+    assert len(run_experiment_in(tmp_path, {}, resume=True).runs) == 4
+
+
+@pytest.mark.usefixtures("instant")
+def test_damaged_details_are_named(tmp_path: Path) -> None:
+    """A damaged file of single times is named with the way on; after that the experiment ends."""
+    interrupted(tmp_path)
+    (path,) = (tmp_path / DETAILS).iterdir()
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(ResultsLostError, match=r"r000-float32\.npz' is damaged.* remove that file"):
+        run_experiment_in(tmp_path, {}, resume=True)
+    path.unlink()
+    outcome = run_experiment_in(tmp_path, {}, resume=True)
+    assert isinstance(outcome, Outcome)
+    assert read_details(path) == {}
+    assert read_json_object(tmp_path / MANIFEST)["state"] == "finished"
