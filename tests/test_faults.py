@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn
@@ -127,23 +126,18 @@ def test_disk_full_while_summaries_are_written(
 
 
 def test_killed_at_random_moments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """SIGKILL at two random moments, once over earlier results: resumed, the job is complete."""
+    """SIGKILL at a random moment, over earlier results: resumed, the job is complete. The benchmark has 20 of them."""
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
     faults: Any = importlib.import_module("faults")
     seed = random.SystemRandom().randrange(10**6)
     reference = faults.run_reference(tmp_path / "reference")
-    moments = faults.moments(reference.duration_s, 2, seed)
-    with ThreadPoolExecutor() as both:  # side by side, because most of their time is imports
-        kills = list(
-            both.map(
-                lambda number: faults.kill_and_resume(
-                    tmp_path / str(number), moments[number], reference, earlier=bool(number)
-                ),
-                range(2),
-            )
-        )
-    assert not any(kill.faults for kill in kills), f"seed {seed}: {kills}"
+    (moment,) = faults.moments(reference.duration_s, 1, seed)
+    kill = faults.kill_and_resume(tmp_path / "killed", moment, reference, earlier=True)
+    assert not kill.faults, f"seed {seed}: {kill}"
 
+
+STRIDE = 4
+"""Every fourth step of writing is tried; at which to begin is left to chance, so that in time all are."""
 
 STEPS_OF_A_WRITE = (
     "os.fsync",
@@ -188,7 +182,7 @@ def killed_at(step: int, act: Callable[[], object]) -> bool:
 @no_time
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 def test_killed_at_every_step_of_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Killed before any rename, fsync or removal, and the resuming killed too: no run lost or doubled, no file left."""
+    """Killed before a rename, fsync or removal, and the resuming killed too: no run lost or doubled, no file left."""
     monkeypatch.setattr("significand.job.git_revision", lambda folder: None)  # noqa: ARG005
     monkeypatch.setattr("significand.job.write_summaries", lambda runs, modes, folder: plain_summaries(folder))  # noqa: ARG005
     monkeypatch.setattr(os, "fsync", lambda file: None)  # noqa: ARG005 - a kill, unlike a power cut, loses no write
@@ -196,7 +190,7 @@ def test_killed_at_every_step_of_writing(tmp_path: Path, monkeypatch: pytest.Mon
     earlier = tmp_path / "earlier"
     run_experiment_in(earlier, once | {"seed": 1})
     kept = contents(earlier)
-    step = 0
+    step = random.SystemRandom().randrange(STRIDE)
     died = True
     while died:
         folder = tmp_path / str(step)
@@ -214,7 +208,7 @@ def test_killed_at_every_step_of_writing(tmp_path: Path, monkeypatch: pytest.Mon
             with pytest.raises(PlanError, match="seed: 1 then, 7 now"):
                 run_experiment_in(folder, once, resume=True)
         shutil.rmtree(folder)
-        step += 1
+        step += STRIDE
     assert step > 60
 
 

@@ -12,9 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from ruptures import KernelCPD
 from scipy.special import stdtrit
-from scipy.stats import kendalltau, theilslopes
 
 FEWEST_ROUNDS = 5
 """With fewer, a level of two rounds cannot be told from two disturbed rounds."""
@@ -134,6 +132,8 @@ def _level(logs: Log) -> float:
 
 def _level_starts(logs: Log, shortest: int) -> list[int]:
     """Return the index at which each level begins; the first is 0."""
+    from ruptures import KernelCPD  # noqa: PLC0415 - takes a second, and a few rounds are judged without
+
     n = len(logs)
     # Without noise, whatever is within a small part of the tolerance is one level.
     deviation = max(_noise(logs), TOLERANCE / 10)
@@ -167,6 +167,8 @@ def _trend(logs: Log) -> float:
     """Return by how much the logarithm grows from the first to the last round; 0 where no trend shows."""
     if len(logs) < FEWEST_ROUNDS or np.ptp(logs) < math.log1p(TOLERANCE):
         return 0.0
+    from scipy.stats import kendalltau, theilslopes  # noqa: PLC0415 - the same
+
     at = np.arange(len(logs))
     if not kendalltau(at, logs).pvalue <= TREND_SIGNIFICANCE:
         return 0.0

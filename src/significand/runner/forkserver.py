@@ -17,6 +17,7 @@ from importlib import import_module
 from multiprocessing import reduction
 from multiprocessing.connection import Connection
 
+from significand.analysis.steady import FEWEST_ROUNDS
 from significand.engines.base import get_engine
 from significand.plan.precision import MODES
 from significand.runner.protocol import Exited, Fork, Forked, Kill, Start, Up
@@ -38,8 +39,10 @@ def main() -> None:
     try:
         start = connection.recv()
         # What every run would import itself: torch's optimisers at their first step, and the steady state's tools.
-        for module in ("torch._dynamo", "ruptures", "scipy.stats"):
-            import_module(module)
+        import_module("torch._dynamo")
+        if any(setup.latency_rounds >= FEWEST_ROUNDS for setup in start.setups):
+            import_module("ruptures")
+            import_module("scipy.stats")
         _Forkserver(connection, start).serve()
     except (EOFError, ConnectionError):
         pass  # the conductor is gone
