@@ -20,6 +20,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from significand.job import run_experiment_in
 from significand.meters.machine import available_cpus
 
@@ -133,25 +135,50 @@ def main() -> None:
                 measure(condition.options, arguments.repeats, seen[condition.name])
         measure(ON, arguments.repeats, reference)
     true = statistics.median(reference.log_ratios)
-    quiet = rms([one - true for one in seen["quiet, on"].log_ratios])
+    errors = {name: [one - true for one in each.log_ratios] for name, each in seen.items()}
+    quiet = rms(errors["quiet, on"])
     print(
         f"{os.cpu_count()} CPUs; reference: float32/int8 latency {math.exp(true):.2f}, median of "
-        f"{len(reference.log_ratios)} quiet repeats; superuser: {os.geteuid() == 0}"
+        f"{len(reference.log_ratios)} quiet repeats, whose own rms error is "
+        f"{math.expm1(rms([one - true for one in reference.log_ratios])):.1%} and of whose steps "
+        f"{reference.remeasured / reference.steps:.1%} were disturbed; superuser: {os.geteuid() == 0}"
     )
     print(
         f"{'condition':<30} {'ratio':>6} {'rms error':>9} {'/ quiet':>8} {'marked':>7} {'remeas.':>8} {'left':>6} "
         f"{'s/run':>6}"
     )
     for name, one in seen.items():
-        error = rms([ratio - true for ratio in one.log_ratios])
+        error = rms(errors[name])
         print(
             f"{name:<30} {math.exp(statistics.fmean(one.log_ratios)):6.2f} {math.expm1(error):9.1%} "
             f"{error / quiet:8.2f} {statistics.fmean(one.first_shares):7.1%} {one.remeasured / one.steps:8.1%} "
             f"{one.still_disturbed / one.steps:6.1%} {one.elapsed_s / (2 * len(one.log_ratios)):6.2f}"
         )
     print("rms error: of a repeat's ratio against the reference. marked: steps called disturbed at the first try;")
-    print("remeas.: measured again; left: still disturbed. Targets: 'busy process, on' at most 1.5 times 'quiet, on';")
-    print("at least 90 % marked beside the busy process, at most 5 % when quiet.")
+    print("remeas.: measured again; left: still disturbed.")
+    for name, others, bound in (
+        ("busy process, on", "quiet, on", 1.5),
+        ("busy process, off", "busy process, on", None),
+    ):
+        low, high = error_ratio_interval(errors[name], errors[others])
+        ratio = rms(errors[name]) / rms(errors[others])
+        target = "" if bound is None else f"; target at most {bound}: {'met' if ratio <= bound else 'missed'}"
+        print(f"error of '{name}' / '{others}': {ratio:.2f}, 95 % bootstrap interval {low:.2f} to {high:.2f}{target}")
+    marked = statistics.fmean(seen["busy process, off"].first_shares)
+    false = statistics.fmean([*seen["quiet, off"].first_shares, *seen["quiet, on"].first_shares])
+    print(f"marked beside the busy process {marked:.1%}; target at least 90 %: {'met' if marked >= 0.9 else 'missed'}")
+    print(f"marked when quiet {false:.1%}; target at most 5 %: {'met' if false <= 0.05 else 'missed'}")
+
+
+def error_ratio_interval(errors: Sequence[float], others: Sequence[float]) -> tuple[float, float]:
+    """Return the 95 % percentile interval of the ratio of two rms errors, over resampled repeats."""
+    chance = np.random.default_rng(0)
+    ratios = [
+        rms(chance.choice(errors, len(errors)).tolist()) / rms(chance.choice(others, len(others)).tolist())
+        for _ in range(2000)
+    ]
+    low, high = np.percentile(ratios, [2.5, 97.5])
+    return float(low), float(high)
 
 
 if __name__ == "__main__":

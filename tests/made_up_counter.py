@@ -39,3 +39,12 @@ class FakeCounter:
 
     def close(self) -> None:
         """Do nothing."""
+
+
+class SteadyCounter(FakeCounter):
+    """From each reading to the next one second passes and 10 J are used."""
+
+    def read(self) -> Reading:
+        """Let the second pass first."""
+        self.pass_time(1, 10)
+        return super().read()

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,12 @@ from significand import __version__
 from significand.checks.report import Check
 from significand.cli import BAD_INPUT, DONE, INTERRUPTED, SOME_RUN_FAILED, Flags, main, program
 from significand.plan.options import OPTIONS
+from significand.results.records import FAILED, Run
 from significand.results.store import RunDirectory
+from significand.runner.conductor import OnRun, Timing
+from test_job import instant
+
+__all__ = ["instant"]  # the fixture
 
 QUICK = [
     "run",
@@ -306,3 +312,58 @@ def test_doctors_help_has_an_example(capsys: pytest.CaptureFixture[str]) -> None
     text = capsys.readouterr().out
     assert "Example: significand doctor" in text
     assert "exit code is 1" in text
+
+
+@pytest.mark.usefixtures("instant")
+def test_resuming_says_what_it_came_to(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Below the table stands how many runs were there already."""
+    assert main([*QUICK, "--output-dir", str(tmp_path)]) == DONE
+    assert "Resumed" not in capsys.readouterr().out
+    assert main([*QUICK, "--output-dir", str(tmp_path), "--resume"]) == DONE
+    assert "Resumed: 4 of 4 runs were there already: nothing was measured\n" in capsys.readouterr().out
+
+
+def test_a_reason_cannot_move_the_cursor(
+    tmp_path: Path, instant: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Control characters in a failed run's reason are shown as signs, on stderr as in the table."""
+
+    def fail(
+        experiment: object,
+        dataset: object,
+        on_run: OnRun,
+        on_progress: object,
+        on_ready: Callable[[], None],
+        **_: object,
+    ) -> Timing:
+        del experiment, dataset, on_progress
+        on_ready()
+        for mode in ("float32", "int8"):
+            on_run(Run(precision_mode=mode, status=FAILED, reason="lost \x1b[2J\x07words"), {})
+        return Timing(3.0, 2.0, 1.0)
+
+    instant.setattr("significand.job.run_experiment", fail)
+    assert main([*QUICK, "--repeats", "1", "--output-dir", str(tmp_path)]) == SOME_RUN_FAILED
+    captured = capsys.readouterr()
+    assert "\x1b" not in captured.err + captured.out
+    assert "significand: run r000-int8 failed: lost \ufffd[2J\ufffdwords\n" in captured.err
+
+
+@pytest.mark.parametrize("words", [["--config", "plan.toml"], ["--data", "\x1b[2Jx"], ["--\x1b[2Jx", "1"]])
+def test_names_from_files_and_flags_cannot_move_the_cursor(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An escape sequence in a TOML key, a path or a flag is shown, not obeyed."""
+    monkeypatch.chdir(tmp_path)
+    Path("plan.toml").write_text('"\\u001b[2Jx" = 1\n', encoding="utf-8")
+    assert main(["run", *words]) == BAD_INPUT
+    error = capsys.readouterr().err
+    assert "[2Jx" in error
+    assert "\x1b" not in error
+
+
+def test_a_pipe_for_a_config_is_refused_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nobody may ever write to it, so it is not waited for."""
+    os.mkfifo(tmp_path / "plan.toml")
+    assert main(["run", "--config", str(tmp_path / "plan.toml")]) == BAD_INPUT
+    assert "is not a file; give the path of a TOML file" in capsys.readouterr().err

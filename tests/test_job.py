@@ -1,7 +1,9 @@
 """Behaviour of one experiment in one folder: its files, and going on after an interruption."""
 
+import csv
 import json
 import math
+import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,8 +12,9 @@ import numpy as np
 import pytest
 
 from conftest import SMALL
+from made_up_counter import SteadyCounter
 from significand.job import ExperimentInterrupted, Outcome, ResultsLostError, default_output_dir, run_experiment_in
-from significand.meters.machine import describe_machine
+from significand.meters.machine import available_cpus, describe_machine
 from significand.plan.experiment import Experiment
 from significand.plan.problems import PlanError
 from significand.results.journal import JOURNAL, read_journal
@@ -44,6 +47,7 @@ def instant_run(
     done: Collection[tuple[int, str]],
     session: int,
     idle_power_w: float,  # noqa: ARG001 - the same
+    energy_source: str,  # noqa: ARG001 - the same
 ) -> Timing:
     """Stand in for the conductor: the same runs in the same order, at once, every number known beforehand."""
     on_ready()
@@ -219,7 +223,7 @@ def test_changed_data_are_refused(tmp_path: Path) -> None:
     [
         ({"cpu": "Z80"}, "machine.cpu: .* then, 'Z80' now"),
         ({"memory_mb": 1.0}, r"machine.memory_mb: .* then, 1\.0 now"),
-        ({"memory_mb": None}, "machine.memory_mb: .* then, None now"),
+        ({"memory_mb": None}, "machine.memory_mb: .* then, nothing now"),
         ({"versions": {"torch": "0.1"}}, "machine.versions.torch: '.*' then, '0.1' now"),
     ],
     ids=["cpu", "memory", "memory unknown", "version"],
@@ -235,6 +239,46 @@ def test_another_machine_or_version_is_refused(
     instant.setattr("significand.job.describe_machine", lambda: here | change)
     with pytest.raises(PlanError, match=told):
         run_experiment_in(tmp_path, SMALL, resume=True)
+
+
+def test_another_energy_counter_is_refused(tmp_path: Path, instant: pytest.MonkeyPatch) -> None:
+    """Energies of two counters are not mixed: both are named."""
+    interrupted(tmp_path)
+    instant.setattr("significand.job.choose_counter", lambda watts_per_core: SteadyCounter())  # noqa: ARG005
+    (line, _) = refusal(tmp_path, {})
+    assert line.startswith("resume: energy_source: '")
+    assert line.endswith("' then, 'made-up' now")
+
+
+def test_runs_are_told_the_counter_and_the_idle_power(tmp_path: Path, instant: pytest.MonkeyPatch) -> None:
+    """Both are found out once, for all runs; the manifest has the power, and how busy others were meanwhile."""
+    told: dict[str, object] = {}
+
+    def listen(*words: Any, **named: Any) -> Timing:  # noqa: ANN401 - handed on
+        told.update(named)
+        return instant_run(*words, **named)
+
+    instant.setattr("significand.job.run_experiment", listen)
+    instant.setattr("significand.job.choose_counter", lambda watts_per_core: SteadyCounter())  # noqa: ARG005
+    run_experiment_in(tmp_path / "idle", SMALL | {"idle_baseline_s": 0.1})
+    assert (told["energy_source"], told["idle_power_w"]) == ("made-up", 10.0)
+    assert manifest(tmp_path / "idle")["idle_power_w"] == 10.0
+    assert "idle_others_cpu_s" in manifest(tmp_path / "idle")
+    run_experiment_in(tmp_path / "plain", SMALL)
+    assert told["idle_power_w"] == 0.0
+    assert "idle_power_w" not in manifest(tmp_path / "plain")
+
+
+@pytest.mark.usefixtures("instant")
+def test_the_outcome_says_what_resuming_came_to(tmp_path: Path) -> None:
+    """How many runs were there, or that there was nothing; without resuming there is nothing to say."""
+    assert run_experiment_in(tmp_path / "plain", SMALL).note == ""
+    begun = run_experiment_in(tmp_path / "new", SMALL, resume=True)
+    assert begun.note == "there was nothing to go on with: the experiment began anew"
+    interrupted(tmp_path / "parts")
+    assert run_experiment_in(tmp_path / "parts", {}, resume=True).note == "1 of 4 runs were there already"
+    again = run_experiment_in(tmp_path / "parts", {}, resume=True)
+    assert again.note == "4 of 4 runs were there already: nothing was measured"
 
 
 def test_memory_that_another_boot_left_is_the_same_machine(tmp_path: Path, instant: pytest.MonkeyPatch) -> None:
@@ -374,3 +418,35 @@ def test_damaged_details_are_named(tmp_path: Path) -> None:
     assert isinstance(outcome, Outcome)
     assert read_details(path) == {}
     assert read_json_object(tmp_path / MANIFEST)["state"] == "finished"
+
+
+def test_a_run_that_noise_ended_keeps_its_noise_and_steps(tmp_path: Path) -> None:
+    """With on_noise fail the failed run has its noise columns, and its steps are in steps.csv."""
+    stop = threading.Event()
+
+    def disturb() -> None:
+        while not stop.wait(0.001):  # to wake up takes some CPU time, and the share allowed is next to nothing
+            pass
+
+    neighbour = threading.Thread(target=disturb)
+
+    def begin(progress: Progress) -> None:
+        if progress.ended == 0 and not neighbour.is_alive():
+            neighbour.start()
+
+    changes = {"on_noise": "fail", "noise_share": 1e-9, "remeasure_limit": 1, "remeasure_nice": 0}
+    changes |= {"threads": available_cpus(), "latency_rounds": 20, "round_duration_s": 0.05}
+    try:
+        outcome = run_experiment_in(tmp_path, SMALL | changes | {"repeats": 1, "precision_modes": ["float32"]}, begin)
+    finally:
+        stop.set()
+    (failed,) = read_runs(tmp_path / "raw_runs.csv")
+    assert [run.name for run in outcome.failed] == [failed.name]
+    assert failed.reason.startswith("disturbed: others took")
+    assert (failed.disturbed_steps, failed.unknown_steps) == (1, 0)
+    assert failed.steps >= 1
+    assert failed.others_share > 0
+    assert math.isnan(failed.final_train_accuracy)
+    lines = list(csv.DictReader((tmp_path / "steps.csv").read_text(encoding="utf-8").splitlines()))
+    assert len(lines) == failed.steps + failed.remeasured_steps
+    assert [line["disturbed"] for line in lines][-2:] == ["true", "true"]

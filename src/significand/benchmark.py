@@ -18,10 +18,11 @@ from significand.engines.base import engine_modes, get_engine
 from significand.engines.support import why_not_native
 from significand.meters.counters import choose_counter
 from significand.meters.machine import cpu_flags, instruction_sets
-from significand.meters.steps import Attempt
+from significand.meters.steps import Attempt, DisturbedError
 from significand.phases import Inference, TakeTurn, Training, infer, train
 from significand.plan.experiment import DataFacts, Setup, Surroundings, plan_experiment
 from significand.plan.precision import MODES
+from significand.plan.problems import PlanError
 from significand.results.records import Run
 from significand.workload.architecture import Architecture
 from significand.workload.data import Dataset, draw, load_source
@@ -79,6 +80,7 @@ def benchmark_one_setup(
     remeasure_limit: int = 3,
     remeasure_nice: int = -20,
     idle_power_w: float = 0.0,
+    energy_source: str = "",
     repeat: int = 0,
     dataset: Dataset | None = None,
     structure: bytes | None = None,
@@ -104,6 +106,9 @@ def benchmark_one_setup(
         The same.
     idle_power_w
         Power of the idle machine, as from `significand.meters.counters.idle_power_w`; subtracted from measured energy.
+    energy_source
+        The counter that all runs of an experiment take; where it is not to be had the energy is missing. Empty for the
+        best there is.
     repeat
         Index that the row shall carry.
     dataset
@@ -167,6 +172,8 @@ def benchmark_one_setup(
         },
         Surroundings(engine_modes(), inspect_data),
     )
+    if not (math.isfinite(idle_power_w) and idle_power_w >= 0):
+        raise PlanError([f"idle_power_w: {idle_power_w!r} is no power; give watts, 0 or more"])
     (setup,) = experiment.setups()
     architecture = Architecture(setup.layer_sizes, setup.activations)
     codec = get_engine(setup.engine)
@@ -182,12 +189,18 @@ def benchmark_one_setup(
             with _threads(setup.threads):
                 return train(setup, seed, split, exported, path, counter, idle_power_w, take_turn)
 
-        # Not before `isolate` has forked: setting the number of threads starts them.
-        training: Training = isolate(training_phase)
-        with _threads(setup.threads):
-            inference = infer(setup, split, training.reference, path, take_turn)
+        attempts: list[Attempt] = []
+        try:
+            # Not before `isolate` has forked: setting the number of threads starts them.
+            training: Training = isolate(training_phase)
+            attempts += training.attempts
+            with _threads(setup.threads):
+                inference = infer(setup, split, training.reference, path, take_turn)
+            attempts += inference.attempts
+        except DisturbedError as error:
+            error.attempts[:0] = attempts
+            raise
         model_size_mb = path.stat().st_size / 1e6
-    attempts = [*training.attempts, *inference.attempts]
     calls_s = np.concatenate(inference.rounds)
     keep_details(
         Details(
@@ -195,12 +208,15 @@ def benchmark_one_setup(
             np.array([epoch.loss for epoch in training.epochs]),
             calls_s,
             np.repeat(np.arange(len(inference.rounds)), [len(calls) for calls in inference.rounds]),
-            _step_columns(attempts),
+            step_columns(attempts),
         )
     )
     train_time_s = sum(epoch.time_s for epoch in training.epochs)
-    measured = counter.kind == "measured"
-    subtracted = f"{idle_power_w:g} W of the idle machine are subtracted" if idle_power_w and measured else ""
+    idle = f"{idle_power_w:g} W of the idle machine"
+    subtracted = f"{idle} {'are' if counter.kind == 'measured' else 'cannot be'} subtracted" if idle_power_w else ""
+    energy_j, missing = training.energy_per_epoch_j, training.energy_missing
+    if energy_source and counter.source != energy_source:
+        energy_j, missing = math.nan, f"the counter {energy_source} could not be read any more"
     columns: dict[str, object] = {
         "seed": seed,
         "layer_sizes": setup.layers,
@@ -212,7 +228,7 @@ def benchmark_one_setup(
         "peak_memory_mb": float(np.fmax(training.peak_mb, inference.peak_mb)),  # of what is known
         "cpu_utilization_percent": 100 * sum(epoch.cpu_time_s for epoch in training.epochs) / train_time_s,
         "final_train_accuracy": inference.train_accuracy,
-        "energy_per_epoch_j": training.energy_per_epoch_j,
+        "energy_per_epoch_j": energy_j,
         "repeat": repeat,
         "engine": setup.engine,
         "training_precision": MODES[precision_mode].training_precision,
@@ -239,7 +255,7 @@ def benchmark_one_setup(
         "energy_source": counter.source,
         "energy_domains": counter.domains,
         "energy_window_s": training.energy_window_s,
-        "energy_assumptions": "; ".join(filter(None, [counter.assumptions, subtracted, training.energy_missing])),
+        "energy_assumptions": "; ".join(filter(None, [counter.assumptions, subtracted, missing])),
         "data": setup.data,
         "n_train": len(split.train_x),
         "n_test": len(split.test_x),
@@ -249,7 +265,7 @@ def benchmark_one_setup(
         "threads": setup.threads,
         "timed_s": train_time_s + float(calls_s.sum()) * inference.calls_per_timing,
     }
-    return Run(**columns | _latency(setup, inference) | _noise(attempts)).to_row()  # type: ignore[arg-type]  # by name
+    return Run(**columns | _latency(setup, inference) | noise_columns(attempts)).to_row()  # type: ignore[arg-type]  # by name
 
 
 def _latency(setup: Setup, inference: Inference) -> dict[str, object]:
@@ -284,7 +300,7 @@ NOISE_SUMS = (
 )
 
 
-def _noise(attempts: Sequence[Attempt]) -> dict[str, object]:
+def noise_columns(attempts: Sequence[Attempt]) -> dict[str, object]:
     """Return what others did during the steps that count, as the run's columns."""
     counted = [attempt for attempt in attempts if attempt.counted]
     noise = [attempt.noise for attempt in counted]
@@ -293,13 +309,15 @@ def _noise(attempts: Sequence[Attempt]) -> dict[str, object]:
     return columns | {
         "steps": len(counted),
         "disturbed_steps": sum(attempt.disturbed for attempt in counted),
+        "unknown_steps": sum(math.isnan(attempt.noise.share) for attempt in counted),
         "remeasured_steps": sum(attempt.attempt == 1 for attempt in attempts),
         "others_share": float(np.average([one.share for one in noise], weights=windows_s)),
         "frequency_mhz": float(np.mean([one.frequency_mhz for one in noise])),
     }
 
 
-def _step_columns(attempts: Sequence[Attempt]) -> dict[str, np.ndarray]:
+def step_columns(attempts: Sequence[Attempt]) -> dict[str, np.ndarray]:
+    """Return every attempt by the names of the columns of steps.csv, each of shape (attempts,)."""
     rows = [
         {field.name: getattr(attempt, field.name) for field in dataclasses.fields(Attempt) if field.name != "noise"}
         | dataclasses.asdict(attempt.noise)

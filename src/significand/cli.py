@@ -88,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
-        print(f"significand: {error}", file=sys.stderr)
+        _complain(error)
         print("Try: significand --help", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
@@ -149,16 +149,16 @@ def run(
             outcome = run_experiment_in(folder, fields, display.update, resume=resume)
     except PlanError as error:
         for problem in error.problems:
-            print(f"significand: {problem}", file=sys.stderr)
+            _complain(problem)
         return BAD_INPUT
     except RunnerError as error:
-        print(f"significand: {error}", file=sys.stderr)
+        _complain(error)
         return SOME_RUN_FAILED
     except ResultsLostError as error:
-        print(f"significand: {error}", file=sys.stderr)
+        _complain(error)
         return SOME_RUN_FAILED
     except ExperimentInterrupted as error:
-        print(f"significand: {error}", file=sys.stderr)
+        _complain(error)
         return INTERRUPTED
     _show(outcome, quiet=quiet, as_json=json)
     return SOME_RUN_FAILED if outcome.failed else DONE
@@ -220,15 +220,26 @@ def _show(outcome: "Outcome", *, quiet: bool, as_json: bool) -> None:
     elif not quiet:
         from rich.console import Console
 
+        from significand.present.rows import visible
         from significand.present.terminal import summary_view
 
         console = Console(highlight=False)
         console.print(summary_view(outcome.rows))
+        if outcome.note:
+            print(f"Resumed: {outcome.note}")
         if outcome.archive:
-            print(f"Earlier results: {outcome.archive}")
-        print(f"Results: {outcome.folder}")
+            print(f"Earlier results: {visible(outcome.archive)}")
+        print(f"Results: {visible(outcome.folder)}")
     for failed in outcome.failed:
-        print(f"significand: run {failed.name} failed: {failed.reason}", file=sys.stderr)
+        _complain(f"run {failed.name} failed: {failed.reason}")
+
+
+def _complain(what: object) -> None:
+    """Tell what went wrong; whatever a file or a flag said cannot move the cursor."""
+    from significand.present.rows import visible
+
+    for line in str(what).splitlines():
+        print(f"significand: {visible(line)}", file=sys.stderr)
 
 
 def _print_json(value: object) -> None:

@@ -16,6 +16,7 @@ from significand.engines.base import engine_modes
 from significand.meters.counters import choose_counter, idle_power_w
 from significand.meters.energy import EnergyError
 from significand.meters.machine import describe_machine, git_revision
+from significand.meters.noise import NoiseMeter
 from significand.plan.experiment import DataFacts, Experiment, Surroundings, plan_experiment
 from significand.plan.problems import PlanError
 from significand.results.journal import JOURNAL, Journal, read_journal
@@ -51,12 +52,15 @@ class Outcome:
         Every run, finished or failed, in the order of their ends.
     archive
         Where results of an earlier experiment in the same folder were put; None where there were none.
+    note
+        What came of going on with an experiment; empty where that was not asked for.
     """
 
     folder: Path
     rows: list[dict[str, object]]
     runs: list[Run]
     archive: Path | None
+    note: str = ""
 
     @property
     def failed(self) -> list[Run]:
@@ -141,7 +145,15 @@ def run_experiment_in(
             if begun.facts:
                 check_same(folder, begun.facts, identity)
             journal = begun.journal
-        return _Job(directory, experiment, dataset, identity, journal).run(on_progress)
+        outcome = _Job(directory, experiment, dataset, identity, journal).run(on_progress)
+        return dataclasses.replace(outcome, note=_what_was_resumed(journal, outcome.runs) if resume else "")
+
+
+def _what_was_resumed(journal: Journal | None, runs: Sequence[Run]) -> str:
+    if journal is None:
+        return "there was nothing to go on with: the experiment began anew"
+    before = len(journal.runs)
+    return f"{before} of {len(runs)} runs were there already{'' if before < len(runs) else ': nothing was measured'}"
 
 
 class _Job:
@@ -162,6 +174,7 @@ class _Job:
         self._journal = journal
         self._runs: list[Run] = list(journal.runs) if journal else []
         self._archive: Path | None = None
+        self._idle: dict[str, float] = {}
         self._started_s = time.perf_counter()
 
     def run(self, on_progress: OnProgress) -> Outcome:
@@ -198,16 +211,36 @@ class _Job:
             self._begin,
             done={(run.repeat, run.precision_mode) for run in self._runs},
             session=max((run.session for run in self._runs), default=0) + 1 if self._journal else 0,
-            idle_power_w=_idle_power_w(self._experiment),
+            idle_power_w=self._idle_power_w(),
+            energy_source=str(self._identity["energy_source"]),
         )
         with self._storing():
             self._directory.update_manifest(dataclasses.asdict(timing))
+
+    def _idle_power_w(self) -> float:
+        """Measure the idle machine, before anything of ours computes; 0 where nothing is to be subtracted."""
+        seconds = self._experiment.idle_baseline_s
+        if not seconds:
+            return 0.0
+        meter = NoiseMeter(1)
+        reading = meter.start()
+        with contextlib.closing(choose_counter(self._experiment.watts_per_core)) as counter:
+            try:
+                power_w = idle_power_w(counter, seconds)
+            except EnergyError as error:
+                raise PlanError(
+                    [f"idle_baseline_s: the idle machine could not be measured: {error}; leave it out"]
+                ) from None
+        # A neighbour who was busy meanwhile makes every energy too small: how busy is on the record.
+        self._idle = {"idle_power_w": power_w, "idle_others_cpu_s": meter.since(reading).others_cpu_s}
+        return power_w
 
     def _begin(self) -> None:
         begun = {
             "working_directory": str(Path.cwd()),
             "git_revision": git_revision(Path.cwd()),
             "started_utc": _now(),
+            **self._idle,
         }
         if self._journal:
             self._directory.reopen(self._journal, {"state": "running", "resumed_utc": _now()}, begun)
@@ -345,19 +378,6 @@ def _plan(fields: Mapping[str, object], folder: Path) -> tuple[Experiment, Datas
     return experiment, loaded[experiment.data, experiment.label_column]
 
 
-def _idle_power_w(experiment: Experiment) -> float:
-    """Measure the idle machine, before anything of ours computes; 0 where nothing is to be subtracted."""
-    if not experiment.idle_baseline_s:
-        return 0.0
-    counter = choose_counter(experiment.watts_per_core)
-    try:
-        return idle_power_w(counter, experiment.idle_baseline_s)
-    except EnergyError as error:
-        raise PlanError([f"idle_baseline_s: the idle machine could not be measured: {error}; leave it out"]) from None
-    finally:
-        counter.close()
-
-
 def _identity(experiment: Experiment, dataset: Dataset | None) -> dict[str, object]:
     """Return what must be the same for an experiment to be gone on with, as JSON keeps it."""
     fields = experiment.model_dump(mode="json")
@@ -367,6 +387,7 @@ def _identity(experiment: Experiment, dataset: Dataset | None) -> dict[str, obje
         "experiment": fields,
         "data_sha256": dataset.sha256() if dataset else None,
         "machine": describe_machine(),
+        "energy_source": choose_counter(experiment.watts_per_core).source,
     }
 
 

@@ -160,8 +160,14 @@ def train(
     peak_mb = memory.peak_mb()
     if not any(_is_long_enough(turn, counter) for turn in turns):
         # All of the training is too short for the counter: a copy trains on until it is not.
-        take_turn("again")
-        turns.append(_turn(trainer.clone(), counter, most=None))
+        turns.append(
+            steps.measure(
+                "training",
+                len(turns),
+                lambda: _turn(trainer.clone(), counter, most=None),
+                lambda turn: turn.epoch_time_s,
+            )
+        )
     take_turn("prepare")
     memory.reset_peak()
     weights = read_weights(trainer.network)
@@ -177,7 +183,7 @@ def train(
     reference = reference_outputs(setup.layer_sizes, setup.activations, weights, split.test_x[:PROBE_SAMPLES])
     return Training(
         epochs,
-        *_energy_per_epoch(turns, counter, idle_power_w),
+        *_energy_per_epoch(turns, counter, idle_power_w if counter.kind == "measured" else 0.0),
         peak_mb,
         conversion_peak_mb,
         memory.method,
@@ -223,7 +229,8 @@ def infer(setup: Setup, split: Split, reference: np.ndarray, path: Path, take_tu
     mode = MODES[setup.precision_mode]
     architecture = Architecture(setup.layer_sizes, setup.activations)
     batch = np.resize(split.train_x, (setup.batch_size, split.train_x.shape[1]))  # repeats samples where there are few
-    # The first use of an engine maps its code into the process; that is not the network's memory.
+    # The first use of an engine maps its code into the process; that is not the network's memory. The peak is read
+    # before the rounds: a call needs what the first calls needed, and keeping the times of thousands needs more.
     effective_precision = engine.effective_precision(path, architecture, mode, setup.threads)
     engine.open(path, architecture, mode, setup.threads).predict(batch)
     return_free_memory()

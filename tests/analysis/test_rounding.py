@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from significand.analysis.rounding import UNIT_ROUNDOFF, check_error, error_bounds, output_sensitivity
+from significand.analysis.rounding import LARGEST_ERROR, UNIT_ROUNDOFF, check_error, error_bounds, output_sensitivity
 from significand.engines.base import ENGINES, get_engine
 from significand.plan.precision import MODES, PrecisionMode
 from significand.workload.architecture import Architecture
@@ -115,6 +115,7 @@ def test_finer_formats_err_less(depth: int, fan_in: int) -> None:
 def test_errors_within_the_band_pass_and_outside_are_named(sizes: list[int], name: str, sensitivity: float) -> None:
     """Just inside of either bound there is nothing to say; twice outside there is, and the words say which way."""
     bounds = error_bounds(name, name, len(sizes) - 1, max(sizes[:-1]))
+    assume(2 * bounds.high <= LARGEST_ERROR)
     low = bounds.low * sensitivity
     assert check_error(low, name, name, sizes, sensitivity) == ""
     assert check_error(bounds.high, name, name, sizes, sensitivity) == ""
@@ -144,10 +145,17 @@ def test_the_coarsest_format_decides() -> None:
     assert check_error(2.0, "int8", "int8+float32", [64, 10], 1.0) == ""
 
 
-@pytest.mark.parametrize("error", [math.nan, math.inf])
-def test_what_is_no_error_is_not_judged(error: float) -> None:
-    """An error that could not be computed is no reason to suspect the engine."""
-    assert check_error(error, "float32", "float32", [64, 10], 1.0) == ""
+@pytest.mark.parametrize("name", UNIT_ROUNDOFF)
+@pytest.mark.parametrize("error", [math.nan, math.inf, 2.01])
+def test_an_error_that_no_rounding_makes_is_flagged(error: float, name: str) -> None:
+    """Outputs that have nothing to do with the network's, or are none, are flagged, however coarse and deep it is."""
+    flag = check_error(error, name, name, [2048] * 8, 1.0)
+    assert flag.startswith(f"relative output error {error:.0e} is more than any rounding makes")
+
+
+def test_an_error_that_no_rounding_makes_is_flagged_in_an_unknown_format() -> None:
+    """Where the engine cannot say what ran, too large is too large all the same."""
+    assert "overflowed" in check_error(3.0, "float32", "unknown", [64, 10], 1.0)
 
 
 @pytest.mark.parametrize("effective", ["unknown", "", "float32+unknown"])

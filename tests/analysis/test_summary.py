@@ -81,11 +81,11 @@ def test_noise_and_steadiness_are_counted_over_the_finished_runs() -> None:
     runs = [
         run("int8", 0, steps=20, disturbed_steps=2, remeasured_steps=5, steady_state=True, steady_reason="warm-up"),
         run("int8", 1, steps=20, disturbed_steps=1, remeasured_steps=0, steady_state=False, steady_reason="drift"),
-        run("int8", 2, steps=20, steady_state=None, steady_reason="too few"),
+        run("int8", 2, steps=20, unknown_steps=4, steady_state=None, steady_reason="too few"),
         run("int8", 3, steps=20, disturbed_steps=20, status=FAILED),
     ]
     row = rows(runs, "int8")["int8"]
-    assert [row[key] for key in ("steps", "disturbed_steps", "remeasured_steps")] == [60, 3, 5]
+    assert [row[key] for key in ("steps", "disturbed_steps", "unknown_steps", "remeasured_steps")] == [60, 3, 4, 5]
     assert (row["unsteady_runs"], row["steady_reason"]) == (1, "drift")
 
 
@@ -138,6 +138,19 @@ def test_ratios_are_paired_by_repeat() -> None:
     for cost in COSTS:
         bounds = [row[f"{cost}_{name}"] for name in ("ratio", "ratio_ci95_t_low", "ratio_ci95_t_high")]
         assert bounds == pytest.approx([0.5, 0.5, 0.5], rel=1e-9)
+
+
+@pytest.mark.parametrize("fact", ["energy_kind", "energy_source"])
+def test_energies_of_two_sources_have_no_mean_and_no_ratio(fact: str) -> None:
+    """A measurement and an estimate are not averaged, nor put in relation to one another; the other costs are."""
+    mixed = [run("int8", repeat, 2.0, **{fact: value}) for repeat, value in enumerate(["one", "two"])]
+    row = rows(mixed, "int8")["int8"]
+    assert math.isnan(row["energy_mean"])  # type: ignore[arg-type]  # a number
+    assert row["latency_mean"] == 2.0
+    apart = [run("float32", 0, 1.0, **{fact: "one"}), run("int8", 0, 2.0, **{fact: "two"})]
+    row = rows(apart, "float32", "int8")["int8"]
+    assert row["energy_mean"] == row["latency_ratio"] == 2.0
+    assert math.isnan(row["energy_ratio"])  # type: ignore[arg-type]  # a number
 
 
 def test_frontier_is_latency_against_accuracy_on_means() -> None:

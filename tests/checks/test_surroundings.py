@@ -100,7 +100,7 @@ def test_the_busiest_processes_are_named(machine: Machine) -> None:
         machine.run(pid, cores)
     (check,) = surroundings.load(machine.instruments())
     assert check.found.endswith(": 12 program12 0.40, 14 program14 0.20, 11 program11 0.10")
-    assert check.remedy == "stop them or wait: ps -p 12,14,11"
+    assert check.remedy == "stop them, or wait; who they are: ps -p 12,14,11"
 
 
 def test_load_by_nobody_in_sight_is_told(machine: Machine) -> None:

@@ -45,7 +45,16 @@ def test_best_counter_that_can_be_read_is_chosen(package: Path) -> None:
     assert choose_counter(12.0, nowhere, uses_gpu=True, nvml=FakeNvml()).source == "nvml"
     rapl = choose_counter(12.0, package, nvml=FakeNvml())
     assert (rapl.source, rapl.domains, rapl.assumptions) == ("rapl", "package-0", "")
-    assert choose_counter(9.0, nowhere, nvml=FakeNvml()) == CpuTimeEstimate(9.0)
+    estimate = choose_counter(9.0, nowhere, nvml=FakeNvml())
+    assert isinstance(estimate, CpuTimeEstimate)
+    assert estimate.watts_per_core == 9.0
+
+
+def test_an_estimate_says_why_there_is_no_counter(package: Path) -> None:
+    """The assumptions carry the reason for which RAPL could not be used; a counter that is there needs none."""
+    rapl = probe_counters(package / "nowhere", FakeNvml())[1]
+    estimate = choose_counter(9.0, package / "nowhere", nvml=FakeNvml())
+    assert estimate.assumptions == f"9 W per busy core, the same in every precision; no counter: {rapl.detail}"
 
 
 def test_gpu_that_cannot_be_read_is_said_to_be_left_out(package: Path) -> None:
@@ -55,7 +64,7 @@ def test_gpu_that_cannot_be_read_is_said_to_be_left_out(package: Path) -> None:
     rapl = choose_counter(12.0, package, uses_gpu=True, nvml=without)
     assert (rapl.source, rapl.assumptions) == ("rapl", words)
     estimate = choose_counter(12.0, package / "nowhere", uses_gpu=True, nvml=without)
-    assert estimate.assumptions == f"12 W per busy core, the same in every precision; {words}"
+    assert estimate.assumptions.startswith(f"12 W per busy core, the same in every precision; {words}; no counter: ")
 
 
 def test_probe_tells_of_every_source(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,17 +29,24 @@ CAPACITIES = st.builds(
 
 @given(READINGS, READINGS, CAPACITIES, st.integers(1, 10**11))
 def test_share_is_never_negative(before: Reading, after: Reading, capacity: Capacity, window_ns: int) -> None:
-    """Whatever the counters do, the share is missing or at least 0, and missing only where all its sources are."""
+    """Whatever the counters do, the share is at least 0, or missing where neither others' use nor waiting is seen."""
     noise = noise_between(before, replace(after, at_ns=window_ns), capacity)
     assert math.isnan(noise.share) or noise.share >= 0
-    sources = (noise.others_cpu_s, noise.steal_s, noise.throttled_s, noise.run_queue_wait_s)
-    assert math.isnan(noise.share) == all(math.isnan(source) for source in sources)
+    assert math.isnan(noise.share) == all(map(math.isnan, (noise.others_cpu_s, noise.run_queue_wait_s)))
 
 
 def quiet(**changes: object) -> Reading:
     """Return a reading of clocks and waiting alone, at 0, with changes."""
     at_zero = Reading(0, 0, {OTHER: 0}, {}, {1: 0}, 0, {"": 0}, {})
     return replace(at_zero, **changes)  # type: ignore[arg-type]
+
+
+def test_withheld_time_alone_makes_no_share() -> None:
+    """Where nobody's use of the CPUs can be seen, knowing the throttled time does not make the step quiet."""
+    blind = quiet(process_cpu_ns={}, wait_ns={})
+    noise = noise_between(blind, replace(blind, at_ns=10**9), Capacity(1, 2, 2))
+    assert noise.throttled_s == 0
+    assert math.isnan(noise.share)
 
 
 @given(CAPACITIES, *[st.integers(0, 10**9)] * 4, st.integers(2, 1000))

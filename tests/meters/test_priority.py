@@ -64,8 +64,20 @@ def test_without_a_proc_file_system_the_priority_stays(tmp_path: Path) -> None:
 def test_the_sessions_group_is_raised_too(tmp_path: Path) -> None:
     """Linux weighs sessions first where it groups them, so the group's niceness follows, and goes back."""
     (tmp_path / "task").mkdir()
-    written = []
+    group = tmp_path / "autogroup"
+    group.write_text("/autogroup-572 nice 3\n", encoding="ascii")  # as in sched(7)
     with raised_priority(-7, tmp_path):
-        written.append((tmp_path / "autogroup").read_text(encoding="ascii"))
-    written.append((tmp_path / "autogroup").read_text(encoding="ascii"))
-    assert written == ["-7", str(os.getpriority(os.PRIO_PROCESS, 0))]
+        assert group.read_text(encoding="ascii") == "-7"
+    assert group.read_text(encoding="ascii") == "3"
+
+
+@pytest.mark.parametrize("content", [None, "", "/autogroup-572 nice\n"])
+def test_a_group_whose_niceness_is_not_told_gets_the_default(content: str | None, tmp_path: Path) -> None:
+    """Where the kernel does not say what the group had, it is left at 0, as every session begins."""
+    (tmp_path / "task").mkdir()
+    group = tmp_path / "autogroup"
+    if content is not None:
+        group.write_text(content, encoding="ascii")
+    with raised_priority(-7, tmp_path):
+        pass
+    assert group.read_text(encoding="ascii") == "0"

@@ -1,5 +1,6 @@
 import contextlib
 import math
+import pickle
 from collections.abc import Iterator, Sequence
 
 import pytest
@@ -80,11 +81,47 @@ def test_marking_measures_once(policy: NoisePolicy) -> None:
 
 
 def test_failing_says_which_step_and_how_much() -> None:
-    """With on_noise fail the first disturbed step ends the run, with value, limit and remedy."""
+    """With on_noise fail a step that stays disturbed ends the run, with value, limit and remedy."""
     with pytest.raises(
         DisturbedError, match=r"others took 50 % of the CPU time of inference round 5, allowed are 5 %; m"
-    ):
-        measured([0.5, 0.0], NoisePolicy(on_noise="fail"))
+    ) as caught:
+        measured([0.7, 0.5, 0.6], NoisePolicy(on_noise="fail", remeasure_limit=2))
+    attempts = caught.value.attempts
+    assert [attempt.noise.share for attempt in attempts] == [0.7, 0.5, 0.6]
+    assert [attempt.counted for attempt in attempts] == [False, True, False]
+
+
+def test_failing_measures_again_first() -> None:
+    """With on_noise fail a step that was disturbed once and then quiet is as good as any other."""
+    kept, attempts, turns = measured([0.5, 0.01], NoisePolicy(on_noise="fail"))
+    assert (kept, turns) == (1, ["measure", "again"])
+    assert [attempt.disturbed for attempt in attempts] == [True, False]
+
+
+def test_failing_does_not_pass_what_nobody_can_tell() -> None:
+    """With on_noise fail an unknown share ends the run at once, and says that it is unknown."""
+    with pytest.raises(DisturbedError, match=r"cannot be seen on this machine.*another on_noise") as caught:
+        measured([math.nan, 0.0], NoisePolicy(on_noise="fail"))
+    assert [attempt.disturbed for attempt in caught.value.attempts] == [False]
+
+
+def there_and_back(error: DisturbedError) -> DisturbedError:
+    """Return what arrives in another process."""
+    arrived = pickle.loads(pickle.dumps(error))  # noqa: S301 - made here
+    assert isinstance(arrived, DisturbedError)
+    return arrived
+
+
+def test_the_error_keeps_its_attempts_between_processes() -> None:
+    """Pickled, as training's process hands it over, it has the same words and attempts, and more can be put before."""
+    with pytest.raises(DisturbedError) as caught:
+        measured([0.5], NoisePolicy(on_noise="fail", remeasure_limit=0))
+    error = there_and_back(caught.value)
+    assert str(error) == str(caught.value)
+    assert "others took" in str(error)
+    assert repr(error.attempts) == repr(caught.value.attempts)
+    error.attempts[:0] = caught.value.attempts
+    assert len(there_and_back(error).attempts) == 2
 
 
 def test_what_is_unknown_is_neither_disturbed_nor_measured_again() -> None:

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,15 @@ def test_config_that_cannot_be_read_is_one_problem(tmp_path: Path, content: byte
     assert len(caught.value.problems) == 1
 
 
-def test_config_that_is_a_folder_is_one_problem(tmp_path: Path) -> None:
-    """A folder in place of the TOML file is said."""
-    with pytest.raises(PlanError, match="Is a directory"):
-        read_config(tmp_path)
+def test_config_that_is_no_file_is_one_problem(tmp_path: Path) -> None:
+    """A folder in place of the TOML file is said, and a pipe, at once: nobody may ever write to it."""
+    os.mkfifo(tmp_path / "plan.toml")
+    for path in (tmp_path, tmp_path / "plan.toml"):
+        with pytest.raises(PlanError, match="is not a file; give the path of a TOML file"):
+            read_config(path)
+
+
+def test_config_with_a_name_that_no_file_can_have_is_one_problem(tmp_path: Path) -> None:
+    """A path too long to be looked at is said."""
+    with pytest.raises(PlanError, match="File name too long"):
+        read_config(tmp_path / ("x" * 5000))

@@ -147,7 +147,17 @@ def test_steps_that_stayed_disturbed_are_counted_in_the_table_and_told() -> None
     assert finding.startswith("int8: others disturbed 3 of 100 measured steps")
     text = shown(summary_view(rows))
     assert text.count("disturbed 3/100") == 1
-    assert "20 of 200 steps were disturbed by others and measured again" in text
+    told = " ".join(text.split())
+    assert "20 of 200 steps were disturbed by others and measured again; 3 stayed disturbed" in told
+    quiet = " ".join(shown(summary_view([summary_row("int8", steps=100, remeasured_steps=20)])).split())
+    assert "20 of 100 steps were disturbed by others and measured again; then all were quiet" in quiet
+
+
+def test_steps_of_which_nobody_can_tell_are_told() -> None:
+    """Steps whose noise could not be seen are no quiet ones: a sentence counts them and says where to look."""
+    (finding,) = findings([summary_row("int8", steps=100, unknown_steps=7)])
+    assert finding.startswith("int8: nobody can tell whether others disturbed 7 of 100 measured steps")
+    assert "significand doctor" in finding
 
 
 def test_runs_without_a_steady_state_are_told_with_the_reason() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import fields
@@ -131,9 +132,17 @@ def test_a_journal_of_another_version_is_refused(tmp_path: Path) -> None:
 
 
 def test_no_journal_is_an_error_with_the_remedy(tmp_path: Path) -> None:
-    """Where there is none, and where a folder stands in its place."""
-    for path in (tmp_path / JOURNAL, tmp_path):
+    """Where there is none, and where no file could have that name."""
+    for name in (JOURNAL, "x" * 5000):
         with pytest.raises(JournalError, match=r"cannot be read .*; give the folder of an interrupted experiment"):
+            read_journal(tmp_path / name)
+
+
+def test_what_is_no_file_is_no_journal(tmp_path: Path) -> None:
+    """A folder is refused, and a pipe too, at once: nobody may ever write to it."""
+    os.mkfifo(tmp_path / JOURNAL)
+    for path in (tmp_path / JOURNAL, tmp_path):
+        with pytest.raises(JournalError, match="is not a file; give the folder of an interrupted experiment"):
             read_journal(path)
 
 
@@ -158,7 +167,7 @@ def test_nothing_differs_from_itself_as_json_keeps_it(facts: dict[str, object]) 
 
 
 def test_differences_name_the_field_and_both_values() -> None:
-    """Nested values go by their whole name; what one side lacks is None there; order and sequence type do not count."""
+    """Nested values go by their whole name; what one side lacks is nothing; order and sequence type do not count."""
     then = {"a": 1, "b": {"c": (1, 2), "d": "x"}, "e": math.nan, "f": {}}
     now = {"b": {"d": "y", "c": [1, 2]}, "a": 1, "e": None, "f": 3, "g": True}
-    assert differences(then, now) == ["b.d: 'x' then, 'y' now", "f: {} then, 3 now", "g: None then, True now"]
+    assert differences(then, now) == ["b.d: 'x' then, 'y' now", "f: 0 entries then, 3 now", "g: nothing then, True now"]

@@ -30,6 +30,7 @@ from significand.results.store import (
     RAW_RUNS,
     RunDirectory,
     check_writable,
+    read_json_object,
     read_runs,
     replacing,
     write_csv,
@@ -289,3 +290,10 @@ def test_name_no_file_system_could_hold_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PlanError, match="File name too long"), RunDirectory(tmp_path / (300 * "n")):
         pass
     check_writable(tmp_path / (300 * "n"))
+
+
+def test_a_manifest_that_is_no_file_is_none(tmp_path: Path) -> None:
+    """A pipe in its place is not waited for, a folder and a name no file can have are none either."""
+    os.mkfifo(tmp_path / MANIFEST)
+    for path in (tmp_path / MANIFEST, tmp_path, tmp_path / ("x" * 5000)):
+        assert read_json_object(path) == {}

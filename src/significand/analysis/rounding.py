@@ -26,6 +26,10 @@ UNIT_ROUNDOFF = {
 }
 """Largest relative error of rounding to the format; for int8, half a step of the 127 that the largest number has."""
 
+LARGEST_ERROR = 2.0
+"""Beyond it the outputs have nothing to do with the network's: two unrelated vectors of one norm are at most that far
+apart, relative to it. It bounds int8, whose honest errors reached 1.1."""
+
 SINGLE_ROUNDING = 0.38
 """Rms relative error, in unit roundoffs, of rounding once. An error uniform within half a unit in the last place has
 the rms u / sqrt(3) for mantissas in [1, 2), whose own rms is sqrt(7 / 3) when they are uniform: 0.577 / 1.528. An int8
@@ -158,7 +162,7 @@ def check_error(
     Parameters
     ----------
     relative_output_error
-        ||y - y64|| / ||y64||. Not judged when not finite: an overflow is no rounding.
+        ||y - y64|| / ||y64||. NaN where an output is none.
     weights_format
         Format that the weights are stored in: the mode's.
     effective_precision
@@ -169,8 +173,13 @@ def check_error(
     sensitivity
         From `output_sensitivity`; the lower bound is taken times this.
     """
+    if not relative_output_error <= LARGEST_ERROR:
+        return (
+            f"relative output error {relative_output_error:.0e} is more than any rounding makes: the outputs "
+            "overflowed, or something else ran"
+        )
     formats = [weights_format, *effective_precision.split("+")]
-    if not math.isfinite(relative_output_error) or not UNIT_ROUNDOFF.keys() >= set(formats):
+    if not UNIT_ROUNDOFF.keys() >= set(formats):
         return ""
     depth = len(layer_sizes) - 1
     coarsest = max(formats, key=UNIT_ROUNDOFF.__getitem__)

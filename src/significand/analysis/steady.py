@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-FEWEST_ROUNDS = 5
-"""With fewer, a level of two rounds cannot be told from two disturbed rounds."""
+FEWEST_ROUNDS = 6
+"""With fewer, no trend can be shown, and a level of two rounds cannot be told from two disturbed rounds."""
 
 TOLERANCE = 0.02
 """Levels that differ by less, and trends that add up to less, do not matter. In simulated runs of 10 rounds with 1 %
@@ -66,7 +66,7 @@ def find_steady_state(round_means_s: Sequence[float] | NDArray[np.float64]) -> S
     The logarithms of the round means, outliers replaced by the running median, are cut into levels by PELT with the
     least-squares cost (Killick et al., J. Am. Stat. Assoc. 107, 2012). Neighbouring levels are merged, the least
     different first, while they differ by less than `TOLERANCE` or by less than a t test with Bonferroni's correction
-    over all positions asks for. The rounds are steady when the last level begins in their first half and has no trend
+    over all positions asks for. The rounds are steady when the last level begins before their middle and has no trend
     (Kendall's tau, and a change over its rounds of at least `TOLERANCE` by the slope of Theil and Sen); a warm-up that
     fades out within the first half ends with it. Where a straight line explains all rounds better than the levels do,
     by Schwarz's criterion, the rounds have a trend and no levels.
@@ -96,7 +96,7 @@ def find_steady_state(round_means_s: Sequence[float] | NDArray[np.float64]) -> S
     last, middle = starts[-1], len(logs) // 2
     if last == 0:
         return SteadyState(True, 0, "")
-    if last > middle:
+    if 2 * last >= len(logs):
         factor = _factor(_level(logs[last:]) - _level(logs[starts[-2] : last]))
         where = f"round {rounds[last] + 1} of {len(means)}"
         return SteadyState(False, 0, f"the level changed at {where}, by a factor of {factor:.2f}; no level lasted")

@@ -63,6 +63,7 @@ def summarise(runs: Sequence[Run], modes: Sequence[str]) -> list[Summary]:
                 "memory_method": _common(finished[mode], "memory_method"),
                 "steps": sum(run.steps for run in finished[mode]),
                 "disturbed_steps": sum(run.disturbed_steps for run in finished[mode]),
+                "unknown_steps": sum(run.unknown_steps for run in finished[mode]),
                 "remeasured_steps": sum(run.remeasured_steps for run in finished[mode]),
                 "others_share": mean([run.others_share for run in finished[mode]]),
                 "unsteady_runs": sum(run.steady_state is False for run in finished[mode]),
@@ -80,16 +81,20 @@ def _metrics(runs: Sequence[Run]) -> dict[str, MetricSummary]:
     summaries = {}
     for name, column in (SPECIFIED_METRICS | FURTHER_METRICS).items():
         values = [getattr(run, column) for run in runs]
+        if name == "energy" and len({(run.energy_kind, run.energy_source) for run in runs}) > 1:
+            values = []  # a measurement and an estimate have no mean
         summaries[name] = MetricSummary(mean(values), sample_std(values), ci95_half_width(values))
     return summaries
 
 
 def _ratios(runs: Sequence[Run], baseline: Sequence[Run]) -> dict[str, float]:
     row: dict[str, float] = {}
+    same_energy = len({(run.energy_kind, run.energy_source) for run in (*runs, *baseline)}) <= 1
     for name in COSTS:
+        compared = runs if same_energy or name != "energy" else ()
         column = SPECIFIED_METRICS[name]
         ratio = paired_ratio(
-            {run.repeat: getattr(run, column) for run in runs},
+            {run.repeat: getattr(run, column) for run in compared},
             {run.repeat: getattr(run, column) for run in baseline},
         )
         row |= {

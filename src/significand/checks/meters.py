@@ -95,7 +95,7 @@ def energy(given: Instruments) -> Iterable[Check]:
     if nvml.available:
         yield Check("energy_nvml", "ok", nvml.detail)
     else:  # every engine computes on the CPU, so nothing is lost
-        yield Check("energy_nvml", "ok", f"{nvml.detail}: only work on a GPU would need it", nvml.remedy)
+        yield Check("energy_nvml", "ok", f"not needed, nothing runs on a GPU ({nvml.detail})")
 
 
 def _clock_step_and_cost_ns(clock_ns: Callable[[], int]) -> tuple[int | None, float]:

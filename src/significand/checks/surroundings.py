@@ -63,7 +63,11 @@ def load(given: Instruments) -> Iterable[Check]:
         return
     busiest = _busiest(before, after)
     names = ", ".join(f"{pid} {given.process_name(pid)} {used:.2f}" for pid, used in busiest.items())
-    remedy = f"stop them or wait: ps -p {','.join(map(str, busiest))}" if busiest else "look with top, on the host too"
+    remedy = (
+        f"stop them, or wait; who they are: ps -p {','.join(map(str, busiest))}"
+        if busiest
+        else "look with top, on the host too"
+    )
     yield Check("load", "bad" if cores > TOO_BUSY else "warn", f"{found}: {names or 'by whom is not seen'}", remedy)
 
 

@@ -81,8 +81,9 @@ def choose_counter(
             left_out = f"the GPU's energy is left out: {error.detail}"
     try:
         return replace(open_rapl(root), assumptions=left_out)
-    except NoCounterError:
-        return CpuTimeEstimate(watts_per_core, left_out=left_out)
+    except NoCounterError as error:
+        missing = "; ".join(filter(None, [left_out, f"no counter: {error.detail}"]))
+        return CpuTimeEstimate(watts_per_core, left_out=missing)
 
 
 def idle_power_w(counter: EnergyCounter, seconds: float, sleep: Callable[[float], object] = time.sleep) -> float:

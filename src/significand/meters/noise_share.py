@@ -123,7 +123,8 @@ def noise_between(before: Reading, after: Reading, capacity: Capacity, frequency
     in_the_way = _known(
         scan_s - capacity.free_cores * window_s, surely_s - capacity.free_cores_of_ours * window_s, waited_s
     )
-    taken = _known(max(in_the_way, default=math.nan), steal_s - TICK_S, throttled_s)
+    # Where nobody's use of the CPUs can be seen, that nothing was stolen or withheld does not make the step quiet.
+    taken = _known(max(in_the_way), steal_s - TICK_S, throttled_s) if in_the_way else []
     share = sum(max(0.0, part_s) for part_s in taken) / (capacity.needed * window_s) if taken else math.nan
     return Noise(
         window_s=window_s,

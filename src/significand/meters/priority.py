@@ -28,17 +28,25 @@ def raised_priority(nice: int, proc: Path = PROC) -> Iterator[int]:
     int
         The niceness in effect: `nice`, or that of before where the system does not permit it.
     """
-    before = os.getpriority(os.PRIO_PROCESS, 0)
-    if nice >= before or not _set(nice, proc):
+    before, group = os.getpriority(os.PRIO_PROCESS, 0), _group_niceness(proc)
+    if nice >= before or not _set(nice, nice, proc):
         yield before
         return
     try:
         yield nice
     finally:
-        _set(before, proc)
+        _set(before, group, proc)
 
 
-def _set(nice: int, proc: Path) -> bool:
+def _group_niceness(proc: Path) -> int:
+    """Return the niceness of the session's group, as in ``/autogroup-572 nice 0``; 0 where there is none."""
+    try:
+        return int((proc / "autogroup").read_text(encoding="ascii").rpartition(" ")[2])
+    except (OSError, ValueError):
+        return 0
+
+
+def _set(nice: int, group: int, proc: Path) -> bool:
     """Set the niceness of every thread and of the session's group; return whether the threads have it."""
     try:
         for task in (proc / "task").iterdir():
@@ -47,5 +55,5 @@ def _set(nice: int, proc: Path) -> bool:
     except OSError:  # no permission, or no proc file system
         return False
     with contextlib.suppress(OSError):  # a kernel without groups, or asked too often
-        (proc / "autogroup").write_text(str(nice), encoding="ascii")
+        (proc / "autogroup").write_text(str(group), encoding="ascii")
     return True

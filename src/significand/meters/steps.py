@@ -21,7 +21,20 @@ T = TypeVar("T")
 
 
 class DisturbedError(RuntimeError):
-    """A step was disturbed, and the experiment is to fail then."""
+    """A step stayed disturbed, or nobody can tell, and the experiment is to fail then.
+
+    Attributes
+    ----------
+    attempts
+        Every measurement of every step so far.
+    """
+
+    def __init__(self, message: str, attempts: "list[Attempt]") -> None:
+        super().__init__(message, attempts)
+        self.attempts = attempts
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class Meter(Protocol):
@@ -43,7 +56,7 @@ class NoisePolicy:
     Attributes
     ----------
     on_noise
-        ``"remeasure"``, ``"mark"`` (keep and say so), or ``"fail"``.
+        ``"remeasure"``; ``"mark"``: keep and say so; or ``"fail"``: remeasure, and fail where that does not help.
     noise_share
         A step is disturbed when others took more than this share of the CPU time it needed.
     remeasure_limit
@@ -145,13 +158,13 @@ class Steps:
         Raises
         ------
         DisturbedError
-            When the step was disturbed and the policy is to fail.
+            When the step stayed disturbed, or that is not known, and the policy is to fail.
         """
         policy = self._policy
         self._take_turn("measure")
         results = [self._attempt(step, 0)]
         while (
-            policy.on_noise == "remeasure"
+            policy.on_noise != "mark"
             and self._is_disturbed(results[-1].noise)
             and len(results) <= policy.remeasure_limit
         ):
@@ -172,12 +185,19 @@ class Steps:
                     nice=result.nice,
                 )
             )
-        if policy.on_noise == "fail" and self._is_disturbed(kept.noise):
+        if policy.on_noise == "fail" and not kept.noise.share <= policy.noise_share:
+            if math.isnan(kept.noise.share):
+                raise DisturbedError(
+                    "what others do cannot be seen on this machine, so nobody can tell whether a step was disturbed; "
+                    "see `significand doctor`, or choose another on_noise",
+                    self.attempts,
+                )
             name = "turn" if phase == "training" else "round"
             raise DisturbedError(
                 f"disturbed: others took {100 * kept.noise.share:.0f} % of the CPU time of {phase} {name} {index + 1}, "
                 f"allowed are {100 * policy.noise_share:g} %; make the machine quiet, raise noise_share, or choose "
-                "another on_noise"
+                "another on_noise",
+                self.attempts,
             )
         return kept.value
 

@@ -20,6 +20,8 @@ def read_config(path: Path) -> dict[str, Any]:
         `plan_experiment`.
     """
     try:
+        if path.exists() and not path.is_file():  # a pipe would be waited for without end
+            raise PlanError([f"config: {str(path)!r} is not a file; give the path of a TOML file"])
         fields = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise PlanError(

@@ -64,7 +64,7 @@ OPTIONS = {
     "idle_baseline_s": Option(
         0.0, "measure the idle machine's power for that many seconds first, and subtract it; needs an energy counter"
     ),
-    "on_noise": Option("remeasure", "what to do with a step that others disturbed: remeasure, mark, or fail"),
+    "on_noise": Option("remeasure", "a step that others disturbed: remeasure it, mark it, or remeasure and fail"),
     "noise_share": Option(0.05, "a step is disturbed when others took more than this share of the CPUs it needed"),
     "remeasure_limit": Option(3, "how many times a disturbed step is measured again, at most"),
     "remeasure_nice": Option(

@@ -161,6 +161,11 @@ def _findings(row: SummaryRow, name: str) -> Iterator[str]:
             f"{mode}: others disturbed {disturbed} of {_count(row, 'steps')} measured steps; they are in the numbers, "
             "and marked in steps.csv."
         )
+    if unknown := _count(row, "unknown_steps"):
+        yield (
+            f"{mode}: nobody can tell whether others disturbed {unknown} of {_count(row, 'steps')} measured steps; see "
+            "`significand doctor`."
+        )
     if unsteady := _count(row, "unsteady_runs"):
         yield f"{mode}: {unsteady} of {repeats(row)} runs had no steady latency: {visible(row.get('steady_reason'))}."
 
@@ -324,7 +329,9 @@ def _footnotes(rows: Sequence[SummaryRow], setups: Sequence[_Setup]) -> list[str
         lines.append(f"{paired}, with its 95 % t interval" if several else paired)
     if remeasured := sum(_count(row, "remeasured_steps") for row in rows):
         steps = sum(_count(row, "steps") for row in rows)
-        lines.append(f"noise: {remeasured} of {steps} steps were disturbed by others and measured again")
+        left = sum(_count(row, "disturbed_steps") for row in rows)
+        outcome = f"{left} stayed disturbed" if left else "then all were quiet"
+        lines.append(f"noise: {remeasured} of {steps} steps were disturbed by others and measured again; {outcome}")
     if any(map(energy_estimated, rows)):
         lines.append("est. energy: CPU time restated in joules, not a measurement")
     return lines

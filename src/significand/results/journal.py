@@ -71,6 +71,8 @@ def read_journal(path: Path) -> Journal:
         twice.
     """
     try:
+        if path.exists() and not path.is_file():  # a pipe would be waited for without end
+            raise JournalError(f"{str(path)!r} is not a file; give the folder of an interrupted experiment")
         content = path.read_bytes()
     except OSError as error:
         raise JournalError(
@@ -112,8 +114,14 @@ def differences(then: Mapping[str, object], now: Mapping[str, object], prefix: s
         if isinstance(old, dict) and isinstance(new, dict):
             lines += differences(old, new, f"{prefix}{name}.")
         elif old != new:
-            lines.append(f"{prefix}{name}: {old!r} then, {new!r} now")
+            lines.append(f"{prefix}{name}: {_brief(old)} then, {_brief(new)} now")
     return lines
+
+
+def _brief(value: object) -> str:
+    if value is None:
+        return "nothing"
+    return f"{len(value)} entries" if isinstance(value, dict) else repr(value)
 
 
 def _run(path: Path, number: int, line: bytes) -> Run:

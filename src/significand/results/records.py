@@ -103,6 +103,7 @@ class Run:
     disturbed_steps: int = _column(
         "steps that stayed disturbed by others and are in the numbers all the same", default=0
     )
+    unknown_steps: int = _column("steps of which nobody can tell whether others disturbed them", default=0)
     remeasured_steps: int = _column("steps that were measured more than once because others disturbed them", default=0)
     others_share: float = _column(
         "share of the CPU time the counted steps needed that others took; see steps.csv for each step", "1"
@@ -188,7 +189,10 @@ STEP_COLUMNS = {
     "attempt": ("0 the first time, then counting the times it was measured again", ""),
     "time_s": ("mean time of an epoch, or of a call", "s"),
     "disturbed": ("whether others took more than noise_share of the CPU time it needed", ""),
-    "counted": ("whether the run's numbers come from this attempt", ""),
+    "counted": (
+        "whether it is this attempt of the step that the run uses; rounds before steady_from_round are in no latency",
+        "",
+    ),
     "nice": ("niceness it ran with", "1"),
     "window_s": ("time from the first to the last look at the machine", "s"),
     "others_cpu_s": ("CPU time of other processes meanwhile", "s"),

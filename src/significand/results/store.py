@@ -307,6 +307,8 @@ def read_runs(path: Path) -> list[Run]:
 def read_json_object(path: Path) -> dict[str, object]:
     """Read a JSON object; nothing where there is no file, or it is damaged."""
     try:
+        if not path.is_file():  # a pipe would be waited for without end
+            return {}
         value = json.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
     except (OSError, ValueError, RecursionError):
         return {}

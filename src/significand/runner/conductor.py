@@ -81,6 +81,7 @@ def run_experiment(
     done: Collection[tuple[int, str]] = (),
     session: int = 0,
     idle_power_w: float = 0.0,
+    energy_source: str = "",
 ) -> Timing:
     """Run every setup in every repeat.
 
@@ -102,6 +103,8 @@ def run_experiment(
         How many sessions there were before; every run carries it.
     idle_power_w
         Power of the idle machine, to be subtracted from measured energy.
+    energy_source
+        The counter that all runs take; empty for the best there is.
 
     Raises
     ------
@@ -112,7 +115,7 @@ def run_experiment(
     def in_session(run: Run) -> Run:
         return dataclasses.replace(run, session=session)
 
-    with Server(experiment.setups(), dataset, idle_power_w) as server:
+    with Server(experiment.setups(), dataset, idle_power_w, energy_source) as server:
         on_ready()
         conductor = _Conductor(experiment, server, lambda run, details: on_run(in_session(run), details), on_progress)
         start = time.perf_counter()
@@ -144,6 +147,8 @@ class _Worker:
     measured_s: float = 0.0
     ready_s: float = float("nan")
     verdict: str | None = None
+    columns: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    details: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
     ended: bool = False
 
     @property
@@ -302,8 +307,9 @@ class _Conductor:
                     ready_s=worker.ready_s,
                 )
                 self._on_run(run, details)
-            case Failed(reason):
+            case Failed(reason, columns, details):
                 worker.verdict = reason
+                worker.columns, worker.details = columns, details
         worker.since = now
 
     def _hear_server(self) -> None:
@@ -337,7 +343,8 @@ class _Conductor:
         self._steps_done += worker.steps_left
         if worker.verdict != "":
             run = _failed(worker.setup, worker.seed, worker.repeat, worker.verdict or cause)
-            self._on_run(dataclasses.replace(run, ready_s=worker.ready_s, measured_s=worker.measured_s), {})
+            measured: dict[str, Any] = {"ready_s": worker.ready_s, "measured_s": worker.measured_s, **worker.columns}
+            self._on_run(dataclasses.replace(run, **measured), worker.details)
 
     def _report(self) -> None:
         self._on_progress(

@@ -55,6 +55,7 @@ class _Forkserver:
         self._connection = connection
         self._scratch = start.scratch
         self._idle_power_w = start.idle_power_w
+        self._energy_source = start.energy_source
         self._dataset: Dataset | None = load_saved(start.dataset) if start.dataset else None
         self._structures: dict[str, bytes] = {}
         for setup in start.setups:
@@ -118,6 +119,7 @@ class _Forkserver:
             self._structures[job.setup.engine],
             self._scratch,
             self._idle_power_w,
+            self._energy_source,
         )
 
     def _reap(self) -> None:

@@ -5,7 +5,7 @@ Messages travel pickled over socket pairs that only these processes hold.
 
 import signal
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -28,12 +28,15 @@ class Start:
         Folder for temporary files of the runs; the conductor removes it.
     idle_power_w
         Power of the idle machine, to be subtracted from measured energy.
+    energy_source
+        The counter that all runs take.
     """
 
     setups: tuple[Setup, ...]
     dataset: Path | None
     scratch: Path
     idle_power_w: float
+    energy_source: str
 
 
 @dataclass(frozen=True)
@@ -99,9 +102,11 @@ class Done:
 
 @dataclass(frozen=True)
 class Failed:
-    """Worker to conductor: the run ended without a result."""
+    """Worker to conductor: the run ended without a result; the columns and single times that there are nevertheless."""
 
     reason: str
+    columns: Mapping[str, object] = field(default_factory=dict)
+    details: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def describe_exit(status: int) -> str:

@@ -40,10 +40,17 @@ class RunnerError(RuntimeError):
 class Server:
     """The forkserver, seen from here. It is started anew when it has died."""
 
-    def __init__(self, setups: Sequence[Setup], dataset: Dataset | None, idle_power_w: float = 0.0) -> None:
+    def __init__(
+        self,
+        setups: Sequence[Setup],
+        dataset: Dataset | None,
+        idle_power_w: float = 0.0,
+        energy_source: str = "",
+    ) -> None:
         self._setups = tuple(setups)
         self._dataset = dataset
         self._idle_power_w = idle_power_w
+        self._energy_source = energy_source
         self._process: subprocess.Popen[bytes] | None = None
         self._scratch: Path
         self._stderr: IO[bytes]
@@ -94,7 +101,7 @@ class Server:
             path = self._scratch / "data.npz" if self._dataset else None
             if self._dataset and path:
                 self._dataset.save(path)
-            self.connection.send(Start(self._setups, path, self._scratch, self._idle_power_w))
+            self.connection.send(Start(self._setups, path, self._scratch, self._idle_power_w, self._energy_source))
             if not self.connection.poll(START_TIMEOUT_S):
                 raise RunnerError(
                     f"the runs' processes were not ready after {START_TIMEOUT_S:g} s; "

@@ -11,14 +11,14 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Never
 
 import numpy as np
 
-from significand.benchmark import Details, benchmark_one_setup
+from significand.benchmark import Details, benchmark_one_setup, noise_columns, step_columns
 from significand.meters.steps import DisturbedError, Step
 from significand.runner.protocol import Done, Failed, Fork, Ready, Waiting, describe_exit
 from significand.workload.data import Dataset
@@ -46,6 +46,7 @@ def work(
     structure: bytes,
     scratch: Path,
     idle_power_w: float,
+    energy_source: str,
 ) -> Never:
     """Run `job`, tell the conductor at the other end of `channel` how it ended, and end this process."""
     status = 1
@@ -53,7 +54,7 @@ def work(
         channel.send(Ready())
         channel.recv()
         tempfile.tempdir = str(scratch)
-        channel.send(_run(channel, job, dataset, structure, idle_power_w))
+        channel.send(_run(channel, job, dataset, structure, idle_power_w, energy_source))
         status = 0
     except (EOFError, ConnectionError):
         pass  # the conductor is gone; there is nobody to tell
@@ -65,7 +66,12 @@ def work(
 
 
 def _run(
-    channel: Connection, job: Fork, dataset: Dataset | None, structure: bytes, idle_power_w: float
+    channel: Connection,
+    job: Fork,
+    dataset: Dataset | None,
+    structure: bytes,
+    idle_power_w: float,
+    energy_source: str,
 ) -> Done | Failed:
     def take_turn(step: Step) -> None:
         _settle()
@@ -76,7 +82,7 @@ def _run(
 
     def keep_details(given: Details) -> None:
         arrays = {name: value for name, value in vars(given).items() if name != "steps"}
-        details.update(arrays | {f"step_{name}": column for name, column in given.steps.items()})
+        details.update(arrays | _step_arrays(given.steps))
 
     try:
         row = benchmark_one_setup(
@@ -84,6 +90,7 @@ def _run(
             seed=job.seed,
             repeat=job.repeat,
             idle_power_w=idle_power_w,
+            energy_source=energy_source,
             dataset=dataset,
             structure=structure,
             take_turn=take_turn,
@@ -92,7 +99,9 @@ def _run(
         )
     except (EOFError, ConnectionError):
         raise
-    except (TrainingDivergedError, DisturbedError, PhaseDiedError) as error:
+    except DisturbedError as error:
+        return Failed(str(error), noise_columns(error.attempts), _step_arrays(step_columns(error.attempts)))
+    except (TrainingDivergedError, PhaseDiedError) as error:
         return Failed(str(error))
     except MemoryError:
         return Failed(OUT_OF_MEMORY)
@@ -103,6 +112,10 @@ def _run(
         place = traceback.extract_tb(error.__traceback__)[-1]
         return Failed(f"{type(error).__name__}: {first_line} (at {Path(place.filename).name}:{place.lineno})")
     return Done(row, details)
+
+
+def _step_arrays(steps: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {f"step_{name}": column for name, column in steps.items()}
 
 
 def in_own_process(phase: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever the phase returns
