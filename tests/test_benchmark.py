@@ -298,3 +298,11 @@ print(row["inference_peak_memory_mb"], max(peaks))
     weights_mb = 4 * (784 * 1024 + 1024 * 1024 + 1024 * 10) / 1e6
     # Looking into the optimised graph, which holds the weights twice more, would double it.
     assert weights_mb < reported < 1.2 * plain
+
+
+def test_a_slowed_run_says_which_it_is_and_has_its_share_found_alone() -> None:
+    """The label is in the row; the call's own time is found in a turn of its own, which is no measured step."""
+    turns: list[Step] = []
+    row = one(label="slow", slowdown=0.5, take_turn=turns.append)
+    assert row["label"] == "slow"
+    assert turns == ["measure", "measure", "prepare", "again", "measure", "measure"]

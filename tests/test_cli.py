@@ -15,15 +15,18 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from test_selftest_view import RESULT
 
 from conftest import eventually, workers_of
+from made_up_results import made_up_folder, made_up_runs
 from significand import __version__
 from significand.checks.report import Check
-from significand.cli import BAD_INPUT, DONE, INTERRUPTED, SOME_RUN_FAILED, Flags, main, program
+from significand.cli import BAD_INPUT, DONE, INTERRUPTED, SOME_RUN_FAILED, UNFIT, Flags, main, program
 from significand.plan.options import OPTIONS
 from significand.results.records import FAILED, Run
 from significand.results.store import RunDirectory
 from significand.runner.conductor import OnRun, Timing
+from significand.selftest import WORKLOAD, SelfTest, Verdict
 from test_job import instant
 
 __all__ = ["instant"]  # the fixture
@@ -312,6 +315,143 @@ def test_doctors_help_has_an_example(capsys: pytest.CaptureFixture[str]) -> None
     text = capsys.readouterr().out
     assert "Example: significand doctor" in text
     assert "exit code is 1" in text
+
+
+@pytest.fixture
+def before_and_after(tmp_path: Path) -> list[str]:
+    """Write two made-up result folders of which the later one is a tenth slower."""
+    old = made_up_folder(tmp_path / "old", made_up_runs(1))
+    return [str(old), str(made_up_folder(tmp_path / "new", made_up_runs(2, slower=1.1)))]
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ([], DONE),
+        (["--fail-on", "worse"], 1),
+        (["--fail-on", "worse", "--margin", "2%"], 1),
+        (["--fail-on", "worse", "--margin", "20%"], DONE),
+        (["--fail-on", "worse", "--metrics", "memory,accuracy"], DONE),
+        (["--fail-on", "different", "--markdown"], 1),
+    ],
+)
+def test_compare_is_a_gate(
+    words: list[str], code: int, before_and_after: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The exit code is 1 only where --fail-on finds something beyond the margin, which stderr then tells."""
+    assert main(["compare", *before_and_after, *words]) == code
+    captured = capsys.readouterr()
+    assert "latency" in captured.out or "--metrics" in words
+    assert captured.err.startswith("significand: worse: float32: 1.") == (code == 1)
+
+
+def test_compare_prints_json(before_and_after: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """--json prints one object with a row per comparison, and nothing else."""
+    assert main(["compare", *before_and_after, "--json", "--metrics", "latency, memory"]) == DONE
+    rows = json.loads(capsys.readouterr().out)["comparisons"]
+    assert [(row["metric"], row["verdict"]) for row in rows] == [
+        ("latency", "worse"),
+        ("memory", "no difference shown"),
+    ]
+
+
+def test_compare_refuses_what_is_not_comparable(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What differs gives exit code 2 and a line each, visible whatever is in it; --allow, given twice, admits it."""
+    old = made_up_folder(tmp_path / "old", made_up_runs(1))
+    new = made_up_folder(tmp_path / "new", made_up_runs(2), machine={"host": "\x1b[2J", "evil\x1b": 1, "os": "c"})
+    assert main(["compare", str(old), str(new)]) == BAD_INPUT
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(":")[1] for line in lines] == [" machine.host", " machine.os"]
+    assert "\x1b" not in "".join(lines)
+    assert main(["compare", str(old), str(new), "--allow", "machine.host", "--allow", "machine.os"]) == DONE
+    assert "\x1b" not in capsys.readouterr().out
+    assert main(["compare", str(old), str(new), "--json", "--markdown"]) == BAD_INPUT
+    assert "give either --json or --markdown" in capsys.readouterr().err
+
+
+def test_a_gate_that_judges_nothing_does_not_hold(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Single runs cannot be tested: with --fail-on that is exit code 2, not a pass."""
+    old, new = (str(made_up_folder(tmp_path / str(shake), made_up_runs(shake, n=1))) for shake in (1, 2))
+    assert main(["compare", old, new, "--metrics", "latency", "--fail-on", "worse"]) == BAD_INPUT
+    assert "nothing could be tested; measure at least 2 repeats" in capsys.readouterr().err
+
+
+def test_history_shows_results_and_says_when_there_are_none(
+    tmp_path: Path, before_and_after: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`significand history` prints tables or JSON; a folder without results gives exit code 2."""
+    assert main(["history", before_and_after[0]]) == DONE
+    assert "no change points: too few results (1; at least 5)" in capsys.readouterr().out
+    assert main(["history", before_and_after[0], "--json", "--metrics", "latency"]) == DONE
+    assert [one["metric"] for one in json.loads(capsys.readouterr().out)["series"]] == ["latency"]
+    assert main(["history", str(tmp_path / "none")]) == BAD_INPUT
+    assert "holds no results" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["compare", "history"])
+def test_the_help_of_comparing_has_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Help gives an example; that of compare says how the margin and the exit code go together."""
+    assert main([command, "--help"]) == DONE
+    text = " ".join(capsys.readouterr().out.replace("│", "").split())
+    assert f"Example: significand {command} " in text
+    assert ("what may be smaller than the margin passes" in text) == (command == "compare")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--budget", "2 days"], "'2 days' is not a time; give a number and one of s, sec, m, min, h"),
+        (["--budget", "0s"], "'0s' is no time at all"),
+        (["--repeats", "1"], "1 repeats; give from 2"),
+        (["--threads", "4096"], "threads: 4096 exceeds the"),
+    ],
+)
+def test_selftest_refuses_what_cannot_be(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A time, repeats or threads out of range give exit code 2 and the limit, before anything runs."""
+    assert main(["selftest", *words]) == BAD_INPUT
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("verdict", "interrupted", "code"),
+    [
+        ("trust", False, DONE),
+        ("trust so far", False, DONE),
+        ("trust with more repeats", False, DONE),
+        ("do not trust", False, UNFIT),
+        ("cannot say", False, UNFIT),
+        ("trust", True, INTERRUPTED),
+    ],
+)
+def test_selftest_exit_codes(
+    verdict: Verdict,
+    interrupted: bool,
+    code: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Exit code 1 says that nothing supports verdicts here, 130 that Ctrl-C ended it; the result is printed anyway."""
+    result = dataclasses.replace(RESULT, verdict=verdict, interrupted=interrupted)
+    asked: list[tuple[float, object]] = []
+
+    def made_up(
+        budget_s: float, *, repeats: int, on_experiment: Callable[[int, float], None], workload: object
+    ) -> SelfTest:
+        assert workload == {**WORKLOAD, "threads": None}
+        asked.append((budget_s, repeats))
+        on_experiment(1, 9.7)
+        return result
+
+    monkeypatch.setattr("significand.selftest.run_selftest", made_up)
+    assert main(["selftest", "--budget", "90s", "--repeats", "12"]) == code
+    printed = capsys.readouterr()
+    assert printed.out.startswith("against itself")
+    assert verdict in printed.out
+    assert printed.err == "experiment 1 is complete, 10 s of 90s\n"
+    assert main(["selftest", "--json"]) == code
+    told = json.loads(capsys.readouterr().out)
+    assert (told["verdict"], told["answers"][1]["found"]["hits"]) == (verdict, 15)
+    assert asked == [(90, 12), (120, 10)]
 
 
 @pytest.mark.usefixtures("instant")

@@ -184,7 +184,7 @@ def killed_at(step: int, act: Callable[[], object]) -> bool:
 def test_killed_at_every_step_of_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed before a rename, fsync or removal, and the resuming killed too: no run lost or doubled, no file left."""
     monkeypatch.setattr("significand.job.git_revision", lambda folder: None)  # noqa: ARG005
-    monkeypatch.setattr("significand.job.write_summaries", lambda runs, modes, folder: plain_summaries(folder))  # noqa: ARG005
+    monkeypatch.setattr("significand.job.write_summaries", lambda runs, plan, folder: plain_summaries(folder))  # noqa: ARG005
     monkeypatch.setattr(os, "fsync", lambda file: None)  # noqa: ARG005 - a kill, unlike a power cut, loses no write
     once = SMALL | {"repeats": 1}
     earlier = tmp_path / "earlier"
@@ -212,12 +212,12 @@ def test_killed_at_every_step_of_writing(tmp_path: Path, monkeypatch: pytest.Mon
     assert step > 60
 
 
-def plain_summaries(folder: Path) -> list[dict[str, object]]:
+def plain_summaries(folder: Path) -> tuple[list[dict[str, object]], None]:
     """Write the files of a summary, as they are written, but with nothing to work out."""
     for name in set(RESULTS) - {JOURNAL, DETAILS, MANIFEST, "raw_runs.csv", "steps.csv"}:
         with replacing(folder / name, "w") as file:
             file.write(name)
-    return []
+    return [], None
 
 
 def contents(folder: Path) -> dict[str, bytes]:

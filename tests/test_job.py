@@ -36,6 +36,9 @@ from significand.runner.conductor import OnProgress, OnRun, Timing
 from significand.runner.server import RunnerError
 from significand.workload.data import Dataset
 
+SPREAD = 0.05
+"""How much int8's latency varies from repeat to repeat in instant runs; float32's does not."""
+
 
 def instant_run(
     experiment: Experiment,
@@ -47,12 +50,17 @@ def instant_run(
     done: Collection[tuple[int, str]],
     session: int,
     idle_power_w: float,  # noqa: ARG001 - the same
+    is_enough: Callable[[int], bool],
+    meanwhile: Callable[[], None],
     energy_source: str,  # noqa: ARG001 - the same
 ) -> Timing:
     """Stand in for the conductor: the same runs in the same order, at once, every number known beforehand."""
+    meanwhile()
     on_ready()
     ended = 0
-    for repeat in range(experiment.repeats):
+    for repeat in range(experiment.most_repeats):
+        if is_enough(repeat):
+            break
         for setup in experiment.setups():
             if (repeat, setup.precision_mode) in done:
                 continue
@@ -63,7 +71,7 @@ def instant_run(
                 repeat=repeat,
                 session=session,
                 train_time_per_epoch_s=1.0 + repeat,
-                inference_latency_per_sample_s=0.1,
+                inference_latency_per_sample_s=0.1 * (1 + SPREAD * (setup.precision_mode == "int8") * math.sin(repeat)),
                 final_train_accuracy=1 / (1 + experiment.seed + repeat),
             )
             on_run(run, {"step_index": np.arange(2), "step_time_s": np.array([0.5, math.nan])})
@@ -418,6 +426,76 @@ def test_damaged_details_are_named(tmp_path: Path) -> None:
     assert isinstance(outcome, Outcome)
     assert read_details(path) == {}
     assert read_json_object(tmp_path / MANIFEST)["state"] == "finished"
+
+
+def test_an_experiment_goes_on_until_its_intervals_are_narrow_enough(
+    tmp_path: Path, instant: pytest.MonkeyPatch
+) -> None:
+    """With `until` repeats go on until the first that reaches the target, and how many it takes is said ahead."""
+    del instant
+    notes: list[str] = []
+    outcome = run_experiment_in(
+        tmp_path, SMALL | {"until": "2%", "max_repeats": 60}, lambda progress: notes.append(progress.note)
+    )
+    repeats = len(outcome.runs) // 2
+    assert 10 <= repeats < 60
+    assert outcome.precision is not None
+    assert outcome.precision.is_reached
+    assert 0 < outcome.precision.half_widths["int8"] <= 0.02
+    assert {row["interval_method"] for row in outcome.rows} == {"sequential t"}
+    assert not any(notes[: 2 * 5])  # nothing is said ahead of five repeats
+    assert any("repeats for ±2 %" in note for note in notes[2 * 5 :])
+
+
+def test_a_target_missed_ends_at_the_most_repeats(tmp_path: Path, instant: pytest.MonkeyPatch) -> None:
+    """When the intervals stay too wide the experiment ends at max_repeats, and says which were missed."""
+    del instant
+    outcome = run_experiment_in(tmp_path, SMALL | {"until": 0.001, "max_repeats": 12})
+    assert len(outcome.runs) == 2 * 12
+    assert outcome.precision is not None
+    assert list(outcome.precision.missed) == ["int8"]
+
+
+def test_no_new_repeat_begins_after_the_time_is_up(tmp_path: Path, instant: pytest.MonkeyPatch) -> None:
+    """With max_time_s the experiment ends after the fewest repeats where the time is over by then."""
+    del instant
+    outcome = run_experiment_in(tmp_path, SMALL | {"until": 0.001, "max_time_s": 1e-6})
+    assert len(outcome.runs) == 2 * 10
+
+
+def test_an_experiment_that_has_reached_its_target_is_not_gone_on_with(
+    tmp_path: Path, instant: pytest.MonkeyPatch
+) -> None:
+    """Resumed after its last run, it measures nothing more."""
+    fields = SMALL | {"until": "2%", "max_repeats": 60}
+    before = run_experiment_in(tmp_path, fields)
+    instant.setattr("significand.job.run_experiment", None)
+    assert len(run_experiment_in(tmp_path, fields, resume=True).runs) == len(before.runs)
+
+
+def test_comparisons_and_the_frontier_are_written(tmp_path: Path, instant: pytest.MonkeyPatch) -> None:
+    """comparisons.csv and .json hold the same rows, pareto.json the probabilities; energy is shown but not judged."""
+    del instant
+    outcome = run_experiment_in(tmp_path, SMALL | {"repeats": 5, "margin": "20%"})
+    listed = json.loads((tmp_path / "comparisons.json").read_text(encoding="utf-8"))
+    with (tmp_path / "comparisons.csv").open(encoding="utf-8", newline="") as file:
+        assert [row["metric"] for row in csv.DictReader(file)] == [row["metric"] for row in listed]
+    latency = next(row for row in listed if row["metric"] == "latency")
+    assert (latency["precision_mode"], latency["baseline"], latency["verdict"]) == ("int8", "float32", "equivalent")
+    assert next(row for row in listed if row["metric"] == "energy")["verdict"] == "not tested"
+    frontier = json.loads((tmp_path / "pareto.json").read_text(encoding="utf-8"))
+    assert [setup["setup"] for setup in frontier["setups"]] == ["float32", "int8"]
+    assert all(0 <= setup["p_on_frontier"] <= 1 for setup in frontier["setups"])
+    assert [row["p_on_pareto_frontier"] for row in outcome.rows] == [
+        setup["p_on_frontier"] for setup in frontier["setups"]
+    ]
+
+
+def test_estimated_energy_is_no_objective(tmp_path: Path) -> None:
+    """Where energy would be an estimate it is refused as an objective, with the reason, before anything runs."""
+    with pytest.raises(PlanError, match="restates CPU time"):
+        run_experiment_in(tmp_path / "out", SMALL | {"objectives": ["latency", "energy"]})
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_run_that_noise_ended_keeps_its_noise_and_steps(tmp_path: Path) -> None:

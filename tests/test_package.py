@@ -17,6 +17,7 @@ import significand
         "import significand.analysis.summary, significand.analysis.pareto",
         "import significand.statistical_analysis, significand.runner.conductor",
         "import significand.present.plots, significand.present.terminal",
+        "import significand.compare, significand.history, significand.present.compare_view",
     ],
 )
 def test_torch_is_imported_only_to_compute(code: str) -> None:

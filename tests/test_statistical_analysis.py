@@ -36,6 +36,10 @@ FURTHER = {
     "inference_memory": "inference_peak_memory_mb",
     "model_size": "model_size_mb",
     "relative_output_error": "relative_output_error",
+    "throughput": "batch_throughput_samples_per_s",
+    "batch_latency_p50": "batch_latency_p50_s",
+    "batch_latency_p95": "batch_latency_p95_s",
+    "batch_latency_p99": "batch_latency_p99_s",
 }
 SPECIFIED_KEYS = ["precision_mode", "repeats"] + [
     f"{metric}_{part}" for metric in METRICS for part in ("mean", "std", "ci95")
@@ -47,6 +51,9 @@ FILES = [
     "raw_runs.csv",
     "summary_stats.csv",
     "summary_stats.json",
+    "comparisons.csv",
+    "comparisons.json",
+    "pareto.json",
     "manifest.json",
     *PLOTS,
 ]
@@ -73,7 +80,7 @@ def test_rows_have_the_specified_keys_in_order(results: tuple[list[dict[str, obj
 
 
 def test_every_specified_file_is_there_and_nothing_else(results: tuple[list[dict[str, object]], Path]) -> None:
-    """The seven specified files, manifest, journal, steps and details; no lock, no temporary file."""
+    """The seven specified files and ours; no lock, no temporary file."""
     _, folder = results
     assert sorted(path.name for path in folder.iterdir()) == sorted([*FILES, "details"])
 

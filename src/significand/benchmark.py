@@ -79,6 +79,8 @@ def benchmark_one_setup(
     noise_share: float = 0.05,
     remeasure_limit: int = 3,
     remeasure_nice: int = -20,
+    label: str = "",
+    slowdown: float | None = None,
     idle_power_w: float = 0.0,
     energy_source: str = "",
     repeat: int = 0,
@@ -104,6 +106,8 @@ def benchmark_one_setup(
         As in `significand.plan.options.OPTIONS`.
     latency_rounds, round_duration_s, watts_per_core, on_noise, noise_share, remeasure_limit, remeasure_nice
         The same.
+    label, slowdown
+        As in `significand.plan.experiment.Setup`.
     idle_power_w
         Power of the idle machine, as from `significand.meters.counters.idle_power_w`; subtracted from measured energy.
     energy_source
@@ -174,7 +178,7 @@ def benchmark_one_setup(
     )
     if not (math.isfinite(idle_power_w) and idle_power_w >= 0):
         raise PlanError([f"idle_power_w: {idle_power_w!r} is no power; give watts, 0 or more"])
-    (setup,) = experiment.setups()
+    setup = dataclasses.replace(experiment.setups()[0], label=label, slowdown=slowdown)
     architecture = Architecture(setup.layer_sizes, setup.activations)
     codec = get_engine(setup.engine)
     split = draw(loaded, setup.layer_sizes, setup.n_samples, setup.test_fraction, seed)
@@ -263,6 +267,7 @@ def benchmark_one_setup(
         "optimizer": setup.optimizer,
         "learning_rate": setup.learning_rate,
         "threads": setup.threads,
+        "label": setup.label,
         "timed_s": train_time_s + float(calls_s.sum()) * inference.calls_per_timing,
     }
     return Run(**columns | _latency(setup, inference) | noise_columns(attempts)).to_row()  # type: ignore[arg-type]  # by name

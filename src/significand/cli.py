@@ -6,18 +6,19 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
 from significand import __version__
-from significand.plan.options import OPTIONS
+from significand.plan.options import FEWEST_SEQUENTIAL, OPTIONS
 
 if TYPE_CHECKING:
     from significand.job import Outcome
 
 DONE, SOME_RUN_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 UNFIT = 1
+FAILED_GATE = 1
 
 
 def _flag(field: str, *aliases: str) -> Parameter:
@@ -62,6 +63,14 @@ class Flags:
     noise_share: Annotated[str | None, _flag("noise_share")] = None
     remeasure_limit: Annotated[str | None, _flag("remeasure_limit")] = None
     remeasure_nice: Annotated[str | None, _flag("remeasure_nice")] = None
+    baseline: Annotated[str | None, _flag("baseline")] = None
+    margin: Annotated[str | None, _flag("margin")] = None
+    accuracy_margin: Annotated[str | None, _flag("accuracy_margin")] = None
+    objectives: Annotated[str | None, _flag("objectives")] = None
+    until: Annotated[str | None, _flag("until")] = None
+    until_metric: Annotated[str | None, _flag("until_metric")] = None
+    max_repeats: Annotated[str | None, _flag("max_repeats")] = None
+    max_time_s: Annotated[str | None, _flag("max_time_s", "--max-time")] = None
     step_timeout_s: Annotated[str | None, _flag("step_timeout_s")] = None
 
 
@@ -214,17 +223,203 @@ def doctor(
     return UNFIT if any(check.level == "bad" for check in checks) else DONE
 
 
+@app.command
+def compare(
+    old: Annotated[Path, Parameter(help="folder of the earlier results")],
+    new: Annotated[Path, Parameter(help="folder of the later results")],
+    /,
+    *,
+    metrics: Annotated[
+        str | None,
+        Parameter(
+            show_default=False,
+            help="what to compare, such as latency,accuracy (default: latency, train_time, memory, model_size, "
+            "accuracy, test_accuracy, and energy where measured)",
+        ),
+    ] = None,
+    allow: Annotated[
+        tuple[str, ...],
+        Parameter(
+            negative="",
+            show_default=False,
+            metavar="FIELD",
+            help="a field that may differ, such as machine.versions.torch, or machine.versions for all below it; can "
+            "be given several times",
+        ),
+    ] = (),
+    margin: Annotated[
+        str | None,
+        Parameter(show_default=False, help="costs that surely differ by less, such as 2%, are called equivalent"),
+    ] = None,
+    accuracy_margin: Annotated[
+        str | None, Parameter(show_default=False, help="the same for accuracies, in percentage points")
+    ] = None,
+    fail_on: Annotated[
+        Literal["worse", "different"] | None,
+        Parameter(
+            show_default=False,
+            help="exit with 1 if a verdict is worse (or, with different, better or worse) and its whole interval lies "
+            "beyond the margin: what may be smaller than the margin passes; without a margin, on any such verdict. "
+            "Also if all runs of a mode fail in NEW only",
+        ),
+    ] = None,
+    json: Annotated[bool, Parameter(negative="", show_default=False, help="print JSON instead of a table")] = False,
+    markdown: Annotated[
+        bool, Parameter(negative="", show_default=False, help="print Markdown, for a pull request")
+    ] = False,
+) -> int:
+    """Compare two result folders, mode by mode: what is better, worse or equivalent in the new one.
+
+    They must be of the same experiment, machine, threads and versions; what differs is named, and can be allowed. Runs
+    are paired where the seeds are the same. The exit code is 0; 1 where --fail-on found something; 2 where there is
+    nothing to compare or to judge.
+
+    Example: significand compare main/results branch/results --fail-on worse --margin 2%
+    """
+    from significand.compare import compare_folders
+    from significand.gate import failing, is_judged
+    from significand.present.compare_view import compare_markdown, compare_view, gate_lines
+    from significand.results.comparable import ResultsError
+
+    if json and markdown:
+        return _refuse(["json: one output only; give either --json or --markdown"])
+    try:
+        result = compare_folders(
+            old, new, metrics=_words(metrics), allow=allow, margin=margin, accuracy_margin=accuracy_margin
+        )
+    except ResultsError as error:
+        return _refuse(error.problems)
+    if json:
+        _print_json(result.to_dict())
+    elif markdown:
+        print(compare_markdown(result))
+    else:
+        from rich.console import Console
+
+        Console(highlight=False).print(compare_view(result))
+    if fail_on is None:
+        return DONE
+    lines = gate_lines(result, failing(result, fail_on))
+    for line in lines:
+        print(f"significand: {line}", file=sys.stderr)
+    if not lines and not is_judged(result):
+        return _refuse(["fail_on: nothing could be tested; measure at least 2 repeats in both folders"])
+    return FAILED_GATE if lines else DONE
+
+
+@app.command
+def history(
+    folder: Annotated[Path, Parameter(help="result folder with earlier results in its history", name="DIR")],
+    /,
+    *,
+    metrics: Annotated[
+        str | None, Parameter(show_default=False, help="what to show, such as latency,accuracy; see compare")
+    ] = None,
+    json: Annotated[bool, Parameter(negative="", show_default=False, help="print JSON instead of tables")] = False,
+) -> int:
+    """Show each metric over the results that a folder has had, and where its level changed.
+
+    Only results that may be compared with the newest are shown; the others are listed with the reason.
+
+    Example: significand history benchmarks/statistical
+    """
+    from significand.history import read_history
+    from significand.present.compare_view import history_view
+    from significand.results.comparable import ResultsError
+
+    try:
+        found = read_history(folder, metrics=_words(metrics))
+    except ResultsError as error:
+        return _refuse(error.problems)
+    if json:
+        _print_json(found.to_dict())
+    else:
+        from rich.console import Console
+
+        Console(highlight=False).print(history_view(found))
+    return DONE
+
+
+def _words(text: str | None) -> list[str] | None:
+    return None if text is None else [word.strip() for word in text.split(",")]
+
+
+def _refuse(problems: Sequence[str]) -> int:
+    from significand.present.rows import visible
+
+    for problem in problems:
+        print(f"significand: {visible(problem)}", file=sys.stderr)
+    return BAD_INPUT
+
+
+@app.command
+def selftest(
+    *,
+    budget: Annotated[
+        str, Parameter(metavar="TIME", help="how long it may take, such as 90s, 2min or 1h", allow_repeating=True)
+    ] = "2min",
+    repeats: Annotated[
+        int, Parameter(metavar="VALUE", help="repeats of each small experiment, at least 2", allow_repeating=True)
+    ] = FEWEST_SEQUENTIAL,
+    threads: Annotated[str | None, _flag("threads")] = None,
+    json: Annotated[
+        bool, Parameter(negative="", show_default=False, help="print the result as JSON instead of a table")
+    ] = False,
+) -> int:
+    """Check whether to trust verdicts on this machine: measure known differences, and count what is found wrongly.
+
+    A setup is compared with itself, and with itself made 2 % and 5 % slower, in many small experiments. Ctrl-C ends it
+    with what is known by then. The exit code is 1 if verdicts are not to be trusted.
+
+    Example: significand selftest --budget 10min
+    """
+    from significand.plan.problems import PlanError
+    from significand.runner.server import RunnerError
+    from significand.selftest import WORKLOAD, parse_budget, run_selftest
+
+    try:
+        result = run_selftest(
+            parse_budget(budget),
+            repeats=repeats,
+            workload={**WORKLOAD, "threads": threads},
+            on_experiment=lambda number, elapsed_s: print(
+                f"experiment {number} is complete, {elapsed_s:.0f} s of {budget}", file=sys.stderr, flush=True
+            ),
+        )
+    except (PlanError, ValueError) as error:
+        print(f"significand: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except RunnerError as error:
+        print(f"significand: {error}", file=sys.stderr)
+        return SOME_RUN_FAILED
+    if json:
+        _print_json(dataclasses.asdict(result))
+    else:
+        from rich.console import Console
+
+        from significand.present.selftest_view import selftest_view
+
+        Console(highlight=False).print(selftest_view(result))
+    if result.interrupted:
+        return INTERRUPTED
+    return UNFIT if result.verdict in {"do not trust", "cannot say"} else DONE
+
+
 def _show(outcome: "Outcome", *, quiet: bool, as_json: bool) -> None:
     if as_json:
         _print_json(outcome.rows)
     elif not quiet:
         from rich.console import Console
 
+        from significand.present.claims_view import claim_lines
         from significand.present.rows import visible
         from significand.present.terminal import summary_view
 
         console = Console(highlight=False)
         console.print(summary_view(outcome.rows))
+        print()
+        for line in claim_lines(outcome.claims, outcome.runs, outcome.precision):
+            console.print(line, markup=False)
         if outcome.note:
             print(f"Resumed: {outcome.note}")
         if outcome.archive:

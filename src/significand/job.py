@@ -5,10 +5,14 @@ import dataclasses
 import errno
 import hashlib
 import json
+import math
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,6 +27,9 @@ from significand.results.journal import JOURNAL, Journal, read_journal
 from significand.results.records import STEP_COLUMNS, Run, step_rows
 from significand.results.resume import check_same, find_begun
 from significand.results.store import (
+    COMPARISONS_CSV,
+    COMPARISONS_JSON,
+    PARETO_JSON,
     STEPS,
     SUMMARY_CSV,
     SUMMARY_JSON,
@@ -36,6 +43,15 @@ from significand.results.values import jsonable
 from significand.runner.conductor import OnProgress, run_experiment
 from significand.runner.server import RunnerError
 from significand.workload.data import Dataset, load_source
+
+if TYPE_CHECKING:
+    from significand.analysis.claims import Claims
+    from significand.analysis.stopping import Precision
+
+SPECIFIED_OBJECTIVES = ("latency", "accuracy")
+
+FEWEST_TO_PLAN = 5
+"""Repeats before the number that a target will take is extrapolated."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,6 +68,10 @@ class Outcome:
         Every run, finished or failed, in the order of their ends.
     archive
         Where results of an earlier experiment in the same folder were put; None where there were none.
+    claims
+        What the runs say about the modes.
+    precision
+        How narrow the intervals are, where the experiment went on until they are narrow enough; else None.
     note
         What came of going on with an experiment; empty where that was not asked for.
     """
@@ -60,6 +80,8 @@ class Outcome:
     rows: list[dict[str, object]]
     runs: list[Run]
     archive: Path | None
+    claims: "Claims"
+    precision: "Precision | None"
     note: str = ""
 
     @property
@@ -174,13 +196,14 @@ class _Job:
         self._journal = journal
         self._runs: list[Run] = list(journal.runs) if journal else []
         self._archive: Path | None = None
+        self._note = ""
         self._idle: dict[str, float] = {}
         self._started_s = time.perf_counter()
 
     def run(self, on_progress: OnProgress) -> Outcome:
         try:
             self._measure(on_progress)
-            rows = self._write_summaries()
+            rows, claims = self._write_summaries()
             with self._storing():
                 self._end("finished")
         except KeyboardInterrupt:
@@ -190,25 +213,27 @@ class _Job:
             if isinstance(error, RunnerError) and self._directory.begun:
                 raise RunnerError(f"{error}; {self._kept()}: go on with --resume") from None
             raise
-        return Outcome(self._directory.folder, rows, self._runs, self._archive)
+        return Outcome(self._directory.folder, rows, self._runs, self._archive, claims, self._precision())
 
     @property
     def _planned(self) -> int:
-        return self._experiment.repeats * len(self._experiment.precision_modes)
+        return self._experiment.most_repeats * len(self._experiment.precision_modes)
 
     def _measure(self, on_progress: OnProgress) -> None:
         """Run what is not in the journal yet."""
         if not self._journal:
             self._directory.announce(self._identity)
-        if len(self._runs) == self._planned:  # only what comes after the runs was interrupted
+        if len(self._runs) == self._planned or self._is_enough(self._blocks()):  # only what comes after was interrupted
             self._begin()
             return
         timing = run_experiment(
             self._experiment,
             self._dataset,
             self._keep,
-            on_progress,
+            lambda progress: on_progress(dataclasses.replace(progress, note=self._note)),
             self._begin,
+            is_enough=self._is_enough,
+            meanwhile=_import_what_comes_later,
             done={(run.repeat, run.precision_mode) for run in self._runs},
             session=max((run.session for run in self._runs), default=0) + 1 if self._journal else 0,
             idle_power_w=self._idle_power_w(),
@@ -216,6 +241,41 @@ class _Job:
         )
         with self._storing():
             self._directory.update_manifest(dataclasses.asdict(timing))
+
+    def _blocks(self) -> int:
+        """Return how many repeats are complete."""
+        modes = len(self._experiment.precision_modes)
+        ended = Counter(run.repeat for run in self._runs)
+        return sum(count == modes for count in ended.values())
+
+    def _precision(self) -> "Precision | None":
+        """Return how narrow the intervals are, where they decide when to stop."""
+        from significand.analysis.stopping import precision_of  # noqa: PLC0415 - see write_summaries
+        from significand.analysis.summary import SPECIFIED_METRICS, default_baseline  # noqa: PLC0415 - the same
+
+        experiment = self._experiment
+        if experiment.until is None:
+            return None
+        column = SPECIFIED_METRICS[experiment.until_metric]
+        costs: dict[str, dict[int, float]] = {mode: {} for mode in experiment.precision_modes}
+        for run in self._runs:
+            if run.finished:
+                costs[run.precision_mode][run.repeat] = getattr(run, column)
+        baseline = experiment.baseline or default_baseline(experiment.precision_modes)
+        return precision_of(costs, baseline, experiment.until)
+
+    def _is_enough(self, blocks: int) -> bool:
+        """Tell before the next repeat whether the experiment is over, and say ahead how long it will take."""
+        precision = self._precision()
+        if precision is None or blocks < FEWEST_TO_PLAN:
+            return False
+        needed = [n for n in precision.runs_needed.values() if n is not None]
+        if len(needed) == len(precision.runs_needed):
+            self._note = f"about {max(needed)} repeats for ±{100 * precision.target:g} %"
+        if blocks < self._experiment.fewest_repeats:
+            return False
+        most_s = self._experiment.max_time_s
+        return precision.is_reached or (most_s is not None and time.perf_counter() - self._started_s >= most_s)
 
     def _idle_power_w(self) -> float:
         """Measure the idle machine, before anything of ours computes; 0 where nothing is to be subtracted."""
@@ -287,12 +347,12 @@ class _Job:
         finished = sum(run.finished for run in self._runs) if self._directory.is_ours() else 0
         return ExperimentInterrupted(finished, self._planned, self._directory.folder)
 
-    def _write_summaries(self) -> list[dict[str, object]]:
+    def _write_summaries(self) -> "tuple[list[dict[str, object]], Claims]":
         with self._storing():
             self._directory.check_ours()
             steps = [row for run in self._runs for row in self._steps(run)]
             write_csv(steps, self._directory.folder / STEPS, list(STEP_COLUMNS))
-            return write_summaries(self._runs, self._experiment.precision_modes, self._directory.folder)
+            return write_summaries(self._runs, self._experiment, self._directory.folder)
 
     def _steps(self, run: Run) -> list[dict[str, object]]:
         try:
@@ -329,17 +389,36 @@ class _Job:
         return f"finished runs are kept in {str(self._directory.folder)!r}"
 
 
-def write_summaries(runs: Sequence[Run], modes: Sequence[str], folder: Path) -> list[dict[str, object]]:
-    """Summarise runs and write the tables and plots; return the summary rows."""
-    from significand.analysis.summary import summarise  # noqa: PLC0415 - SciPy and moocore are needed at the end only
-    from significand.present.plots import save_pareto_plot, save_tradeoff_plots  # noqa: PLC0415 - Matplotlib takes 0.3 s
+def write_summaries(
+    runs: Sequence[Run], experiment: Experiment, folder: Path
+) -> "tuple[list[dict[str, object]], Claims]":
+    """Summarise runs and write the tables and plots; return the summary rows and what they say."""
+    from significand.analysis.claims import claims_of, comparison_row  # noqa: PLC0415 - what takes long to import is
+    from significand.analysis.summary import summarise  # noqa: PLC0415 - imported while the forkserver starts
+    from significand.present.plots import save_pareto_plot, save_tradeoff_plots  # noqa: PLC0415 - the same
 
-    rows = [summary.to_row() for summary in summarise(runs, modes)]
+    modes = experiment.precision_modes
+    claims = claims_of(runs, experiment)
+    likely: dict[str, float] = {}
+    if claims.frontier and experiment.objectives == SPECIFIED_OBJECTIVES:
+        likely = dict(zip(modes, claims.frontier.p_on_frontier.tolist(), strict=True))
+    rows = [
+        summary.to_row()
+        | {"interval_method": "t" if experiment.until is None else "sequential t"}
+        | {"p_on_pareto_frontier": likely.get(summary.precision_mode, math.nan)}
+        for summary in summarise(runs, modes, experiment.baseline)
+    ]
     write_csv(rows, folder / SUMMARY_CSV)
     write_json(rows, folder / SUMMARY_JSON)
+    comparisons = [comparison_row(one) for one in claims.comparisons]
+    write_csv(comparisons, folder / COMPARISONS_CSV)
+    write_json(comparisons, folder / COMPARISONS_JSON)
+    missing = {"objectives": experiment.objectives, "reason": claims.frontier_missing}
+    frontier = claims.frontier.to_dict(modes, experiment.objectives) if claims.frontier else missing
+    write_json(frontier, folder / PARETO_JSON)
     save_tradeoff_plots(rows, folder)
     save_pareto_plot(rows, folder)
-    return rows
+    return rows, claims
 
 
 def _plan(fields: Mapping[str, object], folder: Path) -> tuple[Experiment, Dataset | None]:
@@ -373,9 +452,20 @@ def _plan(fields: Mapping[str, object], folder: Path) -> tuple[Experiment, Datas
                 f"idle_baseline_s: {experiment.idle_baseline_s:g} s is too short for {counter.source}; give at least "
                 f"{counter.shortest_window_s:g} s"
             )
+    if "energy" in experiment.objectives and choose_counter(experiment.watts_per_core).kind != "measured":
+        problems.append(
+            "objectives: 'energy' would be an estimate here, which restates CPU time: a setup would win on the same "
+            "cost twice; leave it out, or measure where an energy counter can be read (see `significand doctor`)"
+        )
     if problems:
         raise PlanError(problems)
     return experiment, loaded[experiment.data, experiment.label_column]
+
+
+def _import_what_comes_later() -> None:
+    """Import what is needed after the runs while the forkserver imports what is needed in them."""
+    for module in ("significand.analysis.claims", "significand.analysis.summary", "significand.present.plots"):
+        import_module(module)
 
 
 def _identity(experiment: Experiment, dataset: Dataset | None) -> dict[str, object]:

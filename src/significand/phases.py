@@ -10,7 +10,7 @@ import numpy as np
 
 from significand.engines.base import Session, get_engine
 from significand.meters.energy import EnergyCounter, EnergyMeter, Window
-from significand.meters.latency import calls_per_timing, measure_round
+from significand.meters.latency import Clock, calls_per_timing, measure_round
 from significand.meters.memory import PeakMemory, return_free_memory
 from significand.meters.noise import NoiseMeter
 from significand.meters.steps import Attempt, NoisePolicy, Step, Steps
@@ -27,6 +27,9 @@ TakeTurn = Callable[[Step], None]
 CALIBRATION_SAMPLES = 1024
 PROBE_SAMPLES = 1024
 """How many held-out samples the output error against float64 is taken over, at most."""
+
+SLOWDOWN_CALIBRATION_S = 0.03
+"""Time in which an inference call's own time is found, before a known share of it is added."""
 
 
 @dataclass(frozen=True)
@@ -237,6 +240,10 @@ def infer(setup: Setup, split: Split, reference: np.ndarray, path: Path, take_tu
     memory = PeakMemory()
     session = engine.open(path, architecture, mode, setup.threads)
     call = session.bind(batch)
+    if setup.slowdown is not None:
+        take_turn("again")  # alone on the machine, or the share would be one of a disturbed time
+        own_s = float(np.median(measure_round(call, SLOWDOWN_CALIBRATION_S, calls_per_timing(call))))
+        call = slowed(call, round(setup.slowdown * own_s * 1e9))
     group = calls_per_timing(call)
     peak_mb = memory.peak_mb()
     judged = _judge(session, split, reference, setup.batch_size)
@@ -251,6 +258,22 @@ def infer(setup: Setup, split: Split, reference: np.ndarray, path: Path, take_tu
         for number in range(setup.latency_rounds)
     ]
     return Inference(rounds, group, effective_precision, *judged, peak_mb, steps.attempts)
+
+
+def slowed(call: Callable[[], object], extra_ns: int, clock: Clock = time.perf_counter_ns) -> Callable[[], object]:
+    """Return a call that does the same and is busy for `extra_ns` more.
+
+    Sleeping would let the CPU rest and give it to others. An extra of 0 costs the frame, like any other: 0.1 us.
+    """
+
+    def frame() -> object:
+        result = call()
+        end = clock() + extra_ns
+        while clock() < end:
+            pass
+        return result
+
+    return frame
 
 
 def _steps(setup: Setup, take_turn: TakeTurn) -> Steps:

@@ -1,10 +1,15 @@
 import math
+from collections.abc import Sequence
+from random import Random
+from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from significand.analysis.comparison import PairedRatio, paired_ratio
+from significand.analysis.comparison import ESTIMATED_ENERGY, Comparison, PairedRatio, compare, paired_ratio
+from significand.analysis.multiplicity import holm, smallest_detectable
 
 COSTS = st.floats(1e-9, 1e9)
 PAIRS = st.lists(st.tuples(COSTS, COSTS), min_size=2, max_size=12)
@@ -116,3 +121,306 @@ def test_no_magnitude_breaks_the_ratio(pairs: list[tuple[float, float]]) -> None
     result = ratio_of(pairs)
     assert math.isnan(result.ratio) == (result.n == 0)
     assert not result.ratio < 0
+
+
+# Student's sleep data: extra hours of sleep of ten patients on two drugs (the data set `sleep` of R).
+FIRST = [0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0]
+SECOND = [1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4]
+# The sample that pingouin's tests give to `tost` of R's package equivalence.
+TOST_A, TOST_B = [4.0, 7.0, 8.0, 6.0, 3.0, 2.0], [6.0, 8.0, 7.0, 10.0, 11.0, 9.0]
+NAN, INF = math.nan, math.inf
+
+
+def one(
+    ours: Sequence[float | None], theirs: Sequence[float | None], metric: str = "latency", *, paired: bool = True,
+    margin: float | None = None,
+) -> Comparison:  # fmt: skip
+    """Compare one setup with one baseline on one metric."""
+    setups = [0] * len(theirs) + [1] * len(ours)
+    blocks = [*range(len(theirs)), *range(len(ours))]
+    margins = {} if margin is None else {metric: margin}
+    (comparison,) = compare(
+        {metric: [*theirs, *ours]}, setups, blocks if paired else None, ["float32", "int8"], 0, margins=margins
+    )
+    return comparison
+
+
+def as_costs(logs: list[float]) -> list[float]:
+    """Turn what a source tested as differences into costs whose ratios have just these logs."""
+    return [math.exp(value) for value in logs]
+
+
+def test_paired_ratio_is_students_paired_test_on_logs() -> None:
+    """Costs whose logs are the sleep data have R's paired t-test: p 0.002833, exp(-1.58) [-2.4598858, -0.7001142]."""
+    comparison = one(as_costs(FIRST), as_costs(SECOND))
+    bounds = comparison.estimate.point, comparison.estimate.low, comparison.estimate.high
+    assert [math.log(bound) for bound in bounds] == pytest.approx([-1.58, -2.4598858, -0.7001142], abs=1e-7)
+    assert comparison.p_value == pytest.approx(0.002833, abs=5e-7)
+    assert (comparison.verdict, comparison.scale, comparison.estimate.method) == ("better", "ratio", "t")
+    assert (comparison.estimate.n, comparison.left_out, comparison.paired) == (10, 0, True)
+
+
+def test_unpaired_ratio_is_welchs_test_on_logs() -> None:
+    """Unpaired, the same costs have R's Welch test: p 0.07939, interval -3.3654832 to 0.2054832."""
+    comparison = one(as_costs(FIRST), as_costs(SECOND), paired=False)
+    bounds = comparison.estimate.low, comparison.estimate.high
+    assert [math.log(bound) for bound in bounds] == pytest.approx([-3.3654832, 0.2054832], abs=1e-7)
+    assert comparison.p_value == pytest.approx(0.07939, abs=5e-6)
+    assert (comparison.verdict, comparison.estimate.method) == ("no difference shown", "Welch t")
+    assert comparison.estimate.n == 20
+
+
+def test_accuracy_is_a_difference_in_points() -> None:
+    """Accuracies that are the sleep data in points have its difference in points, and higher is better."""
+    comparison = one([0.5 + x / 100 for x in SECOND], [0.5 + x / 100 for x in FIRST], "accuracy")
+    bounds = comparison.estimate.point, comparison.estimate.low, comparison.estimate.high
+    assert bounds == pytest.approx((1.58, 0.7001142, 2.4598858), abs=1e-7)
+    assert (comparison.verdict, comparison.scale) == ("better", "points")
+
+
+# By `tost` of R's package equivalence, as quoted in pingouin's tests.
+@pytest.mark.parametrize(
+    ("margin", "paired", "p_value"), [(1.0, True, 0.9293826), (2.0, True, 0.8286101), (1.0, False, 0.9643479)]
+)
+def test_equivalence_is_two_one_sided_tests(margin: float, paired: bool, p_value: float) -> None:
+    """The p-value of equivalence is R's, for points as for the logs of costs, and either way round."""
+    points = [[x / 100 for x in sample] for sample in (TOST_A, TOST_B)]
+    for ours, theirs in (points, points[::-1]):
+        comparison = one(ours, theirs, "accuracy", paired=paired, margin=margin)
+        assert comparison.p_equivalence == pytest.approx(p_value, abs=1e-7)
+    ratio = one(as_costs(TOST_A), as_costs(TOST_B), paired=paired, margin=math.expm1(margin))
+    assert ratio.p_equivalence == pytest.approx(p_value, abs=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("metric", "factor", "verdict"),
+    [("latency", 0.5, "better"), ("latency", 2.0, "worse"), ("accuracy", 0.5, "worse"), ("accuracy", 2.0, "better")],
+)
+def test_lower_cost_and_higher_accuracy_are_better(metric: str, factor: float, verdict: str) -> None:
+    """The sign of a verdict follows what the metric means."""
+    theirs = [0.40, 0.41, 0.39, 0.42, 0.40]
+    ours = [factor * value + shift for value, shift in zip(theirs, [0.0, 0.002, -0.001, 0.001, 0.0], strict=True)]
+    comparison = one(ours, theirs, metric)
+    assert comparison.verdict == verdict
+    assert (comparison.estimate.point > (1 if metric == "latency" else 0)) == (factor > 1)
+
+
+QUIET = [1.000, 1.002, 0.999, 1.001, 1.000, 0.998]
+
+
+def test_small_differences_within_the_margin_are_equivalent() -> None:
+    """Half a per cent is shown as worse, and as equivalent to whom 2 % does not matter."""
+    ours = [1.005 * value for value in (1.0, 1.001, 1.0, 1.0015, 0.9995, 0.998)]
+    assert one(ours, QUIET).verdict == "worse"
+    within = one(ours, QUIET, margin=0.02)
+    assert (within.verdict, within.margin) == ("equivalent", 0.02)
+    assert within.p_value < 0.05
+    assert one(ours, QUIET, margin=0.002).verdict == "worse"
+
+
+# Twenty awkward pairs of samples: a name, ours, theirs, the pairs that remain and the verdict.
+AWKWARD: list[tuple[str, list[float | None], list[float | None], int, str]] = [
+    ("nothing", [], [], 0, "not tested"),
+    ("baseline alone", [], [1.0, 2.0], 0, "not tested"),
+    ("setup alone", [1.0, 2.0], [], 0, "not tested"),
+    ("one pair", [1.0], [2.0], 1, "not tested"),
+    ("two pairs far apart", [1.0, 100.0], [2.0, 2.0], 2, "no difference shown"),
+    ("identical", [1.0, 2.0, 3.0], [1.0, 2.0, 3.0], 3, "no difference shown"),
+    ("all equal", [1.0] * 5, [1.0] * 5, 5, "no difference shown"),
+    ("the same ratio in all", [1.02, 2.04, 3.06, 0.0102], [1.0, 2.0, 3.0, 0.01], 4, "not tested"),
+    ("constant", [2.0] * 5, [1.0] * 5, 5, "not tested"),
+    ("one NaN", [1.0, NAN, 1.1, 0.9], [1.0, 1.0, 1.0, 1.0], 3, "no difference shown"),
+    ("one None", [1.0, None, 1.1, 0.9], [1.0, 1.0, 1.0, 1.0], 3, "no difference shown"),
+    ("all failed", [NAN] * 5, [*QUIET[:5]], 0, "not tested"),
+    ("baseline failed", [*QUIET[:5]], [NAN] * 5, 0, "not tested"),
+    ("all but one failed", [1.0, NAN, NAN], [2.0, 2.0, 2.0], 1, "not tested"),
+    ("failed crosswise", [1.0, NAN, 3.0, NAN], [NAN, 1.0, NAN, 4.0], 0, "not tested"),
+    ("zeros", [0.0, 0.0, 1.0, 1.2], [1.0, 0.0, 1.0, 1.0], 2, "no difference shown"),
+    ("all zeros", [0.0] * 4, [0.0] * 4, 0, "not tested"),
+    ("negative", [-1.0, 1.0, 1.1], [1.0, 1.0, 1.0], 2, "no difference shown"),
+    ("infinite", [INF, 1.0, 1.1], [1.0, 1.0, 1.0], 2, "no difference shown"),
+    ("infinite on both sides", [INF, INF, INF], [INF, INF, -INF], 0, "not tested"),
+    ("unequal numbers", [1.0, 1.1], [1.0, 1.0, 1.0, 1.0, 1.0], 2, "no difference shown"),
+    ("ties", [1.0, 1.0, 2.0, 2.0], [1.0, 1.0, 1.0, 1.0], 4, "no difference shown"),
+    ("largest and smallest", [5e-324, 1e308, 1.0], [1e308, 5e-324, 1.0], 3, "no difference shown"),
+]
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "pairs", "verdict"), [case[1:] for case in AWKWARD], ids=[c[0] for c in AWKWARD]
+)
+def test_awkward_samples_have_a_verdict(
+    ours: list[float | None], theirs: list[float | None], pairs: int, verdict: str
+) -> None:
+    """Every input has a defined answer, none is better or worse without a test, and no test means a reason."""
+    for margin in (None, 0.02):
+        comparison = one(ours, theirs, margin=margin)
+        assert (comparison.estimate.n, comparison.verdict) == (pairs, verdict)
+        assert comparison.left_out == max(len(ours), len(theirs)) - pairs
+        assert math.isnan(comparison.estimate.point) == (pairs == 0)
+        assert math.isnan(comparison.p_value) == bool(comparison.reason)
+        assert math.isnan(comparison.smallest_detectable) == bool(comparison.reason)
+        assert comparison.family == (0 if comparison.reason else 1)
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [case[1:3] for case in AWKWARD], ids=[case[0] for case in AWKWARD])
+@pytest.mark.parametrize("metric", ["latency", "accuracy"])
+def test_awkward_samples_never_differ_without_a_test(
+    ours: list[float | None], theirs: list[float | None], metric: str
+) -> None:
+    """Unpaired and as accuracies, too: better or worse only where a test says so, and a reason where none was made."""
+    for paired in (True, False):
+        comparison = one(ours, theirs, metric, paired=paired)
+        assert math.isnan(comparison.p_value) == bool(comparison.reason)
+        if comparison.reason:
+            assert comparison.verdict in {"not tested", "no difference shown"}
+
+
+def test_constant_accuracy_difference_is_not_tested() -> None:
+    """Differences that are equal but for rounding have no spread, in points as in ratios."""
+    comparison = one([0.96, 0.95, 0.94], [0.97, 0.96, 0.95], "accuracy")
+    assert comparison.verdict == "not tested"
+    assert comparison.reason == "the same difference in all 3 pairs: no spread to test against"
+    assert comparison.estimate.point == pytest.approx(-1.0)
+
+
+def test_welch_with_one_constant_side() -> None:
+    """A side without spread leaves a test on the other's; a side of one run leaves none."""
+    assert one([2.0, 2.1, 1.9, 2.0], [1.0] * 4, paired=False).verdict == "worse"
+    alone = one([2.0], QUIET[:4], paired=False)
+    assert (alone.verdict, alone.reason) == ("not tested", "a single run has no spread")
+    assert one([2.0, 2.0], [1.0, 1.0], paired=False).reason == "the same ratio in all runs: no spread to test against"
+    empty = one([NAN], QUIET[:4], paired=False)
+    assert (empty.reason, empty.left_out) == ("no usable run on one side", 1)
+
+
+def several(n_setups: int, n_blocks: int, seed: int, effect: float = 0.0) -> list[Comparison]:
+    """Compare setups that differ from the first by `effect`, on normal logs with spread 0.1."""
+    random = np.random.default_rng(seed)
+    logs = random.normal(0, 0.1, (n_setups, n_blocks)) + random.normal(0, 1, n_blocks)
+    logs[1:] += effect
+    setups, blocks = np.divmod(np.arange(logs.size), n_blocks)
+    return compare({"latency": np.exp(logs).ravel()}, setups, blocks, [f"s{i}" for i in range(n_setups)], 0)
+
+
+def test_all_comparisons_share_one_chance_of_error() -> None:
+    """Holm's method works over all metrics and setups at once: p-values grow with what is shown beside them."""
+    random = np.random.default_rng(8)
+    setups, blocks = np.repeat(np.arange(4), 6), np.tile(np.arange(6), 4)
+    samples = {"latency": random.lognormal(0, 0.05, 24), "accuracy": random.uniform(0.9, 0.95, 24)}
+    together = compare(samples, setups, blocks, list("abcd"), 0)
+    assert [(c.metric, c.setup) for c in together] == [(m, s) for m in samples for s in "bcd"]
+    assert [c.p_adjusted for c in together] == pytest.approx(list(holm([c.p_value for c in together])))
+    assert {c.family for c in together} == {6}
+    alone = compare({"latency": samples["latency"]}, setups, blocks, list("abcd"), 0)
+    assert [c.p_value for c in alone] == [c.p_value for c in together[:3]]
+    assert all(a.p_adjusted <= b.p_adjusted for a, b in zip(alone, together, strict=False))
+
+
+def test_false_claims_of_a_family_are_rare() -> None:
+    """Where nothing differs, some 5 % of families or fewer (they share a baseline) claim any difference."""
+    claims = [any(c.verdict != "no difference shown" for c in several(6, 5, seed)) for seed in range(300)]
+    assert np.mean(claims) < 0.08
+
+
+def test_smallest_detectable_difference_is_found_in_four_of_five() -> None:
+    """A true effect of the size that the true spread makes detectable is shown in 80 % of comparisons."""
+    detectable = float(smallest_detectable(math.sqrt(2) * 0.1 / math.sqrt(5), 4))
+    random = np.random.default_rng(9)
+    n = 2000
+    logs = random.normal(0, 0.1, (2 * n, 5))
+    logs[n:] += detectable
+    setups, blocks = np.divmod(np.arange(logs.size), 5)
+    baselines = np.tile(np.arange(n), 2)
+    shown = compare({"latency": np.exp(logs).ravel()}, setups, blocks, ["s"] * (2 * n), baselines)
+    assert len(shown) == n
+    assert np.mean([c.p_value <= 0.05 for c in shown]) == pytest.approx(0.8, abs=0.03)
+    truth = math.exp(detectable)
+    assert 0.93 < np.mean([c.estimate.low <= truth <= c.estimate.high for c in shown]) < 0.97
+
+
+@given(
+    st.lists(st.tuples(st.floats(0.1, 10), st.floats(0.1, 10), st.floats(0.1, 10)), min_size=3, max_size=8),
+    st.floats(1e-6, 1e6),
+    st.randoms(use_true_random=False),
+)
+def test_unit_order_and_codes_do_not_matter(rows: list[tuple[float, ...]], unit: float, random: Random) -> None:
+    """The same runs in another unit, order and numbering of blocks give the same ratios, p-values and verdicts."""
+    values = np.array(rows).T
+    setups, blocks = np.divmod(np.arange(values.size), len(rows))
+    order = np.array(random.sample(range(values.size), values.size))
+    names = np.array(random.sample(range(1000), len(rows)))
+    first = compare({"memory": values.ravel()}, setups, blocks, list("abc"), 1)
+    second = compare({"memory": unit * values.ravel()[order]}, setups[order], names[blocks[order]], list("abc"), 1)
+    for a, b in zip(first, second, strict=True):
+        assert (a.setup, a.baseline, a.estimate.n) == (b.setup, b.baseline, b.estimate.n)
+        assert b.estimate.point == pytest.approx(a.estimate.point, rel=1e-9)
+        if math.isfinite(a.p_value) and math.isfinite(b.p_value) and a.estimate.high / a.estimate.low > 1 + 1e-6:
+            assert b.p_value == pytest.approx(a.p_value, rel=1e-5, abs=1e-9)
+
+
+@given(PAIRS)
+def test_agrees_with_the_ratio_of_two_dicts(pairs: list[tuple[float, float]]) -> None:
+    """The columns of runs give the same ratio and bounds as the same runs by repeat."""
+    estimate, ratio = one([a for a, _ in pairs], [b for _, b in pairs]).estimate, ratio_of(pairs)
+    assert estimate.n == ratio.n
+    assert estimate.point == pytest.approx(ratio.ratio, rel=1e-9)
+    assert (estimate.low, estimate.high) == pytest.approx((ratio.low, ratio.high), rel=1e-6)
+
+
+def test_estimated_energy_is_shown_and_never_judged() -> None:
+    """An energy that is not said to be measured has no test, and does not count among the others."""
+    samples = {"latency": [*QUIET, *(2 * v**2 for v in QUIET)], "energy": [*QUIET, *(3 * v**2 for v in QUIET)]}
+    setups, blocks = [0] * 6 + [1] * 6, [*range(6)] * 2
+    margins = {"energy": 0.1}
+    latency, energy = compare(samples, setups, blocks, ["a", "b"], 0, margins=margins)
+    assert (energy.verdict, energy.reason, latency.family) == ("not tested", ESTIMATED_ENERGY, 1)
+    assert math.isnan(energy.p_adjusted)
+    assert math.isnan(energy.p_equivalence)
+    assert energy.estimate.point == pytest.approx(3, rel=0.01)
+    _, measured = compare(samples, setups, blocks, ["a", "b"], 0, margins=margins, energy_measured=True)
+    assert (measured.verdict, measured.family) == ("worse", 2)
+    same = {"energy": QUIET * 2}
+    (estimated,) = compare(same, setups, blocks, ["a", "b"], 0)
+    assert (estimated.verdict, estimated.reason) == ("not tested", ESTIMATED_ENERGY)
+
+
+def test_two_folders_are_compared_setup_by_setup() -> None:
+    """Each setup may have a baseline of its own, as when every setup is compared with its former self."""
+    names = ["old float32", "old int8", "new float32", "new int8"]
+    values = [*QUIET, *(0.2 * v for v in QUIET), *reversed(QUIET), *(0.1 * v for v in reversed(QUIET))]
+    first, second = compare({"latency": values}, np.repeat(range(4), 6), None, names, [0, 1, 0, 1])
+    assert (first.setup, first.baseline, first.verdict) == ("new float32", "old float32", "no difference shown")
+    assert (second.setup, second.baseline, second.verdict) == ("new int8", "old int8", "better")
+    assert second.estimate.point == pytest.approx(0.5)
+
+
+def test_nothing_to_compare_is_no_error() -> None:
+    """No metric, or a baseline alone, gives no comparison."""
+    assert compare({}, [0, 1], [0, 0], ["a", "b"], 0) == []
+    assert compare({"latency": [1.0]}, [0], [0], ["a"], 0) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"samples": {"speed": [1.0, 2.0]}}, r"metric 'speed' cannot be compared; give one of latency, "),
+        ({"samples": {"latency": [1.0]}}, r"latency has shape \(1,\) for 2 runs"),
+        ({"setups": [0, 2]}, r"setups has codes from 0 to 2; they must be from 0 to 1"),
+        ({"setups": [0.0, 1.0]}, r"setups has shape .*float64.*return_inverse"),
+        ({"blocks": [0]}, r"blocks has shape \(1,\) .*for 2 runs"),
+        ({"blocks": [0, -1]}, r"blocks has codes from -1 to 0; they must be 0 or more"),
+        ({"baselines": 2}, r"baselines has codes from 2 to 2"),
+        ({"setups": [1, 1]}, r"setup 1 has more than one row in block 0"),
+        ({"level": 95}, r"level is 95"),
+        ({"margins": {"latency": 0.0}}, r"the margin of latency is 0\.0; .*positive"),
+        ({"margins": {"memory": 0.1}}, r"the margin of memory is 0\.1; .*one of latency"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(changes: dict[str, Any], message: str) -> None:
+    """An error names the value, what is allowed and what to do."""
+    arguments: dict[str, Any] = {
+        "samples": {"latency": [1.0, 2.0]}, "setups": [0, 1], "blocks": [0, 0], "names": ["a", "b"], "baselines": 0
+    }  # fmt: skip
+    with pytest.raises(ValueError, match=message):
+        compare(**(arguments | changes))

@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from significand.analysis.pareto import frontier, nondominated
+from significand.analysis.pareto import (
+    OBJECTIVES,
+    block_table,
+    frontier,
+    mean_by_host,
+    nondominated,
+    relative_to_baseline,
+    select_objectives,
+)
+from significand.results.records import Run
 
 # Few distinct values, so that ties in one objective and equal points are the rule, not the exception.
 TIED = st.sampled_from([0.0, -0.0, 0.25, 0.5, 1.0])
@@ -57,6 +66,23 @@ def test_order_does_not_matter(points: list[tuple[float, float]], random: Random
     random.shuffle(order)
     verdicts = actual_frontier(points)
     assert actual_frontier([points[i] for i in order]) == [verdicts[i] for i in order]
+
+
+@given(POINTS, st.sampled_from([0.125, 2.0, 1024.0]), st.sampled_from([0.5, 4.0]))
+def test_units_do_not_matter(points: list[tuple[float, float]], latency_unit: float, accuracy_unit: float) -> None:
+    """Another unit of either objective (exact in binary, so that no tie is rounded away) changes no verdict."""
+    scaled = [(latency * latency_unit, accuracy * accuracy_unit) for latency, accuracy in points]
+    assert actual_frontier(scaled) == actual_frontier(points)
+
+
+@given(POINTS, st.data())
+def test_duplicate_shares_the_verdict(points: list[tuple[float, float]], data: st.DataObject) -> None:
+    """A point given twice has its verdict twice, and the others keep theirs."""
+    if points:
+        points = [*points, data.draw(st.sampled_from(points))]
+        verdicts = actual_frontier(points)
+        assert verdicts[-1] == verdicts[points.index(points[-1])]
+        assert verdicts[:-1] == actual_frontier(points[:-1])
 
 
 @given(st.lists(st.tuples(TIED, TIED, TIED, TIED), min_size=1, max_size=20), st.tuples(*[st.booleans()] * 4))
@@ -128,3 +154,110 @@ def test_one_direction_per_objective() -> None:
     """Too few directions are refused with both counts."""
     with pytest.raises(ValueError, match="1 entries for 2 objectives"):
         nondominated([[1.0, 2.0]], maximise=[True])
+
+
+def test_objectives_are_columns_of_a_run() -> None:
+    """Every objective names a column of raw_runs.csv, and the scores are those that grow when better."""
+    assert {objective.column for objective in OBJECTIVES.values()} <= set(Run().to_row())
+    assert [name for name, objective in OBJECTIVES.items() if objective.maximise] == ["accuracy", "test_accuracy"]
+
+
+def test_objectives_are_chosen_by_name() -> None:
+    """Names come as one text or as a sequence, and keep their order."""
+    expected = (OBJECTIVES["accuracy"], OBJECTIVES["memory"], OBJECTIVES["latency"])
+    assert select_objectives("accuracy, memory,latency") == expected
+    assert select_objectives(["accuracy", "memory", "latency"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ("latency,speed,size", "objectives has 'speed', 'size'; choose from latency, accuracy"),
+        ("latency,latency", "'latency,latency'.*each named once"),
+        ("latency", "'latency'.*two or more"),
+        ("", "objectives has ''; choose from"),
+    ],
+)
+def test_objectives_that_make_no_frontier_are_refused(names: str, message: str) -> None:
+    """An unknown name, a repeated one and a single objective are refused with what may be given."""
+    with pytest.raises(ValueError, match=message):
+        select_objectives(names)
+
+
+def test_measured_energy_is_an_objective() -> None:
+    """Energy that every run measured may be an objective."""
+    assert select_objectives("latency,energy", ["measured", "measured"])[1] == OBJECTIVES["energy"]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "found"),
+    [
+        (["estimated"], "estimated"),
+        (["measured", "estimated"], "estimated, measured"),
+        ([], "unknown"),
+        ([""], "unknown"),
+    ],
+)
+def test_estimated_energy_is_refused(kinds: list[str], found: str) -> None:
+    """Energy that any run estimated, or of unknown origin, is refused with the reason and the remedy."""
+    with pytest.raises(ValueError, match=f"energy_kind is {found};.*restates CPU time.*Leave energy out"):
+        select_objectives("latency,energy", kinds)
+
+
+def test_flat_columns_become_a_table() -> None:
+    """Runs in any order find their places, and a place without a run is NaN."""
+    table = block_table([[3.0, 0.3], [1.0, 0.1], [2.0, 0.2]], blocks=[1, 0, 0], setups=[0, 0, 1], shape=(2, 2))
+    assert table[:, :, 0].tolist()[0] == [1.0, 2.0]
+    assert table[0, 1].tolist() == [2.0, 0.2]
+    assert table[1, 0].tolist() == [3.0, 0.3]
+    assert np.isnan(table[1, 1]).all()
+    assert block_table(np.empty((0, 2)), [], [], (1, 1)).shape == (1, 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("values", "blocks", "setups", "message"),
+    [
+        ([[1.0], [2.0]], [0, 0], [1, 1], "2 runs have the same block and setup"),
+        ([[1.0]], [2], [0], "outside the 2 blocks and 2 setups"),
+        ([[1.0]], [0], [-1], "outside the 2 blocks and 2 setups"),
+        ([[1.0]], [0, 1], [0, 1], r"values has shape \(1, 1\), blocks \(2,\)"),
+        ([1.0], [0], [0], r"values has shape \(1,\)"),
+    ],
+)
+def test_runs_without_a_place_of_their_own_are_refused(
+    values: object, blocks: list[int], setups: list[int], message: str
+) -> None:
+    """Two runs in one place, a place outside the table and columns of different lengths are refused."""
+    with pytest.raises(ValueError, match=message):
+        block_table(values, blocks, setups, (2, 2))  # type: ignore[arg-type]  # an array-like
+
+
+def test_relative_costs_do_not_know_the_machine() -> None:
+    """On a machine seven times slower the ratios are the same: log 2 for twice the cost, and the accuracy's gain."""
+    block = np.array([[1.0, 0.5], [2.0, 0.75]])
+    table = relative_to_baseline([block, block * [7.0, 1.0]], [False, True], baseline=0)
+    assert table == pytest.approx(np.array([[[0.0, 0.0], [math.log(2), 0.25]]] * 2))
+
+
+@pytest.mark.parametrize("cost", [0.0, -1.0, math.nan, math.inf])
+def test_cost_without_a_ratio_is_missing(cost: float) -> None:
+    """A cost that is not positive and finite is NaN; in the baseline it takes its block's costs with it."""
+    table = np.array([[[1.0, 0.5], [cost, 0.6]], [[cost, 0.5], [1.0, 0.6]]])
+    relative = relative_to_baseline(table, [False, True], baseline=0)
+    assert np.isnan(relative[:, :, 0]).tolist() == [[False, True], [True, True]]
+    assert relative[:, 1, 1] == pytest.approx([0.1, 0.1])
+
+
+def test_host_is_one_block() -> None:
+    """Blocks of a host become their mean, without what is missing; hosts come sorted, whatever their blocks' order."""
+    table = np.array([[[1.0]], [[10.0]], [[3.0]], [[math.nan]], [[math.nan]]])
+    means = mean_by_host(table, ["b", "a", "b", "a", "c"])[:, 0, 0]
+    assert means[:2].tolist() == [10.0, 2.0]
+    assert math.isnan(means[2])
+    assert mean_by_host(np.empty((0, 2, 2)), []).shape == (0, 2, 2)
+
+
+def test_every_block_has_a_host() -> None:
+    """Fewer hosts than blocks are refused, so that no block is lost."""
+    with pytest.raises(ValueError, match=r"hosts has shape \(1,\) for 2 blocks"):
+        mean_by_host(np.ones((2, 1, 1)), ["a"])

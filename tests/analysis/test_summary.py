@@ -1,12 +1,14 @@
 import math
+from dataclasses import fields
 from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from significand.analysis.summary import COSTS, FURTHER_METRICS, SPECIFIED_METRICS, summarise
-from significand.results.records import FAILED, Run
+from significand.results.records import FAILED, MetricSummary, Run
 
 # DESIGN section 3: the keys of a summary row that come first, in this order.
 SPECIFIED_KEYS = [
@@ -66,6 +68,18 @@ def test_metric_summarises_its_own_column(metric: str, column: str) -> None:
     assert row[f"{metric}_ci95"] == pytest.approx(1.96 * 2.160246899 / 2, rel=1e-9)
 
 
+def test_t_interval_median_and_extremes_stand_beside_the_specified_keys() -> None:
+    """Of 1 ... 6: the t interval of SciPy's own; the median 3.5, its interval from the least to the largest."""
+    runs = [run("float32", repeat, float(repeat + 1)) for repeat in range(6)]
+    row = rows(runs, "float32")["float32"]
+    low, high = stats.t.interval(0.95, 5, 3.5, stats.sem([1, 2, 3, 4, 5, 6]))
+    assert (row["latency_ci95_t_low"], row["latency_ci95_t_high"]) == pytest.approx((low, high))
+    assert row["latency_median"] == 3.5
+    # 1 - 2 / 2^6 = 96.9 %: at n = 6 the extremes are the interval (any table of order statistics).
+    assert (row["latency_median_ci_low"], row["latency_median_ci_high"]) == (1.0, 6.0)
+    assert (row["latency_min"], row["latency_max"]) == (1.0, 6.0)
+
+
 def test_failed_runs_are_counted_and_nothing_else() -> None:
     """A failed run raises the count of failures; its numbers and its facts are in no statistic."""
     good = [run("int8", 0, 1.0, energy_kind="estimated"), run("int8", 1, 3.0, energy_kind="estimated")]
@@ -104,7 +118,9 @@ def test_mode_without_a_finished_run_is_nan_throughout(runs: list[Run]) -> None:
     row = rows([*runs, run("float32")], "float32", "int8")["int8"]
     numbers = {name: value for name, value in row.items() if isinstance(value, float)}
     shares = 1  # others_share
-    assert len(numbers) == 3 * (len(SPECIFIED_METRICS) + len(FURTHER_METRICS)) + 3 * len(COSTS) + shares
+    per_metric = len(fields(MetricSummary))
+    metrics = len(SPECIFIED_METRICS) + len(FURTHER_METRICS)
+    assert len(numbers) == per_metric * metrics + 3 * len(COSTS) + shares
     assert all(map(math.isnan, numbers.values()))
     assert row["repeats"] == 0
     assert row["on_pareto_frontier"] is False

@@ -80,6 +80,13 @@ BAD = [
     ({"learning_rate": 0}, ["learning_rate: 0 is out of range; give more than 0"]),
     ({"test_fraction": 1.0}, ["test_fraction: 1.0 is out of range; give less than 1"]),
     ({"round_duration_s": 61}, ["round_duration_s: 61 is out of range; give at most 60"]),
+    ({"baseline": "int9"}, ["baseline: 'int9' is not among the precision modes", "did you mean 'int8'?"]),
+    ({"objectives": "latency,akkuracy"}, ["objectives: 'akkuracy'", "did you mean 'accuracy'?", "allowed: latency"]),
+    ({"objectives": ["latency"]}, ["objectives: latency given; name two or more, each once"]),
+    ({"margin": "-2%"}, ["margin: '-2%' is out of range; give more than 0"]),
+    ({"until": "much%"}, ["until: 'much%' is not a finite number; give a number"]),
+    ({"until": 1}, ["until: 1 is out of range; give less than 1"]),
+    ({"max_repeats": 0}, ["max_repeats: 0 is out of range; give at least 1"]),
     ({"seed": -1}, ["seed: -1 is out of range; give at least 0"]),
     ({"seed": 2**31}, ["seed: 2147483648 is out of range; give less than 2147483648"]),
     ({"layer_sizes": [32, 10], "activations": "softmax"}, ["data: 'digits' has 64 features", "begins with 32"]),
@@ -177,6 +184,20 @@ def test_no_value_breaks_the_checks(fields: dict[str, object]) -> None:
     found = problems(**fields)
     assert found
     assert all(line.split(":")[0] in OPTIONS for line in found)
+
+
+@pytest.mark.parametrize("given", ["2%", " 2 %", 0.02, "0.02"])
+def test_shares_may_be_given_in_per_cent(given: object) -> None:
+    """A margin of 2 % may be written so, or as 0.02."""
+    assert plan(margin=given).margin == pytest.approx(0.02)
+
+
+def test_going_on_until_needs_room_to_go_on() -> None:
+    """With `until` there are at least ten repeats, so fewer at most are refused; without it they do not matter."""
+    (line,) = problems(until="1%", max_repeats=9)
+    assert line == "max_repeats: 9 is too few with until, which needs 10 repeats; give at least 10"
+    assert plan(max_repeats=9).most_repeats == 5
+    assert (plan(until="1%", repeats=20).fewest_repeats, plan(until="1%").most_repeats) == (20, 100)
 
 
 def test_all_mistakes_are_reported_together() -> None:

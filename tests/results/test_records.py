@@ -87,13 +87,24 @@ def test_run_is_named_by_repeat_and_mode() -> None:
 
 
 def test_summary_row_begins_with_the_mode() -> None:
-    """A summary's row is the mode, the number of runs, each metric's three numbers, then the facts."""
+    """A summary's row: mode, number of runs, each metric's specified numbers, our further ones, then the facts."""
     summary = Summary("int8", 3, {"latency": MetricSummary(1.0, 2.0, 3.0)}, {"engine": "torch"})
-    assert list(summary.to_row().items()) == [
+    row = list(summary.to_row().items())
+    assert row[:5] == [
         ("precision_mode", "int8"),
         ("repeats", 3),
         ("latency_mean", 1.0),
         ("latency_std", 2.0),
         ("latency_ci95", 3.0),
-        ("engine", "torch"),
     ]
+    assert [name for name, _ in row[5:-1]] == [
+        f"latency_{key}"
+        for key in ("ci95_t_low", "ci95_t_high", "median", "median_ci_low", "median_ci_high", "min", "max")
+    ]
+    assert row[-1] == ("engine", "torch")
+
+
+def test_equal_setups_have_runs_of_different_names() -> None:
+    """A run is named by repeat and mode, and by its label where it has one."""
+    assert Run(repeat=3, precision_mode="int8").name == "r003-int8"
+    assert Run(repeat=3, precision_mode="int8", label="again").name == "r003-int8-again"

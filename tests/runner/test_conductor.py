@@ -6,7 +6,8 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,15 @@ def test_turns_are_balanced(n: int) -> None:
 def test_turns_go_forth_and_back() -> None:
     """The first two cycles of three are A B C and C B A."""
     assert [turn_order(3, 0), turn_order(3, 1)] == [[0, 1, 2], [2, 1, 0]]
+
+
+@pytest.mark.parametrize("n", range(2, 9))
+def test_every_setup_follows_every_other_equally_often(n: int) -> None:
+    """Over n pairs of cycles no two setups are neighbours more often than any others: neighbours in time are alike."""
+    orders = [turn_order(n, cycle) for cycle in range(2 * n)]
+    follows = Counter(pair for order in orders for pair in pairwise(order))
+    assert len(follows) == n * (n - 1)
+    assert len(set(follows.values())) == 1
 
 
 @dataclass(frozen=True)
@@ -206,3 +216,20 @@ def test_nothing_outlives_a_killed_program(moment: str, tmp_path: Path, scratch:
     process.wait()
     assert eventually(lambda: not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in family))
     assert eventually(lambda: not list(scratch.iterdir())), list(scratch.rglob("*"))
+
+
+def test_equal_setups_stay_apart_by_their_labels() -> None:
+    """Explicit setups of one mode each run in every repeat under their names, and one that has ended is left out."""
+    experiment = small_experiment(precision_modes=["float32"], epochs=1, latency_rounds=1)
+    (plain,) = experiment.setups()
+    setups = [replace(plain, label=label, slowdown=share) for label, share in (("plain", 0.0), ("slow", 4.0))]
+    runs: list[Run] = []
+    run_experiment(
+        experiment,
+        None,
+        lambda run, details: runs.append(run),  # noqa: ARG005
+        setups=setups,
+        done={(0, "float32-plain")},
+    )
+    assert all(run.finished for run in runs)
+    assert {run.name for run in runs} == {"r000-float32-slow", "r001-float32-plain", "r001-float32-slow"}

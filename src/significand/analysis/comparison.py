@@ -1,11 +1,215 @@
-"""Setups against a baseline, paired by repeat."""
+"""Setups against a baseline: ratios and differences with their tests and verdicts."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Literal
 
 import numpy as np
-from scipy.special import stdtrit
+from numpy.typing import ArrayLike
+from scipy.special import stdtr, stdtrit
+
+from significand.analysis.intervals import Estimate, check_level, mean_t
+from significand.analysis.measures import MEASURES, Column, Measure, Scale, checked_codes, scaled_columns
+from significand.analysis.multiplicity import holm, remaining_alpha, smallest_detectable
+from significand.analysis.pairing import ROUNDING, Effects, match, paired_effects, unpaired_effects
+
+Verdict = Literal["better", "worse", "no difference shown", "equivalent", "not tested"]
+
+
+ESTIMATED_ENERGY = "estimated energy restates CPU time"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One metric of one setup against the baseline.
+
+    Attributes
+    ----------
+    metric, setup, baseline
+        What is compared.
+    scale
+        ``"ratio"``: setup over baseline, without unit. ``"points"``: setup minus baseline, in percentage points.
+    estimate
+        The ratio or difference and its interval, which is not widened for the other comparisons.
+    paired
+        Whether runs were compared block by block; else ``estimate.n`` counts the runs of both sides.
+    left_out
+        Pairs of which a side failed, is missing or cannot be used; where runs are not paired, such runs.
+    p_value, p_adjusted
+        Two-sided, of "no difference", alone and by Holm's method among the `family` tests shown together; NaN where no
+        test was made.
+    p_equivalence
+        Of "the difference is at least the margin": the larger of the two one-sided tests, by Holm's method among the
+        equivalence tests shown together; NaN without a margin.
+    verdict
+        ``"equivalent"`` goes before better and worse: whoever gave the margin said that less does not matter.
+    smallest_detectable
+        What these data would have shown with 80 % power at the level that Holm's method left to this test: a ratio
+        above 1 (or its inverse), or points (of either sign).
+    margin
+        The equivalence band: 0.02 is a ratio from 1/1.02 to 1.02, 0.5 is half a point either way. None without one.
+    level
+        Confidence level; 1 - level is what all tests of the family share.
+    family
+        Tests of "no difference" made together.
+    reason
+        Why there is no test, or what is unusual; empty where nothing is.
+    """
+
+    metric: str
+    setup: str
+    baseline: str
+    scale: Scale
+    estimate: Estimate
+    paired: bool
+    left_out: int
+    p_value: float
+    p_adjusted: float
+    p_equivalence: float
+    verdict: Verdict
+    smallest_detectable: float
+    margin: float | None
+    level: float
+    family: int
+    reason: str
+
+
+def compare(
+    samples: Mapping[str, Column],
+    setups: ArrayLike,
+    blocks: ArrayLike | None,
+    names: Sequence[str],
+    baselines: int | ArrayLike,
+    *,
+    level: float = 0.95,
+    margins: Mapping[str, float] | None = None,
+    energy_measured: bool = False,
+) -> list[Comparison]:
+    """Compare every setup with its baseline on every metric, and judge all comparisons together.
+
+    Costs are compared through the mean of log ratios, accuracies through the mean difference, each with Student's t
+    interval and test over pairs, or with Welch's where runs are not paired. Holm's method keeps the chance of even one
+    false "better" or "worse" in the whole answer at 1 - `level`; the equivalence tests (Schuirmann, Journal of
+    Pharmacokinetics and Biopharmaceutics 15, 1987) are kept at the same level among themselves. Where all differences
+    are equal there is nothing to test against, and nothing is called better or worse.
+
+    Pairs of several hosts count alike: the interval is about the hosts at hand. For a statement about hosts in general,
+    give one value per setup and host, and hosts as blocks.
+
+    Parameters
+    ----------
+    samples
+        By metric (a key of `MEASURES`), one value per run, shape (n_runs,): costs in any unit, accuracies in [0, 1];
+        NaN or None where a run has none. A cost that is not positive has no ratio, so its pair is left out.
+    setups, blocks
+        Shape (n_runs,): codes of each run's setup, an index of `names`, and of its block, the host and repeat it shares
+        with the runs it is paired with. None for `blocks` where runs of different seeds are compared: then nothing is
+        paired, and all runs must come from one host.
+    names
+        Shape (n_setups,): how each setup is called.
+    baselines
+        Code of the setup that all are compared with, or one code per setup, shape (n_setups,); a setup that is its own
+        baseline is not compared. Two result folders are 2 k setups, of which the second k have the first as baselines.
+    level
+        Confidence level.
+    margins
+        Equivalence margin by metric; see `Comparison`.
+    energy_measured
+        Whether every energy was measured. An estimate is shown and never judged.
+
+    Returns
+    -------
+    list of Comparison
+        Metric by metric in the order of `samples`, in each the setups in their order.
+
+    Raises
+    ------
+    ValueError
+        If a metric is unknown, lengths differ, a code has no setup, a margin or level is out of range, or a setup has
+        two runs in one block.
+    """
+    check_level(level)
+    bands = dict(margins or {})
+    own = checked_codes("setups", setups, len(names))
+    columns = scaled_columns(samples, own.size, bands)
+    against = checked_codes("baselines", np.broadcast_to(np.asarray(baselines), len(names)), len(names))
+    if not columns:
+        return []
+    if blocks is None:
+        effects = [unpaired_effects(column, own, against) for column in columns]
+    else:
+        matches = match(own, checked_codes("blocks", blocks, None, own.size), against)
+        effects = [paired_effects(column, matches) for column in columns]
+    compared = np.flatnonzero(against != np.arange(len(names)))
+    metrics = np.repeat(list(samples), compared.size)
+    # From here on one entry per comparison, on the scale of logs and points.
+    effect = Effects(
+        **{f.name: np.concatenate([getattr(e, f.name)[compared] for e in effects]) for f in fields(Effects)}
+    )
+    band = np.array([MEASURES[metric].band(bands.get(metric, math.nan)) for metric in metrics])
+    unjudged = (metrics == "energy") & (not energy_measured)
+    p_values = np.where(unjudged, math.nan, 2 * stdtr(effect.df, -np.abs(effect.mean) / effect.standard_error))
+    # By symmetry, the larger of the two one-sided tests is the one against the nearer end of the band.
+    p_equivalence = stdtr(effect.df, (np.abs(effect.mean) - band) / effect.standard_error)
+    p_equivalence = holm(np.where(unjudged, math.nan, p_equivalence))
+    p_adjusted = holm(p_values)
+    detectable = smallest_detectable(effect.standard_error, effect.df, remaining_alpha(p_adjusted, 1 - level))
+    half = np.where(effect.constant, 0.0, stdtrit(effect.df, (1 + level) / 2) * effect.standard_error)
+    identical = effect.constant & (np.abs(effect.mean) <= ROUNDING) & ~unjudged
+    family, paired = int(np.count_nonzero(~np.isnan(p_values))), blocks is not None
+    comparisons = []
+    for k, (metric, setup) in enumerate(zip(metrics.tolist(), np.tile(compared, len(columns)), strict=True)):
+        measure, centre = MEASURES[metric], float(effect.mean[k])
+        point, low, high = (measure.shown(bound) for bound in (centre, centre - half[k], centre + half[k]))
+        runs = int(effect.n[k]) if paired else int(effect.n[k] + effect.n_baseline[k])
+        verdict = _verdict(measure, centre, float(p_adjusted[k]), float(p_equivalence[k]), 1 - level)
+        comparisons.append(
+            Comparison(
+                metric=metric,
+                setup=names[setup],
+                baseline=names[against[setup]],
+                scale=measure.scale,
+                estimate=Estimate(point, low, high, "t" if paired else "Welch t", level, runs),
+                paired=paired,
+                left_out=int(effect.left_out[k]),
+                p_value=float(p_values[k]),
+                p_adjusted=float(p_adjusted[k]),
+                p_equivalence=float(p_equivalence[k]),
+                verdict="no difference shown" if identical[k] else verdict,
+                smallest_detectable=measure.shown(detectable[k]),
+                margin=bands.get(metric),
+                level=level,
+                family=family,
+                reason=ESTIMATED_ENERGY if unjudged[k] else _untested(effect, k, measure, paired=paired),
+            )
+        )
+    return comparisons
+
+
+def _verdict(measure: Measure, centre: float, p_adjusted: float, p_equivalence: float, alpha: float) -> Verdict:
+    if math.isnan(p_adjusted):
+        return "not tested"
+    if p_equivalence <= alpha:
+        return "equivalent"
+    if p_adjusted > alpha:
+        return "no difference shown"
+    return "better" if (centre < 0) == measure.lower_is_better else "worse"
+
+
+def _untested(effect: Effects, k: int, measure: Measure, *, paired: bool) -> str:
+    """Say why there is no test; empty where there is one."""
+    fewest = int(min(effect.n[k], effect.n_baseline[k]))
+    if fewest == 0:
+        return "no pair of usable runs" if paired else "no usable run on one side"
+    if fewest == 1:
+        return "a single pair has no spread" if paired else "a single run has no spread"
+    where = f"in all {fewest} pairs" if paired else "in all runs"
+    if effect.constant[k]:
+        if abs(effect.mean[k]) <= ROUNDING:
+            return f"identical {where}"
+        return f"the same {'ratio' if measure.scale == 'ratio' else 'difference'} {where}: no spread to test against"
+    return "" if math.isfinite(effect.df[k]) else "the spread is too large for a number"
 
 
 @dataclass(frozen=True)
@@ -42,16 +246,12 @@ def paired_ratio(values: Mapping[int, float], baseline: Mapping[int, float]) -> 
     PairedRatio
         All NaN without a pair; bounds NaN with a single one.
     """
-    logs = [
-        math.log(values[repeat]) - math.log(baseline[repeat])
-        for repeat in sorted(values.keys() & baseline.keys())
-        if 0 < values[repeat] < math.inf and 0 < baseline[repeat] < math.inf
-    ]
-    n = len(logs)
-    if n == 0:
-        return PairedRatio(math.nan, math.nan, math.nan, 0)
-    centre = float(np.mean(logs))
-    half = float(stdtrit(n - 1, 0.975) * np.std(logs, ddof=1) / math.sqrt(n)) if n > 1 else math.nan
-    with np.errstate(over="ignore", under="ignore"):  # an interval of a few wild ratios may reach infinity
-        ratio, low, high = (float(bound) for bound in np.exp([centre, centre - half, centre + half]))
-    return PairedRatio(ratio, low, high, n)
+    logs = mean_t(
+        [
+            math.log(values[repeat]) - math.log(baseline[repeat])
+            for repeat in sorted(values.keys() & baseline.keys())
+            if 0 < values[repeat] < math.inf and 0 < baseline[repeat] < math.inf
+        ]
+    )
+    ratio, low, high = (MEASURES["latency"].shown(bound) for bound in (logs.point, logs.low, logs.high))
+    return PairedRatio(ratio, low, high, logs.n)

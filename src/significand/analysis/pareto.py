@@ -1,13 +1,89 @@
-"""Which points no other point beats: Pareto dominance over any number of objectives.
+"""Which points no other point beats: Pareto dominance over any number of objectives, and the values it works on.
+
+For one frontier a point is a setup. For its uncertainty a table holds the values of all runs, shape (blocks, setups,
+objectives). Costs are never pooled over machines: to use the blocks of several, make them comparable first.
 
 This module may import NumPy and moocore only.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 import moocore  # at the top: 0.05 s beyond NumPy, which is too little to hide in a function
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What a frontier is sought in.
+
+    Attributes
+    ----------
+    name
+        As a user gives it.
+    column
+        Where raw_runs.csv holds it.
+    maximise
+        Whether larger is better; else it is a cost: positive, on a scale where ratios mean something.
+    """
+
+    name: str
+    column: str
+    maximise: bool = False
+
+
+OBJECTIVES = {
+    objective.name: objective
+    for objective in (
+        Objective("latency", "inference_latency_per_sample_s"),
+        Objective("accuracy", "final_train_accuracy", maximise=True),
+        Objective("test_accuracy", "test_accuracy", maximise=True),
+        Objective("memory", "peak_memory_mb"),
+        Objective("inference_memory", "inference_peak_memory_mb"),
+        Objective("model_size", "model_size_mb"),
+        Objective("train_time", "train_time_per_epoch_s"),
+        Objective("energy", "energy_per_epoch_j"),
+    )
+}
+"""Every objective by its name."""
+
+
+def select_objectives(names: str | Sequence[str], energy_kinds: Collection[str] = ()) -> tuple[Objective, ...]:
+    """Return the objectives of these names, in the order given.
+
+    Parameters
+    ----------
+    names
+        Two or more names: ``"latency,accuracy,memory"`` or a sequence of them.
+    energy_kinds
+        The `energy_kind` of every run that is to be compared, in any order.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown or given twice, if there are fewer than two, or if energy is asked for although not
+        every run's was measured: an estimate restates CPU time, so it would count the same cost a second time.
+    """
+    listed = [name.strip() for name in (names.split(",") if isinstance(names, str) else names)]
+    unknown = [name for name in listed if name not in OBJECTIVES]
+    if unknown:
+        raise ValueError(f"objectives has {', '.join(map(repr, unknown))}; choose from {', '.join(OBJECTIVES)}.")
+    if len(listed) < 2 or len(set(listed)) < len(listed):
+        raise ValueError(
+            f"objectives is {','.join(listed)!r}; a frontier needs two or more, each named once. "
+            "Give for example latency,accuracy."
+        )
+    if "energy" in listed and set(energy_kinds) != {"measured"}:
+        found = ", ".join(sorted(kind or "unknown" for kind in set(energy_kinds))) or "unknown"
+        raise ValueError(
+            f"energy is an objective, but the runs' energy_kind is {found}; it must be measured in every run. "
+            "An estimated energy restates CPU time, so a setup would win on the same cost twice. "
+            "Leave energy out of the objectives, or measure on a machine with an energy counter."
+        )
+    return tuple(OBJECTIVES[name] for name in listed)
 
 
 def nondominated(points: ArrayLike, maximise: bool | Sequence[bool] = False) -> NDArray[np.bool_]:
@@ -87,3 +163,124 @@ def frontier(latency: ArrayLike, accuracy: ArrayLike) -> NDArray[np.bool_]:
             "both must be (n,) with the same n. Give one latency and one accuracy per point."
         )
     return nondominated(np.column_stack([latencies, accuracies]), maximise=[False, True])
+
+
+def block_table(values: ArrayLike, blocks: ArrayLike, setups: ArrayLike, shape: tuple[int, int]) -> Floats:
+    """Arrange runs as (blocks, setups, objectives), NaN where there is no run.
+
+    Parameters
+    ----------
+    values
+        Shape (runs, objectives).
+    blocks, setups
+        Shape (runs,), whole numbers from 0: which block and which setup each run belongs to.
+    shape
+        How many blocks and setups there are.
+
+    Raises
+    ------
+    ValueError
+        If the lengths differ, a number lies outside `shape`, or two runs claim the same place.
+    """
+    runs = np.asarray(values, dtype=np.float64)
+    where = np.asarray(blocks, dtype=np.intp), np.asarray(setups, dtype=np.intp)
+    if runs.ndim != 2 or where[0].shape != (len(runs),) or where[1].shape != (len(runs),):
+        raise ValueError(
+            f"values has shape {runs.shape}, blocks {where[0].shape} and setups {where[1].shape}; "
+            "they must be (runs, objectives), (runs,) and (runs,). Give one block and one setup per run."
+        )
+    try:
+        places = np.ravel_multi_index(where, shape)
+    except ValueError:
+        raise ValueError(
+            f"blocks or setups has a number outside the {shape[0]} blocks and {shape[1]} setups; "
+            "number both from 0, for example with numpy.unique(..., return_inverse=True)."
+        ) from None
+    if places.size and (most := int(np.bincount(places).max())) > 1:
+        raise ValueError(f"{most} runs have the same block and setup; there may be one. Count each repeat as a block.")
+    table = np.full((shape[0] * shape[1], runs.shape[1]), np.nan)
+    table[places] = runs
+    return table.reshape(*shape, -1)
+
+
+def relative_to_baseline(table: ArrayLike, maximise: Sequence[bool], baseline: int) -> Floats:
+    """Compare every setup with the baseline of its own block, so that blocks of different machines are comparable.
+
+    Parameters
+    ----------
+    table
+        Shape (blocks, setups, objectives).
+    maximise
+        One bool per objective. Costs (False) become the natural logarithm of the ratio to the baseline, whose
+        mean is the geometric mean ratio; scores (True) become the difference.
+    baseline
+        Index of the setup.
+
+    Returns
+    -------
+    numpy.ndarray
+        The shape of `table`; NaN where either side is missing, or a cost is not positive.
+    """
+    relative = checked_table(table, maximise).copy()
+    costs = ~np.asarray(maximise, dtype=np.bool_)
+    relative[~np.isfinite(relative)] = np.nan
+    with np.errstate(divide="ignore", invalid="ignore"):  # what is not positive becomes NaN or an infinity
+        relative[..., costs] = np.log(relative[..., costs])
+        relative -= relative[:, [baseline]]
+    relative[~np.isfinite(relative)] = np.nan
+    return relative
+
+
+def mean_by_host(table: ArrayLike, hosts: ArrayLike) -> Floats:
+    """Return one block per host: the mean over the host's blocks, without what is missing.
+
+    Repeats on one host share what is peculiar to it, so for a statement about machines the host is the unit. Meant for
+    values relative to the baseline: those do not depend on which of a host's blocks are missing.
+
+    Parameters
+    ----------
+    table
+        Shape (blocks, setups, objectives).
+    hosts
+        Shape (blocks,): the host of each block.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (hosts, setups, objectives), in the sorted order of the hosts.
+
+    Raises
+    ------
+    ValueError
+        If there is not one host per block.
+    """
+    array, names = np.asarray(table, dtype=np.float64), np.asarray(hosts)
+    if names.shape != array.shape[:1]:
+        raise ValueError(f"hosts has shape {names.shape} for {len(array)} blocks; give one host per block.")
+    codes = np.unique(names, return_inverse=True)[1]
+    order = np.argsort(codes, kind="stable")
+    starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
+    if not starts.size:
+        return array.copy()
+    array = array[order]
+    present = np.isfinite(array)
+    with np.errstate(invalid="ignore"):  # nothing over nothing is NaN, as meant
+        sums = np.add.reduceat(np.where(present, array, 0.0), starts, axis=0)
+        return np.asarray(sums / np.add.reduceat(present, starts, axis=0, dtype=np.intp))
+
+
+def checked_table(table: ArrayLike, maximise: Sequence[bool]) -> Floats:
+    """Return `table` as an array.
+
+    Raises
+    ------
+    ValueError
+        If it is not (blocks, setups, objectives), or `maximise` has not one entry per objective.
+    """
+    array = np.asarray(table, dtype=np.float64)
+    if array.ndim != 3 or array.shape[2] != len(maximise) or not len(maximise):
+        raise ValueError(
+            f"table has shape {array.shape} and maximise {len(maximise)} entries; the table must be (blocks, setups, "
+            "objectives) with one direction per objective. Arrange runs with block_table."
+        )
+    return array

@@ -1,9 +1,10 @@
 """From runs to one summary per setup."""
 
+import math
 from collections.abc import Sequence
 
 from significand.analysis.comparison import paired_ratio
-from significand.analysis.intervals import ci95_half_width, mean, sample_std
+from significand.analysis.intervals import ci95_half_width, finite, mean, mean_t, median_exact, sample_std
 from significand.analysis.pareto import frontier
 from significand.results.records import MetricSummary, Run, Summary
 
@@ -22,6 +23,10 @@ FURTHER_METRICS = {
     "inference_memory": "inference_peak_memory_mb",
     "model_size": "model_size_mb",
     "relative_output_error": "relative_output_error",
+    "throughput": "batch_throughput_samples_per_s",
+    "batch_latency_p50": "batch_latency_p50_s",
+    "batch_latency_p95": "batch_latency_p95_s",
+    "batch_latency_p99": "batch_latency_p99_s",
 }
 
 COSTS = ("train_time", "latency", "memory", "energy")
@@ -30,14 +35,19 @@ COSTS = ("train_time", "latency", "memory", "energy")
 BASELINE = "float32"
 
 
-def summarise(runs: Sequence[Run], modes: Sequence[str]) -> list[Summary]:
+def default_baseline(modes: Sequence[str]) -> str:
+    """Return float32, or the first mode where float32 is not among them."""
+    return BASELINE if BASELINE in modes else modes[0]
+
+
+def summarise(runs: Sequence[Run], modes: Sequence[str], baseline: str | None = None) -> list[Summary]:
     """Return one summary per precision mode, in the order of `modes`.
 
-    Failed runs count in `failed_runs` and nowhere else. Ratios are paired by repeat with the baseline: float32, or the
-    first mode where float32 is not among them. With no finished run every number is NaN.
+    Failed runs count in `failed_runs` and nowhere else. Ratios are paired by repeat with the baseline, by default
+    `default_baseline`. With no finished run every number is NaN.
     """
     by_mode = {mode: [run for run in runs if run.precision_mode == mode] for mode in modes}
-    baseline = BASELINE if BASELINE in by_mode else modes[0]
+    baseline = baseline or default_baseline(modes)
     finished = {mode: [run for run in of_mode if run.finished] for mode, of_mode in by_mode.items()}
     metrics = {mode: _metrics(of_mode) for mode, of_mode in finished.items()}
     on_frontier = frontier(
@@ -83,8 +93,24 @@ def _metrics(runs: Sequence[Run]) -> dict[str, MetricSummary]:
         values = [getattr(run, column) for run in runs]
         if name == "energy" and len({(run.energy_kind, run.energy_source) for run in runs}) > 1:
             values = []  # a measurement and an estimate have no mean
-        summaries[name] = MetricSummary(mean(values), sample_std(values), ci95_half_width(values))
+        summaries[name] = _metric(values)
     return summaries
+
+
+def _metric(values: Sequence[float]) -> MetricSummary:
+    t, median, known = mean_t(values), median_exact(values), finite(values)
+    return MetricSummary(
+        mean=mean(values),
+        std=sample_std(values),
+        ci95=ci95_half_width(values),
+        ci95_t_low=t.low,
+        ci95_t_high=t.high,
+        median=median.point,
+        median_ci_low=median.low,
+        median_ci_high=median.high,
+        min=float(known.min()) if known.size else math.nan,
+        max=float(known.max()) if known.size else math.nan,
+    )
 
 
 def _ratios(runs: Sequence[Run], baseline: Sequence[Run]) -> dict[str, float]:

@@ -21,11 +21,20 @@ from pydantic import (
 
 from significand.meters.machine import available_cpus
 from significand.meters.steps import OnNoise
-from significand.plan.options import ACTIVATIONS, BUILT_IN_DATA, LEARNING_RATES, OPTIONS, SYNTHETIC_SAMPLES
+from significand.plan.options import (
+    ACTIVATIONS,
+    BUILT_IN_DATA,
+    FEWEST_SEQUENTIAL,
+    LEARNING_RATES,
+    OBJECTIVES,
+    OPTIONS,
+    SYNTHETIC_SAMPLES,
+)
 from significand.plan.precision import MODES
 from significand.plan.problems import PlanError, nearest, problems_of, raise_if
 
 LARGEST_LAYER = 2**24
+
 DATA_SUFFIXES = (".npz", ".csv")
 
 
@@ -57,7 +66,18 @@ class Surroundings:
 
 @dataclass(frozen=True)
 class Setup:
-    """One point of the grid: everything a run needs but its seed. Fields are those of `Experiment`."""
+    """One point of the grid: everything a run needs but its seed.
+
+    Fields are those of `Experiment`, and two that ordinary experiments leave alone.
+
+    Attributes
+    ----------
+    label
+        Tells equal setups apart; empty where the precision mode does.
+    slowdown
+        Share of its own time by which every inference call is made longer, in the same frame at every share, 0
+        included; None for the bare call.
+    """
 
     layer_sizes: tuple[int, ...]
     activations: tuple[str, ...]
@@ -80,6 +100,13 @@ class Setup:
     noise_share: float
     remeasure_limit: int
     remeasure_nice: int
+    label: str = ""
+    slowdown: float | None = None
+
+    @property
+    def name(self) -> str:
+        """What the setup is called in its experiment: its precision mode, and its label where it has one."""
+        return "-".join(filter(None, [self.precision_mode, self.label]))
 
     @property
     def layers(self) -> str:
@@ -101,6 +128,17 @@ def _plain_number(value: object) -> object:
         return operator.index(value)  # type: ignore[arg-type]  # what is no integer raises
     except TypeError:  # a text, a float, an array, ...: judged by the field's type
         return value
+
+
+def _share(value: object) -> object:
+    """Read ``"2%"`` as 0.02; a number is a share already."""
+    number = _plain_number(value)
+    if isinstance(number, str) and number.strip().endswith("%"):
+        try:
+            return float(number.strip().removesuffix("%")) / 100
+        except ValueError:
+            return number
+    return number
 
 
 def _ordered(value: object) -> object:
@@ -128,6 +166,7 @@ def _sizes(value: object) -> object:
 
 Count = Annotated[int, BeforeValidator(_plain_number), Field(ge=1, lt=2**31)]
 Real = Annotated[float, BeforeValidator(_plain_number), Field(allow_inf_nan=False)]
+Share = Annotated[float, BeforeValidator(_share), Field(allow_inf_nan=False)]
 
 
 class Experiment(BaseModel):
@@ -168,6 +207,14 @@ class Experiment(BaseModel):
     remeasure_nice: Annotated[int, BeforeValidator(_plain_number), Field(ge=-20, le=0)] = OPTIONS[
         "remeasure_nice"
     ].default
+    baseline: str | None = OPTIONS["baseline"].default
+    margin: Annotated[Share | None, Field(gt=0, le=10)] = OPTIONS["margin"].default
+    accuracy_margin: Annotated[Real | None, Field(gt=0, le=100)] = OPTIONS["accuracy_margin"].default
+    objectives: Annotated[tuple[str, ...], BeforeValidator(_words)] = OPTIONS["objectives"].default
+    until: Annotated[Share | None, Field(gt=0, lt=1)] = OPTIONS["until"].default
+    until_metric: Literal["latency", "train_time", "memory", "energy"] = OPTIONS["until_metric"].default
+    max_repeats: Count = OPTIONS["max_repeats"].default
+    max_time_s: Annotated[Real | None, Field(gt=0)] = OPTIONS["max_time_s"].default
     step_timeout_s: Annotated[Real, Field(gt=0)] = OPTIONS["step_timeout_s"].default
 
     @field_validator("layer_sizes")
@@ -279,6 +326,38 @@ class Experiment(BaseModel):
         raise_if(problems)
         return modes
 
+    @field_validator("baseline")
+    @classmethod
+    def _check_baseline(cls, baseline: str | None, info: ValidationInfo) -> str | None:
+        modes = info.data.get("precision_modes", ())
+        if baseline is not None and modes and baseline not in modes:
+            raise ValueError(
+                f"{baseline!r} is not among the precision modes{nearest(baseline, modes)}; give one of "
+                f"{', '.join(modes)}"
+            )
+        return baseline
+
+    @field_validator("objectives")
+    @classmethod
+    def _check_objectives(cls, objectives: tuple[str, ...]) -> tuple[str, ...]:
+        problems = [
+            f"{name!r} is not an objective{nearest(name, OBJECTIVES)}; allowed: {', '.join(OBJECTIVES)}"
+            for name in dict.fromkeys(objectives)
+            if name not in OBJECTIVES
+        ]
+        if len(objectives) < 2 or len(set(objectives)) < len(objectives):
+            problems.append(f"{','.join(objectives) or 'nothing'} given; name two or more, each once")
+        raise_if(problems)
+        return objectives
+
+    @field_validator("max_repeats")
+    @classmethod
+    def _check_max_repeats(cls, most: int, info: ValidationInfo) -> int:
+        fewest = max(FEWEST_SEQUENTIAL, info.data.get("repeats", 1))
+        if info.data.get("until") is not None and most < fewest:
+            raise ValueError(f"{most} is too few with until, which needs {fewest} repeats; give at least {fewest}")
+        return most
+
     @field_validator("threads")
     @classmethod
     def _check_threads(cls, threads: int | None) -> int:
@@ -291,6 +370,16 @@ class Experiment(BaseModel):
     @classmethod
     def _fill_learning_rate(cls, rate: float | None, info: ValidationInfo) -> float:
         return rate if rate is not None else LEARNING_RATES[info.data.get("optimizer", "sgd")]
+
+    @property
+    def most_repeats(self) -> int:
+        """Repeats at most: those given, or `max_repeats` where they go on until the intervals are narrow enough."""
+        return self.repeats if self.until is None else self.max_repeats
+
+    @property
+    def fewest_repeats(self) -> int:
+        """Repeats before the intervals are looked at: those given, at least ten."""
+        return self.repeats if self.until is None else max(self.repeats, FEWEST_SEQUENTIAL)
 
     def setups(self) -> list[Setup]:
         """Return one setup per precision mode, in the order given."""

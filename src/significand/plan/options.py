@@ -8,7 +8,22 @@ from significand.plan.precision import MODES
 ACTIVATIONS = ("relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid", "softmax", "linear")
 BUILT_IN_DATA = ("synthetic", "digits")
 SYNTHETIC_SAMPLES = 512
+COST_METRICS = ("latency", "train_time", "memory", "energy")
+OBJECTIVES = (
+    "latency",
+    "accuracy",
+    "test_accuracy",
+    "memory",
+    "inference_memory",
+    "model_size",
+    "train_time",
+    "energy",
+)
 LEARNING_RATES = {"sgd": 0.01, "adam": 0.001}
+
+FEWEST_SEQUENTIAL = 10
+"""Repeats before a rule that looks at the intervals may stop. It stops early where the spread happens to look small,
+and with fewer repeats the interval then covers too little."""
 
 
 @dataclass(frozen=True)
@@ -70,5 +85,17 @@ OPTIONS = {
     "remeasure_nice": Option(
         -20, "priority (nice) of a step measured again, where the system permits it; 0 leaves it alone"
     ),
+    "baseline": Option(None, "mode that the others are compared with", "float32, or the first mode"),
+    "margin": Option(None, "costs that differ by surely less, such as 2%, are called equivalent", "none"),
+    "accuracy_margin": Option(None, "the same for accuracies, in percentage points", "none"),
+    "objectives": Option(("latency", "accuracy"), f"of the Pareto frontier, two or more of {', '.join(OBJECTIVES)}"),
+    "until": Option(
+        None,
+        "go on beyond repeats, until every ratio to the baseline is known to within so much, such as 1%",
+        "run the repeats",
+    ),
+    "until_metric": Option("latency", f"whose ratio that is: {', '.join(COST_METRICS)}"),
+    "max_repeats": Option(100, "with until: repeats at most"),
+    "max_time_s": Option(None, "with until: no new repeat after so many seconds", "no limit"),
     "step_timeout_s": Option(600.0, "a run with a step longer than this, in seconds, is ended as failed"),
 }

@@ -11,6 +11,7 @@ from significand.analysis.pareto import frontier
 from significand.present.axes import Axis, choose_axis
 from significand.present.numbers import METRICS, choose_unit
 from significand.present.rows import (
+    Cell,
     SummaryRow,
     cell,
     energy_estimated,
@@ -40,7 +41,7 @@ _FURTHER_MARKERS = ("X", "<", "P", "p", "h", "*", "d")
 
 @dataclass(frozen=True)
 class Point:
-    """One setup in axis units: its means, and the ends of its bars (None: no interval, so no bar)."""
+    """One setup in axis units: its means, the ends of its bars and of its box (None: no interval, so none)."""
 
     label: str
     colour: str
@@ -51,6 +52,8 @@ class Point:
     y_bar: tuple[float, float] | None
     n_covering: int  # later points on the very same spot, which would hide this one
     on_frontier: bool
+    x_box: tuple[float, float] | None = None
+    y_box: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,8 @@ def pareto_figure(rows: Sequence[SummaryRow]) -> TradeoffFigure:
 def _figure(rows: Sequence[SummaryRow], cost: str, *, with_frontier: bool) -> TradeoffFigure:
     modes = mode_names(rows)
     labels = _labels(rows, modes)
+    if with_frontier:
+        labels = [f"{label}{_chance(row)}" for label, row in zip(labels, rows, strict=True)]
     styles = _styles(modes)
     costs = [cell(row, cost) for row in rows]
     accuracies = [cell(row, "accuracy") for row in rows]
@@ -124,8 +129,16 @@ def _figure(rows: Sequence[SummaryRow], cost: str, *, with_frontier: bool) -> Tr
     x_cells = [costs[i].in_unit(x_size) for i in drawn]
     y_cells = [accuracies[i].in_unit(y_size) for i in drawn]
     details = [x_unit, _energy_origin(rows)] if cost == "energy" else [x_unit]
-    x_axis = choose_axis(METRICS[cost].title, details, x_cells)
-    y_axis = choose_axis(METRICS["accuracy"].title, [y_unit], y_cells, largest=100.0, min_span=_MIN_ACCURACY_SPAN_PP)
+    x_boxes = [_box(rows[i], cost, x_size) if with_frontier else None for i in drawn]
+    y_boxes = [_box(rows[i], "accuracy", y_size) if with_frontier else None for i in drawn]
+    x_axis = choose_axis(METRICS[cost].title, details, _widest(x_cells, x_boxes))
+    y_axis = choose_axis(
+        METRICS["accuracy"].title,
+        [y_unit],
+        _widest(y_cells, y_boxes),
+        largest=100.0,
+        min_span=_MIN_ACCURACY_SPAN_PP,
+    )
 
     on_frontier = frontier([x.mean for x in x_cells], [y.mean for y in y_cells])
     spots = [(x.mean, y.mean) for x, y in zip(x_cells, y_cells, strict=True)]
@@ -140,6 +153,8 @@ def _figure(rows: Sequence[SummaryRow], cost: str, *, with_frontier: bool) -> Tr
             y_bar=y_cells[k].bar,
             n_covering=spots[k + 1 :].count(spots[k]),
             on_frontier=bool(on_frontier[k]),
+            x_box=x_boxes[k],
+            y_box=y_boxes[k],
         )
         for k, i in enumerate(drawn)
     )
@@ -150,10 +165,38 @@ def _figure(rows: Sequence[SummaryRow], cost: str, *, with_frontier: bool) -> Tr
         points=points,
         staircase=_staircase(members, x_axis, y_axis) if with_frontier else (),
         better_hint="↖ better: up and to the left",
-        footnote=_footnote([repeats(rows[i]) for i in drawn], with_frontier=with_frontier),
+        footnote=_footnote(
+            [repeats(rows[i]) for i in drawn],
+            with_frontier=with_frontier,
+            with_boxes=any(point.x_box and point.y_box for point in points),
+            with_chances=with_frontier and any(_chance(rows[i]) for i in drawn),
+        ),
         notes=_notes(rows, labels, cost, drawn),
         message="" if drawn else ("No setup has both values to show" if rows else "There are no results to show"),
     )
+
+
+def _widest(cells: Sequence[Cell], boxes: Sequence[tuple[float, float] | None]) -> list[Cell]:
+    """Widen the cells where a box reaches beyond the bar, so that the axis holds both."""
+    halves = [0.0 if box is None else (box[1] - box[0]) / 2 for box in boxes]
+    return [
+        Cell(one.mean, max(half, one.half_width) if one.bar else half or one.half_width)
+        for one, half in zip(cells, halves, strict=True)
+    ]
+
+
+def _box(row: SummaryRow, metric: str, size: float) -> tuple[float, float] | None:
+    """Return the t interval of a metric in the unit of its axis; None where there is none."""
+    low, high = (number(row, f"{metric}_ci95_t_{end}") / size for end in ("low", "high"))
+    return (low, high) if repeats(row) >= 2 and math.isfinite(low) and math.isfinite(high) else None
+
+
+def _chance(row: SummaryRow) -> str:
+    """Say how probable it is that the setup is on the frontier; nothing where the row does not know."""
+    chance = number(row, "p_on_pareto_frontier")
+    if not math.isfinite(chance):
+        return ""
+    return f", P {'> 0.99' if chance > 0.99 else '< 0.01' if chance < 0.01 else f'{chance:.2f}'}"
 
 
 def _labels(rows: Sequence[SummaryRow], modes: Sequence[str]) -> list[str]:
@@ -223,9 +266,13 @@ def _notes(rows: Sequence[SummaryRow], labels: Sequence[str], cost: str, drawn: 
     return tuple(notes)
 
 
-def _footnote(counts: Sequence[int], *, with_frontier: bool) -> str:
+def _footnote(counts: Sequence[int], *, with_frontier: bool, with_boxes: bool, with_chances: bool) -> str:
     several = sorted({n for n in counts if n >= 2})
     parts = ["frontier: by the means alone"] if with_frontier and counts else []
+    if with_chances:
+        parts = ["frontier: by the means; P: probability of being on it, given the repeats"]
+    if with_boxes:
+        parts.append("boxes: 95 % t intervals")
     if several:
         count = f"{several[0]}" if len(several) == 1 else f"{several[0]} to {several[-1]}"
         parts.append(f"bars: 95 % interval of the mean over {count} repeats, 1.96 × standard error")

@@ -16,6 +16,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 from matplotlib.transforms import Affine2D, IdentityTransform
 
@@ -28,6 +29,7 @@ from significand.results.store import replacing
 DPI = 140
 LABEL_GID = "point-label"
 LEADER_GID = "leader"
+BOX_GID = "confidence-box"
 
 _GRID = "#E6E6E6"
 _LABEL_POINTS, _SMALL_POINTS = 8.5, 7.5
@@ -201,6 +203,11 @@ def _draw_axes(axes: Axes, prepared: TradeoffFigure) -> None:
 
 
 def _draw_point(axes: Axes, point: Point, *, tell_frontier: bool) -> None:
+    if point.x_box is not None and point.y_box is not None:
+        (left, right), (low, high) = point.x_box, point.y_box
+        box = Rectangle((left, low), right - left, high - low, gid=BOX_GID)
+        box.set(facecolor=point.colour, edgecolor=point.colour, alpha=0.14, linewidth=0.8, zorder=2.0)
+        axes.add_patch(box)
     for bar, cap in ((point.x_bar, "|"), (point.y_bar, "_")):
         if bar is not None:
             xs, ys = (bar, (point.y, point.y)) if cap == "|" else ((point.x, point.x), bar)

@@ -93,6 +93,8 @@ class ProgressDisplay:
         now = self._clock()
         left = self._time_left(now, progress.share)
         text = f"block {progress.block} of {progress.blocks}, {progress.ended} of {progress.runs} runs ended"
+        if progress.note:
+            text += f", {progress.note}"
         if not self._console.is_interactive:
             if progress.block != self._block:
                 self._console.print(", ".join(filter(None, [text, left])))
@@ -167,7 +169,8 @@ def _findings(row: SummaryRow, name: str) -> Iterator[str]:
             "`significand doctor`."
         )
     if unsteady := _count(row, "unsteady_runs"):
-        yield f"{mode}: {unsteady} of {repeats(row)} runs had no steady latency: {visible(row.get('steady_reason'))}."
+        first, *others = visible(row.get("steady_reason")).split(" | ")
+        yield f"{mode}: {unsteady} of {repeats(row)} runs had no steady latency: {first}{', ...' if others else '.'}"
 
 
 def _count(row: SummaryRow, key: str) -> int:

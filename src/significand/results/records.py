@@ -129,6 +129,7 @@ class Run:
     optimizer: str = _column("sgd or adam", default="")
     learning_rate: float = _column("step size", "1")
     threads: int = _column("threads of training and engine", default=0)
+    label: str = _column("which of several equal setups; empty where the precision mode tells", default="")
     session: int = _column(
         "0 where the experiment ran through; counts up each time it was gone on with after an interruption", default=0
     )
@@ -146,7 +147,7 @@ class Run:
     @property
     def name(self) -> str:
         """The run's name among the runs of its experiment, used in file names and messages."""
-        return f"r{self.repeat:03d}-{self.precision_mode}"
+        return f"r{self.repeat:03d}-{self.precision_mode}" + (f"-{self.label}" if self.label else "")
 
     def to_row(self) -> dict[str, object]:
         """Return the run as a row: column name to value, in column order."""
@@ -223,11 +224,30 @@ def _truth(text: str) -> bool | None:
 
 @dataclass(frozen=True)
 class MetricSummary:
-    """Mean, sample standard deviation and half-width of the 95 % interval of one metric over a setup's runs."""
+    """One metric over a setup's runs; NaN is what so many runs do not determine.
+
+    Attributes
+    ----------
+    mean, std, ci95
+        Mean, sample standard deviation, and the specified half-width of 1.96 standard errors.
+    ci95_t_low, ci95_t_high
+        Student's t interval of the mean, at 95 %: the one to quote.
+    median, median_ci_low, median_ci_high
+        Median with its exact order-statistic interval at 95 % or more; without bounds below six runs.
+    min, max
+        Of the runs.
+    """
 
     mean: float
     std: float
     ci95: float
+    ci95_t_low: float = NAN
+    ci95_t_high: float = NAN
+    median: float = NAN
+    median_ci_low: float = NAN
+    median_ci_high: float = NAN
+    min: float = NAN
+    max: float = NAN
 
 
 @dataclass(frozen=True)
@@ -252,17 +272,22 @@ class Summary:
     def to_row(self) -> dict[str, object]:
         """Return the summary as one flat row, the specified keys first and in their order."""
         row: dict[str, object] = {"precision_mode": self.precision_mode, "repeats": self.repeats}
+        specified = ("mean", "std", "ci95")
         for name, metric in self.metrics.items():
-            row |= {f"{name}_mean": metric.mean, f"{name}_std": metric.std, f"{name}_ci95": metric.ci95}
+            row |= {f"{name}_{key}": getattr(metric, key) for key in specified}
+        further = [column.name for column in fields(MetricSummary) if column.name not in specified]
+        for name, metric in self.metrics.items():
+            row |= {f"{name}_{key}": getattr(metric, key) for key in further}
         return row | dict(self.facts)
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far an experiment is: blocks and runs ended, and the share of all steps that are done."""
+    """How far an experiment is: blocks and runs ended, the share of all steps that are done, and what else to know."""
 
     block: int
     blocks: int
     ended: int
     runs: int
     share: float
+    note: str = ""

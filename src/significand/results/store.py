@@ -27,6 +27,9 @@ RAW_RUNS = "raw_runs.csv"
 STEPS = "steps.csv"
 SUMMARY_CSV = "summary_stats.csv"
 SUMMARY_JSON = "summary_stats.json"
+COMPARISONS_CSV = "comparisons.csv"
+COMPARISONS_JSON = "comparisons.json"
+PARETO_JSON = "pareto.json"
 MANIFEST = "manifest.json"
 DETAILS = "details"
 HISTORY = "history"
@@ -45,7 +48,19 @@ PLOTS = (
     "accuracy_vs_memory.png",
     "pareto_frontier.png",
 )
-RESULTS = (JOURNAL, RAW_RUNS, STEPS, SUMMARY_CSV, SUMMARY_JSON, MANIFEST, *PLOTS, DETAILS)
+RESULTS = (
+    JOURNAL,
+    RAW_RUNS,
+    STEPS,
+    SUMMARY_CSV,
+    SUMMARY_JSON,
+    COMPARISONS_CSV,
+    COMPARISONS_JSON,
+    PARETO_JSON,
+    MANIFEST,
+    *PLOTS,
+    DETAILS,
+)
 """Everything an experiment leaves; nothing else in the folder is ever touched."""
 
 

@@ -64,10 +64,12 @@ OnProgress = Callable[[Progress], None]
 def turn_order(n: int, cycle: int) -> list[int]:
     """Return in which order n setups take their turns in the given cycle.
 
-    Cycles come in pairs, a rotation and its reverse: A B C, C B A, B C A, A C B, ... Over n pairs every setup stands at
-    every place equally often.
+    Cycles come in pairs, an order and its reverse: A B C, C B A, B C A, A C B, ... Over n pairs every setup stands at
+    every place equally often, and follows every other one equally often (Williams, Australian Journal of Chemistry 2,
+    1949): the machine drifts, and so neighbours are alike.
     """
-    order = [(place + cycle // 2) % n for place in range(n)]
+    zigzag = [(place + 1) // 2 if place % 2 else (n - place // 2) % n for place in range(n)]
+    order = [(setup + cycle // 2) % n for setup in zigzag]
     return order[::-1] if cycle % 2 else order
 
 
@@ -78,10 +80,13 @@ def run_experiment(
     on_progress: OnProgress = lambda progress: None,  # noqa: ARG005 - nobody watches
     on_ready: Callable[[], None] = lambda: None,
     *,
+    setups: Sequence[Setup] | None = None,
     done: Collection[tuple[int, str]] = (),
     session: int = 0,
     idle_power_w: float = 0.0,
     energy_source: str = "",
+    is_enough: Callable[[int], bool] = lambda blocks: False,  # noqa: ARG005 - all repeats
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> Timing:
     """Run every setup in every repeat.
 
@@ -97,14 +102,20 @@ def run_experiment(
         Called before each step, while nothing is measured.
     on_ready
         Called once, when the runs' processes can be had and before the first of them.
+    setups
+        What to run in every repeat, each under a name of its own; None for one setup per precision mode.
     done
-        Runs that have ended in an earlier session of the experiment, as (repeat, precision mode): they are left out.
+        Runs that have ended in an earlier session of the experiment, as (repeat, name of the setup): they are left out.
     session
         How many sessions there were before; every run carries it.
     idle_power_w
         Power of the idle machine, to be subtracted from measured energy.
     energy_source
         The counter that all runs take; empty for the best there is.
+    is_enough
+        Asked before each repeat, with how many are complete, whether to stop there.
+    meanwhile
+        Called once while the runs' processes start, and nothing is measured.
 
     Raises
     ------
@@ -115,15 +126,20 @@ def run_experiment(
     def in_session(run: Run) -> Run:
         return dataclasses.replace(run, session=session)
 
-    with Server(experiment.setups(), dataset, idle_power_w, energy_source) as server:
+    setups = experiment.setups() if setups is None else setups
+    with Server(setups, dataset, idle_power_w, energy_source, meanwhile) as server:
         on_ready()
-        conductor = _Conductor(experiment, server, lambda run, details: on_run(in_session(run), details), on_progress)
+        conductor = _Conductor(
+            experiment, setups, server, lambda run, details: on_run(in_session(run), details), on_progress
+        )
         start = time.perf_counter()
-        for repeat in range(experiment.repeats):
-            setups = [setup for setup in experiment.setups() if (repeat, setup.precision_mode) not in done]
-            if setups:
+        for repeat in range(experiment.most_repeats):
+            if is_enough(repeat):
+                break
+            left = [setup for setup in setups if (repeat, setup.name) not in done]
+            if left:
                 server.ensure_up()
-            conductor.run_block(repeat, setups)
+            conductor.run_block(repeat, left)
         return Timing(time.perf_counter() - start, conductor.measured_s, conductor.prepared_s)
 
 
@@ -170,14 +186,16 @@ class _Worker:
 class _Conductor:
     """Passes the baton among the workers of a block and hands on what they bring."""
 
-    def __init__(self, experiment: Experiment, server: Server, on_run: OnRun, on_progress: OnProgress) -> None:
+    def __init__(
+        self, experiment: Experiment, setups: Sequence[Setup], server: Server, on_run: OnRun, on_progress: OnProgress
+    ) -> None:
         self._experiment = experiment
         self._server = server
         self._on_run = on_run
         self._on_progress = on_progress
-        self._setups = experiment.setups()
+        self._setups = setups
         self._steps_per_run = experiment.epochs + experiment.latency_rounds
-        self._runs = len(self._setups) * experiment.repeats
+        self._runs = len(self._setups) * experiment.most_repeats
         self._steps_done = 0
         self._ended = 0
         self._repeat = 0
@@ -350,7 +368,7 @@ class _Conductor:
         self._on_progress(
             Progress(
                 block=self._repeat + 1,
-                blocks=self._experiment.repeats,
+                blocks=self._experiment.most_repeats,
                 ended=self._ended,
                 runs=self._runs,
                 share=self._steps_done / (self._runs * self._steps_per_run),
@@ -376,4 +394,5 @@ def _failed(setup: Setup, seed: int, repeat: int, reason: str) -> Run:
         optimizer=setup.optimizer,
         learning_rate=setup.learning_rate,
         threads=setup.threads,
+        label=setup.label,
     )

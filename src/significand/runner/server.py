@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from multiprocessing import reduction
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -46,10 +46,12 @@ class Server:
         dataset: Dataset | None,
         idle_power_w: float = 0.0,
         energy_source: str = "",
+        meanwhile: Callable[[], None] = lambda: None,
     ) -> None:
         self._setups = tuple(setups)
         self._dataset = dataset
         self._idle_power_w = idle_power_w
+        self._meanwhile = meanwhile
         self._energy_source = energy_source
         self._process: subprocess.Popen[bytes] | None = None
         self._scratch: Path
@@ -102,6 +104,7 @@ class Server:
             if self._dataset and path:
                 self._dataset.save(path)
             self.connection.send(Start(self._setups, path, self._scratch, self._idle_power_w, self._energy_source))
+            self._meanwhile()
             if not self.connection.poll(START_TIMEOUT_S):
                 raise RunnerError(
                     f"the runs' processes were not ready after {START_TIMEOUT_S:g} s; "

@@ -1,0 +1,128 @@
+"""How each metric is compared, and the columns of runs on the scale of the comparison."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Scale = Literal["ratio", "points"]
+Column = ArrayLike | Sequence[float | None]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """How a metric is compared: as a ratio of costs, through logs, or as a difference in percentage points."""
+
+    scale: Scale
+    lower_is_better: bool
+
+    def shown(self, value: float) -> float:
+        """Take a difference of logs back to a ratio; points are what they are."""
+        with np.errstate(over="ignore", under="ignore"):  # an interval of a few wild ratios may reach infinity
+            return float(np.exp(value)) if self.scale == "ratio" else float(value)
+
+    def band(self, margin: float) -> float:
+        """Turn a margin into logs, where it is symmetric: from 1 / (1 + margin) to 1 + margin."""
+        return math.log1p(margin) if self.scale == "ratio" else margin
+
+
+_COST = Measure("ratio", lower_is_better=True)
+_SHARE = Measure("points", lower_is_better=False)
+
+MEASURES: Mapping[str, Measure] = {
+    "latency": _COST,
+    "train_time": _COST,
+    "memory": _COST,
+    "training_memory": _COST,
+    "inference_memory": _COST,
+    "model_size": _COST,
+    "energy": _COST,
+    "relative_output_error": _COST,
+    "throughput": Measure("ratio", lower_is_better=False),
+    "batch_latency_p50": _COST,
+    "batch_latency_p95": _COST,
+    "batch_latency_p99": _COST,
+    "accuracy": _SHARE,
+    "test_accuracy": _SHARE,
+}
+"""By the short name of the metric. Costs and throughput are ratios, accuracies are differences."""
+
+
+def scaled_columns(
+    samples: Mapping[str, Column], n_runs: int, margins: Mapping[str, float]
+) -> list[NDArray[np.float64]]:
+    """Return the logs of costs and the accuracies in percentage points.
+
+    Parameters
+    ----------
+    samples
+        By metric, one value per run, shape (n_runs,); NaN or None where a run has none.
+    n_runs
+        Number of runs.
+    margins
+        By metric, only checked.
+
+    Returns
+    -------
+    list of numpy.ndarray
+        In the order of `samples`; NaN for a cost that is not positive, which has no log.
+
+    Raises
+    ------
+    ValueError
+        If a metric is not in `MEASURES`, a margin is not positive or of another metric, or a length differs.
+    """
+    for metric, margin in margins.items():
+        if metric not in samples or not 0 < margin < math.inf:
+            raise ValueError(
+                f"the margin of {metric} is {margin}; it must be a positive number for one of {', '.join(samples)}: "
+                "a share of a cost (0.02 for 2 %) or percentage points of an accuracy."
+            )
+    columns = []
+    for metric, values in samples.items():
+        if metric not in MEASURES:
+            raise ValueError(f"metric {metric!r} cannot be compared; give one of {', '.join(MEASURES)}.")
+        column = np.asarray(values, dtype=np.float64)
+        if column.shape != (n_runs,):
+            raise ValueError(f"{metric} has shape {column.shape} for {n_runs} runs; give one value per run.")
+        if MEASURES[metric].scale == "ratio":
+            columns.append(np.log(column, out=np.full(n_runs, math.nan), where=column > 0))
+        else:
+            with np.errstate(over="ignore"):
+                columns.append(100.0 * column)
+    return columns
+
+
+def checked_codes(name: str, values: ArrayLike, bound: int | None, size: int | None = None) -> NDArray[np.int64]:
+    """Return codes as integers.
+
+    Parameters
+    ----------
+    name
+        How the error calls them.
+    values
+        Shape (n,): integers from 0.
+    bound, size
+        Number of codes there are, and the n wanted; None where that is open.
+
+    Raises
+    ------
+    ValueError
+        If they are not one integer each, or out of range.
+    """
+    codes = np.asarray(values)
+    if codes.size == 0:
+        codes = codes.astype(np.int64)  # an empty list comes as floats
+    if codes.ndim != 1 or not np.issubdtype(codes.dtype, np.integer) or (size is not None and codes.size != size):
+        of = "" if size is None else f" for {size} runs"
+        raise ValueError(
+            f"{name} has shape {codes.shape} and type {codes.dtype}{of}; it must be one integer each. "
+            "numpy.unique(..., return_inverse=True) makes codes of names."
+        )
+    if codes.size and (codes.min() < 0 or (bound is not None and codes.max() >= bound)):
+        limit = "0 or more" if bound is None else f"from 0 to {bound - 1}, an index of names"
+        raise ValueError(f"{name} has codes from {codes.min()} to {codes.max()}; they must be {limit}.")
+    return codes.astype(np.int64, copy=False)

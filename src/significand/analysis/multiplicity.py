@@ -1,0 +1,87 @@
+"""What several tests together may claim, and what one of them could have shown."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import nctdtrinc, stdtrit  # not scipy.stats: importing that takes half a second
+
+POWER = 0.8
+"""Probability with which the smallest detectable difference would have been found."""
+
+
+def holm(p_values: ArrayLike) -> NDArray[np.float64]:
+    """Adjust p-values so that the chance of even one false claim among all of them stays at the level they are read at.
+
+    Holm's step-down method (Scandinavian Journal of Statistics 6, 1979), valid however the tests depend on each other.
+
+    Parameters
+    ----------
+    p_values
+        Any shape. NaN is a test that was not made: it stays NaN and does not count.
+
+    Returns
+    -------
+    numpy.ndarray
+        Of the same shape: to be compared with the level itself.
+    """
+    p = np.asarray(p_values, dtype=np.float64)
+    adjusted = np.full(p.shape, np.nan)
+    made = ~np.isnan(p)
+    order = np.argsort(p[made], kind="stable")
+    steps = np.maximum.accumulate(p[made][order] * np.arange(order.size, 0, -1))
+    ranked = np.empty(order.size)
+    ranked[order] = np.minimum(steps, 1.0)
+    adjusted[made] = ranked
+    return adjusted
+
+
+def remaining_alpha(adjusted: ArrayLike, alpha: float) -> NDArray[np.float64]:
+    """Return the level at which Holm's method judged each test, given how the others went.
+
+    alpha / (m - r): of the m tests made, r others were rejected and no longer share alpha.
+
+    Parameters
+    ----------
+    adjusted
+        What `holm` returned, any shape.
+    alpha
+        The level for all together.
+
+    Returns
+    -------
+    numpy.ndarray
+        Of the same shape; NaN for tests that were not made.
+    """
+    p = np.asarray(adjusted, dtype=np.float64)
+    made, rejected = ~np.isnan(p), p <= alpha
+    left = made.sum() - rejected.sum() + rejected  # a rejected test shares alpha with itself, too
+    with np.errstate(divide="ignore"):
+        return np.where(made, alpha / left, np.nan)
+
+
+def smallest_detectable(
+    standard_error: ArrayLike, df: ArrayLike, alpha: ArrayLike = 0.05, power: float = POWER
+) -> NDArray[np.float64]:
+    """Return the true difference that a two-sided t test would have found with probability `power`.
+
+    The non-centrality at which the noncentral t distribution exceeds the critical value with that probability, times
+    the standard error (Cohen, Statistical Power Analysis for the Behavioral Sciences, 1988, chapter 2); a rejection on
+    the wrong side does not count. The standard error is the observed one, so this is itself an estimate.
+
+    Parameters
+    ----------
+    standard_error
+        Of the difference, in any unit.
+    df
+        Degrees of freedom of the standard error.
+    alpha
+        Level of the test.
+    power
+        Between 0 and 1.
+
+    Returns
+    -------
+    numpy.ndarray
+        In the unit of `standard_error`, of the common shape of the arguments; NaN where one of them is NaN.
+    """
+    critical = stdtrit(df, 1 - np.asarray(alpha, dtype=np.float64) / 2)
+    return np.asarray(nctdtrinc(df, 1 - power, critical) * standard_error, dtype=np.float64)

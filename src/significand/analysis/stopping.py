@@ -1,0 +1,124 @@
+"""When to stop measuring: how narrow the intervals are, and how many runs a target will take."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import stdtrit
+
+from significand.analysis.intervals import finite
+from significand.plan.options import FEWEST_SEQUENTIAL
+
+MOST_PLANNED = 1_000_000
+
+
+def ratio_half_width(log_ratios: Sequence[float | None], level: float = 0.95) -> float:
+    """Return how far the interval of a mean log ratio reaches, as a share of the ratio: exp(half-width) - 1.
+
+    Returns
+    -------
+    float
+        NaN with fewer than two values.
+    """
+    sample = finite(log_ratios)
+    if sample.size < 2:
+        return math.nan
+    half = stdtrit(sample.size - 1, 0.5 + level / 2) * np.std(sample, ddof=1) / math.sqrt(sample.size)
+    return float(np.expm1(half))
+
+
+def runs_needed(relative_std: float, target: float, level: float = 0.95) -> int | None:
+    """Return how many runs make the half-width of the t interval at most `target`, if the spread stays what it is.
+
+    The smallest n with t(n - 1) s / sqrt(n) <= target, s relative to the mean; it falls with n, so it is bisected.
+
+    Parameters
+    ----------
+    relative_std
+        Sample standard deviation divided by the mean, or that of log ratios.
+    target
+        Half-width divided by the mean.
+
+    Returns
+    -------
+    int or None
+        At least `FEWEST_SEQUENTIAL`; None where more than a million are needed or the spread is not known.
+    """
+    if not (math.isfinite(relative_std) and target > 0):
+        return None
+
+    def is_enough(n: int) -> bool:
+        return bool(stdtrit(n - 1, 0.5 + level / 2) * relative_std / math.sqrt(n) <= target)
+
+    low, high = FEWEST_SEQUENTIAL - 1, MOST_PLANNED
+    if not is_enough(high):
+        return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if is_enough(middle) else (middle, high)
+    return high
+
+
+@dataclass(frozen=True)
+class Precision:
+    """How narrow the intervals of an experiment are, against its target.
+
+    Attributes
+    ----------
+    half_widths
+        By setup: of the ratio to the baseline, or of the mean where there is nothing to compare with, as a share; NaN
+        where unknown.
+    target
+        What is wanted.
+    runs_needed
+        By setup, how many repeats the target will take if the spread stays; None where that cannot be said.
+    """
+
+    half_widths: Mapping[str, float]
+    target: float
+    runs_needed: Mapping[str, int | None]
+
+    @property
+    def is_reached(self) -> bool:
+        """Whether every interval is narrow enough."""
+        return all(width <= self.target for width in self.half_widths.values())
+
+    @property
+    def missed(self) -> dict[str, float]:
+        """The setups whose intervals are not, and how wide they are."""
+        return {name: width for name, width in self.half_widths.items() if not width <= self.target}
+
+
+def precision_of(costs: Mapping[str, Mapping[int, float]], baseline: str, target: float) -> Precision:
+    """Return how narrow the intervals of all ratios to the baseline are.
+
+    Parameters
+    ----------
+    costs
+        By setup and repeat.
+    baseline
+        The setup that the others are compared with; where it is the only one, its own mean is looked at.
+    target
+        Half-width wanted, as a share.
+    """
+    others = [name for name in costs if name != baseline]
+    widths: dict[str, float] = {}
+    needed: dict[str, int | None] = {}
+    for name in others or [baseline]:
+        logs = _log_ratios(costs[name], costs[baseline]) if others else _logs_of_mean(costs[name])
+        widths[name] = ratio_half_width(logs)
+        needed[name] = runs_needed(float(np.std(logs, ddof=1)) if len(logs) > 1 else math.nan, math.log1p(target))
+    return Precision(widths, target, needed)
+
+
+def _log_ratios(costs: Mapping[int, float], baseline: Mapping[int, float]) -> list[float]:
+    return [
+        math.log(costs[repeat] / baseline[repeat])
+        for repeat in costs
+        if repeat in baseline and 0 < costs[repeat] < math.inf and 0 < baseline[repeat] < math.inf
+    ]
+
+
+def _logs_of_mean(costs: Mapping[int, float]) -> list[float]:
+    return [math.log(cost) for cost in costs.values() if 0 < cost < math.inf]

@@ -1,0 +1,294 @@
+"""Two result folders against each other: what is better, worse or equivalent in the new one."""
+
+import math
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from significand.analysis.claims import comparison_row
+from significand.analysis.comparison import Comparison, compare
+from significand.analysis.intervals import mean
+from significand.analysis.measures import MEASURES
+from significand.analysis.summary import FURTHER_METRICS, SPECIFIED_METRICS
+from significand.plan.problems import nearest, shown
+from significand.results.comparable import (
+    Results,
+    ResultsError,
+    allow_problems,
+    differences,
+    is_admitted,
+    read_results,
+    with_run_facts,
+)
+
+OLD, NEW = "OLD", "NEW"
+
+COLUMNS = {name: column for name, column in (SPECIFIED_METRICS | FURTHER_METRICS).items() if name in MEASURES}
+"""By the name of the metric, the column of raw_runs.csv that holds it."""
+
+DEFAULT_METRICS = ("latency", "train_time", "memory", "model_size", "accuracy", "test_accuracy")
+"""Compared where nothing else is asked for, and energy where it was measured."""
+
+METHOD_COLUMNS = {
+    "memory": ("memory_method",),
+    "training_memory": ("memory_method",),
+    "inference_memory": ("memory_method",),
+    "energy": ("energy_source", "energy_domains"),
+}
+"""Columns that say how a metric was measured: they must be the same, too."""
+
+LARGEST_MARGIN = 10.0
+LARGEST_ACCURACY_MARGIN = 100.0
+
+
+@dataclass(frozen=True)
+class FolderComparison:
+    """What two result folders say about each other.
+
+    Attributes
+    ----------
+    old, new
+        The results.
+    comparisons
+        Every common mode and metric, new over old, judged together: ``setup`` is the mode, ``baseline`` is ``"OLD"``.
+    means
+        By mode and metric, the mean over the finished runs in old and in new, in the unit of raw_runs.csv.
+    admitted
+        What differs and was allowed to, a line each.
+    lost
+        Modes that finished in old, were tried in new, and failed in every run.
+    notes
+        What a reader must know besides, a sentence each.
+    """
+
+    old: Results
+    new: Results
+    comparisons: Sequence[Comparison]
+    means: Mapping[tuple[str, str], tuple[float, float]]
+    admitted: Sequence[str]
+    lost: Sequence[str]
+    notes: Sequence[str]
+
+    def modes(self) -> list[str]:
+        """Return the modes that were compared."""
+        return list(dict.fromkeys(one.setup for one in self.comparisons))
+
+    def of_mode(self, mode: str) -> list[Comparison]:
+        """Return a mode's comparisons."""
+        return [one for one in self.comparisons if one.setup == mode]
+
+    def to_dict(self) -> dict[str, object]:
+        """Return everything as JSON holds it; each comparison has the keys of comparisons.csv and both means."""
+        rows = []
+        for one in self.comparisons:
+            old_mean, new_mean = self.means[one.setup, one.metric]
+            rows.append(comparison_row(one) | {"old_mean": old_mean, "new_mean": new_mean})
+        return {
+            "old": str(self.old.folder),
+            "new": str(self.new.folder),
+            "comparisons": rows,
+            "admitted": list(self.admitted),
+            "lost_modes": list(self.lost),
+            "notes": list(self.notes),
+        }
+
+
+def compare_folders(
+    old: Path,
+    new: Path,
+    *,
+    metrics: Sequence[str] | None = None,
+    allow: Sequence[str] = (),
+    margin: float | str | None = None,
+    accuracy_margin: float | str | None = None,
+) -> FolderComparison:
+    """Compare the results in two folders, mode by mode.
+
+    Runs are paired by their seed where both experiments began with the same one; otherwise Welch's test compares them.
+
+    Parameters
+    ----------
+    old, new
+        Result folders.
+    metrics
+        Names from `COLUMNS`; by default `DEFAULT_METRICS`, and energy where it was measured in both.
+    allow
+        Fields that may differ, such as ``machine.versions.torch``, or ``machine.versions`` for all below it.
+    margin
+        Costs that surely differ by less are equivalent: 0.02 or ``"2%"``.
+    accuracy_margin
+        The same for accuracies, in percentage points.
+
+    Raises
+    ------
+    ResultsError
+        With every reason why there is nothing to compare.
+    """
+    problems: list[str] = []
+    sizes = {
+        False: _margin("margin", margin, LARGEST_MARGIN, problems),
+        True: _margin("accuracy_margin", accuracy_margin, LARGEST_ACCURACY_MARGIN, problems),
+    }
+    problems += metric_problems(metrics or ())
+    sides = []
+    for label, folder in ((OLD, old), (NEW, new)):
+        try:
+            sides.append(read_results(folder))
+        except ResultsError as error:
+            problems += [f"{label}: {line}" for line in error.problems]
+    if len(sides) < 2:
+        raise ResultsError(problems)
+    one, other = sides
+    modes = [mode for mode in one.modes() if one.finished(mode) and other.finished(mode)]
+    if not modes:
+        tried = " and ".join(f"{', '.join(side.modes()) or 'nothing'} in {label}" for label, side in _labelled(sides))
+        problems.append(f"precision_modes: no mode has finished runs in both ({tried}); measure one in both")
+    measured = energy_measured(sides, modes)
+    chosen = tuple(dict.fromkeys(metrics)) if metrics else (*DEFAULT_METRICS, *(("energy",) if measured else ()))
+    methods = method_columns(chosen)
+    one, other = sides = [with_run_facts(side, modes, methods) for side in sides]
+    problems += [line for label, side in _labelled(sides) for line in column_problems(side, chosen, label)]
+    problems += allow_problems(allow, {*one.facts, *other.facts})
+    found, unrecorded = differences(one, other)
+    admitted = [difference.told(OLD, NEW) for difference in found if is_admitted(difference.field, allow)]
+    problems += [
+        f"{difference.told(OLD, NEW)}; if that is what you compare, give --allow {difference.field}"
+        for difference in found
+        if not is_admitted(difference.field, allow)
+    ]
+    if problems:
+        raise ResultsError(problems)
+    margins = {name: size for name in chosen if (size := sizes["accuracy" in name]) is not None}
+    return FolderComparison(
+        one,
+        other,
+        _compare(one, other, modes, chosen, margins, energy_measured=measured),
+        {(mode, name): (_mean(one, mode, name), _mean(other, mode, name)) for mode in modes for name in chosen},
+        admitted,
+        [mode for mode in other.modes() if one.finished(mode) and not other.finished(mode)],
+        list(_notes(one, other, modes, unrecorded)),
+    )
+
+
+def metric_problems(metrics: Collection[str]) -> list[str]:
+    """Return a line for every name that is no metric."""
+    return [
+        f"metrics: {shown(name)} is not a metric{nearest(name, COLUMNS)}; allowed: {', '.join(COLUMNS)}"
+        for name in metrics
+        if name not in COLUMNS
+    ]
+
+
+def column_problems(results: Results, metrics: Collection[str], label: str) -> list[str]:
+    """Return a line for every metric whose column the results lack, as those of an older version may."""
+    held = ",".join(name for name in metrics if COLUMNS.get(name) in results.columns)
+    return [
+        f"metrics: {label} has no column {COLUMNS[name]} for {name}, its version did not write it; leave {name} out: "
+        f"--metrics {held or 'and others'}"
+        for name in metrics
+        if name in COLUMNS and COLUMNS[name] not in results.columns
+    ]
+
+
+def method_columns(metrics: Collection[str]) -> list[str]:
+    """Return the columns that say how these metrics were measured."""
+    return list(dict.fromkeys(column for name in metrics for column in METHOD_COLUMNS.get(name, ())))
+
+
+def energy_measured(sides: Collection[Results], modes: Collection[str]) -> bool:
+    """Tell whether every energy was measured, and none estimated."""
+    kinds = {run.energy_kind for side in sides for mode in modes for run in side.finished(mode)}
+    return kinds == {"measured"}
+
+
+def _compare(
+    one: Results,
+    other: Results,
+    modes: Sequence[str],
+    metrics: Sequence[str],
+    margins: Mapping[str, float],
+    *,
+    energy_measured: bool,
+) -> list[Comparison]:
+    """Compare 2 k setups, of which the second k have the first as baselines."""
+    coded = [
+        (code + side * len(modes), run)
+        for side, results in enumerate((one, other))
+        for code, mode in enumerate(modes)
+        for run in results.finished(mode)
+    ]
+    paired = one.experiment["seed"] == other.experiment["seed"]
+    seeds = sorted({run.seed for _, run in coded})
+    comparisons = compare(
+        {name: [getattr(run, COLUMNS[name]) for _, run in coded] for name in metrics},
+        setups=np.array([code for code, _ in coded], dtype=np.int64),
+        blocks=np.searchsorted(seeds, [run.seed for _, run in coded]) if paired else None,
+        names=[*([OLD] * len(modes)), *modes],
+        baselines=np.tile(np.arange(len(modes)), 2),
+        margins=margins,
+        energy_measured=energy_measured,
+    )
+    if not (_is_sequential(one) or _is_sequential(other)):
+        return comparisons
+    return [replace(c, estimate=replace(c.estimate, method=f"sequential {c.estimate.method}")) for c in comparisons]
+
+
+def _notes(one: Results, other: Results, modes: Sequence[str], unrecorded: Sequence[str]) -> Iterator[str]:
+    for label, side, without in ((OLD, one, other), (NEW, other, one)):
+        yield from _notes_of(label, side, without)
+    for mode in modes:
+        before, after = ({run.effective_precision for run in side.finished(mode)} for side in (one, other))
+        if before != after:
+            yield f"{mode} ran as {_listed(before)} in {OLD}, as {_listed(after)} in {NEW}."
+    if one.experiment["seed"] != other.experiment["seed"]:
+        seeds = f"{shown(one.experiment['seed'])} in {OLD}, {shown(other.experiment['seed'])} in {NEW}"
+        yield f"The seeds differ ({seeds}): runs are not paired."
+    if unrecorded:
+        yield f"Known of one folder only, so not checked: {', '.join(unrecorded)}."
+
+
+def _notes_of(label: str, side: Results, without: Results) -> Iterator[str]:
+    if side.state != "finished":
+        yield f"{label}: the experiment is {side.state or 'of unknown state'}; the runs that finished are compared."
+    if _is_sequential(side):
+        yield f"{label}: measured until its intervals were narrow enough, which makes them a little too narrow."
+    for mode in side.modes():
+        if failed := side.failed(mode):
+            runs = failed + len(side.finished(mode))
+            yield f"{mode} in {label}: {failed} of {runs} runs failed and are in no number."
+    if only := [mode for mode in side.modes() if mode not in without.modes()]:
+        yield f"Only in {label}, so not compared: {', '.join(only)}."
+
+
+def _margin(name: str, value: float | str | None, largest: float, problems: list[str]) -> float | None:
+    """Read a margin, ``"2%"`` as 0.02 where it is a share."""
+    if value is None:
+        return None
+    text, share = str(value).strip(), name == "margin"
+    try:
+        size = float(text.removesuffix("%")) / 100 if share and text.endswith("%") else float(text)
+    except ValueError:
+        size = math.nan
+    if 0 < size <= largest:
+        return size
+    examples = "a share such as 2% or 0.02" if share else "percentage points such as 0.5"
+    problems.append(f"{name}: {shown(value)} is out of range; give {examples}, more than 0 and at most {largest:g}")
+    return None
+
+
+def _labelled(sides: Sequence[Results]) -> list[tuple[str, Results]]:
+    return list(zip((OLD, NEW), sides, strict=True))
+
+
+def _is_sequential(results: Results) -> bool:
+    return results.experiment["until"] is not None
+
+
+def _mean(results: Results, mode: str, metric: str) -> float:
+    return mean([getattr(run, COLUMNS[metric]) for run in results.finished(mode)])
+
+
+def _listed(words: Collection[str]) -> str:
+    return " and ".join(sorted(word or "an unknown format" for word in words))

@@ -1,0 +1,285 @@
+"""The archived results of a folder in the order of time: each metric's mean per experiment, and its change points.
+
+The unit here is the experiment: a change point is judged against how much the means of experiments scatter, not against
+the narrower spread of the runs within one.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from ruptures import KernelCPD
+from scipy.special import stdtrit
+
+from significand.analysis.comparison import ESTIMATED_ENERGY
+from significand.analysis.intervals import Estimate, mean_t
+from significand.analysis.measures import MEASURES, Measure
+from significand.analysis.steady import CHANGE_SIGNIFICANCE, PENALTY, TOLERANCE
+from significand.compare import (
+    COLUMNS,
+    DEFAULT_METRICS,
+    column_problems,
+    energy_measured,
+    method_columns,
+    metric_problems,
+)
+from significand.results.comparable import Results, ResultsError, differences, read_results, with_run_facts
+from significand.results.store import HISTORY, MANIFEST
+
+FEWEST_RESULTS = 5
+"""With fewer, a level of two results cannot be told from two odd ones."""
+
+SHORTEST_LEVEL = 2
+"""Results that make a level. One that stands alone is compared (`significand.compare`), and is no level yet."""
+
+POINTS_TOLERANCE = 0.5
+"""Percentage points of an accuracy that do not matter, as `TOLERANCE` of a cost does not."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """A new level.
+
+    Attributes
+    ----------
+    index
+        Of the first result on it, among those of the history.
+    size
+        The new level's ratio to the one before, for costs; its difference in percentage points, for accuracies.
+    verdict
+        ``"better"`` or ``"worse"``.
+    """
+
+    index: int
+    size: float
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Series:
+    """One metric of one mode over the results.
+
+    Attributes
+    ----------
+    precision_mode, metric
+        What it is of.
+    estimates
+        Per result, the mean over its finished runs with Student's t interval, in the unit of raw_runs.csv; NaN where
+        there is none.
+    changes
+        Where the level changed, in order.
+    note
+        Why no change could be found; empty where it was looked for.
+    """
+
+    precision_mode: str
+    metric: str
+    estimates: Sequence[Estimate]
+    changes: Sequence[Change]
+    note: str
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A folder that is no part of the history, and why."""
+
+    folder: Path
+    reason: str
+
+
+@dataclass(frozen=True)
+class History:
+    """What a folder and its archive hold.
+
+    Attributes
+    ----------
+    folder
+        The folder that was asked about.
+    results
+        Those that may be compared with the newest, oldest first.
+    skipped
+        The others.
+    series
+        Metric by metric, in each the modes.
+    """
+
+    folder: Path
+    results: Sequence[Results]
+    skipped: Sequence[Skipped]
+    series: Sequence[Series]
+
+    def to_dict(self) -> dict[str, object]:
+        """Return everything as JSON holds it."""
+        return {
+            "folder": str(self.folder),
+            "results": [{"folder": str(one.folder), "started_utc": one.started_utc} for one in self.results],
+            "skipped": [asdict(one) for one in self.skipped],
+            "series": [asdict(one) for one in self.series],
+        }
+
+
+def read_history(folder: Path, *, metrics: Sequence[str] | None = None) -> History:
+    """Read the results in a folder and in its archive, and find where the level of each metric changed.
+
+    Parameters
+    ----------
+    folder
+        A result folder.
+    metrics
+        Names from `significand.compare.COLUMNS`; by default what `significand compare` compares.
+
+    Raises
+    ------
+    ResultsError
+        Where there are no results, or a metric is unknown or not in the newest ones.
+    """
+    problems = metric_problems(metrics or ())
+    dated, skipped = _read_all(folder)
+    if not dated:
+        problems += [f"{str(one.folder)!r} is left out: {one.reason}" for one in skipped]
+        problems.append(f"{str(folder)!r} holds no results; give a folder that `significand run` has written")
+    if problems:
+        raise ResultsError(problems)
+    everything = [results for _, results in sorted(dated, key=lambda pair: pair[0])]
+    newest = everything[-1]
+    measured = energy_measured([newest], newest.modes())
+    chosen = tuple(dict.fromkeys(metrics)) if metrics else (*DEFAULT_METRICS, *(("energy",) if measured else ()))
+    if lacking := column_problems(newest, chosen, "the newest result"):
+        raise ResultsError(lacking)
+    kept = []
+    for results in everything:
+        if reason := _incomparable(results, newest, chosen):
+            skipped.append(Skipped(results.folder, reason))
+        else:
+            kept.append(results)
+    modes = list(dict.fromkeys(mode for results in reversed(kept) for mode in results.modes()))
+    series = [_series(kept, mode, metric) for metric in chosen for mode in modes]
+    return History(folder, kept, skipped, series)
+
+
+def level_changes(values: Sequence[float] | NDArray[np.float64], measure: Measure) -> list[Change]:
+    """Return where a sequence of means changes its level.
+
+    PELT with the least-squares cost (Killick et al., Journal of the American Statistical Association 107, 2012) cuts
+    the logs of costs, or the accuracies in percentage points, into levels. Neighbours are merged, the least different
+    first, while they differ by less than what matters or than a t test with Bonferroni's correction over all positions
+    asks for; `significand.analysis.steady` says how its constants were chosen.
+
+    Parameters
+    ----------
+    values
+        A mean per result, in order of time, shape (n,): costs in any unit, accuracies in [0, 1]. What is no positive
+        number, or no share, is left out.
+    measure
+        How the metric is compared.
+
+    Returns
+    -------
+    list of Change
+        None with fewer than `FEWEST_RESULTS` values.
+    """
+    given = np.asarray(values, dtype=np.float64)
+    ratio = measure.scale == "ratio"
+    usable = np.flatnonzero((given > 0) & (given < np.inf) if ratio else (given >= 0) & (given <= 1))
+    if len(usable) < FEWEST_RESULTS:
+        return []
+    scaled = np.log(given[usable]) if ratio else 100 * given[usable]
+    starts = _level_starts(scaled, math.log1p(TOLERANCE) if ratio else POINTS_TOLERANCE)
+    levels = [float(np.mean(part)) for part in np.split(scaled, starts[1:])]
+    steps = np.diff(levels)
+    return [
+        Change(
+            index=int(usable[start]),
+            size=measure.shown(step),
+            verdict="better" if (step < 0) == measure.lower_is_better else "worse",
+        )
+        for start, step in zip(starts[1:], steps, strict=True)
+    ]
+
+
+def _level_starts(values: NDArray[np.float64], tolerance: float) -> list[int]:
+    """Return the index at which each level begins; the first is 0."""
+    n = len(values)
+    # 1.4826 is 1 / 0.6745, the normal's upper quartile; first differences do not count steps as noise.
+    noise = float(1.4826 * np.median(np.abs(np.diff(values))) / math.sqrt(2))
+    penalty = PENALTY * max(noise, tolerance / 10) ** 2 * math.log(n)
+    ends = KernelCPD(kernel="linear", min_size=SHORTEST_LEVEL).fit(values - values[0]).predict(pen=penalty)
+    starts = [0, *ends[:-1]]
+    while len(starts) > 1:
+        parts = np.split(values, starts[1:])
+        lengths, freedom = np.array([len(part) for part in parts]), n - len(parts)
+        spread = math.sqrt(sum(float(np.sum((part - np.mean(part)) ** 2)) for part in parts) / freedom)
+        quantile = float(stdtrit(freedom, 1 - CHANGE_SIGNIFICANCE / (2 * (n - 1))))
+        needed = np.maximum(quantile * spread * np.sqrt(1 / lengths[:-1] + 1 / lengths[1:]), tolerance)
+        excess = np.abs(np.diff([np.mean(part) for part in parts])) / needed
+        weakest = int(np.argmin(excess))
+        if excess[weakest] >= 1:
+            break
+        del starts[weakest + 1]
+    return starts
+
+
+def _series(results: Sequence[Results], mode: str, metric: str) -> Series:
+    estimates = [mean_t([getattr(run, COLUMNS[metric]) for run in one.finished(mode)]) for one in results]
+    note, changes = "", []
+    found = sum(math.isfinite(estimate.point) for estimate in estimates)
+    if metric == "energy" and not energy_measured(results, [mode]):
+        note = ESTIMATED_ENERGY
+    elif found < FEWEST_RESULTS:
+        note = f"too few results ({found}; at least {FEWEST_RESULTS})"
+    else:
+        changes = level_changes([estimate.point for estimate in estimates], MEASURES[metric])
+    return Series(mode, metric, estimates, changes, note)
+
+
+def _read_all(folder: Path) -> tuple[list[tuple[datetime, Results]], list[Skipped]]:
+    dated, skipped = [], []
+    for one in _folders(folder):
+        try:
+            results = read_results(one)
+        except ResultsError as error:
+            skipped.append(Skipped(one, error.problems[0]))
+            continue
+        if not any(run.finished for run in results.runs):
+            skipped.append(Skipped(one, "no run finished"))
+        elif (start := _time(results.started_utc)) is None:
+            skipped.append(Skipped(one, f"{MANIFEST} does not say when it started"))
+        else:
+            dated.append((start, results))
+    return dated, skipped
+
+
+def _folders(folder: Path) -> Iterator[Path]:
+    try:
+        # An archive that is not complete has a name that begins with a dot.
+        archived = [one for one in sorted((folder / HISTORY).iterdir()) if one.is_dir() and one.name[0] != "."]
+    except OSError:
+        archived = []
+    yield from archived
+    if (folder / MANIFEST).exists():
+        yield folder
+
+
+def _incomparable(results: Results, newest: Results, metrics: Sequence[str]) -> str:
+    """Say why results cannot stand beside the newest; empty where they can."""
+    if lacking := [name for name in metrics if COLUMNS[name] not in results.columns]:
+        return f"its version did not write {', '.join(lacking)}"
+    columns = method_columns(metrics)
+    here, there = (with_run_facts(one, newest.modes(), columns) for one in (results, newest))
+    found, _ = differences(here, there)
+    if not found:
+        return ""
+    others = f", and {len(found) - 1} more" if found[1:] else ""
+    return found[0].told("it", "the newest") + others
+
+
+def _time(text: str) -> datetime | None:
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return time if time.tzinfo else time.replace(tzinfo=UTC)

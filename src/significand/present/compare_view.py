@@ -1,0 +1,218 @@
+"""What a terminal and a pull request show of two result folders against each other, and of a folder's history."""
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from significand.analysis.comparison import Comparison
+from significand.analysis.measures import MEASURES
+from significand.present.numbers import METRICS, choose_unit, with_bounds, with_half_width
+from significand.present.rows import visible
+from significand.present.sentences import NOUNS, sentence
+
+if TYPE_CHECKING:
+    from significand.compare import FolderComparison
+    from significand.history import Change, History, Series
+
+STYLES = {"better": "green", "worse": "bold red", "equivalent": "green", "not tested": "dim"}
+
+UNITS_OF = {
+    "test_accuracy": "accuracy",
+    "training_memory": "memory",
+    "inference_memory": "memory",
+    "model_size": "memory",
+}
+"""Metrics that have the units of another one."""
+
+MODES_BESIDE = 4
+"""Modes that a history of 80 columns shows beside each other."""
+
+LONGEST_NAME = 14
+
+DRIFT = (
+    "The two were measured at different times: what changed on the machine in between counts as a difference, too. "
+    "Give a margin above it."
+)
+
+_MARKDOWN = re.compile(r"[\\`*_{}\[\]<>&|#~!@$]")
+
+
+def compare_view(result: "FolderComparison") -> RenderableType:
+    """Return the comparison as tables, one per mode, with what must be known to read them."""
+    return Group(
+        *(Text(line) for line in _heading(result)),
+        *(
+            part
+            for mode in result.modes()
+            for part in (Text(), Text(visible(mode), style="bold"), _table(result, mode))
+        ),
+        Text(),
+        *(Text(line, style="dim") for line in _footnotes(result)),
+        *(Text(visible(line), style="yellow") for line in (*_findings(result), *_untested(result))),
+    )
+
+
+def compare_markdown(result: "FolderComparison") -> str:
+    """Return the comparison as Markdown for a pull request: a table, a sentence per mode, the notes."""
+    lines = [markdown(line) + "  " for line in _heading(result)]
+    lines += [
+        "",
+        "| mode | metric | OLD | NEW | NEW against OLD | verdict |",
+        "| --- | --- | ---: | ---: | ---: | --- |",
+    ]
+    for one in result.comparisons:
+        old, new = _means(result, one)
+        verdict = f"**{one.verdict}**" if one.verdict == "worse" else one.verdict
+        cells = (markdown(one.setup), NOUNS[one.metric], old, new, " ".join(_change(one)), verdict)
+        lines.append(f"| {' | '.join(cells)} |")
+    lines += ["", *(f"- {sentence(markdown(mode), result.of_mode(mode))}." for mode in result.modes())]
+    lines += [f"- {markdown(line)}" for line in _findings(result)]
+    lines += ["", *(f"{markdown(line)}  " for line in _footnotes(result))]
+    return "\n".join(lines)
+
+
+def gate_lines(result: "FolderComparison", failing: Sequence[Comparison]) -> list[str]:
+    """Return a line for everything that made a gate fail."""
+    return [visible(f"{one.verdict}: {sentence(one.setup, [one])}") for one in failing] + [
+        visible(f"worse: {mode}: all runs failed in NEW, not in OLD") for mode in result.lost
+    ]
+
+
+def history_view(history: "History") -> RenderableType:
+    """Return a history as tables, a line per result; ``*`` marks the first result on a new level."""
+    metrics = dict.fromkeys(one.metric for one in history.series)
+    parts: list[RenderableType] = [Text(f"History of {visible(history.folder)}")]
+    for metric in metrics:
+        series = [one for one in history.series if one.metric == metric]
+        for first in range(0, len(series), MODES_BESIDE):
+            parts += [Text(), *_history_table(history, series[first : first + MODES_BESIDE])]
+        parts += [Text(line, style="yellow") for one in series for line in _changes(history, one)]
+        parts += [Text(line, style="dim") for line in _missing_changes(series)]
+    parts += [Text(), Text("±: 95 % t interval of the mean over an experiment's runs; times in UTC", style="dim")]
+    parts += [Text(f"left out: {visible(one.folder)}: {visible(one.reason)}", style="dim") for one in history.skipped]
+    return Group(*parts)
+
+
+def markdown(text: object) -> str:
+    """Return text that Markdown shows as it is: what could be markup stands as a character reference."""
+    return _MARKDOWN.sub(lambda found: f"&#{ord(found[0])};", visible(text))
+
+
+def _heading(result: "FolderComparison") -> list[str]:
+    return [
+        f"{label}: {visible(side.folder)}" + (f", started {visible(side.started_utc)}" if side.started_utc else "")
+        for label, side in (("OLD", result.old), ("NEW", result.new))
+    ]
+
+
+def _table(result: "FolderComparison", mode: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    for heading in ("metric", "OLD", "NEW", "NEW against OLD", "verdict"):
+        table.add_column(heading, justify="right" if heading.isupper() or " " in heading else "left", overflow="fold")
+    for one in result.of_mode(mode):
+        verdict = Text(one.verdict, style=STYLES.get(one.verdict, ""))
+        if one.verdict == "no difference shown" and math.isfinite(one.smallest_detectable):
+            verdict.append(f"\ndetectable: {_detectable(one)}", style="dim")
+        table.add_row(NOUNS[one.metric], *map(Text, _means(result, one)), Text("\n".join(_change(one))), verdict)
+    return table
+
+
+def _means(result: "FolderComparison", comparison: Comparison) -> list[str]:
+    means = result.means[comparison.setup, comparison.metric]
+    size, unit = _unit(comparison.metric, means)
+    return [f"{mean / size:.4g} {unit}".rstrip() if math.isfinite(mean) else "–" for mean in means]
+
+
+def _change(comparison: Comparison) -> list[str]:
+    """Write the ratio, or the points, and the interval of this comparison alone where it has one."""
+    point, low, high = comparison.estimate.point, comparison.estimate.low, comparison.estimate.high
+    if math.isnan(point):
+        return ["–"]
+    known = math.isfinite(low) and math.isfinite(high) and low != high
+    if comparison.scale == "points":
+        return [f"{point:+.2f} points", *([f"[{low:+.2f}, {high:+.2f}]"] if known else [])]
+    if not known:
+        return [f"×{point:.4g}"]
+    shown, interval = with_bounds(point, low, high)
+    return [f"×{shown}", f"[{interval}]"]
+
+
+def _detectable(comparison: Comparison) -> str:
+    size = comparison.smallest_detectable
+    return f"{size:.2g} points" if comparison.scale == "points" else f"×{size:.3g}"
+
+
+def _findings(result: "FolderComparison") -> list[str]:
+    """Return what a reader must not miss, a sentence each."""
+    lines = [f"Allowed to differ: {line}." for line in result.admitted]
+    lines += [f"All runs of {mode} failed in NEW, not in OLD." for mode in result.lost]
+    return [*lines, *result.notes]
+
+
+def _untested(result: "FolderComparison") -> list[str]:
+    """Return why there is no verdict, where there is none: the sentences of a pull request say it themselves."""
+    untested = [one for one in result.comparisons if one.verdict == "not tested"]
+    return [f"{one.setup}: {NOUNS[one.metric]} not tested: {one.reason}." for one in untested]
+
+
+def _footnotes(result: "FolderComparison") -> list[str]:
+    first = result.comparisons[0]
+    how = "paired by seed" if first.paired else "not paired (Welch)"
+    intervals = (
+        f"Ratios of costs and differences of accuracies, {how}, each with its {100 * first.level:.3g} % t interval"
+    )
+    return [f"{intervals}; verdicts by Holm's method over {first.family} tests.", DRIFT]
+
+
+def _unit(metric: str, means: Sequence[float]) -> tuple[float, str]:
+    known = UNITS_OF.get(metric, metric)
+    return choose_unit(known, means) if known in METRICS else (1.0, "")
+
+
+def _history_table(history: "History", series: Sequence["Series"]) -> Iterator[RenderableType]:
+    metric = series[0].metric
+    size, unit = _unit(metric, [estimate.point for one in series for estimate in one.estimates])
+    yield Text(f"{NOUNS[metric]}{f', {unit}' if unit else ''}", style="bold")
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    table.add_column("started", no_wrap=True)
+    for one in series:
+        table.add_column(Text(visible(one.precision_mode)), justify="right", max_width=LONGEST_NAME, overflow="fold")
+    for index, results in enumerate(history.results):
+        cells = []
+        for one in series:
+            estimate = one.estimates[index]
+            cell = with_half_width(estimate.point / size, (estimate.high - estimate.low) / 2 / size)
+            cells.append(Text(("*" if any(change.index == index for change in one.changes) else "") + cell))
+        table.add_row(Text(_second(results.started_utc)), *cells)
+    yield table
+
+
+def _changes(history: "History", series: "Series") -> Iterator[str]:
+    for change in series.changes:
+        when = _second(history.results[change.index].started_utc)
+        yield f"* {visible(series.precision_mode)}: {_size(series, change)} from {when} on: {change.verdict}"
+
+
+def _size(series: "Series", change: "Change") -> str:
+    if MEASURES[series.metric].scale == "points":
+        return f"{abs(change.size):.2f} points {'higher' if change.size > 0 else 'lower'}"
+    return f"{max(change.size, 1 / change.size):.3g}x {'higher' if change.size > 1 else 'lower'}"
+
+
+def _missing_changes(series: Sequence["Series"]) -> Iterator[str]:
+    """Say why changes were not looked for: once where it is the same for all."""
+    notes = {one.note for one in series}
+    if len(notes) == 1:
+        yield from (f"no change points: {note}" for note in notes if note)
+    else:
+        yield from (f"no change points of {visible(one.precision_mode)}: {one.note}" for one in series if one.note)
+
+
+def _second(time: str) -> str:
+    return visible(time)[:19].replace("T", " ")

@@ -1,0 +1,146 @@
+"""Comparisons as sentences: what was gained or lost, how surely, and what could not be said."""
+
+import math
+from collections.abc import Sequence
+
+from significand.analysis.comparison import Comparison
+from significand.present.numbers import with_bounds
+
+NOUNS = {
+    "latency": "latency",
+    "train_time": "training time",
+    "memory": "peak memory",
+    "training_memory": "training memory",
+    "inference_memory": "inference memory",
+    "model_size": "model size",
+    "energy": "energy",
+    "relative_output_error": "output error",
+    "throughput": "throughput",
+    "batch_latency_p50": "median time of a call",
+    "batch_latency_p95": "95th percentile of a call",
+    "batch_latency_p99": "99th percentile of a call",
+    "accuracy": "training accuracy",
+    "test_accuracy": "test accuracy",
+}
+
+
+def sentence(name: str, comparisons: Sequence[Comparison], *, quiet_runs: tuple[int, int] | None = None) -> str:
+    """Say how one setup compares with its baseline on one or several metrics.
+
+    Parameters
+    ----------
+    name
+        What the setup is called, for example ``"int8 on onnxruntime"``.
+    comparisons
+        Of that setup with one baseline, in the order in which they are told.
+    quiet_runs
+        Runs that nothing disturbed, and all runs; None where that is not known.
+
+    Returns
+    -------
+    str
+        For example ``"int8 on onnxruntime: 4.4x lower latency than float32 [4.2, 4.6]; training accuracy 0.3 points
+        lower [-0.6, 0.0], no difference shown"``. A cost's ratio is told above 1, its interval in the same sense; an
+        interval of points is that of setup minus baseline.
+
+    Raises
+    ------
+    ValueError
+        If the comparisons are of several setups or baselines.
+    """
+    sides = {(comparison.setup, comparison.baseline) for comparison in comparisons}
+    if len(sides) > 1:
+        told = "; ".join(f"{setup} against {baseline}" for setup, baseline in sorted(sides))
+        raise ValueError(f"one sentence is about one setup and one baseline, not {told}. Make a sentence of each.")
+    clauses = [
+        _clause(comparison, f" than {comparison.baseline}" if first else "")
+        for first, comparison in zip([True] + [False] * len(comparisons), comparisons, strict=False)
+    ]
+    if quiet_runs is not None:
+        clauses.append(f"{quiet_runs[0]} of {quiet_runs[1]} runs quiet")
+    return f"{name}: {'; '.join(clauses)}"
+
+
+def _clause(comparison: Comparison, than: str) -> str:
+    noun = NOUNS[comparison.metric]
+    if math.isnan(comparison.estimate.point):
+        told = f"{noun} not compared{than.replace(' than ', ' with ')}"
+        return f"{told}: {comparison.reason}" + _left_out(comparison)
+    told = _ratio(comparison, noun, than) if comparison.scale == "ratio" else _points(comparison, noun, than)
+    return told + _judgement(comparison) + _left_out(comparison)
+
+
+def _ratio(comparison: Comparison, noun: str, than: str) -> str:
+    point, low, high = comparison.estimate.point, comparison.estimate.low, comparison.estimate.high
+    if _identical(point - 1, low, high):
+        return f"the same {noun}{than.replace(' than ', ' as ')}"
+    word = "higher"
+    if point < 1:
+        word = "lower"
+        point, low, high = (_inverse(bound) for bound in (point, high, low))
+    factor, interval = _written(point, low, high)
+    return f"{factor}x {word} {noun}{than}{interval}"
+
+
+def _points(comparison: Comparison, noun: str, than: str) -> str:
+    point, low, high = comparison.estimate.point, comparison.estimate.low, comparison.estimate.high
+    size, interval = _written(-abs(point), low, high)  # a small difference needs no more digits than its interval has
+    size = size.lstrip("-")
+    if _identical(point, low, high):
+        return f"the same {noun}{than.replace(' than ', ' as ')}"
+    return f"{noun} {size} points {'higher' if point > 0 else 'lower'}{than}{interval}"
+
+
+def _judgement(comparison: Comparison) -> str:
+    if comparison.verdict == "not tested":
+        return f", not tested: {comparison.reason}"
+    if comparison.verdict == "equivalent" and comparison.margin is not None:
+        size = f"{100 * comparison.margin:.3g} %" if comparison.scale == "ratio" else f"{comparison.margin:.3g} points"
+        return f", equivalent within {size}"
+    if comparison.verdict != "no difference shown":
+        return ""
+    if comparison.reason:
+        return f", no difference shown: {comparison.reason}"
+    # The interval is that of one comparison, so it may exclude what all of them together cannot.
+    together = f" among {comparison.family} comparisons" if comparison.p_value <= 1 - comparison.level else ""
+    detectable = comparison.smallest_detectable
+    if math.isnan(detectable):
+        return f", no difference shown{together}"
+    size = _factor(detectable) if comparison.scale == "ratio" else f"{detectable:.2g} points"
+    return f", no difference shown{together} (smallest detectable: {size})"
+
+
+def _left_out(comparison: Comparison) -> str:
+    if comparison.left_out == 0:
+        return ""
+    if not comparison.paired:
+        return f", {comparison.left_out} runs left out"
+    return f", {comparison.left_out} of {comparison.estimate.n + comparison.left_out} pairs left out"
+
+
+def _written(point: float, low: float, high: float) -> tuple[str, str]:
+    """Write a number and its interval in brackets, with the digits that the interval supports."""
+    if low == high:
+        return f"{point:.3g}", ""  # the same in all pairs: there is no interval to take digits from
+    text, interval = with_bounds(point, low, high)
+    if not interval:
+        return text, "" if math.isnan(low) or math.isnan(high) else f" [{low:.3g}, {high:.3g}]"
+    decimals = len(text.partition(".")[2])
+    if max(abs(low), abs(high)) >= 1e7:
+        return text, f" [{low:.3g}, {high:.3g}]"
+    return text, f" [{low:z.{decimals}f}, {high:z.{decimals}f}]"
+
+
+def _identical(difference: float, low: float, high: float) -> bool:
+    """Tell whether setup and baseline agree in all pairs, up to rounding."""
+    return low == high and abs(difference) < 1e-9
+
+
+def _inverse(ratio: float) -> float:
+    return math.inf if ratio == 0 else 1 / ratio
+
+
+def _factor(ratio: float) -> str:
+    """Write three significant digits, and of a factor near 1 two of what it has above 1."""
+    excess = ratio - 1
+    return f"{ratio:.{1 - math.floor(math.log10(excess))}f}x" if 0 < excess < 0.1 else f"{ratio:.3g}x"

@@ -1,0 +1,95 @@
+import math
+from random import Random
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.optimize import brentq
+from scipy.stats import nct
+
+from significand.analysis.multiplicity import holm, remaining_alpha, smallest_detectable
+
+P_VALUES = st.lists(st.floats(0, 1) | st.just(math.nan), max_size=12)
+
+
+@pytest.mark.parametrize(
+    ("p_values", "adjusted"),
+    [
+        # The worked example of the encyclopedia article on the Holm-Bonferroni method.
+        ([0.01, 0.04, 0.03, 0.005], [0.03, 0.06, 0.06, 0.02]),
+        # The example in the documentation of stdlib's padjust.
+        ([0.319, 0.201, 0.4, 0.374, 0.113], [0.957, 0.804, 0.957, 0.957, 0.565]),
+        ([], []),
+        ([0.04], [0.04]),
+        ([0.02, math.nan, 0.02], [0.04, math.nan, 0.04]),
+        ([math.nan], [math.nan]),
+        ([0.9, 0.8], [1.0, 1.0]),
+    ],
+)
+def test_holm_adjusts_as_published(p_values: list[float], adjusted: list[float]) -> None:
+    """The adjusted values are those of the sources; a test that was not made does not count."""
+    assert holm(p_values) == pytest.approx(adjusted, nan_ok=True)
+
+
+@given(P_VALUES, st.randoms(use_true_random=False))
+def test_holm_keeps_the_order_and_never_helps(p_values: list[float], random: Random) -> None:
+    """Adjusting makes no p-value smaller, keeps their ranks and follows them through any shuffle."""
+    adjusted = holm(p_values)
+    made = ~np.isnan(p_values) if p_values else np.zeros(0, dtype=bool)
+    assert (np.isnan(adjusted) == ~made).all()
+    assert (adjusted[made] >= np.array(p_values)[made]).all()
+    assert (np.diff(adjusted[made][np.argsort(np.array(p_values)[made])]) >= 0).all()
+    order = list(range(len(p_values)))
+    random.shuffle(order)
+    np.testing.assert_array_equal(holm([p_values[i] for i in order]), adjusted[order])
+
+
+@given(P_VALUES, st.sampled_from([0.01, 0.05, 0.3]))
+def test_each_test_is_judged_at_its_remaining_level(p_values: list[float], alpha: float) -> None:
+    """A p-value is at most its remaining level just where its adjusted value is at most alpha."""
+    adjusted = holm(p_values)
+    level = remaining_alpha(adjusted, alpha)
+    for p, q, own in zip(p_values, adjusted, level, strict=True):
+        assert math.isnan(own) == math.isnan(p)
+        if abs(q - alpha) > 1e-9:
+            # A rejected one may have passed at an earlier step; what is not rejected fails at the last.
+            assert (p <= own) if q <= alpha else (p > own)
+
+
+def test_holm_keeps_the_false_claims_of_a_family() -> None:
+    """Of families of 20 true null hypotheses about one in 20 makes any false claim at 5 %."""
+    p_values = np.random.default_rng(3).uniform(size=(2000, 20))
+    assert np.mean([holm(family).min() <= 0.05 for family in p_values]) == pytest.approx(0.05, abs=0.015)
+
+
+# R's power.t.test as its documentation runs it: n = 20 a side and delta = 1 have power 0.8689528; power 0.90 and
+# delta = 1 need n = 22.02110 a side. One sample, as published for d = 0.5 and power 0.8: n = 33.36713.
+@pytest.mark.parametrize(
+    ("standard_error", "df", "power", "delta"),
+    [
+        (math.sqrt(2 / 20), 38, 0.8689528, 1.0),
+        (math.sqrt(2 / 22.02110), 2 * 21.02110, 0.90, 1.0),
+        (math.sqrt(1 / 33.36713), 32.36713, 0.8, 0.5),
+    ],
+)
+def test_smallest_detectable_difference_of_published_designs(
+    standard_error: float, df: float, power: float, delta: float
+) -> None:
+    """The difference is the one for which R's power calculation gives that power."""
+    assert smallest_detectable(standard_error, df, power=power) == pytest.approx(delta, rel=1e-5)
+
+
+@pytest.mark.parametrize("df", [1, 2, 4, 17.776, 29, 29_999])
+@pytest.mark.parametrize("alpha", [0.05, 0.05 / 20])
+def test_smallest_detectable_solves_the_power_equation(df: float, alpha: float) -> None:
+    """A root finder on SciPy's noncentral t distribution finds the same, also with two pairs."""
+    critical = brentq(lambda t: nct.sf(t, df, 0) - alpha / 2, 0, 1e4)
+    root = brentq(lambda shift: nct.sf(critical, df, shift) - 0.8, 0, 1e3)
+    assert smallest_detectable(2.0, df, alpha) == pytest.approx(2 * root, rel=1e-4)
+
+
+def test_without_a_test_nothing_is_detectable() -> None:
+    """A missing standard error, degree of freedom or level gives NaN, never 0."""
+    missing = smallest_detectable([math.nan, 1.0, 1.0], [4.0, math.nan, 4.0], [0.05, 0.05, math.nan])
+    assert np.isnan(missing).all()

@@ -1,0 +1,291 @@
+"""Behaviour of the self-test: counts, intervals, verdicts, its budget, and one real run."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import nct, t
+
+from significand.plan.experiment import Experiment, Setup
+from significand.results.records import FAILED, Run
+from significand.selftest import WORKLOAD, IsEnough, Measure, SelfTest, parse_budget, repeats_needed, run_selftest
+
+Latency = Callable[[Setup, int], float]
+
+
+class MadeUp:
+    """A made-up machine and its clock: every block takes a second, and so does starting the runs' processes."""
+
+    def __init__(self, latency_s: Latency, interrupt_at: int | None = None) -> None:
+        self.latency_s, self.interrupt_at = latency_s, interrupt_at
+        self.now_s = 1000.0
+        self.setups: Sequence[Setup] = ()
+
+    def clock(self) -> float:
+        """Return the made-up time."""
+        return self.now_s
+
+    def measure(
+        self, experiment: Experiment, setups: Sequence[Setup], on_run: Callable[[Run], None], is_enough: IsEnough
+    ) -> None:
+        """Hand on made-up runs in the conductor's order."""
+        self.setups = setups
+        self.now_s += 1
+        for repeat in range(experiment.repeats):
+            if is_enough(repeat):
+                return
+            self.now_s += 1
+            for setup in setups:
+                if repeat == self.interrupt_at and setup.label != "plain":
+                    raise KeyboardInterrupt
+                latency_s = self.latency_s(setup, repeat)
+                failed = math.isnan(latency_s)
+                on_run(
+                    Run(
+                        label=setup.label,
+                        repeat=repeat,
+                        inference_latency_per_sample_s=latency_s,
+                        status=FAILED if failed else "finished",
+                        reason="made to fail" if failed else "",
+                        steps=10,
+                        disturbed_steps=1,
+                        remeasured_steps=2,
+                    )
+                )
+
+    def test(self, budget_s: float = math.inf, **arguments: object) -> SelfTest:
+        """Run the self-test on this machine."""
+        measure: Measure = self.measure
+        return run_selftest(budget_s, measure=measure, clock=self.clock, **arguments)  # type: ignore[arg-type]
+
+
+def noisy(std: float, seed: int = 1) -> Latency:
+    """Return latencies of 1 ms with what is injected and normal noise of their logs."""
+    random = np.random.default_rng(seed)
+
+    def latency_s(setup: Setup, repeat: int) -> float:  # noqa: ARG001 - every repeat is alike
+        return 1e-3 * (1 + (setup.slowdown or 0.0)) * math.exp(random.normal(0, std))
+
+    return latency_s
+
+
+def test_a_quiet_machine_is_to_be_trusted() -> None:
+    """Both slowdowns are always found and measured as what they are; false alarms are as rare as promised."""
+    result = MadeUp(noisy(0.002)).test(experiments=400)
+    again, two, five = result.answers
+    assert (result.verdict, result.remedy) == ("trust", "")
+    assert (result.experiments, result.repeats, result.interrupted) == (400, 10, False)
+    assert again.found.high <= 0.08
+    assert (two.found.hits, five.found.hits) == (400, 400)
+    assert two.found.high == 1
+    assert [answer.injected for answer in result.answers] == [0, 0.02, 0.05]
+    for answer in result.answers:
+        assert answer.ratio.low < answer.ratio.point < answer.ratio.high
+        assert answer.ratio.point == pytest.approx(1 + answer.injected, abs=5e-4)
+    assert result.pair_std == pytest.approx(0.002 * math.sqrt(2), rel=0.1)
+    assert (result.steps, result.disturbed_steps, result.remeasured_steps) == (160_000, 16_000, 32_000)
+
+
+def test_the_interval_of_a_rate_is_the_exact_one() -> None:
+    """Clopper and Pearson's bounds at the ends: 0 of 10 is up to 1 - 0.025^0.1, 10 of 10 is from 0.025^0.1."""
+    again, two, _ = MadeUp(noisy(0.002)).test(experiments=10).answers
+    assert (again.found.hits, again.found.low, two.found.hits, two.found.high) == (0, 0, 10, 1)
+    assert again.found.high == pytest.approx(1 - 0.025**0.1)
+    assert two.found.low == pytest.approx(0.025**0.1)
+
+
+@settings(max_examples=10)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_a_made_up_slowdown_is_found(seed: int) -> None:
+    """Whatever the draw, +2 % under noise of 0.3 % is found in every small experiment, as slower."""
+    two = MadeUp(noisy(0.003, seed)).test(experiments=5, injected=[0.02]).answers[1]
+    assert (two.found.hits, two.found.n) == (5, 5)
+
+
+def test_a_call_found_quicker_is_no_detection() -> None:
+    """A slowdown that comes out as a speed-up is not counted as found."""
+    noise = noisy(1e-3)
+    machine = MadeUp(lambda setup, repeat: noise(setup, repeat) / (1 + (setup.slowdown or 0)) ** 2)
+    two = machine.test(experiments=3).answers[1]
+    assert two.ratio.high < 1
+    assert (two.found.hits, two.found.n) == (0, 3)
+
+
+def test_false_alarms_forbid_trust() -> None:
+    """Where equal runs are told apart more often than promised, beyond chance, verdicts are not to be trusted."""
+    noise = noisy(1e-3)
+    machine = MadeUp(lambda setup, repeat: noise(setup, repeat) * (1.03 if setup.label == "again" else 1))
+    result = machine.test(experiments=5)
+    assert result.answers[0].found.hits == 5
+    assert result.verdict == "do not trust"
+    assert (
+        result.reason == "5 of 5 experiments saw a difference where there is none: more than the 5 % that is promised"
+    )
+    assert "doctor" in result.remedy
+
+
+def test_noise_asks_for_more_repeats() -> None:
+    """Where 2 % is mostly missed, the number of repeats that would find it is named, and it does find it."""
+    result = MadeUp(noisy(0.02)).test(experiments=40)
+    assert result.verdict == "trust with more repeats"
+    assert result.repeats_needed is not None
+    assert 20 < result.repeats_needed < 30
+    assert result.remedy.startswith(f"--repeats {result.repeats_needed} ")
+    better = MadeUp(noisy(0.02)).test(experiments=40, repeats=result.repeats_needed)
+    assert better.answers[1].found.point > 0.75
+
+
+def test_a_lucky_experiment_is_not_enough() -> None:
+    """Where the one experiment made happens to find 2 %, the spread of equal runs tells how many repeats it takes."""
+    lucky = noisy(0.02, seed=3)
+    machine = MadeUp(lambda setup, repeat: lucky(setup, repeat) * (1.2 if setup.slowdown else 1))
+    result = machine.test(experiments=1)
+    assert (result.answers[1].found.hits, result.answers[1].found.n) == (1, 1)
+    assert result.verdict == "trust with more repeats"
+
+
+def test_hopeless_noise_forbids_trust() -> None:
+    """Where a thousand repeats would not find 2 %, no number is named."""
+    result = MadeUp(noisy(0.5)).test(experiments=20)
+    assert (result.verdict, result.repeats_needed) == ("do not trust", None)
+    assert "1000 repeats would not be enough" in result.reason
+
+
+def test_failed_runs_leave_their_pairs_out() -> None:
+    """A failed run costs its pair, no more; where all fail the reason is said."""
+    good = noisy(0.002)
+    result = MadeUp(lambda setup, repeat: math.nan if repeat == 3 else good(setup, repeat)).test(experiments=2)
+    assert (result.failed, result.answers[0].found.n, result.answers[0].ratio.n) == (4, 2, 19)
+    broken = MadeUp(lambda setup, repeat: math.nan).test(experiments=2)  # noqa: ARG005
+    assert (broken.verdict, broken.reason) == ("do not trust", "no experiment could be judged: made to fail")
+    assert math.isnan(broken.pair_std)
+
+
+def test_a_few_experiments_ask_for_more() -> None:
+    """What few experiments leave open is said, and what to do about it."""
+    result = MadeUp(noisy(0.002)).test(experiments=5)
+    assert result.verdict == "trust so far"
+    assert result.reason == "0 of 5 experiments saw a difference where there is none; at most 52 % do (95 % interval)"
+    assert "--budget" in result.remedy
+
+
+@pytest.mark.parametrize(("budget_s", "experiments"), [(1, 1), (20.9, 1), (21, 2), (30.9, 2), (31, 3), (101, 10)])
+def test_no_experiment_begins_that_would_end_late(budget_s: float, experiments: int) -> None:
+    """With a second to start and 10 s an experiment, the budget holds whole experiments only, and at least one."""
+    result = MadeUp(noisy(0.002)).test(budget_s)
+    assert result.experiments == experiments
+    assert result.duration_s == 1 + 10 * experiments
+
+
+def test_the_number_of_experiments_is_a_limit_too() -> None:
+    """Whichever of budget and number is reached first ends the test."""
+    assert MadeUp(noisy(0.002)).test(1000, experiments=3).experiments == 3
+    assert MadeUp(noisy(0.002)).test(22, experiments=3).experiments == 2
+
+
+def test_every_whole_experiment_is_told() -> None:
+    """After each experiment its number and the time are told, the last one included."""
+    told: list[tuple[int, float]] = []
+    MadeUp(noisy(0.002)).test(experiments=3, on_experiment=lambda *now: told.append(now))
+    assert told == [(1, 11), (2, 21), (3, 31)]
+
+
+@pytest.mark.parametrize(("block", "experiments"), [(5, 0), (10, 1), (25, 2)])
+def test_an_interruption_leaves_what_is_whole(block: int, experiments: int) -> None:
+    """Ctrl-C in the middle of a block: the whole experiments before it are judged, the rest is left out."""
+    result = MadeUp(noisy(0.002), interrupt_at=block).test(experiments=5)
+    assert (result.interrupted, result.experiments) == (True, experiments)
+    assert result.answers[0].ratio.n == 10 * experiments
+    assert (result.verdict == "cannot say") == (experiments == 0)
+
+
+def test_equal_setups_have_names_of_their_own() -> None:
+    """The four setups differ in label and slowdown alone, all have the frame, and the equal two are no neighbours."""
+    machine = MadeUp(noisy(0.002))
+    machine.test(experiments=1, repeats=2)
+    assert [(setup.name, setup.slowdown) for setup in machine.setups] == [
+        ("float32-plain", 0),
+        ("float32-plus-2", 0.02),
+        ("float32-again", 0),
+        ("float32-plus-5", 0.05),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({}, "a budget of inf s and no number of experiments"),
+        ({"budget_s": -1}, "a budget of -1 s"),
+        ({"experiments": 0}, "0 experiments of 10 blocks; give from 1"),
+        ({"experiments": 1, "repeats": 1}, "1 repeats; give from 2"),
+        ({"experiments": 1, "injected": [0.0]}, "a slowdown of 0; give shares above 0"),
+    ],
+)
+def test_what_cannot_be_is_refused(arguments: dict[str, object], said: str) -> None:
+    """Numbers out of range are refused with the value and the limit, before anything runs."""
+    with pytest.raises(ValueError, match=said):
+        MadeUp(noisy(0.002)).test(**arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90s", 90), ("2min", 120), ("2m", 120), (" 1.5 h ", 5400), ("10sec", 10), ("0.5s", 0.5)]
+)
+def test_times_are_read(text: str, seconds: float) -> None:
+    """A number and a unit make seconds."""
+    assert parse_budget(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "90", "min", "2 days", "-1s", "1e3s", "nan s", "inf min", "٣s", "2min 3s"])
+def test_what_is_no_time_is_refused(text: str) -> None:
+    """The error gives the text and an example."""
+    with pytest.raises(ValueError, match=r"is not a time; give a number and one of s, sec, m, min, h, such as 90s"):
+        parse_budget(text)
+
+
+def test_no_time_is_refused() -> None:
+    """0 s is a time, but none in which anything can be measured."""
+    with pytest.raises(ValueError, match="'0s' is no time at all"):
+        parse_budget("0s")
+
+
+@pytest.mark.parametrize("pair_std", [0.005, 0.02, 0.04, 0.15])
+def test_the_repeats_needed_are_the_least(pair_std: float) -> None:
+    """With so many repeats the power at +2 % is 90 %, with one less it is not: by scipy.stats' noncentral t."""
+    n = repeats_needed(pair_std)
+    assert n is not None
+
+    def power(repeats: int) -> float:
+        effect = math.log(1.02) / pair_std * math.sqrt(repeats)
+        return float(nct.sf(t.ppf(0.975, repeats - 1), repeats - 1, effect))
+
+    assert power(n) >= 0.9
+    assert n == 2 or power(n - 1) < 0.9
+
+
+@pytest.mark.parametrize("pair_std", [math.nan, 0.5])
+def test_no_number_of_repeats_is_made_up(pair_std: float) -> None:
+    """Where the spread is not known, or a thousand repeats are too few, there is no number."""
+    assert repeats_needed(pair_std) is None
+
+
+@pytest.mark.usefixtures("no_orphans", "scratch")
+def test_a_real_slowdown_is_measured_as_what_it_is() -> None:
+    """With the product's own conductor and workers, calls made 300 % longer are measured as about 4 times as long.
+
+    The machine of the tests is busy: what others cost there must be small beside what is injected.
+    """
+    workload: dict[str, object] = {
+        **WORKLOAD,
+        "layer_sizes": (256, 256, 4),
+        "activations": ("relu", "softmax"),
+        "threads": 1,
+        "latency_rounds": 3,
+        "on_noise": "mark",
+    }
+    result = run_selftest(experiments=1, repeats=3, injected=[3.0], workload=workload)
+    _, slower = result.answers
+    assert (result.experiments, result.failed, result.threads, slower.ratio.n) == (1, 0, 1, 3)
+    assert 2.5 < slower.ratio.point < 6.5
