@@ -1,6 +1,7 @@
 """What the noise meter is worth: the same job on a quiet machine and beside one busy process.
 
-Run it on an otherwise idle machine with two or more CPUs: ``python benchmarks/noise.py``; it takes about five minutes.
+Run it on an otherwise idle machine with two or more CPUs: ``python benchmarks/noise.py``; it takes about fifteen
+minutes, with --quick four.
 The job measures float32 and int8 on ONNX Runtime with as many threads as there are CPUs. Its result is the ratio of
 their latencies, repeat by repeat. The reference is the ratio over many quiet repeats. Conditions alternate, so that
 a machine that drifts hits all of them.
@@ -126,11 +127,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=4, help="times every condition is visited")
     parser.add_argument("--repeats", type=int, default=4, help="repeats of the job at each visit")
+    parser.add_argument("--quick", action="store_true", help="leave out the bursts and the runs without priority")
     arguments = parser.parse_args()
-    reference, seen = Seen(), {condition.name: Seen() for condition in CONDITIONS}
+    conditions = CONDITIONS[:4] if arguments.quick else CONDITIONS
+    reference, seen = Seen(), {condition.name: Seen() for condition in conditions}
     for _ in range(arguments.rounds):
         measure(ON, arguments.repeats, reference)
-        for condition in CONDITIONS:
+        for condition in conditions:
             with load(condition.load):
                 measure(condition.options, arguments.repeats, seen[condition.name])
         measure(ON, arguments.repeats, reference)
