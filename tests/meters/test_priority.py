@@ -1,3 +1,4 @@
+import contextlib
 import os
 import threading
 from pathlib import Path
@@ -9,7 +10,11 @@ from significand.meters.priority import raised_priority
 
 def niceness_of_all_threads() -> set[int]:
     """Look at every thread of this process."""
-    return {os.getpriority(os.PRIO_PROCESS, int(task.name)) for task in Path("/proc/self/task").iterdir()}
+    found = set()
+    for task in Path("/proc/self/task").iterdir():
+        with contextlib.suppress(ProcessLookupError):  # the thread has just ended
+            found.add(os.getpriority(os.PRIO_PROCESS, int(task.name)))
+    return found
 
 
 def test_zero_leaves_everything_alone() -> None:
@@ -81,3 +86,13 @@ def test_a_group_whose_niceness_is_not_told_gets_the_default(content: str | None
     with raised_priority(-7, tmp_path):
         pass
     assert group.read_text(encoding="ascii") == "0"
+
+
+def test_the_threads_that_compute_most_get_a_cpu_each_and_all_cpus_back() -> None:
+    """Inside the block this thread has one CPU where priority may be raised; afterwards what it had before."""
+    before = os.sched_getaffinity(0)
+    with raised_priority(-5) as nice:
+        inside = os.sched_getaffinity(0)
+    assert inside <= before
+    assert len(inside) == 1 or nice != -5
+    assert os.sched_getaffinity(0) == before
