@@ -166,7 +166,7 @@ def test_energy_of_another_counter_than_the_experiments_is_missing(monkeypatch: 
 
 def test_the_window_after_a_short_training_is_a_step_like_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the counter needs longer than all of the training, the window added is on the record of steps too."""
-    use(monkeypatch, CpuTimeEstimate(5.0, shortest_window_s=0.3))
+    use(monkeypatch, CpuTimeEstimate(5.0, shortest_window_s=2.0))  # an epoch is far shorter, also on a busy machine
     turns: list[Step] = []
     kept: list[Details] = []
     row = Run(**one(epochs=1, take_turn=turns.append, keep_details=kept.append))  # type: ignore[arg-type]
@@ -178,7 +178,7 @@ def test_the_window_after_a_short_training_is_a_step_like_any_other(monkeypatch:
         ("inference", 1),
     ]
     assert row.steps == 4
-    assert row.energy_window_s >= 0.3
+    assert row.energy_window_s >= 2.0
 
 
 def with_shares(monkeypatch: pytest.MonkeyPatch, training: float, inference: float) -> None:
