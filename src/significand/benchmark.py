@@ -277,8 +277,9 @@ def _latency(setup: Setup, inference: Inference) -> dict[str, object]:
     """Return what the rounds say, those before the steady state left out."""
     means_s = [float(calls.mean()) for calls in inference.rounds]
     state = find_steady_state(means_s)
-    batch_latency_s = float(np.median(means_s[state.first_round :]))
     calls_s = np.concatenate(inference.rounds[state.first_round :])
+    # Not the mean: a neighbour of the virtual machine that slows one CPU down for some of the rounds would move it.
+    batch_latency_s = float(np.median(calls_s))
     # Of calls timed together only the mean is known.
     p50, p95, p99 = np.percentile(calls_s, [50, 95, 99]) if inference.calls_per_timing == 1 else [math.nan] * 3
     return {

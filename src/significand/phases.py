@@ -13,6 +13,7 @@ from significand.meters.energy import EnergyCounter, EnergyMeter, Window
 from significand.meters.latency import Clock, calls_per_timing, measure_round
 from significand.meters.memory import PeakMemory, return_free_memory
 from significand.meters.noise import NoiseMeter
+from significand.meters.placement import Rotation
 from significand.meters.steps import Attempt, NoisePolicy, Step, Steps
 from significand.plan.experiment import Setup
 from significand.plan.precision import MODES
@@ -278,7 +279,7 @@ def slowed(call: Callable[[], object], extra_ns: int, clock: Clock = time.perf_c
 
 def _steps(setup: Setup, take_turn: TakeTurn) -> Steps:
     policy = NoisePolicy(setup.on_noise, setup.noise_share, setup.remeasure_limit, setup.remeasure_nice)
-    return Steps(NoiseMeter(setup.threads), policy, take_turn)
+    return Steps(NoiseMeter(setup.threads), policy, take_turn, place=Rotation(setup.threads).at)
 
 
 def _judge(session: Session, split: Split, reference: np.ndarray, batch_size: int) -> tuple[float, float, float]:

@@ -86,13 +86,3 @@ def test_a_group_whose_niceness_is_not_told_gets_the_default(content: str | None
     with raised_priority(-7, tmp_path):
         pass
     assert group.read_text(encoding="ascii") == "0"
-
-
-def test_the_threads_that_compute_most_get_a_cpu_each_and_all_cpus_back() -> None:
-    """Inside the block this thread has one CPU where priority may be raised; afterwards what it had before."""
-    before = os.sched_getaffinity(0)
-    with raised_priority(-5) as nice:
-        inside = os.sched_getaffinity(0)
-    assert inside <= before
-    assert len(inside) == 1 or nice != -5
-    assert os.sched_getaffinity(0) == before

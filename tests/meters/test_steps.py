@@ -154,3 +154,17 @@ def test_every_attempt_is_on_the_record_and_one_counts(shares: list[float], limi
     (counted,) = [attempt for attempt in attempts if attempt.counted]
     assert counted.time_s == kept
     assert counted.noise.share == min(attempt.noise.share for attempt in attempts)
+
+
+def test_a_step_has_the_cpus_of_its_turn_and_then_those_of_the_next() -> None:
+    """The first attempt is on the CPUs that all runs have in that turn; others are tried where it was disturbed."""
+    placed = []
+
+    @contextlib.contextmanager
+    def place(turn: int) -> Iterator[None]:
+        placed.append(turn)
+        yield
+
+    steps = Steps(MadeUpMeter([0.5, 0.5, 0.0]), NoisePolicy(), lambda step: None, as_asked, place)  # noqa: ARG005
+    steps.measure("inference", 4, lambda: 0.0, float)
+    assert placed == [4, 5, 6]

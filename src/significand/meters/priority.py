@@ -12,10 +12,9 @@ PROC = Path("/proc/self")
 def raised_priority(nice: int, proc: Path = PROC) -> Iterator[int]:
     """Give every thread of this process the niceness `nice` inside the block, and what it had before after it.
 
-    On a quiet machine it changes little; beside a busy process it lets this one have nearly all of a shared CPU, and
-    gives the threads that compute most a CPU each. Linux weighs threads within their session first where it groups
-    sessions (sched(7), "The autogroup feature"), so the group's niceness is set too. Only the superuser, or a process
-    with CAP_SYS_NICE, may ask for less than 0.
+    On a quiet machine it changes little; beside a busy process it lets this one have nearly all of a shared CPU. Linux
+    weighs threads within their session first where it groups sessions (sched(7), "The autogroup feature"), so the
+    group's niceness is set too. Only the superuser, or a process with CAP_SYS_NICE, may ask for less than 0.
 
     Parameters
     ----------
@@ -33,33 +32,10 @@ def raised_priority(nice: int, proc: Path = PROC) -> Iterator[int]:
     if nice >= before or not _set(nice, nice, proc):
         yield before
         return
-    spread = _spread(proc)
     try:
         yield nice
     finally:
-        for task, cpus in spread.items():
-            with contextlib.suppress(OSError):  # the thread has ended
-                os.sched_setaffinity(task, cpus)
         _set(before, group, proc)
-
-
-def _spread(proc: Path) -> dict[int, set[int]]:
-    """Give each of the threads that have computed most a CPU of its own; return where each might run before.
-
-    Beside a busy process the scheduler leaves two threads of ours on one CPU for longer than a step takes.
-    """
-    used: dict[int, int] = {}
-    with contextlib.suppress(OSError, ValueError):
-        for task in (proc / "task").iterdir():
-            used[int(task.name)] = int((task / "schedstat").read_text(encoding="ascii").split()[0])
-    before: dict[int, set[int]] = {}
-    cpus = sorted(os.sched_getaffinity(0))
-    for task_id, cpu in zip(sorted(used, key=used.__getitem__, reverse=True), cpus, strict=False):
-        with contextlib.suppress(OSError):
-            allowed = os.sched_getaffinity(task_id)
-            os.sched_setaffinity(task_id, {cpu})
-            before[task_id] = allowed
-    return before
 
 
 def _group_niceness(proc: Path) -> int:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Generic, Literal, Protocol, TypeVar
 
@@ -116,6 +116,9 @@ class Steps:
         Returns when this run alone may use the machine.
     priority
         Context in which a step is measured again, and which gives its niceness.
+    place
+        Context in which the threads compute on the CPUs of a turn, counted from 0. All runs have the same turns, so
+        they share the CPUs fairly; a step that is measured again gets those of the next turn.
     """
 
     def __init__(
@@ -124,11 +127,13 @@ class Steps:
         policy: NoisePolicy,
         take_turn: Callable[[Step], None],
         priority: Callable[[int], AbstractContextManager[int]] = raised_priority,
+        place: Callable[[int], AbstractContextManager[None]] = lambda turn: nullcontext(),  # noqa: ARG005 - anywhere
     ) -> None:
         self._meter = meter
         self._policy = policy
         self._take_turn = take_turn
         self._priority = priority
+        self._place = place
         self.attempts: list[Attempt] = []
 
     def measure(
@@ -162,14 +167,14 @@ class Steps:
         """
         policy = self._policy
         self._take_turn("measure")
-        results = [self._attempt(step, 0)]
+        results = [self._attempt(step, 0, index)]
         while (
             policy.on_noise != "mark"
             and self._is_disturbed(results[-1].noise)
             and len(results) <= policy.remeasure_limit
         ):
             self._take_turn("again")
-            results.append(self._attempt(again or step, policy.remeasure_nice))
+            results.append(self._attempt(again or step, policy.remeasure_nice, index + len(results)))
         kept = min(results, key=lambda result: _rank(result.noise.share))
         for number, result in enumerate(results):
             disturbed = self._is_disturbed(result.noise)
@@ -204,8 +209,8 @@ class Steps:
     def _is_disturbed(self, noise: Noise) -> bool:
         return noise.share > self._policy.noise_share
 
-    def _attempt(self, step: Callable[[], T], nice: int) -> "_Result[T]":
-        with self._priority(nice) as given:
+    def _attempt(self, step: Callable[[], T], nice: int, turn: int) -> "_Result[T]":
+        with self._place(turn), self._priority(nice) as given:
             reading = self._meter.start()
             value = step()
             return _Result(value, given, self._meter.since(reading))

@@ -38,7 +38,7 @@ class Run:
     n_samples: int = _column("samples used, train and test together", default=0)
     train_time_per_epoch_s: float = _column("mean time of a training epoch", "s")
     inference_latency_per_sample_s: float = _column(
-        "time of an inference call on one batch, divided by the batch size: median over rounds of each round's mean",
+        "time of an inference call on one batch, divided by the batch size: median of calls in the rounds that count",
         "s",
     )
     batch_throughput_samples_per_s: float = _column("batch size divided by the time of a call", "1/s")
