@@ -3,8 +3,11 @@
 import contextlib
 import dataclasses
 import errno
+import io
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -15,16 +18,20 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from cyclopts.completion.detect import ShellDetectionError
+from rich.text import Text
 from test_selftest_view import RESULT
 
 from conftest import eventually, workers_of
 from made_up_results import made_up_folder, made_up_runs
 from significand import __version__
 from significand.checks.report import Check
-from significand.cli import BAD_INPUT, DONE, INTERRUPTED, SOME_RUN_FAILED, UNFIT, Flags, main, program
+from significand.cli import BAD_INPUT, DONE, INTERRUPTED, SOME_RUN_FAILED, UNFIT, Flags, app, main, program
+from significand.cli.base import console
 from significand.plan.options import OPTIONS
+from significand.report import ReportError
 from significand.results.records import FAILED, Run
-from significand.results.store import RunDirectory
+from significand.results.store import REPORT, RunDirectory
 from significand.runner.conductor import OnRun, Timing
 from significand.selftest import WORKLOAD, SelfTest, Verdict
 from test_job import instant
@@ -57,9 +64,11 @@ def test_run_prints_a_table_and_where_the_results_are(tmp_path: Path) -> None:
     assert "float32" in done.stdout
     assert "infers int8" in done.stdout
     assert "est. energy" in done.stdout
-    assert f"Results: {tmp_path / 'out'}" in done.stdout
+    assert done.stdout.endswith(f"Results: {tmp_path / 'out'}\nReport: {tmp_path / 'out' / REPORT}\n")
+    assert (tmp_path / "out" / REPORT).read_text(encoding="utf-8").rstrip().endswith("</html>")
     assert "block 2 of 2" in done.stderr
-    assert max(map(len, done.stdout.splitlines()[:-1])) <= 80
+    assert max(map(len, done.stdout.splitlines()[:-2])) <= 80
+    assert "\x1b" not in done.stdout + done.stderr
 
 
 def test_the_module_runs_the_same_job(tmp_path: Path) -> None:
@@ -257,8 +266,27 @@ def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert "float32,float16,int8" in text.replace("\n", "")
     assert main(["--version"]) == DONE
     assert capsys.readouterr().out.strip() == __version__
+
+
+def test_without_words_the_first_steps_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """`significand` alone is no mistake: it says in a few lines what to type, and every line is a command."""
     assert main([]) == DONE
-    assert "run" in capsys.readouterr().out
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) <= 12
+    steps = [line.split("   ")[0].split()[1:] for line in lines if line.startswith("  significand")]
+    assert [words[0] for words in steps] == ["doctor", "modes", "run", "run", "report", "compare"]
+    for words in steps:
+        app.parse_args(words, exit_on_error=False, print_error=False)
+
+
+@pytest.mark.parametrize("name", ["", *(name for name in app if name not in {"--help", "-h", "--version"})])
+def test_every_help_has_an_example_that_is_understood(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The help of each command, and of the program, has a line to copy, and its words and flags are real."""
+    assert main([*filter(None, [name]), "--help"]) == DONE
+    (example,) = re.findall(r"^Example: significand (.+)$", capsys.readouterr().out, flags=re.MULTILINE)
+    words = shlex.split(example)
+    assert words[0] == name or not name
+    app.parse_args(words, exit_on_error=False, print_error=False)
 
 
 def test_a_closed_pipe_is_not_an_error() -> None:
@@ -309,12 +337,10 @@ def test_doctor_examines_this_machine(capsys: pytest.CaptureFixture[str]) -> Non
     assert not [check for check in checks if "could not be checked" in check["found"]]
 
 
-def test_doctors_help_has_an_example(capsys: pytest.CaptureFixture[str]) -> None:
-    """Help names the command, gives an example and says what the exit code means."""
+def test_doctors_help_tells_the_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+    """Help says when the exit code is not 0."""
     assert main(["doctor", "--help"]) == DONE
-    text = capsys.readouterr().out
-    assert "Example: significand doctor" in text
-    assert "exit code is 1" in text
+    assert "exit code is 1 if anything is bad" in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.fixture
@@ -388,13 +414,173 @@ def test_history_shows_results_and_says_when_there_are_none(
     assert "holds no results" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["compare", "history"])
-def test_the_help_of_comparing_has_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Help gives an example; that of compare says how the margin and the exit code go together."""
-    assert main([command, "--help"]) == DONE
+def test_the_help_of_comparing_tells_what_the_margin_does(capsys: pytest.CaptureFixture[str]) -> None:
+    """Help says how the margin and the exit code go together."""
+    assert main(["compare", "--help"]) == DONE
     text = " ".join(capsys.readouterr().out.replace("│", "").split())
-    assert f"Example: significand {command} " in text
-    assert ("what may be smaller than the margin passes" in text) == (command == "compare")
+    assert "what may be smaller than the margin passes" in text
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Let a report be a word."""
+    monkeypatch.setattr("significand.present.report.report_html", lambda evidence: f"page of {len(evidence.runs)} runs")
+    return monkeypatch
+
+
+@pytest.mark.usefixtures("drawn")
+def test_report_writes_the_page_and_opens_it_where_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Any result folder, even of an early version, gets its page; the path is the last line; --open shows the file."""
+    monkeypatch.chdir(tmp_path)
+    made_up_folder(Path("my results"), made_up_runs(1), schema_version=1)
+    opened: list[str] = []
+
+    def open_it(address: str) -> bool:
+        opened.append(address)
+        return True
+
+    monkeypatch.setattr("webbrowser.open", open_it)
+    assert main(["report", "my results"]) == DONE
+    assert Path("my results", REPORT).read_text(encoding="utf-8") == "page of 8 runs"
+    assert capsys.readouterr().out == f"Report: my results/{REPORT}\n"
+    assert opened == []
+    assert main(["report", "my results", "--open"]) == DONE
+    assert opened == [(tmp_path / "my results" / REPORT).as_uri()]
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.usefixtures("drawn")
+def test_a_machine_without_a_browser_is_no_error(
+    before_and_after: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """--open says that there is none, and the path all the same."""
+    monkeypatch.setattr("webbrowser.open", lambda address: False)  # noqa: ARG005
+    assert main(["report", before_and_after[0], "--open"]) == DONE
+    captured = capsys.readouterr()
+    assert "no browser can be started here" in captured.err
+    assert captured.out == f"Report: {before_and_after[0]}/{REPORT}\n"
+
+
+def test_report_and_table_refuse_what_is_no_result_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 2 and a line that names what is missing; nothing is written."""
+    for command in ("report", "table"):
+        assert main([command, str(tmp_path)]) == BAD_INPUT
+        assert "give a folder that `significand run` has written" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_report_that_cannot_be_written_is_told(
+    before_and_after: list[str], drawn: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Asked for by itself, a report that cannot be written is exit code 1, with the cause and the remedy."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    drawn.setattr("significand.report.replacing", full)
+    assert main(["report", before_and_after[0]]) == 1
+    assert "No space left on device in" in capsys.readouterr().err
+
+
+def test_table_prints_the_runs_table_or_one_for_a_paper(
+    before_and_after: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By default what `run` prints, else LaTeX or Markdown; both at once are refused."""
+    folder = before_and_after[0]
+    assert main(["table", folder]) == DONE
+    assert "1.96 standard errors" in capsys.readouterr().out.replace("\n", " ")
+    assert main(["table", folder, "--latex"]) == DONE
+    assert capsys.readouterr().out.rstrip().endswith(r"\end{table}")
+    assert main(["table", folder, "--markdown"]) == DONE
+    assert capsys.readouterr().out.startswith("| Mode | Trained in |")
+    assert main(["table", folder, "--latex", "--markdown"]) == BAD_INPUT
+    assert "give either --latex or --markdown" in capsys.readouterr().err
+
+
+class Terminal(io.StringIO):
+    """A terminal to write to."""
+
+    def isatty(self) -> bool:
+        """Say that it is one."""
+        return True
+
+
+@pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])
+def test_no_color_means_text_and_nothing_else(no_color: str, coloured: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With NO_COLOR set not even a terminal gets an escape sequence, for bold and dim no more than for colours."""
+    for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "COLORTERM"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("NO_COLOR", no_color)
+    monkeypatch.setattr("sys.stdout", Terminal())
+    console().print(Text("dim", style="dim"), Text("red", style="bold red"))
+    assert isinstance(sys.stdout, Terminal)
+    assert ("\x1b" in sys.stdout.getvalue()) == coloured
+
+
+@pytest.mark.parametrize(("columns", "most"), [(None, 80), ("60", 60), ("0", 80), ("wide", 80)])
+def test_a_log_is_as_wide_as_columns_says(
+    columns: str | None,
+    most: int,
+    before_and_after: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Without a terminal the table takes 80 columns, or what COLUMNS says where that is a width."""
+    if columns is None:
+        monkeypatch.delenv("COLUMNS", raising=False)
+    else:
+        monkeypatch.setenv("COLUMNS", columns)
+    assert main(["table", before_and_after[0]]) == DONE
+    assert 40 < max(map(len, capsys.readouterr().out.splitlines())) <= most
+
+
+SHELLS = {
+    "bash": ".local/share/bash-completion/completions/significand",
+    "zsh": ".zsh/completions/_cyclopts_significand",
+    "fish": ".config/fish/completions/significand.fish",
+}
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_completion_is_installed_below_the_home_folder(
+    shell: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The script knows every command and every flag of an experiment, and its path is told."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("ZSH", "ZSH_CUSTOM"):
+        monkeypatch.delenv(name, raising=False)
+    assert main(["--install-completion", "--shell", shell]) == DONE
+    path = tmp_path / SHELLS[shell]
+    assert capsys.readouterr().out == f"Completion: {path}; new shells have it\n"
+    script = path.read_text(encoding="utf-8")
+    assert all(name in script for name in app if not name.startswith("-"))
+    assert all(name.replace("_", "-") in script for name in OPTIONS)
+
+
+def test_a_shell_that_cannot_be_found_out_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where nothing tells the shell, exit code 2 names the flag."""
+
+    def unknown() -> None:
+        raise ShellDetectionError
+
+    monkeypatch.setattr("cyclopts.completion.detect.detect_shell", unknown)
+    assert main(["--install-completion"]) == BAD_INPUT
+    assert "give --shell bash, zsh or fish" in capsys.readouterr().err
+
+
+def test_a_home_folder_that_cannot_be_written_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 1 and one line with the cause."""
+    (tmp_path / ".config").touch()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert main(["--install-completion", "--shell", "fish"]) == 1
+    assert "the completion could not be written: [Errno 20] Not a directory" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -452,6 +638,36 @@ def test_selftest_exit_codes(
     told = json.loads(capsys.readouterr().out)
     assert (told["verdict"], told["answers"][1]["found"]["hits"]) == (verdict, 15)
     assert asked == [(90, 12), (120, 10)]
+
+
+@pytest.mark.usefixtures("instant")
+def test_a_run_ends_with_the_path_of_its_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Table and sentences fit 80 columns, broken at words; then come the folder and the report."""
+    assert main([*QUICK, "--repeats", "4", "--output-dir", str(tmp_path)]) == DONE
+    out = capsys.readouterr().out
+    assert out.endswith(f"\nResults: {tmp_path}\nReport: {tmp_path / REPORT}\n")
+    assert max(map(len, out.splitlines()[:-2])) <= 80
+    assert "latency than float32 [" in " ".join(out.split())
+    assert main([*QUICK, "--output-dir", str(tmp_path), "-q"]) == DONE
+    assert capsys.readouterr().out == ""
+
+
+def test_a_missing_report_is_told_on_stderr(
+    tmp_path: Path, instant: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It costs neither the table nor the exit code, and is told however quiet the rest is."""
+
+    def cannot(evidence: object) -> None:
+        del evidence
+        raise ReportError("report.html could not be made (no ink); no result is lost")
+
+    instant.setattr("significand.job.write_report", cannot)
+    for words in ([], ["-q"], ["--json"]):
+        assert main([*QUICK, "--output-dir", str(tmp_path), *words]) == DONE
+        captured = capsys.readouterr()
+        assert "significand: report.html could not be made (no ink); no result is lost\n" in captured.err
+        assert "Report:" not in captured.out
+        assert (f"Results: {tmp_path}\n" in captured.out) == (not words)
 
 
 @pytest.mark.usefixtures("instant")

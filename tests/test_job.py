@@ -13,10 +13,12 @@ import pytest
 
 from conftest import SMALL
 from made_up_counter import SteadyCounter
+from significand.evidence import Evidence
 from significand.job import ExperimentInterrupted, Outcome, ResultsLostError, default_output_dir, run_experiment_in
 from significand.meters.machine import available_cpus, describe_machine
 from significand.plan.experiment import Experiment
 from significand.plan.problems import PlanError
+from significand.report import ReportError
 from significand.results.journal import JOURNAL, read_journal
 from significand.results.lock import LOCK
 from significand.results.records import Progress, Run
@@ -25,6 +27,7 @@ from significand.results.store import (
     MANIFEST,
     NEXT,
     PLOTS,
+    REPORT,
     RESULTS,
     RunDirectory,
     read_details,
@@ -87,12 +90,22 @@ def plain_plots(rows: object, folder: Path) -> None:
             file.write(b"plot")
 
 
+def plain_report(evidence: Evidence) -> Path:
+    """Stand in for the report: a file of the right name, made as the report is, that says how it all ended."""
+    path = evidence.folder / REPORT
+    with replacing(path, "w") as file:
+        file.write(f"{evidence.manifest['state']}, {len(evidence.runs)} runs, {len(evidence.rows)} modes")
+    return path
+
+
 @pytest.fixture
 def instant(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """Let experiments take no time: neither processes nor drawing."""
     monkeypatch.setattr("significand.job.run_experiment", instant_run)
     monkeypatch.setattr("significand.present.plots.save_tradeoff_plots", plain_plots)
     monkeypatch.setattr("significand.present.plots.save_pareto_plot", plain_plots)
+    monkeypatch.setattr("significand.job.write_report", plain_report)
+    monkeypatch.setattr("significand.job.import_parts", lambda: None)
     return monkeypatch
 
 
@@ -489,6 +502,72 @@ def test_comparisons_and_the_frontier_are_written(tmp_path: Path, instant: pytes
     assert [row["p_on_pareto_frontier"] for row in outcome.rows] == [
         setup["p_on_frontier"] for setup in frontier["setups"]
     ]
+
+
+@pytest.mark.usefixtures("instant")
+def test_the_report_is_the_last_file(tmp_path: Path) -> None:
+    """It is made from what the folder says at the end, and it moves to history with the results that it tells of."""
+    outcome = run_experiment_in(tmp_path, SMALL)
+    assert (outcome.report, outcome.report_missing) == (tmp_path / REPORT, "")
+    assert (tmp_path / REPORT).read_text(encoding="utf-8") == "finished, 4 runs, 2 modes"
+    assert all(path.stat().st_mtime_ns <= (tmp_path / REPORT).stat().st_mtime_ns for path in tmp_path.iterdir())
+    archive = run_experiment_in(tmp_path, SMALL).archive
+    assert archive is not None
+    assert {path.name for path in archive.iterdir()} == set(RESULTS)
+
+
+@pytest.mark.usefixtures("instant")
+def test_an_interrupted_experiment_has_a_report_of_what_there_is(tmp_path: Path) -> None:
+    """After Ctrl-C the report tells of the runs that are kept; gone on with, it tells of all."""
+    interrupted(tmp_path, 2)
+    assert (tmp_path / REPORT).read_text(encoding="utf-8") == "interrupted, 2 runs, 2 modes"
+    run_experiment_in(tmp_path, {}, resume=True)
+    assert (tmp_path / REPORT).read_text(encoding="utf-8") == "finished, 4 runs, 2 modes"
+
+
+def test_a_report_that_cannot_be_made_costs_nothing(tmp_path: Path, instant: pytest.MonkeyPatch) -> None:
+    """Every other file is there, the experiment is finished, and the outcome says why there is no report."""
+
+    def cannot(evidence: Evidence) -> Path:
+        del evidence
+        raise ReportError("no ink; give more")
+
+    instant.setattr("significand.job.write_report", cannot)
+    outcome = run_experiment_in(tmp_path, SMALL)
+    assert (outcome.report, outcome.report_missing) == (None, "no ink; give more")
+    assert len(outcome.runs) == 4
+    assert {path.name for path in tmp_path.iterdir()} == set(RESULTS) - {REPORT}
+    assert manifest(tmp_path)["state"] == "finished"
+
+
+def test_an_interrupt_while_the_report_is_made(tmp_path: Path, instant: pytest.MonkeyPatch) -> None:
+    """Ctrl-C then is told as any other, every run is kept, and resuming measures nothing and makes the report."""
+
+    def press(evidence: Evidence) -> Path:
+        del evidence
+        raise KeyboardInterrupt
+
+    with instant.context() as patch:
+        patch.setattr("significand.job.write_report", press)
+        with pytest.raises(ExperimentInterrupted, match="4 of 4 runs finished and kept"):
+            run_experiment_in(tmp_path, SMALL)
+    instant.setattr("significand.job.run_experiment", None)
+    assert run_experiment_in(tmp_path, {}, resume=True).report == tmp_path / REPORT
+
+
+def test_no_report_is_written_into_a_folder_that_is_not_ours_any_more(
+    tmp_path: Path, instant: pytest.MonkeyPatch
+) -> None:
+    """Where the lock is lost after the last number, what is there now is left alone, and that is told."""
+
+    def lose(self: RunDirectory) -> bool:
+        return not (self.folder / MANIFEST).exists() or manifest(self.folder)["state"] != "finished"
+
+    instant.setattr(RunDirectory, "is_ours", lose)
+    outcome = run_experiment_in(tmp_path, SMALL)
+    assert outcome.report is None
+    assert "removed or replaced" in outcome.report_missing
+    assert not (tmp_path / REPORT).exists()
 
 
 def test_estimated_energy_is_no_objective(tmp_path: Path) -> None:

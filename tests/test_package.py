@@ -18,6 +18,7 @@ import significand
         "import significand.statistical_analysis, significand.runner.conductor",
         "import significand.present.plots, significand.present.terminal",
         "import significand.compare, significand.history, significand.present.compare_view",
+        "import significand; significand.load; import significand.report, significand.present.report",
     ],
 )
 def test_torch_is_imported_only_to_compute(code: str) -> None:

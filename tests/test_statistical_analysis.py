@@ -6,7 +6,7 @@ import math
 import shutil
 import statistics
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from PIL import Image
@@ -56,6 +56,7 @@ FILES = [
     "pareto.json",
     "manifest.json",
     *PLOTS,
+    "report.html",
 ]
 
 CALL: dict[str, Any] = {name: value for name, value in SMALL.items() if name != "data"} | {
@@ -270,3 +271,18 @@ def test_the_helpers_work_alone(tmp_path: Path) -> None:
     _save_tradeoff_plots(rows, tmp_path)
     _save_pareto_plot(rows, tmp_path)
     assert all((tmp_path / name).is_file() for name in PLOTS)
+
+
+def test_a_missing_report_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A caller is told that everything was written but the report, and what to do."""
+
+    def fail(evidence: object) -> NoReturn:  # noqa: ARG001 - whatever it says
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("significand.present.report.report_html", fail)
+    with pytest.warns(UserWarning, match="report"):
+        rows = run_repeated_benchmarks(
+            [8, 4], ["softmax"], ["float32"], 16, 64, 1, 1, 0, tmp_path / "results", latency_rounds=1
+        )
+    assert rows[0]["repeats"] == 1
+    assert (tmp_path / "results" / "raw_runs.csv").is_file()

@@ -22,12 +22,14 @@ from significand.meters.machine import describe_machine, git_revision
 from significand.meters.noise import NoiseMeter
 from significand.plan.experiment import DataFacts, Experiment, Surroundings, plan_experiment
 from significand.plan.problems import PlanError
+from significand.report import ReportError, import_parts, write_report
 from significand.results.journal import JOURNAL, Journal, read_journal
 from significand.results.records import STEP_COLUMNS, Run, step_rows
 from significand.results.resume import check_same, find_begun
 from significand.results.store import (
     COMPARISONS_CSV,
     COMPARISONS_JSON,
+    MANIFEST,
     PARETO_JSON,
     STEPS,
     SUMMARY_CSV,
@@ -35,6 +37,7 @@ from significand.results.store import (
     RunDirectory,
     check_writable,
     read_details,
+    read_json_object,
     write_csv,
     write_json,
 )
@@ -69,6 +72,10 @@ class Outcome:
         What the runs say about the modes.
     precision
         How narrow the intervals are, where the experiment went on until they are narrow enough; else None.
+    report
+        Where report.html is; None where it could not be made.
+    report_missing
+        Why not, and what to do about it.
     note
         What came of going on with an experiment; empty where that was not asked for.
     """
@@ -79,6 +86,8 @@ class Outcome:
     archive: Path | None
     claims: "Claims"
     precision: "Precision | None"
+    report: Path | None
+    report_missing: str = ""
     note: str = ""
 
     @property
@@ -203,6 +212,7 @@ class _Job:
             rows, claims = self._write_summaries()
             with self._storing():
                 self._end("finished")
+            report, missing = self._write_report(rows, claims)
         except KeyboardInterrupt:
             raise self._interrupted() from None
         except BaseException as error:
@@ -210,7 +220,9 @@ class _Job:
             if isinstance(error, RunnerError) and self._directory.begun:
                 raise RunnerError(f"{error}; {self._kept()}: go on with --resume") from None
             raise
-        return Outcome(self._directory.folder, rows, self._runs, self._archive, claims, self._precision())
+        return Outcome(
+            self._directory.folder, rows, self._runs, self._archive, claims, self._precision(), report, missing
+        )
 
     @property
     def _planned(self) -> int:
@@ -321,6 +333,7 @@ class _Job:
         """Close what Ctrl-C has interrupted, and return what to raise."""
         if not (self._journal or self._directory.begun):
             return KeyboardInterrupt()
+        summary = None
         # A second Ctrl-C, or a full disk, costs the summaries but no run, and does not hide the first.
         with contextlib.suppress(KeyboardInterrupt, OSError, ValueError):
             if self._directory.begun:
@@ -329,8 +342,11 @@ class _Job:
                 self._runs = list(journal.runs)
                 self._directory.reopen(journal, {"state": "interrupted"})
                 if self._runs:
-                    self._write_summaries()
+                    summary = self._write_summaries()
         self._try_to_end("interrupted")
+        if summary:
+            with contextlib.suppress(KeyboardInterrupt):
+                self._write_report(*summary)
         finished = sum(run.finished for run in self._runs) if self._directory.is_ours() else 0
         return ExperimentInterrupted(finished, self._planned, self._directory.folder)
 
@@ -340,6 +356,19 @@ class _Job:
             steps = [row for run in self._runs for row in self._steps(run)]
             write_csv(steps, self._directory.folder / STEPS, list(STEP_COLUMNS))
             return write_summaries(self._runs, self._experiment, self._directory.folder)
+
+    def _write_report(self, rows: Sequence[Mapping[str, object]], claims: "Claims") -> tuple[Path | None, str]:
+        """Write the last file, and say why where that fails: every number is in the others."""
+        from significand.evidence import Evidence  # noqa: PLC0415 - see write_summaries
+
+        folder = self._directory.folder
+        try:
+            self._directory.check_ours()
+            manifest = read_json_object(folder / MANIFEST)
+            evidence = Evidence(folder, manifest, self._experiment, self._runs, rows, claims, self._precision())
+            return write_report(evidence), ""
+        except (OSError, ReportError) as error:
+            return None, str(error)
 
     def _steps(self, run: Run) -> list[dict[str, object]]:
         try:
@@ -444,8 +473,9 @@ def _plan(fields: Mapping[str, object], folder: Path) -> tuple[Experiment, Datas
 
 def _import_what_comes_later() -> None:
     """Import what is needed after the runs while the forkserver imports what is needed in them."""
-    for module in ("significand.analysis.claims", "significand.analysis.summary", "significand.present.plots"):
+    for module in ("significand.evidence", "significand.analysis.summary", "significand.present.plots"):
         import_module(module)
+    import_parts()
 
 
 def _identity(experiment: Experiment, dataset: Dataset | None) -> dict[str, object]:

@@ -3,6 +3,7 @@
 ``python -m significand.statistical_analysis`` does the same as ``significand run``.
 """
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -68,6 +69,11 @@ def run_repeated_benchmarks(
         With one line for every mistake, before anything runs or is written.
     significand.job.ExperimentInterrupted
         On Ctrl-C, after the runs' processes have ended.
+
+    Warns
+    -----
+    UserWarning
+        When everything was written but the report, with the remedy.
     """
     fields = {
         "layer_sizes": layer_sizes,
@@ -80,7 +86,10 @@ def run_repeated_benchmarks(
         "seed": seed,
         "data": data,
     }
-    return run_experiment_in(output_dir, fields | options, resume=resume).rows
+    outcome = run_experiment_in(output_dir, fields | options, resume=resume)
+    if outcome.report_missing:
+        warnings.warn(outcome.report_missing, stacklevel=2)
+    return outcome.rows
 
 
 def _ci95(values: Sequence[float | None]) -> float:

@@ -28,6 +28,7 @@ from significand.results.store import (
     HISTORY,
     MANIFEST,
     RAW_RUNS,
+    REPORT,
     RunDirectory,
     check_writable,
     read_json_object,
@@ -171,10 +172,11 @@ def test_foreign_files_stay(folder: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "notes.txt").write_text("mine", encoding="utf-8")
     (folder / "pareto_frontier.png").write_bytes(b"old plot")
+    (folder / REPORT).write_text("old page", encoding="utf-8")
     with RunDirectory(folder) as directory:
         archive = directory.begin({})
     assert archive is not None
-    assert files_in(archive) == {"pareto_frontier.png"}
+    assert files_in(archive) == {"pareto_frontier.png", REPORT}
     assert (folder / "notes.txt").read_text(encoding="utf-8") == "mine"
     assert files_in(folder) == {"notes.txt", HISTORY, JOURNAL, RAW_RUNS, MANIFEST, DETAILS}
 

@@ -126,7 +126,7 @@ def summary_view(rows: Sequence[SummaryRow]) -> RenderableType:
     ValueError
         If a row lacks its mode or its repeats, or holds something else than a number where one belongs.
     """
-    units = _units(rows)
+    units = metric_units(rows)
     setups = _setups(rows, units)
     return Group(
         _FirstThatFits(
@@ -213,7 +213,7 @@ class _FirstThatFits:
 
 
 @dataclass(frozen=True)
-class _Unit:
+class MetricUnit:
     """In what a metric is shown: its heading, the unit's size in the rows' unit, and its name."""
 
     heading: str
@@ -232,30 +232,31 @@ class _Setup:
     test_accuracy: str
 
 
-def _units(rows: Sequence[SummaryRow]) -> dict[str, _Unit]:
+def metric_units(rows: Sequence[SummaryRow]) -> dict[str, MetricUnit]:
+    """Return in what each of the metrics shown is shown, the same for all rows; an estimate is called one."""
     units = {}
     for metric, heading in HEADINGS.items():
         size, name = choose_unit(metric, [number(row, f"{metric}_mean") for row in rows])
         per = f"/{METRICS[metric].per}" if METRICS[metric].per else ""
         estimated = metric == "energy" and any(map(energy_estimated, rows))
-        units[metric] = _Unit(f"{'est. ' if estimated else ''}{heading}", size, f"{name}{per}")
+        units[metric] = MetricUnit(f"{'est. ' if estimated else ''}{heading}", size, f"{name}{per}")
     return units
 
 
-def _setups(rows: Sequence[SummaryRow], units: Mapping[str, _Unit]) -> list[_Setup]:
+def _setups(rows: Sequence[SummaryRow], units: Mapping[str, MetricUnit]) -> list[_Setup]:
     return [
         _Setup(
             mode=Text(visible(name), style="bold", overflow="fold"),
             ran_as=_ran_as(row),
             means={metric: _shown(cell(row, metric), unit) for metric, unit in units.items()},
-            ratios={metric: ratio for metric in units if (ratio := _ratio(row, metric))},
+            ratios={metric: ratio for metric in units if (ratio := ratio_to_baseline(row, metric))},
             test_accuracy=_shown(cell(row, "test_accuracy"), units["accuracy"]),
         )
         for row, name in zip(rows, mode_names(rows), strict=True)
     ]
 
 
-def _shown(value: Cell, unit: _Unit) -> str:
+def _shown(value: Cell, unit: MetricUnit) -> str:
     scaled = value.in_unit(unit.size)
     return with_half_width(scaled.mean, scaled.half_width)
 
@@ -272,7 +273,8 @@ def _ran_as(row: SummaryRow) -> Text:
     return text
 
 
-def _ratio(row: SummaryRow, metric: str) -> tuple[str, str] | None:
+def ratio_to_baseline(row: SummaryRow, metric: str) -> tuple[str, str] | None:
+    """Write the ratio and its t interval, which may be empty; None of the baseline, and where there is no ratio."""
     ratio = number(row, f"{metric}_ratio")
     if not math.isfinite(ratio) or row.get("ratio_baseline") == row["precision_mode"]:
         return None
@@ -281,7 +283,7 @@ def _ratio(row: SummaryRow, metric: str) -> tuple[str, str] | None:
     return f"×{shown}", interval
 
 
-def _wide_table(setups: Sequence[_Setup], units: Mapping[str, _Unit], *, gap: int) -> Table:
+def _wide_table(setups: Sequence[_Setup], units: Mapping[str, MetricUnit], *, gap: int) -> Table:
     """Lay out a column per metric; below each mean its ratio and that ratio's interval, or the held-out accuracy."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, gap - 1, 0, 0), pad_edge=False, show_edge=False)
     table.add_column("mode", max_width=LONGEST_NAME)
@@ -295,7 +297,7 @@ def _wide_table(setups: Sequence[_Setup], units: Mapping[str, _Unit], *, gap: in
     return table
 
 
-def _narrow_table(setups: Sequence[_Setup], units: Mapping[str, _Unit]) -> Table:
+def _narrow_table(setups: Sequence[_Setup], units: Mapping[str, MetricUnit]) -> Table:
     """Lay out a line per metric below each mode."""
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(max_width=LONGEST_NAME, overflow="fold")

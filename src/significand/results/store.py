@@ -30,6 +30,7 @@ SUMMARY_JSON = "summary_stats.json"
 COMPARISONS_CSV = "comparisons.csv"
 COMPARISONS_JSON = "comparisons.json"
 PARETO_JSON = "pareto.json"
+REPORT = "report.html"
 MANIFEST = "manifest.json"
 DETAILS = "details"
 HISTORY = "history"
@@ -59,6 +60,7 @@ RESULTS = (
     PARETO_JSON,
     MANIFEST,
     *PLOTS,
+    REPORT,
     DETAILS,
 )
 """Everything an experiment leaves; nothing else in the folder is ever touched."""

@@ -1,0 +1,205 @@
+"""Commands that measure, and those that look at what can be measured here."""
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from significand.cli.base import (
+    BAD_INPUT,
+    DONE,
+    INTERRUPTED,
+    SOME_RUN_FAILED,
+    UNFIT,
+    complain,
+    console,
+    print_json,
+)
+from significand.cli.flags import NO_FLAGS, Flags, flag
+from significand.plan.options import FEWEST_SEQUENTIAL
+
+if TYPE_CHECKING:
+    from significand.job import Outcome
+
+
+def run(
+    *,
+    config: Annotated[Path | None, Parameter(help="TOML file with these options; flags win over it")] = None,
+    output_dir: Annotated[
+        Path | None,
+        Parameter(
+            help="folder of the results (default: benchmarks/statistical in the repository)",
+            show_default=False,
+        ),
+    ] = None,
+    resume: Annotated[
+        bool,
+        Parameter(
+            negative="",
+            show_default=False,
+            help="go on with the interrupted experiment in the folder, exactly as it was planned",
+        ),
+    ] = False,
+    quiet: Annotated[
+        bool,
+        Parameter(name=("--quiet", "-q"), negative="", show_default=False, help="only errors and failed runs"),
+    ] = False,
+    json: Annotated[
+        bool, Parameter(negative="", show_default=False, help="print the summary as JSON instead of a table")
+    ] = False,
+    flags: Annotated[Flags, Parameter(name="*")] = NO_FLAGS,
+) -> int:
+    """Measure a network in several precisions, repeatedly, and write the results.
+
+    Example: significand run --data digits --modes float32,float16,int8 --repeats 10
+    """
+    from significand.job import ExperimentInterrupted, ResultsLostError, run_experiment_in
+    from significand.plan.config import read_config
+    from significand.plan.problems import PlanError
+    from significand.present.terminal import ProgressDisplay
+    from significand.runner.server import RunnerError
+
+    try:
+        fields = read_config(config) if config else {}
+        folder = output_dir or fields.pop("output_dir", None)
+        fields.pop("output_dir", None)
+        fields |= {name: value for name, value in vars(flags).items() if value is not None}
+        with ProgressDisplay(console(stderr=True, quiet=quiet or json)) as display:
+            outcome = run_experiment_in(folder, fields, display.update, resume=resume)
+    except PlanError as error:
+        for problem in error.problems:
+            complain(problem)
+        return BAD_INPUT
+    except RunnerError as error:
+        complain(error)
+        return SOME_RUN_FAILED
+    except ResultsLostError as error:
+        complain(error)
+        return SOME_RUN_FAILED
+    except ExperimentInterrupted as error:
+        complain(error)
+        return INTERRUPTED
+    _show(outcome, quiet=quiet, as_json=json)
+    return SOME_RUN_FAILED if outcome.failed else DONE
+
+
+def modes(
+    *,
+    json: Annotated[bool, Parameter(negative="", show_default=False, help="print JSON instead of a table")] = False,
+) -> int:
+    """Show which engine runs which precision mode on this machine: natively, in another format, or not, and why.
+
+    Example: significand modes
+    """
+    from significand.support import probe_modes
+
+    support = probe_modes()
+    if json:
+        print_json([dataclasses.asdict(one) for one in support])
+    else:
+        from significand.present.terminal import modes_view
+
+        console().print(modes_view(support))
+    return DONE
+
+
+def doctor(
+    *,
+    json: Annotated[
+        bool, Parameter(negative="", show_default=False, help="print the checks as JSON instead of a table")
+    ] = False,
+) -> int:
+    """Check whether this machine can measure: its load, clocks, meters and limits, and what to do about each.
+
+    The exit code is 1 if anything is bad.
+
+    Example: significand doctor
+    """
+    from significand.doctor import examine
+
+    checks = examine()
+    if json:
+        print_json([dataclasses.asdict(check) for check in checks])
+    else:
+        from significand.present.doctor_view import doctor_view
+
+        console().print(doctor_view(checks))
+    return UNFIT if any(check.level == "bad" for check in checks) else DONE
+
+
+def selftest(
+    *,
+    budget: Annotated[
+        str, Parameter(metavar="TIME", help="how long it may take, such as 90s, 2min or 1h", allow_repeating=True)
+    ] = "2min",
+    repeats: Annotated[
+        int, Parameter(metavar="VALUE", help="repeats of each small experiment, at least 2", allow_repeating=True)
+    ] = FEWEST_SEQUENTIAL,
+    threads: Annotated[str | None, flag("threads")] = None,
+    json: Annotated[
+        bool, Parameter(negative="", show_default=False, help="print the result as JSON instead of a table")
+    ] = False,
+) -> int:
+    """Check whether to trust verdicts on this machine: measure known differences, and count what is found wrongly.
+
+    A setup is compared with itself, and with itself made 2 % and 5 % slower, in many small experiments. Ctrl-C ends it
+    with what is known by then. The exit code is 1 if verdicts are not to be trusted.
+
+    Example: significand selftest --budget 10min
+    """
+    from significand.plan.problems import PlanError
+    from significand.runner.server import RunnerError
+    from significand.selftest import WORKLOAD, parse_budget, run_selftest
+
+    try:
+        result = run_selftest(
+            parse_budget(budget),
+            repeats=repeats,
+            workload={**WORKLOAD, "threads": threads},
+            on_experiment=lambda number, elapsed_s: print(
+                f"experiment {number} is complete, {elapsed_s:.0f} s of {budget}", file=sys.stderr, flush=True
+            ),
+        )
+    except (PlanError, ValueError) as error:
+        print(f"significand: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except RunnerError as error:
+        print(f"significand: {error}", file=sys.stderr)
+        return SOME_RUN_FAILED
+    if json:
+        print_json(dataclasses.asdict(result))
+    else:
+        from significand.present.selftest_view import selftest_view
+
+        console().print(selftest_view(result))
+    if result.interrupted:
+        return INTERRUPTED
+    return UNFIT if result.verdict in {"do not trust", "cannot say"} else DONE
+
+
+def _show(outcome: "Outcome", *, quiet: bool, as_json: bool) -> None:
+    if as_json:
+        print_json(outcome.rows)
+    elif not quiet:
+        from significand.present.claims_view import claim_lines
+        from significand.present.rows import visible
+        from significand.present.terminal import summary_view
+
+        out = console()
+        out.print(summary_view(outcome.rows))
+        out.print()
+        for line in claim_lines(outcome.claims, outcome.runs, outcome.precision):
+            out.print(line, markup=False)
+        if outcome.note:
+            print(f"Resumed: {outcome.note}")
+        if outcome.archive:
+            print(f"Earlier results: {visible(outcome.archive)}")
+        print(f"Results: {visible(outcome.folder)}")
+        if outcome.report:
+            print(f"Report: {visible(outcome.report)}")
+    if outcome.report_missing:
+        complain(outcome.report_missing)
+    for failed in outcome.failed:
+        complain(f"run {failed.name} failed: {failed.reason}")

@@ -1,0 +1,192 @@
+"""Commands that read results: they measure nothing, and never import torch."""
+
+import webbrowser
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from significand.cli.base import DONE, FAILED_GATE, NOT_WRITTEN, complain, console, print_json, refuse
+
+
+def compare(
+    old: Annotated[Path, Parameter(help="folder of the earlier results")],
+    new: Annotated[Path, Parameter(help="folder of the later results")],
+    /,
+    *,
+    metrics: Annotated[
+        str | None,
+        Parameter(
+            show_default=False,
+            help="what to compare, such as latency,accuracy (default: latency, train_time, memory, model_size, "
+            "accuracy, test_accuracy, and energy where measured)",
+        ),
+    ] = None,
+    allow: Annotated[
+        tuple[str, ...],
+        Parameter(
+            negative="",
+            show_default=False,
+            metavar="FIELD",
+            help="a field that may differ, such as machine.versions.torch, or machine.versions for all below it; can "
+            "be given several times",
+        ),
+    ] = (),
+    margin: Annotated[
+        str | None,
+        Parameter(show_default=False, help="costs that surely differ by less, such as 2%, are called equivalent"),
+    ] = None,
+    accuracy_margin: Annotated[
+        str | None, Parameter(show_default=False, help="the same for accuracies, in percentage points")
+    ] = None,
+    fail_on: Annotated[
+        Literal["worse", "different"] | None,
+        Parameter(
+            show_default=False,
+            help="exit with 1 if a verdict is worse (or, with different, better or worse) and its whole interval lies "
+            "beyond the margin: what may be smaller than the margin passes; without a margin, on any such verdict. "
+            "Also if all runs of a mode fail in NEW only",
+        ),
+    ] = None,
+    json: Annotated[bool, Parameter(negative="", show_default=False, help="print JSON instead of a table")] = False,
+    markdown: Annotated[
+        bool, Parameter(negative="", show_default=False, help="print Markdown, for a pull request")
+    ] = False,
+) -> int:
+    """Compare two result folders, mode by mode: what is better, worse or equivalent in the new one.
+
+    They must be of the same experiment, machine, threads and versions; what differs is named, and can be allowed. Runs
+    are paired where the seeds are the same. The exit code is 0; 1 where --fail-on found something; 2 where there is
+    nothing to compare or to judge.
+
+    Example: significand compare main/results branch/results --fail-on worse --margin 2%
+    """
+    from significand.compare import compare_folders
+    from significand.gate import failing, is_judged
+    from significand.present.compare_view import compare_markdown, compare_view, gate_lines
+    from significand.results.comparable import ResultsError
+
+    if json and markdown:
+        return refuse(["json: one output only; give either --json or --markdown"])
+    try:
+        result = compare_folders(
+            old, new, metrics=_words(metrics), allow=allow, margin=margin, accuracy_margin=accuracy_margin
+        )
+    except ResultsError as error:
+        return refuse(error.problems)
+    if json:
+        print_json(result.to_dict())
+    elif markdown:
+        print(compare_markdown(result))
+    else:
+        console().print(compare_view(result))
+    if fail_on is None:
+        return DONE
+    lines = gate_lines(result, failing(result, fail_on))
+    for line in lines:
+        complain(line)
+    if not lines and not is_judged(result):
+        return refuse(["fail_on: nothing could be tested; measure at least 2 repeats in both folders"])
+    return FAILED_GATE if lines else DONE
+
+
+def history(
+    folder: Annotated[Path, Parameter(help="result folder with earlier results in its history", name="DIR")],
+    /,
+    *,
+    metrics: Annotated[
+        str | None, Parameter(show_default=False, help="what to show, such as latency,accuracy; see compare")
+    ] = None,
+    json: Annotated[bool, Parameter(negative="", show_default=False, help="print JSON instead of tables")] = False,
+) -> int:
+    """Show each metric over the results that a folder has had, and where its level changed.
+
+    Only results that may be compared with the newest are shown; the others are listed with the reason.
+
+    Example: significand history benchmarks/statistical
+    """
+    from significand.history import read_history
+    from significand.present.compare_view import history_view
+    from significand.results.comparable import ResultsError
+
+    try:
+        found = read_history(folder, metrics=_words(metrics))
+    except ResultsError as error:
+        return refuse(error.problems)
+    if json:
+        print_json(found.to_dict())
+    else:
+        console().print(history_view(found))
+    return DONE
+
+
+def report(
+    folder: Annotated[Path, Parameter(help="result folder, of any age", name="DIR")],
+    /,
+    *,
+    open_it: Annotated[
+        bool, Parameter(name="--open", negative="", show_default=False, help="show it in the browser")
+    ] = False,
+) -> int:
+    """Write report.html into a result folder: everything in it on one page, which needs no network.
+
+    `significand run` does so at its end; this is for results of earlier versions, and of interrupted experiments.
+
+    Example: significand report benchmarks/statistical --open
+    """
+    from significand.evidence import read_evidence
+    from significand.present.rows import visible
+    from significand.report import ReportError, write_report
+    from significand.results.comparable import ResultsError
+
+    try:
+        path = write_report(read_evidence(folder))
+    except ResultsError as error:
+        return refuse(error.problems)
+    except ReportError as error:
+        complain(error)
+        return NOT_WRITTEN
+    if open_it and not webbrowser.open(path.resolve().as_uri()):
+        complain("no browser can be started here; open the file elsewhere")
+    print(f"Report: {visible(path)}")
+    return DONE
+
+
+def table(
+    folder: Annotated[Path, Parameter(help="result folder", name="DIR")],
+    /,
+    *,
+    latex: Annotated[
+        bool, Parameter(negative="", show_default=False, help="print LaTeX, for the package booktabs")
+    ] = False,
+    markdown: Annotated[bool, Parameter(negative="", show_default=False, help="print Markdown")] = False,
+) -> int:
+    """Print the table of a result folder: as `significand run` does, or for a paper.
+
+    LaTeX and Markdown have Student's t intervals, the ones to quote; the run's table has 1.96 standard errors.
+
+    Example: significand table benchmarks/statistical --latex
+    """
+    from significand.evidence import read_evidence
+    from significand.results.comparable import ResultsError
+
+    if latex and markdown:
+        return refuse(["markdown: one output only; give either --latex or --markdown"])
+    try:
+        evidence = read_evidence(folder)
+    except ResultsError as error:
+        return refuse(error.problems)
+    if latex or markdown:
+        from significand.present.table_view import latex_table, markdown_table, paper_table
+
+        prepared = paper_table(evidence)
+        print(latex_table(prepared) if latex else markdown_table(prepared))
+    else:
+        from significand.present.terminal import summary_view
+
+        console().print(summary_view(evidence.rows))
+    return DONE
+
+
+def _words(text: str | None) -> list[str] | None:
+    return None if text is None else [word.strip() for word in text.split(",")]

@@ -1,0 +1,212 @@
+"""The table of a result for a paper or a page: prepared once, written as LaTeX (booktabs) or as Markdown."""
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from significand.analysis.summary import COSTS
+from significand.present.compare_view import markdown
+from significand.present.numbers import with_half_width
+from significand.present.rows import SummaryRow, energy_estimated, mode_names, number, repeats, visible
+from significand.present.terminal import MetricUnit, findings, metric_units, ratio_to_baseline
+
+if TYPE_CHECKING:
+    from significand.evidence import Evidence
+
+FORMATS = ("Mode", "Trained in", "Inferred in")
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "^": r"\textasciicircum{}",
+    "~": r"\textasciitilde{}",
+    "`": r"\textasciigrave{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"\char34{}",  # the sign itself is a command in some languages of babel
+    "µ": r"\textmu{}",
+    "±": r"$\pm$",
+    "×": r"$\times$",
+    "–": "--",
+    "-": "-{}",  # before another one, with which it would become a dash
+    "\ufffd": "?",
+    " %": r"~\%",  # a number and its sign stay on a line
+    **{sign: f"\\{sign}" for sign in "{}$&#%_"},
+    **{sign: f"{{{sign}}}" for sign in "[]*"},  # after a line's end they would be taken for its options
+}
+_TO_ESCAPE = re.compile("|".join(["-(?=-)", *(re.escape(sign) for sign in _LATEX if sign != "-")]))
+_EXPONENT = re.compile(r"e([+-]?)0*(\d+)")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One metric of one mode, as texts: the mean with its half-width, the ratio and the ratio's interval, or empty."""
+
+    mean: str
+    ratio: str = ""
+    interval: str = ""
+
+
+@dataclass(frozen=True)
+class PaperTable:
+    """A table to publish, as plain texts that nothing is escaped in yet.
+
+    Attributes
+    ----------
+    headings
+        What each metric's column holds, and its unit.
+    rows
+        Of each mode: its name, what it trained in and inferred in, empty where that is not known; an entry per metric.
+    notes
+        Sentences without which the numbers cannot be read, and where they are from.
+    """
+
+    headings: Sequence[tuple[str, str]]
+    rows: Sequence[tuple[tuple[str, str, str], Sequence[Entry]]]
+    notes: Sequence[str]
+
+
+def paper_table(evidence: "Evidence") -> PaperTable:
+    """Prepare the table: means with Student's t intervals, ratios to the baseline, the digits that these support."""
+    rows = evidence.rows
+    columns = {
+        metric: (heading, unit)
+        for metric, heading, unit in _columns(metric_units(rows))
+        if any(math.isfinite(number(row, f"{metric}_mean")) for row in rows)
+    }
+    return PaperTable(
+        headings=[(heading, unit.name) for heading, unit in columns.values()],
+        rows=[
+            (_formats(row, name), [_entry(row, metric, unit.size) for metric, (_, unit) in columns.items()])
+            for row, name in zip(rows, mode_names(rows), strict=True)
+        ],
+        notes=[visible(note) for note in _notes(evidence)],
+    )
+
+
+def latex_table(table: PaperTable) -> str:
+    """Return a LaTeX table with its caption; below a mode are its formats, below a mean the ratio and its interval."""
+    lines = [
+        r"% \usepackage{booktabs}",
+        r"\begin{table}",
+        r"  \centering\footnotesize\setlength{\tabcolsep}{3pt}",
+        rf"  \caption{{{' '.join(map(latex, table.notes))}}}",
+        r"  \label{tab:significand}",
+        rf"  \begin{{tabular}}{{@{{}}l{'r' * len(table.headings)}@{{}}}}",
+        r"    \toprule",
+        *_headings(table.headings),
+    ]
+    for index, ((mode, trained, inferred), entries) in enumerate(table.rows):
+        lines.append(r"    \addlinespace" if index else r"    \midrule")
+        lines.append(_line([latex(mode), *(_math(entry.mean) for entry in entries)]))
+        for used, below in (
+            (f"trains {trained}" if trained else "", [entry.ratio for entry in entries]),
+            (f"infers {inferred}" if inferred else "", [entry.interval for entry in entries]),
+        ):
+            texts = [latex(used), *(_math(text) if text else "" for text in below)]
+            if any(texts):
+                lines.append(_line([rf"\scriptsize {text}" if text else "" for text in texts]))
+    return "\n".join([*lines, r"    \bottomrule", r"  \end{tabular}", r"\end{table}"])
+
+
+def _headings(headings: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """Write each heading's words below each other, the last of them and the unit in line with those beside."""
+    stacks = [["Mode", ""], *([*map(latex, heading.split()), latex(f"({unit})")] for heading, unit in headings)]
+    height = max(map(len, stacks))
+    for line in zip(*([""] * (height - len(stack)) + stack for stack in stacks), strict=True):
+        yield _line(line)
+
+
+def markdown_table(table: PaperTable) -> str:
+    """Return a Markdown table and its notes; in brackets are the ratio and the ratio's interval."""
+    headings = [*FORMATS, *(markdown(f"{heading}, {unit}") for heading, unit in table.headings)]
+    lines = [headings, ["---"] * len(FORMATS) + ["---:"] * len(table.headings)]
+    for formats, entries in table.rows:
+        numbers = []
+        for entry in entries:
+            ratio = ", ".join(filter(None, [entry.ratio, entry.interval]))
+            numbers.append(f"{entry.mean} ({ratio})" if ratio else entry.mean)
+        lines.append([*(markdown(text) or "–" for text in formats), *numbers])
+    return "\n".join([*(f"| {' | '.join(line)} |" for line in lines), "", *(f"- {markdown(n)}" for n in table.notes)])
+
+
+def latex(text: object) -> str:
+    """Return text that LaTeX sets as it is: neither commands nor ligatures, and no option of what stands before it."""
+    return _TO_ESCAPE.sub(lambda found: _LATEX[found[0]], visible(text))
+
+
+def _math(text: str) -> str:
+    """Write a number, a number with its half-width, a ratio, or an interval, in math."""
+    ends = text.split("–")
+    if not all(ends):  # a dash alone: the number is missing
+        return latex(text)
+    signs = {"±": r" \pm ", "×": r"\times "}
+    for sign, command in signs.items():
+        ends = [end.replace(sign, command) for end in ends]
+    return "--".join(f"${_EXPONENT.sub(_power, end)}$" for end in ends)
+
+
+def _power(found: re.Match[str]) -> str:
+    return rf" \cdot 10^{{{found[1].strip('+')}{found[2]}}}"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"    {' & '.join(cells)} \\\\"
+
+
+def _columns(units: Mapping[str, MetricUnit]) -> Iterator[tuple[str, str, MetricUnit]]:
+    """Name the columns: those of the run's table, held-out accuracy beside that of training."""
+    for metric, unit in units.items():
+        if metric == "accuracy":
+            yield "accuracy", "Training accuracy", unit
+            yield "test_accuracy", "Test accuracy", unit
+        else:
+            yield metric, unit.heading[0].upper() + unit.heading[1:], unit
+
+
+def _formats(row: SummaryRow, name: str) -> tuple[str, str, str]:
+    trained = visible(row.get("training_precision") or "").partition(" ")[0]
+    return visible(name), trained, visible(row.get("effective_precision") or "")
+
+
+def _entry(row: SummaryRow, metric: str, size: float) -> Entry:
+    low, high = number(row, f"{metric}_ci95_t_low"), number(row, f"{metric}_ci95_t_high")
+    mean = with_half_width(number(row, f"{metric}_mean") / size, (high - low) / 2 / size)
+    return Entry(mean, *(ratio_to_baseline(row, metric) or ()))
+
+
+def _notes(evidence: "Evidence") -> Iterator[str]:
+    rows = evidence.rows
+    counts = sorted({repeats(row) for row in rows if repeats(row)})
+    several = bool(counts) and counts[-1] >= 2
+    if several:
+        runs = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+        sequential = ", sequential" if evidence.experiment.until is not None else ""
+        yield f"Means over {runs} runs; ±: half-width of the 95 % interval (Student's t{sequential})."
+    elif counts:
+        yield "One run each: no interval."
+    if any(ratio_to_baseline(row, metric) for row in rows for metric in COSTS):
+        paired = f"×: ratio to {rows[0].get('ratio_baseline')}, paired by repeat"
+        yield f"{paired}, with its 95 % t interval." if several else f"{paired}."
+    if any(map(energy_estimated, rows)):
+        yield "Est. energy: CPU time restated in joules, not a measurement."
+    yield from findings(rows)
+    yield _origin(evidence)
+
+
+def _origin(evidence: "Evidence") -> str:
+    """Say what was measured with what, on what; what the manifest does not know is left out."""
+    machine = evidence.manifest.get("machine")
+    machine = machine if isinstance(machine, Mapping) else {}
+    versions = machine.get("versions")
+    versions = versions if isinstance(versions, Mapping) else {}
+    asked = evidence.experiment
+    programs = [f"{name} {versions.get(name) or ''}".strip() for name in ("significand", asked.engine)]
+    network = "-".join(map(str, asked.layer_sizes))
+    cpu = f" on {machine['cpu']}" if machine.get("cpu") else ""
+    return (
+        f"Network {network}, batches of {asked.batch_size}, {asked.threads} threads; measured with "
+        f"{' and '.join(programs)}{cpu}."
+    )

@@ -1,0 +1,69 @@
+"""The report of a result folder: one page that shows everything in it, written whole or not at all."""
+
+import contextlib
+import errno
+import shlex
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from significand.results.store import REPORT, replacing
+
+if TYPE_CHECKING:
+    from significand.evidence import Evidence
+
+PAGE = "significand.present.report.page"
+"""The module that makes it, and that takes long to import with all that it needs."""
+
+
+class ReportError(RuntimeError):
+    """A report that could not be made, why, and what to do. Nothing else is lost with it."""
+
+
+def import_parts() -> None:
+    """Import what a report is made with, ahead of the time; what is missing is told when the report is made."""
+    with contextlib.suppress(ImportError):
+        import_module(PAGE)
+
+
+def write_report(evidence: "Evidence") -> Path:
+    """Write report.html into the folder that the evidence is from, over the one that is there.
+
+    Returns
+    -------
+    pathlib.Path
+        Where it is.
+
+    Raises
+    ------
+    ReportError
+        When it cannot be made or written, whatever the cause; an older one is left as it is.
+    """
+    path = evidence.folder / REPORT
+    try:
+        from significand.present.report import report_html  # noqa: PLC0415 - charts take long to import
+
+        page = report_html(evidence)
+        with replacing(path, "w") as file:
+            file.write(page)
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # a panic of the compiled code below the charts is no Exception
+        raise ReportError(_told(error, evidence.folder)) from error
+    return path
+
+
+def _told(error: BaseException, folder: Path) -> str:
+    """Say what is missing, why, and the remedy."""
+    command = f"`significand report {shlex.quote(str(folder))}`"
+    if isinstance(error, ImportError):
+        cause, remedy = str(error), f"install significand again with all that it needs, then give {command}"
+    elif isinstance(error, OSError):
+        cause = f"{error.strerror or error} in {str(folder)!r}"
+        mended = (
+            "make room" if error.errno == errno.ENOSPC else "make the folder writable, or copy it to where you write"
+        )
+        remedy = f"{mended}, then give {command}"
+    else:
+        cause, remedy = f"{type(error).__name__}: {error}", f"try {command}; if that fails, significand is at fault"
+    return f"{REPORT} could not be made ({cause}); no result is lost: {remedy}"

@@ -1,0 +1,186 @@
+"""A result folder for notebooks and scripts: its tables as data frames, and itself as a page.
+
+Frames hold what raw_runs.csv, summary_stats.csv and comparisons.csv hold, in full precision, recomputed from the runs.
+What is missing (an empty cell there) is null, whatever the column's type; no number is ever NaN.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from significand.analysis.claims import comparison_row
+from significand.evidence import Evidence, read_evidence
+from significand.present.rows import visible
+from significand.results.comparable import read_results
+from significand.results.records import Run
+
+if TYPE_CHECKING:
+    import pandas as pd  # type: ignore[import-untyped]  # its types are a package of their own
+    import polars as pl
+
+RUN_TYPES: Mapping[str, type] = {
+    column.name: column.type if isinstance(column.type, type) else bool  # bool | None is no type
+    for column in fields(Run)
+}
+
+COMPARISON_TYPES: Mapping[str, type] = {
+    "metric": str,
+    "precision_mode": str,
+    "baseline": str,
+    "scale": str,
+    "estimate": float,
+    "low": float,
+    "high": float,
+    "level": float,
+    "method": str,
+    "n": int,
+    "paired": bool,
+    "left_out": int,
+    "p_value": float,
+    "p_adjusted": float,
+    "p_equivalence": float,
+    "tests_in_family": int,
+    "verdict": str,
+    "smallest_detectable": float,
+    "margin": float,
+    "reason": str,
+}
+"""Of the columns of comparisons.csv, also where there is nothing to compare."""
+
+
+class Frames(NamedTuple):
+    """A result's tables as pandas data frames; see `Result` for what each holds."""
+
+    runs: "pd.DataFrame"
+    summary: "pd.DataFrame"
+    comparisons: "pd.DataFrame"
+
+
+@dataclass(frozen=True, repr=False)
+class Result:
+    """What a result folder says. A notebook shows it as the core of its report.
+
+    Attributes
+    ----------
+    evidence
+        Everything behind it: manifest, experiment, runs, summary, claims.
+    columns
+        Columns of raw_runs.csv; a folder that an earlier version wrote lacks some.
+    """
+
+    evidence: Evidence
+    columns: frozenset[str]
+
+    @property
+    def folder(self) -> Path:
+        """Where the files are."""
+        return self.evidence.folder
+
+    @property
+    def runs(self) -> "pl.DataFrame":
+        """Every run, finished or failed, with the columns of raw_runs.csv; null in those that the folder lacks."""
+        rows = [
+            {column: value for column, value in run.to_row().items() if column in self.columns}
+            for run in self.evidence.runs
+        ]
+        return _frame(rows, RUN_TYPES)
+
+    @property
+    def summary(self) -> "pl.DataFrame":
+        """One row per precision mode, with the columns of summary_stats.csv."""
+        rows = self.evidence.rows
+        return _frame(rows, {column: _type(value) for row in rows for column, value in row.items()})
+
+    @property
+    def comparisons(self) -> "pl.DataFrame":
+        """Every mode against the baseline on every metric, with the columns of comparisons.csv."""
+        return _frame([comparison_row(one) for one in self.evidence.claims.comparisons], COMPARISON_TYPES)
+
+    def to_pandas(self) -> Frames:
+        """Return the same three tables as pandas data frames.
+
+        A missing number is NaN; counts and truth values that may be missing have pandas' nullable types.
+
+        Raises
+        ------
+        ImportError
+            Where pandas is not installed.
+        """
+        return Frames(*map(_pandas_frame, (self.runs, self.summary, self.comparisons)))
+
+    def __repr__(self) -> str:
+        finished = sum(run.finished for run in self.evidence.runs)
+        runs = f"runs finished: {finished}, failed: {len(self.evidence.runs) - finished}"
+        modes = ", ".join(map(visible, self.evidence.experiment.precision_modes))
+        return f"<significand result of {modes}; {runs}; in {visible(self.folder)}>"
+
+    def _repr_html_(self) -> str:
+        from significand.present.report import core_html  # noqa: PLC0415 - charts take long to import
+
+        return core_html(self.evidence)
+
+
+def load(folder: Path | str) -> Result:
+    """Read a result folder.
+
+    Parameters
+    ----------
+    folder
+        That of an experiment, finished or interrupted, or one of those in its ``history``.
+
+    Returns
+    -------
+    Result
+        With ``runs``, ``summary`` and ``comparisons`` as polars data frames.
+
+    Raises
+    ------
+    significand.results.comparable.ResultsError
+        Where it is none, is damaged, has no runs, or was written by a newer version.
+    """
+    folder = Path(folder)
+    return Result(read_evidence(folder), read_results(folder).columns)
+
+
+def _type(value: object) -> type:
+    """Return which of the four types of columns holds a value; NumPy's numbers are numbers."""
+    return next((kind for kind in (str, bool, int) if isinstance(value, kind)), float)
+
+
+def _frame(rows: Sequence[Mapping[str, object]], types: Mapping[str, type]) -> "pl.DataFrame":
+    """Return rows as a frame with just these columns."""
+    import polars as pl  # noqa: PLC0415 - it takes long to import, and only frames need it
+
+    known = {str: pl.String, bool: pl.Boolean, int: pl.Int64, float: pl.Float64}
+    return pl.DataFrame(
+        {column: [_value(row.get(column)) for row in rows] for column in types},
+        schema={column: known[kind] for column, kind in types.items()},
+    )
+
+
+def _value(value: object) -> object:
+    """Return a value as a frame holds it: what is missing is null, and text is Unicode whatever a file said."""
+    if isinstance(value, str):
+        return value.encode(errors="surrogatepass").decode(errors="replace") or None
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _pandas_frame(frame: "pl.DataFrame") -> "pd.DataFrame":
+    """Convert a frame column by column: polars' own way needs pyarrow."""
+    try:
+        import pandas as pd  # noqa: PLC0415 - not everybody has it
+    except ImportError:
+        raise ImportError("pandas is not installed: pip install pandas, or take the polars frames") from None
+    return pd.DataFrame({column.name: pd.Series(column.to_list(), dtype=_pandas_type(column)) for column in frame})
+
+
+def _pandas_type(column: "pl.Series") -> str | None:
+    """Name the type that holds a column; None leaves texts to pandas, whose versions differ in that."""
+    nullable = column.null_count() > 0
+    return {
+        "Float64": "float64",
+        "Int64": "Int64" if nullable else "int64",
+        "Boolean": "boolean" if nullable else "bool",
+    }.get(str(column.dtype))

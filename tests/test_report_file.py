@@ -1,0 +1,121 @@
+"""Behaviour of the report as a file: whole or not there, and why not."""
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from made_up_results import made_up_folder, made_up_runs
+from significand.evidence import Evidence, read_evidence
+from significand.report import ReportError, import_parts, write_report
+from significand.results.store import REPORT
+
+REPORT_HTML = "significand.present.report.report_html"
+
+
+@pytest.fixture
+def evidence(tmp_path: Path) -> Evidence:
+    """Return what a made-up folder says, in which an older report lies."""
+    folder = made_up_folder(tmp_path / "made up", made_up_runs(1) + made_up_runs(2, mode="int8", slower=0.5))
+    (folder / REPORT).write_text("old", encoding="utf-8")
+    return read_evidence(folder)
+
+
+def test_the_page_takes_the_place_of_the_older_one(evidence: Evidence) -> None:
+    """It is written whole, names the modes, and nothing else in the folder changes."""
+    before = {path.name for path in evidence.folder.iterdir()}
+    path = write_report(evidence)
+    assert path == evidence.folder / REPORT
+    text = path.read_text(encoding="utf-8")
+    assert text.lstrip().lower().startswith("<!doctype html>")
+    assert text.rstrip().endswith("</html>")
+    assert "int8" in text
+    assert {path.name for path in evidence.folder.iterdir()} == before
+
+
+class Panic(BaseException):
+    """What compiled code below the charts raises; it is no Exception."""
+
+
+@pytest.mark.parametrize(
+    ("error", "cause", "remedy"),
+    [
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "No space left on device in '", "make room, then give"),
+        (OSError(errno.EROFS, os.strerror(errno.EROFS)), "Read-only file system in '", "make the folder writable"),
+        (ModuleNotFoundError("No module named 'altair'"), "No module named 'altair'", "install significand again"),
+        (ZeroDivisionError("by zero"), "ZeroDivisionError: by zero", "if that fails, significand is at fault"),
+        (Panic("at line 7"), "Panic: at line 7", "if that fails, significand is at fault"),
+    ],
+    ids=["disk full", "read-only", "not installed", "a fault", "a panic"],
+)
+def test_whatever_goes_wrong_is_told_with_the_remedy(
+    error: BaseException, cause: str, remedy: str, evidence: Evidence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every failure is one kind of error, which says what to do; the older report stays."""
+
+    def fail(evidence: Evidence) -> NoReturn:
+        del evidence
+        raise error
+
+    monkeypatch.setattr(REPORT_HTML, fail)
+    with pytest.raises(ReportError) as caught:
+        write_report(evidence)
+    told = str(caught.value)
+    assert told.startswith(f"report.html could not be made ({cause}")
+    assert "no result is lost" in told
+    assert remedy in told
+    assert f"`significand report '{evidence.folder}'`" in told
+    assert (evidence.folder / REPORT).read_text(encoding="utf-8") == "old"
+
+
+def test_an_unwritable_folder_is_told(evidence: Evidence, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the file cannot be made the folder is named; made up, as the superuser may always write."""
+
+    def read_only(*_: object) -> NoReturn:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(REPORT_HTML, lambda evidence: "page")  # noqa: ARG005
+    monkeypatch.setattr("significand.results.store.os.open", read_only)
+    with pytest.raises(ReportError, match=r"Permission denied in '.*made up'.*make the folder writable"):
+        write_report(evidence)
+
+
+def test_an_interrupt_is_no_failure(evidence: Evidence, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C goes its way."""
+
+    def press(evidence: Evidence) -> NoReturn:
+        del evidence
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(REPORT_HTML, press)
+    with pytest.raises(KeyboardInterrupt):
+        write_report(evidence)
+
+
+def test_what_a_report_needs_can_be_imported_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The charts are imported, so that this costs nothing later; a module that is missing is no error yet."""
+    import_parts()
+    assert {"altair", "jinja2"} <= set(sys.modules)
+    monkeypatch.setitem(sys.modules, "significand.present.report.page", None)
+    import_parts()
+
+
+def test_reading_results_never_imports_torch(evidence: Evidence) -> None:
+    """Neither for the report nor for a table nor for frames is torch imported: they take no part in computing."""
+    code = """
+import sys
+from significand import load
+from significand.cli import main
+folder = sys.argv[1]
+load(folder).to_pandas()
+assert main(["report", folder]) == main(["table", folder, "--latex"]) == 0
+sys.exit("torch" in sys.modules)
+"""
+    words = [sys.executable, "-c", code, str(evidence.folder)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert f"Report: {evidence.folder / REPORT}\n" in done.stdout
