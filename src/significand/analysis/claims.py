@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,8 +10,16 @@ import numpy as np
 from significand.analysis.comparison import Comparison, compare
 from significand.analysis.pareto import block_table, select_objectives
 from significand.analysis.pareto_bootstrap import FrontierUncertainty, frontier_uncertainty
-from significand.analysis.summary import FURTHER_METRICS, SPECIFIED_METRICS, default_baseline, summarise
-from significand.results.records import Run
+from significand.analysis.summary import (
+    COSTS,
+    FACTS,
+    FURTHER_METRICS,
+    RATIO_STATISTICS,
+    SPECIFIED_METRICS,
+    default_baseline,
+    summarise,
+)
+from significand.results.records import STATISTICS, Run
 
 if TYPE_CHECKING:
     from significand.plan.experiment import Experiment
@@ -143,6 +151,55 @@ def summary_rows(runs: Sequence[Run], experiment: "Experiment", claims: Claims) 
         | {"p_on_pareto_frontier": likely.get(summary.precision_mode, math.nan)}
         for summary in summarise(runs, modes, experiment.baseline)
     ]
+
+
+def summary_columns() -> dict[str, tuple[str, str]]:
+    """Return every column of summary_stats in order: what it means, and its unit."""
+    units = {column.name: str(column.metadata["unit"]) for column in fields(Run)}
+    metrics = SPECIFIED_METRICS | FURTHER_METRICS
+    specified = list(STATISTICS)[:3]
+    columns = {"precision_mode": ("the precision mode asked for", ""), "repeats": ("finished runs", "")}
+    for names in (specified, list(STATISTICS)[3:]):
+        for metric, column in metrics.items():
+            columns |= {f"{metric}_{name}": (f"{column}: {STATISTICS[name]}", units[column]) for name in names}
+    columns |= FACTS
+    for cost in COSTS:
+        columns |= {f"{cost}_{name}": (f"{cost}: {told}", "1") for name, told in RATIO_STATISTICS.items()}
+    return columns | {
+        "interval_method": ("t; sequential t where the experiment went on until the intervals were narrow enough", ""),
+        "p_on_pareto_frontier": (
+            "probability of being on the frontier of latency and accuracy; empty where the objectives are others",
+            "1",
+        ),
+    }
+
+
+COMPARISON_COLUMNS = {
+    "metric": ("what is compared", ""),
+    "precision_mode": ("the mode", ""),
+    "baseline": ("the mode that it is compared with", ""),
+    "scale": ("ratio: mode over baseline; points: mode minus baseline, in percentage points", ""),
+    "estimate": ("mean over pairs: geometric of ratios, arithmetic of points", "1 or points, by scale"),
+    "low": ("lower bound of its interval, which is not widened for the other comparisons", "1 or points, by scale"),
+    "high": ("its upper bound", "1 or points, by scale"),
+    "level": ("confidence level of the interval; 1 - level is what all tests share", "1"),
+    "method": ("how the interval was made: t, Welch t, or sequential before either", ""),
+    "n": ("pairs behind it; runs of both sides where runs are not paired", ""),
+    "paired": ("whether runs were compared repeat by repeat", ""),
+    "left_out": ("pairs of which a side failed or has no usable number", ""),
+    "p_value": ("two-sided p-value of no difference, of this test alone; empty where none was made", "1"),
+    "p_adjusted": ("the same by Holm's method among tests_in_family tests", "1"),
+    "p_equivalence": ("p-value of a difference of at least the margin, by Holm's method; empty without one", "1"),
+    "tests_in_family": ("tests of no difference made together", ""),
+    "verdict": ("better, worse, no difference shown, equivalent or not tested", ""),
+    "smallest_detectable": (
+        "difference that these data would have shown with 80 % power: a ratio above 1, or points",
+        "1 or points, by scale",
+    ),
+    "margin": ("equivalence margin: a share of a cost, or points; empty without one", "1 or points, by scale"),
+    "reason": ("why there is no test, or what is unusual", ""),
+}
+"""Columns of comparisons.csv, in order: what each means, and its unit."""
 
 
 def comparison_row(comparison: Comparison) -> dict[str, object]:

@@ -115,6 +115,25 @@ class FrontierUncertainty:
         }
 
 
+FRONTIER_KEYS = {
+    "objectives": ("what the frontier is sought in", ""),
+    "method": ("how the probabilities came about", ""),
+    "resamples": ("draws behind them", ""),
+    "blocks": ("repeats used: those in which every ranked setup has a result", ""),
+    "setups[].setup": ("name of the setup: the precision mode", ""),
+    "setups[].on_frontier": ("whether no other dominates it on the means", ""),
+    "setups[].p_on_frontier": ("probability of being on the frontier, given the repeats", "1"),
+    "setups[].p_dominates": ("by setup, the probability of dominating it", "1"),
+    "hypervolume.share": ("part of the box from reference to ideal that the frontier dominates", "1"),
+    "hypervolume.ci95_low": ("lower bound of its 95 % interval", "1"),
+    "hypervolume.ci95_high": ("its upper bound", "1"),
+    "hypervolume.reference": ("by objective, the box's corner a tenth beyond the worst mean", "of the objective"),
+    "hypervolume.ideal": ("by objective, the best mean", "of the objective"),
+    "reason": ("why there is no frontier; then nothing stands beside it but the objectives", ""),
+}
+"""What pareto.json holds, by dotted names, ``[]`` for each entry of a list: what each means, and its unit."""
+
+
 def frontier_uncertainty(
     table: ArrayLike, maximise: Sequence[bool], *, resamples: int = RESAMPLES, seed: int = 0
 ) -> FrontierUncertainty:

@@ -32,6 +32,38 @@ FURTHER_METRICS = {
 COSTS = ("train_time", "latency", "memory", "energy")
 """Metrics shown as ratios to the baseline."""
 
+FACTS = {
+    "failed_runs": ("runs that failed; they are in no other number", ""),
+    "engine": ("what executed the trained network", ""),
+    "training_precision": ("what training computed in", ""),
+    "effective_precision": ("what inference really computed in", ""),
+    "precision_note": ("why that is not what was asked for", ""),
+    "rounding_flag": ("what is odd where the output error does not fit the formats", ""),
+    "energy_kind": ("measured or estimated", ""),
+    "energy_source": ("the counter, or what the estimate rests on", ""),
+    "energy_domains": ("what the counter covers", ""),
+    "energy_assumptions": ("what an estimate assumed, what was subtracted, why a number is missing", ""),
+    "memory_method": ("how the peaks were found", ""),
+    "steps": ("measured steps of all finished runs", ""),
+    "disturbed_steps": ("of these, steps that stayed disturbed by others and are in the numbers all the same", ""),
+    "unknown_steps": ("of these, steps of which nobody can tell", ""),
+    "remeasured_steps": ("of these, steps that were measured more than once", ""),
+    "others_share": ("share of the CPU time the counted steps needed that others took, mean over runs", "1"),
+    "unsteady_runs": ("runs whose latency rounds came to no steady state", ""),
+    "steady_reason": ("what kept them from it", ""),
+    "on_pareto_frontier": ("whether no other is as good in mean latency and mean accuracy and better in one", ""),
+    "ratio_baseline": ("the mode that the ratios below are to", ""),
+}
+"""Columns of summary_stats that are no statistic of a metric: what each means, and its unit. Where the runs do not
+agree on a text, it holds all of theirs, separated by ``|``."""
+
+RATIO_STATISTICS = {
+    "ratio": "ratio to the baseline, paired by repeat: a geometric mean",
+    "ratio_ci95_t_low": "lower bound of its 95 % t interval, of log ratios",
+    "ratio_ci95_t_high": "its upper bound",
+}
+"""What the columns ``<cost>_<statistic>`` of summary_stats are, for each of `COSTS`; without unit."""
+
 BASELINE = "float32"
 
 

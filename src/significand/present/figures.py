@@ -4,7 +4,7 @@ Everything here is plain values in the units of the axes; `significand.present.p
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from significand.analysis.pareto import frontier
@@ -17,26 +17,11 @@ from significand.present.rows import (
     energy_estimated,
     mode_names,
     number,
-    other_format,
     repeats,
-    visible,
 )
+from significand.present.styles import frontier_steps, mode_styles, setup_labels
 
-_SHORT_NAME_CHARACTERS = 26
 _MIN_ACCURACY_SPAN_PP = 1.0  # percentage points; a narrower axis would make noise look like everything
-
-# Okabe and Ito's colours stay distinct under the common colour vision deficiencies.
-_MODE_STYLES = {
-    "float64": ("#000000", "D"),
-    "float32": ("#0072B2", "o"),
-    "bfloat16": ("#009E73", "^"),
-    "float16": ("#D55E00", "s"),
-    "int8": ("#CC79A7", "v"),
-    "int8-dynamic": ("#E69F00", ">"),
-}
-# Five colours and seven markers share no factor, so 35 further names differ in the pair.
-_FURTHER_COLOURS = ("#56B4E9", "#7A4B2A", "#7F7F7F", "#332288", "#882255")
-_FURTHER_MARKERS = ("X", "<", "P", "p", "h", "*", "d")
 
 
 @dataclass(frozen=True)
@@ -116,10 +101,10 @@ def pareto_figure(rows: Sequence[SummaryRow]) -> TradeoffFigure:
 
 def _figure(rows: Sequence[SummaryRow], cost: str, *, with_frontier: bool) -> TradeoffFigure:
     modes = mode_names(rows)
-    labels = _labels(rows, modes)
+    labels = setup_labels(rows, modes)
     if with_frontier:
         labels = [f"{label}{_chance(row)}" for label, row in zip(labels, rows, strict=True)]
-    styles = _styles(modes)
+    styles = mode_styles(modes)
     costs = [cell(row, cost) for row in rows]
     accuracies = [cell(row, "accuracy") for row in rows]
     drawn = [i for i in range(len(rows)) if math.isfinite(costs[i].mean) and math.isfinite(accuracies[i].mean)]
@@ -145,8 +130,8 @@ def _figure(rows: Sequence[SummaryRow], cost: str, *, with_frontier: bool) -> Tr
     points = tuple(
         Point(
             label=labels[i],
-            colour=styles[modes[i]][0],
-            marker=styles[modes[i]][1],
+            colour=styles[modes[i]].colour,
+            marker=styles[modes[i]].marker,
             x=spots[k][0],
             y=spots[k][1],
             x_bar=x_cells[k].bar,
@@ -163,7 +148,7 @@ def _figure(rows: Sequence[SummaryRow], cost: str, *, with_frontier: bool) -> Tr
         x=x_axis,
         y=y_axis,
         points=points,
-        staircase=_staircase(members, x_axis, y_axis) if with_frontier else (),
+        staircase=frontier_steps(members, y_axis.low, x_axis.high) if with_frontier else (),
         better_hint="↖ better: up and to the left",
         footnote=_footnote(
             [repeats(rows[i]) for i in drawn],
@@ -197,43 +182,6 @@ def _chance(row: SummaryRow) -> str:
     if not math.isfinite(chance):
         return ""
     return f", P {'> 0.99' if chance > 0.99 else '< 0.01' if chance < 0.01 else f'{chance:.2f}'}"
-
-
-def _labels(rows: Sequence[SummaryRow], modes: Sequence[str]) -> list[str]:
-    """Name every setup as short as tells it apart.
-
-    By its mode; the engine too where there are several; and the format that it really ran in where that is not the
-    one that the mode infers in, as in ``"float16 (ran as float32)"``.
-    """
-    several_engines = len({str(row["engine"]) for row in rows if row.get("engine")}) > 1
-    labels = []
-    for row, mode in zip(rows, modes, strict=True):
-        label = _short(mode) or "(no name)"
-        if several_engines and row.get("engine"):
-            label += f", {_short(str(row['engine']))}"
-        if other := other_format(row):
-            label += f" (ran as {_short(other)})"
-        labels.append(label)
-    return labels
-
-
-def _short(name: str) -> str:
-    """Shorten in the middle, since names tend to differ at their ends."""
-    shown = visible(name)
-    if len(shown) <= _SHORT_NAME_CHARACTERS:
-        return shown
-    tail = _SHORT_NAME_CHARACTERS // 3
-    return f"{shown[: _SHORT_NAME_CHARACTERS - tail - 1]}…{shown[-tail:]}"
-
-
-def _styles(modes: Iterable[str]) -> dict[str, tuple[str, str]]:
-    """Give every mode its colour and marker; names beyond the six are numbered in their order."""
-    styles = dict(_MODE_STYLES)
-    for mode in modes:
-        k = len(styles) - len(_MODE_STYLES)
-        further = _FURTHER_COLOURS[k % len(_FURTHER_COLOURS)], _FURTHER_MARKERS[k % len(_FURTHER_MARKERS)]
-        styles.setdefault(mode, further)
-    return styles
 
 
 def _energy_origin(rows: Sequence[SummaryRow]) -> str:
@@ -279,13 +227,3 @@ def _footnote(counts: Sequence[int], *, with_frontier: bool, with_boxes: bool, w
     if len(several) < len(set(counts)):
         parts.append("no bar: a single repeat has no interval")
     return "; ".join(parts)
-
-
-def _staircase(members: Sequence[tuple[float, float]], x_axis: Axis, y_axis: Axis) -> tuple[tuple[float, float], ...]:
-    """Join the members (fastest first) by steps: at a given latency, the best accuracy that can be had."""
-    corners = []
-    reached = y_axis.low
-    for x, y in members:
-        corners += [(x, reached), (x, y)]
-        reached = y
-    return (*corners, (x_axis.high, reached)) if corners else ()

@@ -222,20 +222,26 @@ def _truth(text: str) -> bool | None:
     return TRUTH_VALUES[text]
 
 
+STATISTICS = {
+    "mean": "mean over the finished runs",
+    "std": "sample standard deviation (n - 1)",
+    "ci95": "half-width of the specified 95 % interval of the mean, 1.96 standard errors",
+    "ci95_t_low": "lower bound of Student's t interval of the mean at 95 %, the one to quote",
+    "ci95_t_high": "its upper bound",
+    "median": "median",
+    "median_ci_low": "lower bound of the median's exact order-statistic interval at 95 % or more; none below six runs",
+    "median_ci_high": "its upper bound",
+    "min": "smallest of the runs",
+    "max": "largest of the runs",
+}
+"""What the columns ``<metric>_<statistic>`` of summary_stats are, all in the metric's unit."""
+
+
 @dataclass(frozen=True)
 class MetricSummary:
     """One metric over a setup's runs; NaN is what so many runs do not determine.
 
-    Attributes
-    ----------
-    mean, std, ci95
-        Mean, sample standard deviation, and the specified half-width of 1.96 standard errors.
-    ci95_t_low, ci95_t_high
-        Student's t interval of the mean, at 95 %: the one to quote.
-    median, median_ci_low, median_ci_high
-        Median with its exact order-statistic interval at 95 % or more; without bounds below six runs.
-    min, max
-        Of the runs.
+    The attributes are what `STATISTICS` says, in the metric's unit.
     """
 
     mean: float

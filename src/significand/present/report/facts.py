@@ -1,0 +1,144 @@
+"""Where and how it was measured, and what the numbers cannot say: short sentences from the manifest and the rows."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from significand.evidence import Evidence
+from significand.present.report.setups import Setup
+from significand.present.rows import energy_estimated, visible
+
+Facts = tuple[tuple[str, str], ...]
+
+NAMES = {"significand": "significand", "torch": "PyTorch", "onnxruntime": "ONNX Runtime", "numpy": "NumPy"}
+
+
+def workload_facts(evidence: Evidence) -> Facts:
+    """Return what was measured, as names and values."""
+    fields = evidence.experiment
+    samples = next((run for run in evidence.runs if run.n_train), None)
+    split = f", {samples.n_train:,} for training and {samples.n_test:,} held out" if samples else ""
+    steps = f"{fields.epochs} epoch{'s' if fields.epochs != 1 else ''}, batches of {fields.batch_size}"
+    return (
+        ("Network", f"{'-'.join(map(str, fields.layer_sizes))}, {visible(', '.join(fields.activations))}"),
+        ("Data", f"{visible(fields.data)}{split}"),
+        ("Training", f"{visible(fields.optimizer)}, {steps}"),
+        ("Inference", f"{visible(fields.engine)}, {fields.threads} thread{'s' if fields.threads != 1 else ''}"),
+    )
+
+
+def machine_facts(manifest: Mapping[str, object]) -> Facts:
+    """Return the machine and the versions, as names and values; what is not known is left out."""
+    machine = manifest.get("machine")
+    if not isinstance(machine, dict):
+        return ()
+    sets = machine.get("instruction_sets")
+    versions = machine.get("versions")
+    memory_mb = machine.get("memory_mb")
+    named = (
+        ("Processor", machine.get("cpu")),
+        ("Cores", _cores(machine)),
+        ("Instructions for formats", ", ".join(map(str, sets)) if isinstance(sets, list) else None),
+        ("Memory", f"{memory_mb / 1000:.1f} GB" if isinstance(memory_mb, int | float) else None),
+        ("Clock", _clock(machine)),
+        ("Virtual machine", {True: "yes", False: "no"}.get(machine.get("virtual_machine"))),  # type: ignore[arg-type]  # None is none of them
+        ("System", machine.get("os")),
+        ("Python", machine.get("python")),
+        (
+            "Versions",
+            ", ".join(f"{NAMES.get(name, name)} {version}" for name, version in versions.items() if version)
+            if isinstance(versions, dict)
+            else None,
+        ),
+    )
+    return tuple((name, visible(value)) for name, value in named if value)
+
+
+def _cores(machine: Mapping[str, object]) -> str | None:
+    counts = {
+        "physical": machine.get("physical_cores"),
+        "logical": machine.get("logical_cpus"),
+        "available": machine.get("available_cpus"),
+    }
+    return ", ".join(f"{count} {name}" for name, count in counts.items() if count) or None
+
+
+def _clock(machine: Mapping[str, object]) -> str | None:
+    turbo = machine.get("turbo")
+    known = (
+        f"governor {machine['frequency_governor']}" if machine.get("frequency_governor") else None,
+        f"turbo {'on' if turbo else 'off'}" if isinstance(turbo, bool) else None,
+    )
+    return ", ".join(filter(None, known)) or None
+
+
+def method(evidence: Evidence) -> Iterator[str]:
+    """Say how it was measured, a sentence each."""
+    fields = evidence.experiment
+    yield (
+        "Every run lives in a fresh process. The runs of one repeat differ in nothing but the precision: same data, "
+        "same initial weights, same shuffling."
+    )
+    yield (
+        f"They take turns on the machine, an epoch or a {1000 * fields.round_duration_s:g} ms round of inference calls "
+        "at a time, in a balanced order, so that a machine that drifts hits all of them alike."
+    )
+    yield (
+        "The format is read from the engine's optimised graph or from the operators that ran, and checked against the "
+        "same weights in float64."
+    )
+    share = f"{100 * fields.noise_share:g} %"
+    seen = f"A step is disturbed when other processes took more than {share} of the CPU time it needed"
+    limit = f"at most {fields.remeasure_limit} time{'s' if fields.remeasure_limit != 1 else ''}"
+    yield {
+        "mark": f"{seen}; it is marked and kept.",
+        "fail": f"{seen}; it is measured again, {limit}, and a run in which one stays disturbed fails.",
+    }.get(
+        fields.on_noise,
+        f"{seen}; it is measured again, {limit}. What others did decides which attempt counts, never its time.",
+    )
+    yield (
+        "Latency is the median time of a call on one batch, divided by the batch size; rounds before the steady state "
+        "do not count. Memory is the peak above the level before. Accuracy is that of the inference session itself."
+    )
+    yield (
+        "The unit of every statistic is the run. Intervals are Student's t; comparisons are paired by repeat, of log "
+        "ratios for costs and of differences for accuracies, with Holm's correction over all of them."
+    )
+
+
+def caveats(evidence: Evidence, setups: Sequence[Setup]) -> Iterator[str]:
+    """Say what the numbers cannot say, a sentence each."""
+    fields, finished = evidence.experiment, [setup for setup in setups if setup.runs]
+    if any(len(setup.runs) == 1 for setup in finished):
+        yield "A single run has no interval, and nothing can be tested: repeat it."
+    if fields.until is not None:
+        yield (
+            "The experiment went on until its intervals were narrow enough: they are sequential, and cover a little "
+            "less than they say."
+        )
+    if any(energy_estimated(setup.row) for setup in finished):
+        yield (
+            f"Energy is an estimate: CPU time at {fields.watts_per_core:g} W per busy core, the same in every "
+            "precision. It is no evidence that a format saves energy."
+        )
+    if any(run.session for run in evidence.runs):
+        yield "The experiment was interrupted and gone on with; a comparison never spans the interruption."
+    machine = evidence.manifest.get("machine")
+    if isinstance(machine, dict) and machine.get("virtual_machine"):
+        yield (
+            "This is a virtual machine: what others on the same host do shows as stolen time at best, and energy "
+            "counters cannot be read."
+        )
+    yield (
+        "The numbers are about this network on this machine with these versions. Latency includes Python's call into "
+        "the engine, but not the conversion of the input to the mode's type."
+    )
+
+
+def warnings(evidence: Evidence) -> Iterator[str]:
+    """Say what must be known before anything is believed."""
+    state = str(evidence.manifest.get("state") or "finished")
+    modes = evidence.experiment.precision_modes
+    if state != "finished":
+        planned = evidence.experiment.most_repeats * len(modes)
+        most = "up to " if evidence.experiment.until is not None else ""
+        yield f"This experiment is not complete ({visible(state)}): {len(evidence.runs)} of {most}{planned} runs ended."

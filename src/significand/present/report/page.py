@@ -1,0 +1,181 @@
+"""The page and its core: prepared contents and charts, set by one Jinja template."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import altair as alt
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from significand.evidence import Evidence
+from significand.present.report.calls import PERCENTILES, CallsFigure, calls_figure
+from significand.present.report.contents import Contents, contents_of
+from significand.present.report.downloads import downloads
+from significand.present.report.draw_calls import calls_spec
+from significand.present.report.draw_rounds import rounds_spec
+from significand.present.report.draw_tradeoff import RUNS, run_rows, tradeoff_spec
+from significand.present.report.draw_training import training_rows, training_spec
+from significand.present.report.rounds import RoundsFigure, rounds_figures
+from significand.present.report.setups import chances
+from significand.present.report.theme import CHART_CONFIG, variables
+from significand.present.report.times import read_times
+from significand.present.report.tradeoff import FRAME_PX, Tradeoff, axes_offered, tradeoff, tradeoffs
+from significand.present.report.training import AGAINST, TrainingFigure, training_figure
+from significand.present.report.vega import VegaScript, still_picture
+from significand.present.report.vegalite import SETUPS, setup_rows
+from significand.present.rows import visible
+
+MOST_BYTES = 3_000_000
+"""Of the page."""
+
+_TEMPLATE = "page.html.j2"
+_OTHER_BYTES = 250_000  # of the page: text, style and what is not counted one by one
+
+
+def page(evidence: Evidence) -> str:
+    """Return the whole page; see `significand.present.report.report_html`."""
+    with VegaScript() as vega:
+        contents = contents_of(evidence)
+        times, unread = read_times(evidence, contents.setups)
+        pairs = tradeoffs(contents.setups, contents.metrics)
+        calls = calls_figure(times, evidence.experiment.batch_size)
+        training = training_figure(times)
+        rounds = rounds_figures(times)
+        charts = _charts(evidence, contents, pairs, calls, training, rounds)
+        scripts = [_script(vega.text()), _script(_resource("page.js"))]
+    room = MOST_BYTES - _OTHER_BYTES - sum(len(text.encode()) for text in (charts, *scripts))
+    costs, accuracies = axes_offered(contents.metrics)
+    html: str = _template().render(
+        whole=True,
+        contents=contents,
+        costs=[contents.metrics[name] for name in costs],
+        accuracies=[contents.metrics[name] for name in accuracies],
+        pairs=pairs,
+        calls=calls,
+        percentiles=PERCENTILES,
+        training=training,
+        against=AGAINST,
+        rounds=rounds,
+        unread=unread,
+        downloads=downloads(evidence, room),
+        charts=Markup(charts),  # noqa: S704 - JSON in which no tag can begin, see `_json`
+        scripts=scripts,
+        policy=_policy(scripts),
+        style=_style(contents, "core.css", "page.css"),
+    )
+    return html
+
+
+def core(evidence: Evidence) -> str:
+    """Return the core alone; see `significand.present.report.core_html`."""
+    contents = contents_of(evidence)
+    costs, accuracies = axes_offered(contents.metrics)
+    picture, caption = "", ""
+    if costs and accuracies:
+        pair = tradeoff(contents.setups, contents.metrics[costs[0]], contents.metrics[accuracies[0]])
+        with alt.utils.schemapi.debug_mode(False):
+            spec = tradeoff_spec(pair, contents.metrics, width=FRAME_PX[0])
+        spec["datasets"] |= _shared(evidence, contents) | {RUNS: run_rows(contents.setups, contents.metrics)}
+        picture, caption = still_picture({**spec, "config": CHART_CONFIG}), pair.caption
+    html: str = _template().render(
+        whole=False,
+        contents=contents,
+        picture=Markup(picture),  # noqa: S704 - drawn by Vega, which escapes its texts
+        caption=caption,
+        style=_style(contents, "core.css"),
+    )
+    return html
+
+
+def _charts(
+    evidence: Evidence,
+    contents: Contents,
+    pairs: Sequence[Tradeoff],
+    calls: CallsFigure,
+    training: TrainingFigure,
+    rounds: Sequence[RoundsFigure],
+) -> str:
+    """Return all charts as JSON: by figure the data that its views share, and its views by what is chosen."""
+    metrics = contents.metrics
+    with alt.utils.schemapi.debug_mode(False):  # the specifications come from this package; the tests check them
+        figures = {
+            "tradeoff": {
+                "data": {RUNS: run_rows(contents.setups, metrics)},
+                "views": {
+                    f"{pair.cost} {pair.accuracy}": {"spec": tradeoff_spec(pair, metrics), "caption": pair.caption}
+                    for pair in pairs
+                },
+            },
+            "calls": {"data": {}, "views": {"": {"spec": calls_spec(calls)}}},
+            "training": {
+                "data": training_rows(training),
+                "views": {
+                    against: {"spec": training_spec(training, against), "caption": training.captions[against]}
+                    for against in AGAINST
+                },
+            },
+            **{f"steps-{one.phase}": {"data": {}, "views": {"": {"spec": rounds_spec(one)}}} for one in rounds},
+        }
+    return _json({"config": CHART_CONFIG, "data": _shared(evidence, contents), "figures": figures})
+
+
+def _shared(evidence: Evidence, contents: Contents) -> dict[str, Any]:
+    return {SETUPS: setup_rows(contents.setups, contents.metrics, chances(evidence))}
+
+
+def _json(value: object) -> str:
+    """Return JSON that can stand in a script element, whatever its texts are."""
+    text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c")
+
+
+def _script(text: str) -> Markup:
+    """Return a script that can stand in a page; its text must not end the element."""
+    return Markup(text.replace("</script", "<\\/script").replace("<!--", "<\\!--"))  # noqa: S704 - our own and Vega's
+
+
+def _policy(scripts: Sequence[str]) -> str:
+    """Return the page's content security policy: these scripts and nothing else, and nothing from any network.
+
+    Vega interprets its expressions (``ast``), so that no text ever becomes code.
+    """
+    hashes = " ".join(
+        f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'" for script in scripts
+    )
+    return (
+        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
+        "form-action 'none'"
+    )
+
+
+def _style(contents: Contents, *names: str) -> Markup:
+    own = f".significand{{{variables(contents.setups)}}}\n"
+    return Markup(own + "".join(map(_resource, names)))  # noqa: S704 - our own style sheets
+
+
+@cache
+def _resource(name: str) -> str:
+    return (files("significand.present.report") / name).read_text(encoding="utf-8")
+
+
+@cache
+def _template() -> Any:  # noqa: ANN401 - jinja2.Template, whose render takes anything
+    environment = Environment(
+        loader=PackageLoader("significand.present", "report"),
+        autoescape=True,
+        finalize=_shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    return environment.get_template(_TEMPLATE)
+
+
+def _shown(value: object) -> object:
+    """Make control characters visible in whatever the template sets."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value

@@ -1,0 +1,197 @@
+"""The table of the report: per mode what was asked for and what ran, every mean with its interval, every verdict."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from significand.analysis.comparison import ESTIMATED_ENERGY, Comparison, paired_ratio
+from significand.evidence import Evidence
+from significand.plan.precision import MODES
+from significand.present.numbers import with_bounds, with_half_width
+from significand.present.report.setups import Metric, Setup, chance, chances, mean_of
+from significand.present.rows import number, other_format, visible
+
+SYMBOLS = {"better": "✓", "worse": "✗", "equivalent": "≈", "no difference shown": "○", "not tested": "–"}
+"""Of the verdicts, so that none is told by its colour alone."""
+
+MOST_REASONS = 3
+"""Of a mode's failed runs, that the table tells."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A verdict in a word with its symbol, and what must be known beside it."""
+
+    word: str
+    symbol: str
+    note: str
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One metric of one mode: mean with interval, the change against the baseline, the verdict.
+
+    Attributes
+    ----------
+    text
+        The mean and its half-width, in the column's unit.
+    sort
+        The mean in full precision; NaN where there is none.
+    change
+        Ratio or difference with its interval, in lines; empty for the baseline.
+    """
+
+    text: str
+    sort: float
+    change: tuple[str, ...] = ()
+    verdict: Verdict | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One mode.
+
+    Attributes
+    ----------
+    requested, effective, trained
+        Formats: asked for in inference, computed in, and trained in. Empty where not known.
+    differs
+        Why something else ran than was asked for; empty where nothing else did.
+    runs
+        Finished of all.
+    reasons
+        Why runs failed, each reason once.
+    on_frontier, chance
+        Probability of being on the frontier, as a text and as a number.
+    """
+
+    setup: Setup
+    is_baseline: bool
+    requested: str
+    effective: str
+    trained: str
+    differs: str
+    finished: int
+    failed: int
+    reasons: tuple[str, ...]
+    on_frontier: str
+    chance: float
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns and rows, and what must be known to read them."""
+
+    metrics: tuple[Metric, ...]
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...]
+
+
+def table_of(evidence: Evidence, setups: Sequence[Setup], metrics: Mapping[str, Metric]) -> Table:
+    """Prepare the table."""
+    compared = {(one.setup, one.metric): one for one in evidence.claims.comparisons}
+    likely = chances(evidence)
+    baseline = next((one.baseline for one in evidence.claims.comparisons), None)
+    by_mode = {setup.mode: setup for setup in setups}
+    rows = tuple(
+        Row(
+            setup=setup,
+            is_baseline=setup.mode == baseline,
+            requested=visible(MODES[setup.mode].infers_in if setup.mode in MODES else setup.mode),
+            effective=visible(setup.row.get("effective_precision") or ""),
+            trained=visible(setup.row.get("training_precision") or ""),
+            differs=_differs(setup),
+            finished=len(setup.runs),
+            failed=sum(not run.finished and run.precision_mode == setup.mode for run in evidence.runs),
+            reasons=_reasons(evidence, setup.mode),
+            on_frontier=chance(likely.get(setup.mode, math.nan)),
+            chance=likely.get(setup.mode, math.nan),
+            cells=tuple(
+                _cell(setup, metric, compared.get((setup.mode, name)), by_mode.get(baseline or ""))
+                for name, metric in metrics.items()
+            ),
+        )
+        for setup in setups
+    )
+    return Table(tuple(metrics.values()), rows, tuple(_notes(evidence, rows, metrics)))
+
+
+def _differs(setup: Setup) -> str:
+    if not other_format(setup.row):
+        return ""
+    return visible(setup.row.get("precision_note") or "the engine computed in another format")
+
+
+def _reasons(evidence: Evidence, mode: str) -> tuple[str, ...]:
+    failed = [run for run in evidence.runs if run.precision_mode == mode and not run.finished]
+    reasons = list(dict.fromkeys(visible(run.reason) or "no reason was kept" for run in failed))
+    more = f"and {len(reasons) - MOST_REASONS} other reasons; see raw_runs.csv"
+    return tuple(reasons if len(reasons) <= MOST_REASONS else [*reasons[:MOST_REASONS], more])
+
+
+def _cell(setup: Setup, metric: Metric, comparison: Comparison | None, baseline: Setup | None) -> Cell:
+    mean = mean_of(setup.row, metric)
+    sort = number(setup.row, f"{metric.name}_mean")
+    if not math.isfinite(sort):
+        return Cell(mean.text, sort)
+    if comparison is not None:
+        return Cell(mean.text, sort, change(comparison), _verdict(comparison))
+    if baseline is None or baseline is setup:
+        return Cell(mean.text, sort)
+    # What is not compared in a test, as the model's size, which does not vary, is at least told.
+    ratio = paired_ratio(*({run.repeat: getattr(run, metric.column) for run in one.runs} for one in (setup, baseline)))
+    if not math.isfinite(ratio.ratio):
+        return Cell(mean.text, sort)
+    return Cell(mean.text, sort, (f"×{ratio.ratio:.3g}",), Verdict("not tested", SYMBOLS["not tested"], ""))
+
+
+def change(comparison: Comparison) -> tuple[str, ...]:
+    """Write a ratio or a difference with the interval of this comparison alone, in two lines.
+
+    ``("×0.344", "[0.278–0.427]")``, or ``("+0.05±0.11", "points")``.
+    """
+    point, low, high = comparison.estimate.point, comparison.estimate.low, comparison.estimate.high
+    if math.isnan(point):
+        return ()
+    known = math.isfinite(low) and math.isfinite(high) and low != high
+    if comparison.scale == "points":
+        told = with_half_width(point, (high - low) / 2 if known else math.nan)
+        return f"{'+' if point > 0 else ''}{told}", "points"
+    if not known:
+        return (f"×{point:.4g}",)
+    shown, interval = with_bounds(point, low, high)
+    return f"×{shown}", f"[{interval}]"
+
+
+def _verdict(comparison: Comparison) -> Verdict:
+    # The notes below the table say it once for all modes.
+    note = "" if comparison.reason == ESTIMATED_ENERGY else comparison.reason
+    detectable = comparison.smallest_detectable
+    if comparison.verdict == "no difference shown" and not note and math.isfinite(detectable):
+        note = f"detectable: {f'{detectable:.2g}' if comparison.scale == 'points' else f'×{detectable:.3g}'}"
+    return Verdict(comparison.verdict, SYMBOLS[comparison.verdict], note)
+
+
+def _notes(evidence: Evidence, rows: Sequence[Row], metrics: Mapping[str, Metric]) -> Iterator[str]:
+    counts = {row.finished for row in rows}
+    if max(counts, default=0) >= 2:
+        sequential = any(row.get("interval_method") == "sequential t" for row in evidence.rows)
+        kind = "sequential t" if sequential else "t"
+        yield f"±: half-width of the 95 % {kind} interval of the mean over the runs."
+    if 1 in counts:
+        yield "No ±: a single run has no interval."
+    comparisons = evidence.claims.comparisons
+    if comparisons:
+        first = comparisons[0]
+        yield (
+            f"× and points: against {visible(first.baseline)}, paired by repeat, each with its "
+            f"{100 * first.level:.3g} % interval. Verdicts share one error rate of {100 * (1 - first.level):.3g} % "
+            f"over {first.family} tests (Holm)."
+        )
+        yield (
+            f"Frontier: probability of being on the Pareto frontier of {' and '.join(evidence.claims.objectives)}, "
+            "given the repeats."
+        )
+    if any(metric.estimated for metric in metrics.values()):
+        yield "Estimated energy is CPU time restated in joules: it is in no chart and no verdict."

@@ -1,0 +1,79 @@
+"""What a result folder holds besides the tables: its files, the manifest's keys, the arrays of single times.
+
+The columns of raw_runs.csv and steps.csv are explained in `significand.results.records`, those of summary_stats and
+comparisons in `significand.analysis.claims`, the keys of pareto.json in `significand.analysis.pareto_bootstrap`.
+"""
+
+from significand.results.records import STEP_COLUMNS
+
+FILES = {
+    "report.html": "everything below as one page: open it in a browser, it needs no network",
+    "raw_runs.csv": "every run, finished or failed: one line each",
+    "summary_stats.csv": "every precision mode: means, intervals, ratios to the baseline",
+    "summary_stats.json": "the same values",
+    "comparisons.csv": "every mode against the baseline on every compared metric: estimate, interval, tests, verdict",
+    "comparisons.json": "the same values",
+    "pareto.json": "the frontier with its uncertainty",
+    "accuracy_vs_latency.png": "training accuracy against latency",
+    "accuracy_vs_energy.png": "training accuracy against energy",
+    "accuracy_vs_memory.png": "training accuracy against peak memory",
+    "pareto_frontier.png": "the frontier of latency and training accuracy",
+    "steps.csv": "every measured epoch and latency round, every attempt at it",
+    "journal.jsonl": "every run as it ended, on the disk before the next began; what `--resume` goes on from",
+    "manifest.json": "what was asked for, and where and when it was measured",
+    "details": "folder: the single times behind each finished run, one .npz each",
+    "history": "folder: results of earlier experiments here, each in a folder named by when it was put aside",
+}
+"""By name, what each file and folder of a result folder is; ``.significand.lock`` is empty."""
+
+MANIFEST_KEYS = {
+    "schema_version": ("version of the file format", ""),
+    "experiment_hash": ("SHA-256 of the experiment's fields", ""),
+    "experiment": ("every field of the experiment as it was run, defaults filled in; see options.md", ""),
+    "data_sha256": ("SHA-256 of samples and labels; null for synthetic data", ""),
+    "machine.host": ("the machine's name", ""),
+    "machine.cpu": ("the processor's name", ""),
+    "machine.architecture": ("such as x86_64", ""),
+    "machine.physical_cores": ("physical cores", ""),
+    "machine.logical_cpus": ("logical CPUs", ""),
+    "machine.available_cpus": ("logical CPUs that the program may use, by affinity and quota", ""),
+    "machine.cpu_quota": ("CPUs' worth of time that the control group allows; null where not limited", "1"),
+    "machine.instruction_sets": ("for which number formats the CPU has instructions", ""),
+    "machine.virtual_machine": ("whether a hypervisor runs the machine", ""),
+    "machine.frequency_governor": ("what governs the CPU's clock frequency", ""),
+    "machine.turbo": ("whether the CPU may clock above what it can sustain", ""),
+    "machine.clock_source": ("what the kernel reads the time from", ""),
+    "machine.memory_mb": ("memory of the machine", "MB (10^6 bytes)"),
+    "machine.os": ("operating system and kernel", ""),
+    "machine.python": ("version of Python", ""),
+    "machine.versions": ("by package, its version; null where it is not installed", ""),
+    "energy_source": ("the energy counter that all runs take, or cpu-time for the estimate", ""),
+    "state": ("running, finished, failed or interrupted", ""),
+    "working_directory": ("where the command was given", ""),
+    "git_revision": ("commit of that directory and whether its files were changed; null outside a checkout", ""),
+    "started_utc": ("when it began", "UTC"),
+    "idle_power_w": ("power of the idle machine, where idle_baseline_s asked for it", "W"),
+    "idle_others_cpu_s": ("CPU time of other processes while that was measured", "s"),
+    "resumed_utc": ("when it was gone on with, where it was", "UTC"),
+    "blocks_s": ("from the first repeat's start to the last one's end, in this session", "s"),
+    "measured_s": ("of that, time in measured steps", "s"),
+    "prepared_s": ("of that, time in steps that nobody times: data, warm-up, conversion, accuracy", "s"),
+    "ended_utc": ("when it ended", "UTC"),
+    "elapsed_s": ("from the plan to the last file, in this session", "s"),
+    "finished_runs": ("runs that came to their end", ""),
+    "failed_runs": ("runs that did not", ""),
+}
+"""Keys of manifest.json, those inside ``machine`` with a dot: what each means, and its unit. What could not be read is
+null."""
+
+DETAIL_ARRAYS = {
+    "epoch_time_s": ("time of each epoch that counts; shape (epochs,)", "s"),
+    "epoch_loss": ("mean loss of each epoch; shape (epochs,)", "1"),
+    "call_latency_s": ("time of a call on one batch in each timing; shape (timings,)", "s"),
+    "call_round": ("latency round that each timing belongs to, from 0; shape (timings,)", ""),
+} | {
+    f"step_{name}": (f"{name} of steps.csv; shape (measurements,)", unit)
+    for name, (_, unit) in STEP_COLUMNS.items()
+    if name not in {"repeat", "precision_mode"}
+}
+"""Arrays of ``details/<run>.npz``: what each is, and its unit. A failed run has those of its steps at most."""
