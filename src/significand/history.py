@@ -12,13 +12,12 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from ruptures import KernelCPD
-from scipy.special import stdtrit
 
 from significand.analysis.comparison import ESTIMATED_ENERGY
 from significand.analysis.intervals import Estimate, mean_t
+from significand.analysis.levels import level_starts
 from significand.analysis.measures import MEASURES, Measure
-from significand.analysis.steady import CHANGE_SIGNIFICANCE, PENALTY, TOLERANCE
+from significand.analysis.steady import TOLERANCE
 from significand.compare import (
     COLUMNS,
     DEFAULT_METRICS,
@@ -188,7 +187,7 @@ def level_changes(values: Sequence[float] | NDArray[np.float64], measure: Measur
     if len(usable) < FEWEST_RESULTS:
         return []
     scaled = np.log(given[usable]) if ratio else 100 * given[usable]
-    starts = _level_starts(scaled, math.log1p(TOLERANCE) if ratio else POINTS_TOLERANCE)
+    starts = level_starts(scaled, math.log1p(TOLERANCE) if ratio else POINTS_TOLERANCE, SHORTEST_LEVEL)
     levels = [float(np.mean(part)) for part in np.split(scaled, starts[1:])]
     steps = np.diff(levels)
     return [
@@ -199,28 +198,6 @@ def level_changes(values: Sequence[float] | NDArray[np.float64], measure: Measur
         )
         for start, step in zip(starts[1:], steps, strict=True)
     ]
-
-
-def _level_starts(values: NDArray[np.float64], tolerance: float) -> list[int]:
-    """Return the index at which each level begins; the first is 0."""
-    n = len(values)
-    # 1.4826 is 1 / 0.6745, the normal's upper quartile; first differences do not count steps as noise.
-    noise = float(1.4826 * np.median(np.abs(np.diff(values))) / math.sqrt(2))
-    penalty = PENALTY * max(noise, tolerance / 10) ** 2 * math.log(n)
-    ends = KernelCPD(kernel="linear", min_size=SHORTEST_LEVEL).fit(values - values[0]).predict(pen=penalty)
-    starts = [0, *ends[:-1]]
-    while len(starts) > 1:
-        parts = np.split(values, starts[1:])
-        lengths, freedom = np.array([len(part) for part in parts]), n - len(parts)
-        spread = math.sqrt(sum(float(np.sum((part - np.mean(part)) ** 2)) for part in parts) / freedom)
-        quantile = float(stdtrit(freedom, 1 - CHANGE_SIGNIFICANCE / (2 * (n - 1))))
-        needed = np.maximum(quantile * spread * np.sqrt(1 / lengths[:-1] + 1 / lengths[1:]), tolerance)
-        excess = np.abs(np.diff([np.mean(part) for part in parts])) / needed
-        weakest = int(np.argmin(excess))
-        if excess[weakest] >= 1:
-            break
-        del starts[weakest + 1]
-    return starts
 
 
 def _series(results: Sequence[Results], mode: str, metric: str) -> Series:

@@ -246,12 +246,15 @@ def paired_ratio(values: Mapping[int, float], baseline: Mapping[int, float]) -> 
     PairedRatio
         All NaN without a pair; bounds NaN with a single one.
     """
-    logs = mean_t(
-        [
-            math.log(values[repeat]) - math.log(baseline[repeat])
-            for repeat in sorted(values.keys() & baseline.keys())
-            if 0 < values[repeat] < math.inf and 0 < baseline[repeat] < math.inf
-        ]
-    )
+    logs = mean_t(log_ratios(values, baseline))
     ratio, low, high = (MEASURES["latency"].shown(bound) for bound in (logs.point, logs.low, logs.high))
     return PairedRatio(ratio, low, high, logs.n)
+
+
+def log_ratios(values: Mapping[int, float], baseline: Mapping[int, float]) -> list[float]:
+    """Return the log of the ratio in every repeat where both costs are positive and finite, by repeat."""
+    return [
+        math.log(values[repeat]) - math.log(baseline[repeat])
+        for repeat in sorted(values.keys() & baseline.keys())
+        if 0 < values[repeat] < math.inf and 0 < baseline[repeat] < math.inf
+    ]

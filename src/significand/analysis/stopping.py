@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtrit
 
-from significand.analysis.intervals import finite
+from significand.analysis.comparison import log_ratios
+from significand.analysis.intervals import mean_t, sample_std
 from significand.plan.options import FEWEST_SEQUENTIAL
 
 MOST_PLANNED = 1_000_000
@@ -21,11 +22,8 @@ def ratio_half_width(log_ratios: Sequence[float | None], level: float = 0.95) ->
     float
         NaN with fewer than two values.
     """
-    sample = finite(log_ratios)
-    if sample.size < 2:
-        return math.nan
-    half = stdtrit(sample.size - 1, 0.5 + level / 2) * np.std(sample, ddof=1) / math.sqrt(sample.size)
-    return float(np.expm1(half))
+    logs = mean_t(log_ratios, level)
+    return float(np.expm1(logs.high - logs.point))
 
 
 def runs_needed(relative_std: float, target: float, level: float = 0.95) -> int | None:
@@ -106,18 +104,10 @@ def precision_of(costs: Mapping[str, Mapping[int, float]], baseline: str, target
     widths: dict[str, float] = {}
     needed: dict[str, int | None] = {}
     for name in others or [baseline]:
-        logs = _log_ratios(costs[name], costs[baseline]) if others else _logs_of_mean(costs[name])
+        logs = log_ratios(costs[name], costs[baseline]) if others else _logs_of_mean(costs[name])
         widths[name] = ratio_half_width(logs)
-        needed[name] = runs_needed(float(np.std(logs, ddof=1)) if len(logs) > 1 else math.nan, math.log1p(target))
+        needed[name] = runs_needed(sample_std(logs), math.log1p(target))
     return Precision(widths, target, needed)
-
-
-def _log_ratios(costs: Mapping[int, float], baseline: Mapping[int, float]) -> list[float]:
-    return [
-        math.log(costs[repeat] / baseline[repeat])
-        for repeat in costs
-        if repeat in baseline and 0 < costs[repeat] < math.inf and 0 < baseline[repeat] < math.inf
-    ]
 
 
 def _logs_of_mean(costs: Mapping[int, float]) -> list[float]:

@@ -13,12 +13,8 @@ from significand.results.values import jsonable
 SAME_MEMORY = 0.01
 """How far a machine's memory may differ from itself: the kernel sets aside a little more or less at each boot."""
 
-IDENTITY = (
-    "energy_source",
-    "experiment",
-    "data_sha256",
-    "machine",
-)  # the hash says the same of the experiment, but not what differs
+IDENTITY = ("energy_source", "experiment", "data_sha256", "machine")
+"""Compared value by value: the hash says the same of the experiment, but not what differs."""
 
 
 @dataclass(frozen=True)
