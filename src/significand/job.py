@@ -5,7 +5,6 @@ import dataclasses
 import errno
 import hashlib
 import json
-import math
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -47,8 +46,6 @@ from significand.workload.data import Dataset, load_source
 if TYPE_CHECKING:
     from significand.analysis.claims import Claims
     from significand.analysis.stopping import Precision
-
-SPECIFIED_OBJECTIVES = ("latency", "accuracy")
 
 FEWEST_TO_PLAN = 5
 """Repeats before the number that a target will take is extrapolated."""
@@ -250,19 +247,9 @@ class _Job:
 
     def _precision(self) -> "Precision | None":
         """Return how narrow the intervals are, where they decide when to stop."""
-        from significand.analysis.stopping import precision_of  # noqa: PLC0415 - see write_summaries
-        from significand.analysis.summary import SPECIFIED_METRICS, default_baseline  # noqa: PLC0415 - the same
+        from significand.analysis.stopping import reached_precision  # noqa: PLC0415 - see write_summaries
 
-        experiment = self._experiment
-        if experiment.until is None:
-            return None
-        column = SPECIFIED_METRICS[experiment.until_metric]
-        costs: dict[str, dict[int, float]] = {mode: {} for mode in experiment.precision_modes}
-        for run in self._runs:
-            if run.finished:
-                costs[run.precision_mode][run.repeat] = getattr(run, column)
-        baseline = experiment.baseline or default_baseline(experiment.precision_modes)
-        return precision_of(costs, baseline, experiment.until)
+        return reached_precision(self._runs, self._experiment)
 
     def _is_enough(self, blocks: int) -> bool:
         """Tell before the next repeat whether the experiment is over, and say ahead how long it will take."""
@@ -393,28 +380,21 @@ def write_summaries(
     runs: Sequence[Run], experiment: Experiment, folder: Path
 ) -> "tuple[list[dict[str, object]], Claims]":
     """Summarise runs and write the tables and plots; return the summary rows and what they say."""
-    from significand.analysis.claims import claims_of, comparison_row  # noqa: PLC0415 - what takes long to import is
-    from significand.analysis.summary import summarise  # noqa: PLC0415 - imported while the forkserver starts
-    from significand.present.plots import save_pareto_plot, save_tradeoff_plots  # noqa: PLC0415 - the same
+    # What takes long to import is imported while the forkserver starts.
+    from significand.analysis.claims import claims_of, comparison_row, summary_rows  # noqa: PLC0415
+    from significand.present.plots import save_pareto_plot, save_tradeoff_plots  # noqa: PLC0415
 
-    modes = experiment.precision_modes
     claims = claims_of(runs, experiment)
-    likely: dict[str, float] = {}
-    if claims.frontier and experiment.objectives == SPECIFIED_OBJECTIVES:
-        likely = dict(zip(modes, claims.frontier.p_on_frontier.tolist(), strict=True))
-    rows = [
-        summary.to_row()
-        | {"interval_method": "t" if experiment.until is None else "sequential t"}
-        | {"p_on_pareto_frontier": likely.get(summary.precision_mode, math.nan)}
-        for summary in summarise(runs, modes, experiment.baseline)
-    ]
+    rows = summary_rows(runs, experiment, claims)
     write_csv(rows, folder / SUMMARY_CSV)
     write_json(rows, folder / SUMMARY_JSON)
     comparisons = [comparison_row(one) for one in claims.comparisons]
     write_csv(comparisons, folder / COMPARISONS_CSV)
     write_json(comparisons, folder / COMPARISONS_JSON)
     missing = {"objectives": experiment.objectives, "reason": claims.frontier_missing}
-    frontier = claims.frontier.to_dict(modes, experiment.objectives) if claims.frontier else missing
+    frontier = (
+        claims.frontier.to_dict(experiment.precision_modes, experiment.objectives) if claims.frontier else missing
+    )
     write_json(frontier, folder / PARETO_JSON)
     save_tradeoff_plots(rows, folder)
     save_pareto_plot(rows, folder)

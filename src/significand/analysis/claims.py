@@ -1,5 +1,6 @@
 """From an experiment's runs to its claims: every mode against the baseline, and the frontier with its uncertainty."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ import numpy as np
 from significand.analysis.comparison import Comparison, compare
 from significand.analysis.pareto import block_table, select_objectives
 from significand.analysis.pareto_bootstrap import FrontierUncertainty, frontier_uncertainty
-from significand.analysis.summary import FURTHER_METRICS, SPECIFIED_METRICS, default_baseline
+from significand.analysis.summary import FURTHER_METRICS, SPECIFIED_METRICS, default_baseline, summarise
 from significand.results.records import Run
 
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ class Claims:
     frontier: FrontierUncertainty | None
     frontier_missing: str = ""
 
+
+SPECIFIED_OBJECTIVES = ("latency", "accuracy")
+"""Of the frontier whose probabilities stand in the summary rows."""
 
 COMPARED = ("latency", "train_time", "memory", "energy", "accuracy", "test_accuracy")
 """Metrics that are judged together; each further one would make it harder for all to be shown as different."""
@@ -125,6 +129,20 @@ def claims_of(runs: Sequence[Run], experiment: "Experiment") -> Claims:
         return Claims(modes, experiment.objectives, comparisons, frontier_of(runs, modes, experiment.objectives))
     except ValueError as error:
         return Claims(modes, experiment.objectives, comparisons, None, str(error))
+
+
+def summary_rows(runs: Sequence[Run], experiment: "Experiment", claims: Claims) -> list[dict[str, object]]:
+    """Return one row of summary_stats per precision mode."""
+    modes = experiment.precision_modes
+    likely: dict[str, float] = {}
+    if claims.frontier and tuple(experiment.objectives) == SPECIFIED_OBJECTIVES:
+        likely = dict(zip(modes, claims.frontier.p_on_frontier.tolist(), strict=True))
+    return [
+        summary.to_row()
+        | {"interval_method": "t" if experiment.until is None else "sequential t"}
+        | {"p_on_pareto_frontier": likely.get(summary.precision_mode, math.nan)}
+        for summary in summarise(runs, modes, experiment.baseline)
+    ]
 
 
 def comparison_row(comparison: Comparison) -> dict[str, object]:

@@ -3,13 +3,19 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import stdtrit
 
 from significand.analysis.comparison import log_ratios
 from significand.analysis.intervals import mean_t, sample_std
+from significand.analysis.summary import SPECIFIED_METRICS, default_baseline
 from significand.plan.options import FEWEST_SEQUENTIAL
+from significand.results.records import Run
+
+if TYPE_CHECKING:
+    from significand.plan.experiment import Experiment
 
 MOST_PLANNED = 1_000_000
 
@@ -108,6 +114,18 @@ def precision_of(costs: Mapping[str, Mapping[int, float]], baseline: str, target
         widths[name] = ratio_half_width(logs)
         needed[name] = runs_needed(sample_std(logs), math.log1p(target))
     return Precision(widths, target, needed)
+
+
+def reached_precision(runs: Sequence[Run], experiment: "Experiment") -> Precision | None:
+    """Return how narrow the intervals of an experiment's runs are, where they decide when to stop; else None."""
+    if experiment.until is None:
+        return None
+    column = SPECIFIED_METRICS[experiment.until_metric]
+    costs: dict[str, dict[int, float]] = {mode: {} for mode in experiment.precision_modes}
+    for run in runs:
+        if run.finished:
+            costs[run.precision_mode][run.repeat] = getattr(run, column)
+    return precision_of(costs, experiment.baseline or default_baseline(experiment.precision_modes), experiment.until)
 
 
 def _logs_of_mean(costs: Mapping[int, float]) -> list[float]:

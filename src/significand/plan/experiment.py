@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import psutil
 from pydantic import (
@@ -421,3 +421,9 @@ def _surroundings(info: ValidationInfo) -> Surroundings:
     if not isinstance(info.context, Surroundings):
         raise TypeError("an experiment is checked against its surroundings; build it with plan_experiment")
     return info.context
+
+
+def stored_experiment(fields: Mapping[str, object]) -> Experiment:
+    """Return the experiment that a result folder's manifest tells of, as it was then: nothing is checked again."""
+    known: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
+    return Experiment.model_construct(**{name: known[name] for name in Experiment.model_fields if name in known})

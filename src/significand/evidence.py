@@ -1,0 +1,87 @@
+"""Everything that a result folder says, recomputed from its runs: what reports, tables and notebooks are made of."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from significand.analysis.claims import Claims, claims_of, summary_rows
+from significand.analysis.stopping import Precision, reached_precision
+from significand.plan.experiment import Experiment, stored_experiment
+from significand.results.comparable import ResultsError, read_results
+from significand.results.records import Run
+from significand.results.store import DETAILS, MANIFEST, read_details, read_json_object
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """An experiment's results and what they say.
+
+    Attributes
+    ----------
+    folder
+        Where its files are.
+    manifest
+        What manifest.json says: experiment, machine, versions, times.
+    experiment
+        What was asked for.
+    runs
+        Finished and failed ones.
+    rows
+        One summary row per precision mode, as in summary_stats.
+    claims
+        The modes against the baseline, and the frontier with its uncertainty.
+    precision
+        How narrow the intervals are, where the experiment went on until they were narrow enough; else None.
+    """
+
+    folder: Path
+    manifest: Mapping[str, object]
+    experiment: Experiment
+    runs: Sequence[Run]
+    rows: Sequence[Mapping[str, object]]
+    claims: Claims
+    precision: Precision | None = None
+
+    def details(self, run: Run) -> Mapping[str, np.ndarray]:
+        """Return the single times behind a run, by the names of `significand.benchmark.Details`; empty without any.
+
+        Raises
+        ------
+        ValueError
+            When their file is damaged.
+        """
+        return read_details(self.folder / DETAILS / f"{run.name}.npz")
+
+
+def read_evidence(folder: Path) -> Evidence:
+    """Read a result folder; summary and claims are computed anew from its runs.
+
+    Raises
+    ------
+    significand.results.comparable.ResultsError
+        Where it is none, is damaged, has no runs, or was written by a newer version.
+    """
+    results = read_results(folder)
+    if not results.runs:
+        raise ResultsError([f"{str(folder)!r} has no runs yet; go on with `significand run --resume`"])
+    # A mode whose block was not reached has no runs; one that the manifest does not know was measured all the same.
+    planned = results.experiment.get("precision_modes")
+    modes = dict.fromkeys([*(map(str, planned) if isinstance(planned, list | tuple) else ()), *results.modes()])
+    experiment = stored_experiment({**results.experiment, "precision_modes": tuple(modes)})
+    return evidence_of(folder, read_json_object(folder / MANIFEST), experiment, results.runs)
+
+
+def evidence_of(folder: Path, manifest: Mapping[str, object], experiment: Experiment, runs: Sequence[Run]) -> Evidence:
+    """Say what runs say."""
+    claims = claims_of(runs, experiment)
+    return Evidence(
+        folder,
+        manifest,
+        experiment,
+        runs,
+        summary_rows(runs, experiment, claims),
+        claims,
+        reached_precision(runs, experiment),
+    )
