@@ -18,7 +18,7 @@ import pytest
 from test_selftest_view import RESULT
 
 from conftest import eventually, workers_of
-from made_up_results import made_up_folder, made_up_runs
+from made_up_results import made_up_folder, made_up_runs, with_values
 from significand import __version__
 from significand.checks.report import Check
 from significand.cli import BAD_INPUT, DONE, INTERRUPTED, SOME_RUN_FAILED, UNFIT, Flags, main, program
@@ -371,9 +371,22 @@ def test_compare_refuses_what_is_not_comparable(tmp_path: Path, capsys: pytest.C
 
 def test_a_gate_that_judges_nothing_does_not_hold(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Single runs cannot be tested: with --fail-on that is exit code 2, not a pass."""
-    old, new = (str(made_up_folder(tmp_path / str(shake), made_up_runs(shake, n=1))) for shake in (1, 2))
-    assert main(["compare", old, new, "--metrics", "latency", "--fail-on", "worse"]) == BAD_INPUT
-    assert "nothing could be tested; measure at least 2 repeats" in capsys.readouterr().err
+    old = str(made_up_folder(tmp_path / "old", made_up_runs(1, n=1)))
+    new = str(made_up_folder(tmp_path / "new", made_up_runs(2, n=1, slower=10.0)))
+    for words in ([], ["--metrics", "latency"]):
+        assert main(["compare", old, new, *words, "--fail-on", "worse"]) == BAD_INPUT
+        assert "nothing could be tested of float32; finish at least 2 repeats" in capsys.readouterr().err
+
+
+def test_a_gate_fails_where_the_only_mode_is_lost(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """All runs of the only mode failed in NEW: every output says it, and with --fail-on that is exit code 1."""
+    old = str(made_up_folder(tmp_path / "old", made_up_runs(1)))
+    new = str(made_up_folder(tmp_path / "new", with_values(made_up_runs(2), "status", ["failed"] * 8)))
+    for words in ([], ["--json"], ["--markdown"]):
+        assert main(["compare", old, new, *words]) == DONE
+        assert "lost_modes" in (text := capsys.readouterr().out) or "All runs of float32 failed in NEW" in text
+        assert main(["compare", old, new, *words, "--fail-on", "worse"]) == 1
+        assert capsys.readouterr().err == "significand: worse: float32: all runs failed in NEW, not in OLD\n"
 
 
 def test_history_shows_results_and_says_when_there_are_none(

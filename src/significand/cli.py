@@ -260,7 +260,8 @@ def compare(
             show_default=False,
             help="exit with 1 if a verdict is worse (or, with different, better or worse) and its whole interval lies "
             "beyond the margin: what may be smaller than the margin passes; without a margin, on any such verdict. "
-            "Also if all runs of a mode fail in NEW only",
+            "Also if something changes by the same in all of several runs, and if all runs of a mode fail in NEW only. "
+            "Exit with 2 if a mode could not be judged; a mode that NEW does not plan is only noted",
         ),
     ] = None,
     json: Annotated[bool, Parameter(negative="", show_default=False, help="print JSON instead of a table")] = False,
@@ -277,7 +278,7 @@ def compare(
     Example: significand compare main/results branch/results --fail-on worse --margin 2%
     """
     from significand.compare import compare_folders
-    from significand.gate import failing, is_judged
+    from significand.gate import failing, unjudged
     from significand.present.compare_view import compare_markdown, compare_view, gate_lines
     from significand.results.comparable import ResultsError
 
@@ -302,9 +303,10 @@ def compare(
     lines = gate_lines(result, failing(result, fail_on))
     for line in lines:
         print(f"significand: {line}", file=sys.stderr)
-    if not lines and not is_judged(result):
-        return _refuse(["fail_on: nothing could be tested; measure at least 2 repeats in both folders"])
-    return FAILED_GATE if lines else DONE
+    modes = unjudged(result)
+    if modes:
+        _refuse([f"fail_on: nothing could be tested of {', '.join(modes)}; finish at least 2 repeats in both folders"])
+    return FAILED_GATE if lines else BAD_INPUT if modes else DONE
 
 
 @app.command

@@ -19,7 +19,9 @@ PENALTY = 2.0
 Series = NDArray[np.float64]
 
 
-def level_starts(series: Series, tolerance: float, shortest: int) -> list[int]:
+def level_starts(
+    series: Series, tolerance: float, shortest: int, significance: float = CHANGE_SIGNIFICANCE
+) -> list[int]:
     """Return the index at which each level begins; the first is 0.
 
     The series is cut by PELT with the least-squares cost (Killick et al., J. Am. Stat. Assoc. 107, 2012). Neighbouring
@@ -34,6 +36,8 @@ def level_starts(series: Series, tolerance: float, shortest: int) -> list[int]:
         Levels that differ by less do not matter, in the unit of the series.
     shortest
         Values that make a level.
+    significance
+        Of a change of level, before the correction over all positions.
     """
     from ruptures import KernelCPD  # noqa: PLC0415 - takes a second, and a few rounds are judged without
 
@@ -51,7 +55,7 @@ def level_starts(series: Series, tolerance: float, shortest: int) -> list[int]:
         lengths = np.diff([*starts, n])
         freedom = n - len(starts)
         spread = math.sqrt(squares_around_levels(series, starts) / freedom)
-        quantile = float(stdtrit(freedom, 1 - CHANGE_SIGNIFICANCE / (2 * (n - 1))))
+        quantile = float(stdtrit(freedom, 1 - significance / (2 * (n - 1))))
         needed = np.maximum(quantile * spread * np.sqrt(1 / lengths[:-1] + 1 / lengths[1:]), tolerance)
         excess = np.abs(np.diff(levels)) / needed
         weakest = int(np.argmin(excess))

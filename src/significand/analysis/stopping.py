@@ -1,7 +1,7 @@
 """When to stop measuring: how narrow the intervals are, and how many runs a target will take."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -77,11 +77,17 @@ class Precision:
         What is wanted.
     runs_needed
         By setup, how many repeats the target will take if the spread stays; None where that cannot be said.
+    metric
+        Whose widths they are.
+    without_pair
+        Setups without a single pair of usable runs.
     """
 
     half_widths: Mapping[str, float]
     target: float
     runs_needed: Mapping[str, int | None]
+    metric: str = "latency"
+    without_pair: Collection[str] = ()
 
     @property
     def is_reached(self) -> bool:
@@ -89,12 +95,25 @@ class Precision:
         return all(width <= self.target for width in self.half_widths.values())
 
     @property
+    def is_settled(self) -> bool:
+        """Whether more repeats are of no use: every interval is narrow enough, or its setup fails in every run."""
+        return self.missed.keys() <= set(self.without_pair)
+
+    @property
+    def repeats_needed(self) -> int | None:
+        """Repeats that the target will take for every setup that has a pair; None where that cannot be said."""
+        needed = [number for name, number in self.runs_needed.items() if name not in self.without_pair]
+        return None if None in needed else max(filter(None, needed), default=None)
+
+    @property
     def missed(self) -> dict[str, float]:
         """The setups whose intervals are not, and how wide they are."""
         return {name: width for name, width in self.half_widths.items() if not width <= self.target}
 
 
-def precision_of(costs: Mapping[str, Mapping[int, float]], baseline: str, target: float) -> Precision:
+def precision_of(
+    costs: Mapping[str, Mapping[int, float]], baseline: str, target: float, metric: str = "latency"
+) -> Precision:
     """Return how narrow the intervals of all ratios to the baseline are.
 
     Parameters
@@ -105,15 +124,20 @@ def precision_of(costs: Mapping[str, Mapping[int, float]], baseline: str, target
         The setup that the others are compared with; where it is the only one, its own mean is looked at.
     target
         Half-width wanted, as a share.
+    metric
+        What the costs are.
     """
     others = [name for name in costs if name != baseline]
     widths: dict[str, float] = {}
     needed: dict[str, int | None] = {}
+    without_pair = []
     for name in others or [baseline]:
         logs = log_ratios(costs[name], costs[baseline]) if others else _logs_of_mean(costs[name])
+        if not logs:
+            without_pair.append(name)
         widths[name] = ratio_half_width(logs)
         needed[name] = runs_needed(sample_std(logs), math.log1p(target))
-    return Precision(widths, target, needed)
+    return Precision(widths, target, needed, metric, without_pair)
 
 
 def reached_precision(runs: Sequence[Run], experiment: "Experiment") -> Precision | None:
@@ -125,7 +149,8 @@ def reached_precision(runs: Sequence[Run], experiment: "Experiment") -> Precisio
     for run in runs:
         if run.finished:
             costs[run.precision_mode][run.repeat] = getattr(run, column)
-    return precision_of(costs, experiment.baseline or default_baseline(experiment.precision_modes), experiment.until)
+    baseline = experiment.baseline or default_baseline(experiment.precision_modes)
+    return precision_of(costs, baseline, experiment.until, experiment.until_metric)
 
 
 def _logs_of_mean(costs: Mapping[int, float]) -> list[float]:

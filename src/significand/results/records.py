@@ -13,6 +13,14 @@ from typing import Any
 
 SCHEMA_VERSION = 2
 
+METHOD = {"latency": "median of calls", "placement": "a core per thread, the same for every setup in a turn"}
+"""How runs are measured, where that changes their numbers. manifest.json says it, and numbers of two methods are
+neither compared nor mixed. Who changes a method changes its words here, and says in `FIRST_METHOD` what a new kind of
+method was before."""
+
+FIRST_METHOD = {"latency": "median over rounds of means", "placement": "left to the scheduler"}
+"""What was done while the manifest did not say it."""
+
 NAN = math.nan
 FINISHED = "finished"
 FAILED = "failed"
@@ -234,6 +242,8 @@ class MetricSummary:
         Student's t interval of the mean, at 95 %: the one to quote.
     median, median_ci_low, median_ci_high
         Median with its exact order-statistic interval at 95 % or more; without bounds below six runs.
+    median_ci_level
+        What that interval's level really is: 0.969 with six runs.
     min, max
         Of the runs.
     """
@@ -246,6 +256,7 @@ class MetricSummary:
     median: float = NAN
     median_ci_low: float = NAN
     median_ci_high: float = NAN
+    median_ci_level: float = NAN
     min: float = NAN
     max: float = NAN
 
