@@ -78,9 +78,10 @@ def with_one_process(
     return measure
 
 
-def with_significand(repeats: int, threads: int) -> Tool:
+def with_significand(repeats: int, rounds: int, threads: int) -> Tool:
     """Return significand's way; its blocks change the order of the callables themselves."""
-    workload = {**WORKLOAD, "layer_sizes": LAYERS, "batch_size": BATCH_SIZE, "threads": threads}
+    sizes: dict[str, object] = {"layer_sizes": LAYERS, "batch_size": BATCH_SIZE}
+    workload = {**WORKLOAD, **sizes, "latency_rounds": rounds, "threads": threads}
 
     def measure(_: bool) -> Answer:
         result = run_selftest(experiments=1, repeats=repeats, workload=workload, injected=(SLOWDOWN,))
@@ -108,6 +109,7 @@ def main() -> None:
         "--pairs", type=int, default=20, help="rounds: each gives one pair of equals and one of unequals"
     )
     parser.add_argument("--repeats", type=int, default=10, help="blocks of an experiment of significand")
+    parser.add_argument("--rounds", type=int, default=20, help="latency rounds of a run of significand")
     parser.add_argument("--threads", type=int, default=1, help="of the session, for every tool")
     parser.add_argument("--tools", default="significand,pyperf,pytest-benchmark,torch.utils.benchmark")
     parser.add_argument("--pyperf-options", default="", help="such as --fast, for a first look")
@@ -120,7 +122,7 @@ def main() -> None:
         rivals.write_network(network, LAYERS)
         calls = [f"network|{network}|{BATCH_SIZE}|{arguments.threads}|{share}" for share in (0.0, 0.0, SLOWDOWN)]
         known: dict[str, Tool] = {
-            "significand": with_significand(arguments.repeats, arguments.threads),
+            "significand": with_significand(arguments.repeats, arguments.rounds, arguments.threads),
             "pyperf": with_pyperf(python, folder, calls, arguments.pyperf_options.split()),
             "pytest-benchmark": with_one_process(
                 calls,

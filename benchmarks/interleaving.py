@@ -77,9 +77,14 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=60)
     parser.add_argument("--repeats", type=int, default=3, help="repeats behind each estimate of the ratio")
     parser.add_argument("--rounds", type=int, default=10, help="latency rounds per run")
+    parser.add_argument("--threads", type=int, default=1, help="of training and session")
     parser.add_argument("--on-noise", choices=("remeasure", "mark"), default="mark")
     arguments = parser.parse_args()
-    options: dict[str, object] = {"latency_rounds": arguments.rounds, "on_noise": arguments.on_noise}
+    options: dict[str, object] = {
+        "latency_rounds": arguments.rounds,
+        "on_noise": arguments.on_noise,
+        "threads": arguments.threads,
+    }
 
     ways = {"interleaved": Way((MODES,)), "one after the other": Way(tuple((mode,) for mode in MODES))}
     reference: list[float] = []

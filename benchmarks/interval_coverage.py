@@ -1,20 +1,22 @@
 """Do the intervals cover what they promise? On made-up data with a known truth, and on runs of this program.
 
 ``python benchmarks/interval_coverage.py simulated`` takes about three minutes on any machine. With
-``measured --runs 2000 --save runs.json`` it runs one small network 2,000 times, which takes some ten minutes on an
-otherwise idle machine, and then makes experiments of n runs out of them; ``--load runs.json`` does the latter alone.
+``measured --runs 2000 --save runs.json`` it runs one small network 2,000 times under each of two names, taking turns,
+which takes some ten minutes on an otherwise idle machine, and then makes experiments of n repeats out of them;
+``--load runs.json`` does the latter alone.
 
 Experiments of measured runs are made in two ways. *Drawn*: n runs at random without replacement, which is what the
 interval's assumption (independent runs of one distribution) makes of real values, with their skewness and outliers.
 *Consecutive*: n runs as they followed one another, which is what a user's experiment is; it also pays for whatever
-drift of the machine there was between it and all the others. The truth is the mean (median) of all runs.
+drift of the machine there was between it and all the others. The truth is the mean (median) of all runs. The ratio of
+the two equal setups, paired by repeat, is looked at in the same ways: drift is in both and cancels.
 """
 
 import argparse
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,12 +27,14 @@ from significand.analysis.comparison import compare
 from significand.analysis.intervals import Estimate, mean_bootstrap_t, mean_normal, mean_t, median_exact
 from significand.engines.base import engine_modes
 from significand.plan.experiment import Surroundings, plan_experiment
+from significand.results.records import Run
 from significand.runner.conductor import run_experiment
 
 Floats = NDArray[np.float64]
 
 SIZES = (5, 10, 30)
-HEADLINE = "t"
+HEADLINES = ("t", "paired t")
+SETUPS = ("plain", "again")
 TARGET = (0.93, 0.97)
 
 RUN: dict[str, object] = {
@@ -62,6 +66,10 @@ INTERVALS = (
     Interval("bootstrap-t", "mean", mean_bootstrap_t),
     Interval("order statistics", "median", median_exact),
 )
+
+
+PAIRED = Interval("paired t", "ratio", mean_t)
+"""Of log ratios, as in `significand.analysis.comparison`."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +142,7 @@ def print_head(first: str) -> None:
 
 def note(name: str, distribution: str = "normal") -> str:
     """Return the target of an interval, where it has one."""
-    return f"{TARGET[0]:.0%} to {TARGET[1]:.0%}" if distribution == "normal" and name == HEADLINE else ""
+    return f"{TARGET[0]:.0%} to {TARGET[1]:.0%}" if distribution == "normal" and name in HEADLINES else ""
 
 
 def simulated(arguments: argparse.Namespace) -> None:
@@ -156,12 +164,17 @@ def simulated(arguments: argparse.Namespace) -> None:
             )
 
 
-def measure(runs: int) -> Floats:
-    """Return the latencies of so many runs of the one setup in seconds per sample, in the order they were made."""
+def measure(runs: int) -> dict[str, list[float]]:
+    """Return the latencies of two equal setups, each in so many repeats, in seconds per sample and in order."""
     experiment = plan_experiment(RUN | {"repeats": runs}, Surroundings(engine_modes(), lambda *_: None))
-    latencies_s: list[float] = []
-    run_experiment(experiment, None, lambda run, _: latencies_s.append(run.inference_latency_per_sample_s))
-    return np.array(latencies_s)
+    (setup,) = experiment.setups()
+    latencies_s: dict[str, list[float]] = {name: [math.nan] * runs for name in SETUPS}
+
+    def keep(run: Run, _: object) -> None:
+        latencies_s[run.label][run.repeat] = run.inference_latency_per_sample_s
+
+    run_experiment(experiment, None, keep, setups=[replace(setup, label=name) for name in SETUPS])
+    return latencies_s
 
 
 def drawn(values: Floats, n: int, samples: int) -> Iterable[Floats]:
@@ -178,29 +191,39 @@ def consecutive(values: Floats, n: int) -> Iterable[Floats]:
 def measured(arguments: argparse.Namespace) -> None:
     """Run, or load runs, and print the coverage of every interval on experiments made of them."""
     if arguments.load:
-        values = np.array(json.loads(arguments.load.read_text(encoding="utf-8")))
+        latencies_s = json.loads(arguments.load.read_text(encoding="utf-8"))
     else:
-        values = measure(arguments.runs)
+        latencies_s = measure(arguments.runs)
         if arguments.save:
-            arguments.save.write_text(json.dumps(values.tolist()), encoding="utf-8")
-    missing = int(np.isnan(values).sum())
-    values = values[~np.isnan(values)]
-    truth = {"mean": float(values.mean()), "median": float(np.median(values))}
+            arguments.save.write_text(json.dumps(latencies_s), encoding="utf-8")
+    plain, again = (np.array(latencies_s[name]) for name in SETUPS)
+    whole = np.isfinite(plain) & np.isfinite(again)
+    logs = np.log(again[whole] / plain[whole])
+    print(f"{whole.size} repeats of two equal setups, {np.count_nonzero(~whole)} with a failed run")
+    describe(f"latency, mean {1e6 * plain[whole].mean():.4g} us per sample", plain[whole] / plain[whole].mean())
+    describe(f"ratio of the two, {math.exp(logs.mean()):.4f}", logs)
+    print_head("experiments")
+    for values, intervals in ((plain[whole], INTERVALS), (logs, (PAIRED,))):
+        truth = {"mean": float(values.mean()), "median": float(np.median(values)), "ratio": float(values.mean())}
+        for interval in intervals:
+            true = truth[interval.parameter]
+            name = f"{interval.name} ({interval.parameter})"
+            samples = arguments.bootstrap_samples if interval.name == "bootstrap-t" else arguments.samples
+            rates = {n: coverage(map(interval.estimate, drawn(values, n, samples)), true) for n in SIZES}
+            print_row("drawn", name, rates, note(interval.name))
+            # Windows overlap: as many are independent as there are without overlap.
+            rates = {n: windows(interval, values, n, true) for n in SIZES}
+            print_row("consecutive", name, rates, note(interval.name))
+
+
+def describe(what: str, values: Floats) -> None:
+    """Print the spread of values relative to 1, or of logs, and how much each resembles the one before."""
     deviations = values - values.mean()
     neighbours = float(np.sum(deviations[1:] * deviations[:-1]) / np.sum(deviations**2))
-    spread = values.std(ddof=1) / values.mean()
-    print(f"{values.size} runs, {missing} failed; mean latency {1e6 * truth['mean']:.4g} us per sample,")
-    print(f"standard deviation {spread:.2%}, skewness {skew(values):.2f}, correlation of neighbours {neighbours:.2f}")
-    print_head("experiments")
-    for interval in INTERVALS:
-        true = truth[interval.parameter]
-        name = f"{interval.name} ({interval.parameter})"
-        samples = arguments.bootstrap_samples if interval.name == "bootstrap-t" else arguments.samples
-        rates = {n: coverage(map(interval.estimate, drawn(values, n, samples)), true) for n in SIZES}
-        print_row("drawn", name, rates, note(interval.name))
-        # Windows overlap: as many are independent as there are without overlap.
-        rates = {n: windows(interval, values, n, true) for n in SIZES}
-        print_row("consecutive", name, rates, note(interval.name))
+    print(
+        f"{what}: standard deviation {values.std(ddof=1):.2%}, skewness {skew(values):.2f}, "
+        f"correlation of neighbours {neighbours:.2f}"
+    )
 
 
 def windows(interval: Interval, values: Floats, n: int, truth: float) -> Rate:

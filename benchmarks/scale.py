@@ -1,9 +1,10 @@
-"""What analysis costs where there is much to analyse: 3 million made-up runs, and a million points' frontier.
+"""What `significand.analysis` costs on large tables: 3 million made-up runs, and a million points' frontier.
 
-``python benchmarks/scale.py`` takes about half a minute. The rows are 100 setups x 1,000 hosts x 30 repeats with five
-metrics, in random order. Time is the fastest of a few tries, on the wall and on the CPU; the curves are of CPU time,
-which a busy machine changes least. Memory is the process's peak so far, made-up rows included
-(``ru_maxrss``, getrusage(2)).
+Measured are the public functions for a caller who holds such a table as columns, each named in what is printed; no
+command of the program reads or writes a table of that size. ``python benchmarks/scale.py`` takes about half a minute.
+The rows are 100 setups x 1,000 hosts x 30 repeats with five metrics, in random order. Time is the fastest of a few
+tries, on the wall and on the CPU; the curves are of CPU time, which a busy machine changes least. Memory is the
+process's peak so far, made-up rows included (``ru_maxrss``, getrusage(2)).
 """
 
 import argparse
@@ -16,10 +17,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from significand.analysis.comparison import compare
-from significand.analysis.grouped import grouped_estimates
-from significand.analysis.pareto import block_table, frontier, mean_by_host, relative_to_baseline
-from significand.analysis.pareto_bootstrap import frontier_uncertainty
+from significand.analysis import (
+    block_table,
+    compare,
+    frontier,
+    frontier_uncertainty,
+    grouped_estimates,
+    mean_by_host,
+    relative_to_baseline,
+)
 
 SETUPS = 100
 METRICS = ("train_time", "latency", "memory", "energy", "accuracy")
@@ -94,6 +100,13 @@ STAGES: dict[str, Callable[[Rows], None]] = {
     "frontier with uncertainty": frontier_of_rows,
 }
 
+CALLED = {
+    "summary": "grouped_estimates, by setup and host, and by setup",
+    "comparisons": "compare, paired by host and repeat",
+    "frontier with uncertainty": "block_table, relative_to_baseline, mean_by_host, frontier_uncertainty",
+}
+"""The functions of `significand.analysis` that each stage calls on columns in memory."""
+
 
 def fastest_s(tries: int, call: Callable[..., object], *arguments: object) -> tuple[float, float]:
     """Return the wall time and the CPU time of the fastest of some calls, each."""
@@ -151,6 +164,9 @@ def main() -> None:
         print(f"{name:<32}{stage_s[0]:>10.2f}{stage_s[1]:>10.2f}{peak_mb():>18.0f}")
     print(f"{'together':<32}{wall_s:>10.2f}{cpu_s:>10.2f}{peak_mb():>18.0f}  <= {MOST_S:g} s, <= {MOST_MB:g} MB")
     del rows
+    print("\nwhat was called, of significand.analysis, on columns in memory:")
+    for name, called in CALLED.items():
+        print(f"  {name}: {called}")
 
     print(f"\n{'curve':<32}{'n':>10}{'CPU ms':>12}{'times':>10}{'n log n allows':>16}")
     sizes = [size for size in (10**3, 10**4, 10**5, 10**6) if size <= arguments.points]

@@ -163,12 +163,15 @@ def main() -> int:
 def _summary_tables() -> Iterator[str]:
     yield _table(("statistic", "meaning"), ((_code(f"_{name}"), told) for name, told in STATISTICS.items()))
     every = summary_columns()
+    levels = [name for name in every if name.endswith("_median_ci_level")]
     rows = []
     for metric, column in (SPECIFIED_METRICS | FURTHER_METRICS).items():
-        names = [f"{metric}_{name}" for name in STATISTICS]
+        names = [name for statistic in STATISTICS if (name := f"{metric}_{statistic}") not in levels]
         rows.append((", ".join(map(_code, names)), every[names[0]][1], _code(column)))
     yield _table(("columns", "unit", "of this column of raw_runs.csv"), rows)
-    first = {name: every[name] for name in ("precision_mode", "repeats")}
+    yield _table(("columns", "unit", "meaning"), [(", ".join(map(_code, levels)), "1", STATISTICS["median_ci_level"])])
+    bootstrap = {name: told for name, told in every.items() if "_bootstrap_t_" in name}
+    first = {name: every[name] for name in ("precision_mode", "repeats")} | bootstrap
     last = {name: every[name] for name in list(every) if name in FACTS or name in list(every)[-2:]}
     yield _columns(first | last)
     yield _table(("ratio", "meaning"), ((_code(f"_{name}"), told) for name, told in RATIO_STATISTICS.items()))

@@ -5,6 +5,8 @@ and keeps the frontier's plot and screenshots of the report in docs/images. ``--
 there already, and then leaves README.md alone. The screenshots need a Chromium: on Debian, apt-get install chromium.
 """
 
+# ruff: noqa: INP001 - a script, no package
+
 import argparse
 import os
 import shutil

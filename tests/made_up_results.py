@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from conftest import small_experiment
-from significand.results.records import SCHEMA_VERSION, Run
+from significand.results.records import METHOD, SCHEMA_VERSION, Run
 from significand.results.store import MANIFEST, RAW_RUNS, write_csv, write_json
 
 MACHINE: dict[str, object] = {
@@ -69,6 +69,7 @@ def made_up_folder(
         "schema_version": SCHEMA_VERSION,
         "experiment": fields_of_it,
         "data_sha256": None,
+        "method": METHOD,
         "machine": MACHINE | dict(machine or {}),
         "state": "finished",
         "started_utc": STARTED,

@@ -5,6 +5,7 @@ import dataclasses
 import errno
 import io
 import json
+import math
 import os
 import re
 import shlex
@@ -23,7 +24,7 @@ from rich.text import Text
 from test_selftest_view import RESULT
 
 from conftest import eventually, workers_of
-from made_up_results import made_up_folder, made_up_runs
+from made_up_results import made_up_folder, made_up_runs, with_values
 from significand import __version__
 from significand.checks.report import Check
 from significand.cli import BAD_INPUT, DONE, INTERRUPTED, SOME_RUN_FAILED, UNFIT, Flags, app, main, program
@@ -33,7 +34,7 @@ from significand.report import ReportError
 from significand.results.records import FAILED, Run
 from significand.results.store import REPORT, RunDirectory
 from significand.runner.conductor import OnRun, Timing
-from significand.selftest import WORKLOAD, SelfTest, Verdict
+from significand.selftest import WORKLOAD, Rate, SelfTest, Verdict
 from test_job import instant
 
 __all__ = ["instant"]  # the fixture
@@ -397,9 +398,22 @@ def test_compare_refuses_what_is_not_comparable(tmp_path: Path, capsys: pytest.C
 
 def test_a_gate_that_judges_nothing_does_not_hold(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Single runs cannot be tested: with --fail-on that is exit code 2, not a pass."""
-    old, new = (str(made_up_folder(tmp_path / str(shake), made_up_runs(shake, n=1))) for shake in (1, 2))
-    assert main(["compare", old, new, "--metrics", "latency", "--fail-on", "worse"]) == BAD_INPUT
-    assert "nothing could be tested; measure at least 2 repeats" in capsys.readouterr().err
+    old = str(made_up_folder(tmp_path / "old", made_up_runs(1, n=1)))
+    new = str(made_up_folder(tmp_path / "new", made_up_runs(2, n=1, slower=10.0)))
+    for words in ([], ["--metrics", "latency"]):
+        assert main(["compare", old, new, *words, "--fail-on", "worse"]) == BAD_INPUT
+        assert "nothing could be tested of float32; finish at least 2 repeats" in capsys.readouterr().err
+
+
+def test_a_gate_fails_where_the_only_mode_is_lost(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """All runs of the only mode failed in NEW: every output says it, and with --fail-on that is exit code 1."""
+    old = str(made_up_folder(tmp_path / "old", made_up_runs(1)))
+    new = str(made_up_folder(tmp_path / "new", with_values(made_up_runs(2), "status", ["failed"] * 8)))
+    for words in ([], ["--json"], ["--markdown"]):
+        assert main(["compare", old, new, *words]) == DONE
+        assert "lost_modes" in (text := capsys.readouterr().out) or "All runs of float32 failed in NEW" in text
+        assert main(["compare", old, new, *words, "--fail-on", "worse"]) == 1
+        assert capsys.readouterr().err == "significand: worse: float32: all runs failed in NEW, not in OLD\n"
 
 
 def test_history_shows_results_and_says_when_there_are_none(
@@ -598,6 +612,17 @@ def test_selftest_refuses_what_cannot_be(words: list[str], said: str, capsys: py
     assert said in capsys.readouterr().err
 
 
+def test_a_selftest_that_judged_nothing_supports_no_verdict(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 1 where no experiment was whole."""
+    nothing = tuple(dataclasses.replace(one, found=Rate(0, 0, math.nan, math.nan)) for one in RESULT.answers)
+    result = dataclasses.replace(RESULT, verdict="cannot say", experiments=0, answers=nothing)
+    monkeypatch.setattr("significand.selftest.run_selftest", lambda *_, **__: result)
+    assert main(["selftest"]) == UNFIT
+    assert "cannot say" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("verdict", "interrupted", "code"),
     [
@@ -605,7 +630,7 @@ def test_selftest_refuses_what_cannot_be(words: list[str], said: str, capsys: py
         ("trust so far", False, DONE),
         ("trust with more repeats", False, DONE),
         ("do not trust", False, UNFIT),
-        ("cannot say", False, UNFIT),
+        ("cannot say", False, DONE),
         ("trust", True, INTERRUPTED),
     ],
 )

@@ -94,8 +94,24 @@ def test_energy_is_compared_only_where_it_was_measured(tmp_path: Path) -> None:
     ]
     assert of_metric(compare_folders(*measured), "energy").verdict != "not tested"
     assert "energy" not in [one.metric for one in compare_folders(measured[0], estimated).comparisons]
-    asked = of_metric(compare_folders(measured[0], estimated, metrics=["energy"]), "energy")
-    assert asked.verdict == "not tested"
+    (line,) = problems_of(measured[0], estimated, metrics=["energy"])
+    assert line.startswith("runs.energy_kind: ['measured'] in OLD, ['estimated'] in NEW; ")
+    allowed = compare_folders(measured[0], estimated, metrics=["energy"], allow=["runs.energy_kind"])
+    assert of_metric(allowed, "energy").verdict == "not tested"
+
+
+def test_estimates_must_assume_the_same(tmp_path: Path) -> None:
+    """Estimated energies of other assumed watts are not put into a ratio; what is noted of measured ones may differ."""
+    for kind in ("estimated", "measured"):
+        for shake, watts in enumerate((12, 24)):
+            runs = with_values(made_up_runs(shake), "energy_kind", [kind] * 8)
+            told = with_values(runs, "energy_assumptions", [f"{watts} W"] * 8)
+            made_up_folder(tmp_path / kind / str(watts), told, experiment={"watts_per_core": watts})
+    estimated, measured = ((tmp_path / kind / "12", tmp_path / kind / "24") for kind in ("estimated", "measured"))
+    (line,) = problems_of(*estimated, metrics=["energy"])
+    assert line.startswith("runs.energy_assumptions: ['12 W'] in OLD, ['24 W'] in NEW; ")
+    assert compare_folders(*estimated).comparisons
+    assert of_metric(compare_folders(*measured), "energy").verdict != "not tested"
 
 
 def test_margins_make_equivalence_possible(tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def sections(page: str) -> dict[str, str]:
 
 def table_rows(text: str) -> dict[str, str]:
     """Return what stands in the second column of the tables of a text, by each name in the first."""
-    rows = {}
+    rows: dict[str, str] = {}
     for line in text.splitlines():
         if line.startswith("| `"):
             names, second = re.split(r"(?<!\\)\|", line)[1:3]

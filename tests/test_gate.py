@@ -4,7 +4,7 @@ import pytest
 
 from made_up_results import made_up_folder, made_up_runs, with_values
 from significand.compare import FolderComparison, compare_folders
-from significand.gate import FailOn, failing, is_judged
+from significand.gate import FailOn, failing, unjudged
 
 
 def compared(
@@ -67,10 +67,67 @@ def test_the_size_of_a_model_needs_no_test(tmp_path: Path, n: int, size: float, 
     result = compare_folders(old, new, metrics=["model_size"], margin="2%")
     assert result.comparisons[0].verdict == "not tested"
     assert bool(failing(result, "worse")) == fails
-    assert is_judged(result)
+    assert unjudged(result) == []
 
 
 def test_a_single_run_judges_nothing(tmp_path: Path) -> None:
     """One repeat has no spread: no comparison is judged, and a gate that holds would mean nothing."""
-    old, new = (made_up_folder(tmp_path / str(shake), made_up_runs(shake, n=1)) for shake in (1, 2))
-    assert not is_judged(compare_folders(old, new, metrics=["latency", "accuracy"]))
+    old = made_up_folder(tmp_path / "old", made_up_runs(1, n=1))
+    new = made_up_folder(tmp_path / "new", made_up_runs(2, n=1, slower=10.0))
+    for metrics in (["latency", "accuracy"], None):  # by default the size of the model is among them, which is equal
+        result = compare_folders(old, new, metrics=metrics)
+        assert failing(result, "worse") == []
+        assert unjudged(result) == ["float32"]
+
+
+@pytest.mark.parametrize("seed", [7, 100])
+@pytest.mark.parametrize(
+    ("column", "metric", "factor", "margin"),
+    [("final_train_accuracy", "accuracy", 0.5, 2), ("peak_memory_mb", "memory", 2.0, "2%")],
+)
+def test_what_changes_by_the_same_in_all_runs_fails(
+    tmp_path: Path, seed: int, column: str, metric: str, factor: float, margin: float | str
+) -> None:
+    """Without any spread there is no test and no verdict, but what is worse in every run by the same fails the gate."""
+    before, after = (
+        with_values(made_up_runs(shake, n=5, seed=first), column, [value] * 5)
+        for shake, first, value in ((1, 7, 1.0), (2, seed, factor))
+    )
+    old = made_up_folder(tmp_path / "old", before, experiment={"seed": 7})
+    new = made_up_folder(tmp_path / "new", after, experiment={"seed": seed})
+    name = "accuracy_margin" if metric == "accuracy" else "margin"
+    for options in ({}, {name: margin}):
+        worse = compare_folders(old, new, **options)  # type: ignore[arg-type]  # by name
+        (found,) = failing(worse, "worse")
+        assert (found.metric, found.verdict) == (metric, "not tested")
+        assert failing(compare_folders(new, old, **options), "worse") == []  # type: ignore[arg-type]  # by name
+    assert failing(compare_folders(old, new, margin=1.5, accuracy_margin=60), "worse") == []
+    assert unjudged(compare_folders(old, new, metrics=[metric])) == []
+
+
+def test_an_estimated_energy_never_fails(tmp_path: Path) -> None:
+    """Twice the estimated energy in every run is no change that a gate knows, nor a judgement."""
+    before, after = (
+        with_values(made_up_runs(shake), "energy_per_epoch_j", [energy] * 8) for shake, energy in ((1, 1.0), (2, 2.0))
+    )
+    old, new = made_up_folder(tmp_path / "old", before), made_up_folder(tmp_path / "new", after)
+    result = compare_folders(old, new, metrics=["energy"])
+    assert result.comparisons[0].estimate.point == pytest.approx(2.0)
+    assert failing(result, "worse") == []
+    assert unjudged(result) == ["float32"]
+
+
+def test_every_mode_is_judged_by_itself(tmp_path: Path) -> None:
+    """A mode with a single run left, or planned and never reached, is unjudged, whatever the other modes are."""
+    modes = ("float32", "int8", "float16", "float64")
+    before = [run for shake, mode in enumerate(modes) for run in made_up_runs(shake, mode=mode)]
+    nearly = with_values(made_up_runs(5, mode="int8"), "status", ["finished", *["failed"] * 7])
+    old = made_up_folder(tmp_path / "old", before)
+    new = made_up_folder(
+        tmp_path / "new",
+        [*made_up_runs(6), *nearly],
+        experiment={"precision_modes": ["float32", "int8", "float16"]},
+    )
+    result = compare_folders(old, new)
+    assert unjudged(result) == ["int8", "float16"]
+    assert list(result.lost) == []

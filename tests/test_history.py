@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from made_up_results import made_up_folder, made_up_runs, with_values
+from significand.analysis.intervals import Estimate
 from significand.analysis.measures import MEASURES
-from significand.history import History, level_changes, read_history
+from significand.history import History, Series, level_changes, read_history, with_changes
 from significand.results.comparable import ResultsError
 from significand.results.values import jsonable
 
@@ -157,6 +158,28 @@ def test_steady_histories_rarely_change() -> None:
     random = np.random.default_rng(3)
     histories = [np.exp(0.02 * random.normal(size=size)) for size in (5, 8, 12, 30) for _ in range(50)]
     assert sum(bool(level_changes(costs, LATENCY)) for costs in histories) <= 10
+
+
+@pytest.mark.parametrize("size", [5, 12, 30])
+def test_many_series_together_rarely_change(size: int) -> None:
+    """Of 200 histories of 18 steady series at most 5 % show any change: the series share the significance."""
+    random = np.random.default_rng(4)
+    changed = 0
+    for costs in np.exp(0.05 * random.normal(size=(200, 18, size))):
+        estimates = [[Estimate(cost, math.nan, math.nan, "t", 0.95, 1) for cost in series] for series in costs]
+        searched = with_changes([Series("float32", "latency", one, [], "") for one in estimates])
+        changed += any(series.changes for series in searched)
+    assert changed <= 10
+
+
+def test_what_is_not_searched_takes_no_share(tmp_path: Path) -> None:
+    """A series with a note is left as it is, and the others are searched as if it were not there."""
+    folder = archived(tmp_path, [1.0] * 4 + [1.2] * 4)
+    alone = read_history(folder, metrics=["latency"]).series
+    beside = read_history(folder, metrics=["latency", "energy"]).series
+    assert alone[0].changes
+    assert beside[0] == alone[0]
+    assert not beside[1].changes
 
 
 @settings(max_examples=25)

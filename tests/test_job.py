@@ -5,6 +5,7 @@ import json
 import math
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from significand.plan.problems import PlanError
 from significand.report import ReportError
 from significand.results.journal import JOURNAL, read_journal
 from significand.results.lock import LOCK
-from significand.results.records import Progress, Run
+from significand.results.records import FAILED, METHOD, Progress, Run
 from significand.results.store import (
     DETAILS,
     MANIFEST,
@@ -262,6 +263,20 @@ def test_another_machine_or_version_is_refused(
         run_experiment_in(tmp_path, SMALL, resume=True)
 
 
+@pytest.mark.usefixtures("instant")
+def test_another_method_is_refused(tmp_path: Path) -> None:
+    """Runs of two methods are not mixed; a journal that does not say its method is of the first one."""
+    interrupted(tmp_path)
+    assert manifest(tmp_path)["method"] == METHOD
+    path = tmp_path / JOURNAL
+    first, *others = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    facts = {name: value for name, value in json.loads(first).items() if name != "method"}
+    path.write_text("".join([json.dumps(facts) + "\n", *others]), encoding="utf-8")
+    latency, placement, _ = refusal(tmp_path, {})
+    assert latency == "resume: method.latency: 'median over rounds of means' then, 'median of calls' now"
+    assert placement.startswith("resume: method.placement: 'left to the scheduler' then, 'a core per thread")
+
+
 def test_another_energy_counter_is_refused(tmp_path: Path, instant: pytest.MonkeyPatch) -> None:
     """Energies of two counters are not mixed: both are named."""
     interrupted(tmp_path)
@@ -426,6 +441,16 @@ def test_processes_lost_for_good_say_that_runs_are_kept(tmp_path: Path) -> None:
     assert len(run_experiment_in(tmp_path, {}, resume=True).runs) == 4
 
 
+@pytest.mark.parametrize("fields", [{}, {"until": "2%", "max_repeats": 12}])
+def test_the_plan_in_the_folder_is_enough_to_go_on(
+    fields: dict[str, object], tmp_path: Path, instant: pytest.MonkeyPatch
+) -> None:
+    """Resumed without any field, an experiment with `until` or without it is the one that was begun."""
+    del instant
+    before = run_experiment_in(tmp_path, SMALL | fields)
+    assert len(run_experiment_in(tmp_path, {}, resume=True).runs) == len(before.runs)
+
+
 @pytest.mark.usefixtures("instant")
 def test_damaged_details_are_named(tmp_path: Path) -> None:
     """A damaged file of single times is named with the way on; after that the experiment ends."""
@@ -474,6 +499,39 @@ def test_no_new_repeat_begins_after_the_time_is_up(tmp_path: Path, instant: pyte
     del instant
     outcome = run_experiment_in(tmp_path, SMALL | {"until": 0.001, "max_time_s": 1e-6})
     assert len(outcome.runs) == 2 * 10
+
+
+def test_a_mode_that_always_fails_holds_the_others_up_for_ten_repeats_only(
+    tmp_path: Path, instant: pytest.MonkeyPatch
+) -> None:
+    """Its interval will never be known: the experiment ends when the others are narrow, and says what was missed."""
+
+    def failing(
+        experiment: Experiment, dataset: Dataset | None, on_run: OnRun, *rest: object, **more: object
+    ) -> Timing:
+        def keep(run: Run, details: Mapping[str, np.ndarray]) -> None:
+            on_run(replace(run, status=FAILED) if run.precision_mode == "float16" else run, details)
+
+        return instant_run(experiment, dataset, keep, *rest, **more)  # type: ignore[arg-type]  # the same ones
+
+    instant.setattr("significand.job.run_experiment", failing)
+    notes: list[str] = []
+    fields = SMALL | {"precision_modes": ["float32", "float16", "int8"], "until": "2%", "max_repeats": 60}
+    outcome = run_experiment_in(tmp_path, fields, lambda progress: notes.append(progress.note))
+    assert 10 <= len(outcome.runs) // 3 < 60
+    assert outcome.precision is not None
+    assert list(outcome.precision.missed) == ["float16"]
+    assert any("repeats for ±2 %" in note for note in notes)
+
+
+def test_a_forecast_beyond_the_most_repeats_says_so(tmp_path: Path, instant: pytest.MonkeyPatch) -> None:
+    """When more repeats are needed than allowed, the note names both numbers."""
+    del instant
+    notes: list[str] = []
+    run_experiment_in(
+        tmp_path, SMALL | {"until": 0.001, "max_repeats": 12}, lambda progress: notes.append(progress.note)
+    )
+    assert notes[-1].endswith("repeats for ±0.1 %, more than max_repeats (12)")
 
 
 def test_an_experiment_that_has_reached_its_target_is_not_gone_on_with(
@@ -568,6 +626,13 @@ def test_no_report_is_written_into_a_folder_that_is_not_ours_any_more(
     assert outcome.report is None
     assert "removed or replaced" in outcome.report_missing
     assert not (tmp_path / REPORT).exists()
+
+
+def test_estimated_energy_is_no_target(tmp_path: Path) -> None:
+    """Where energy would be an estimate its interval cannot decide when to stop: refused before anything runs."""
+    with pytest.raises(PlanError, match=r"until_metric: 'energy' would be an estimate .*leave it out.*doctor"):
+        run_experiment_in(tmp_path / "out", SMALL | {"until": "1%", "until_metric": "energy"})
+    assert not (tmp_path / "out").exists()
 
 
 def test_estimated_energy_is_no_objective(tmp_path: Path) -> None:

@@ -2,10 +2,12 @@
 
 import subprocess
 import sys
+from types import ModuleType
 
 import pytest
 
 import significand
+import significand.analysis
 
 
 @pytest.mark.parametrize(
@@ -39,10 +41,11 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
     assert packages - sys.stdlib_module_names == {"significand"}
 
 
-def test_public_names_resolve() -> None:
+@pytest.mark.parametrize("package", [significand, significand.analysis])
+def test_public_names_resolve(package: ModuleType) -> None:
     """Every public name is there and listed; others are an AttributeError."""
-    for name in significand.__all__:
-        assert getattr(significand, name) is not None
-    assert set(significand.__all__) == set(dir(significand))
+    for name in package.__all__:
+        assert getattr(package, name) is not None
+    assert set(package.__all__) == set(dir(package))
     with pytest.raises(AttributeError, match="nothing_here"):
-        _ = significand.nothing_here
+        _ = package.nothing_here

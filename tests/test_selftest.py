@@ -9,9 +9,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import nct, t
 
+from significand.analysis.intervals import Estimate
 from significand.plan.experiment import Experiment, Setup
 from significand.results.records import FAILED, Run
-from significand.selftest import WORKLOAD, IsEnough, Measure, SelfTest, parse_budget, repeats_needed, run_selftest
+from significand.selftest import (
+    WORKLOAD,
+    Answer,
+    IsEnough,
+    Measure,
+    SelfTest,
+    _judge,
+    _rate,
+    parse_budget,
+    repeats_needed,
+    run_selftest,
+)
+
+NONE = Estimate(math.nan, math.nan, math.nan, "t", 0.95, 0)
 
 Latency = Callable[[Setup, int], float]
 
@@ -129,7 +143,7 @@ def test_false_alarms_forbid_trust() -> None:
 
 def test_noise_asks_for_more_repeats() -> None:
     """Where 2 % is mostly missed, the number of repeats that would find it is named, and it does find it."""
-    result = MadeUp(noisy(0.02)).test(experiments=40)
+    result = MadeUp(noisy(0.02, seed=4)).test(experiments=40)
     assert result.verdict == "trust with more repeats"
     assert result.repeats_needed is not None
     assert 20 < result.repeats_needed < 30
@@ -145,6 +159,54 @@ def test_a_lucky_experiment_is_not_enough() -> None:
     result = machine.test(experiments=1)
     assert (result.answers[1].found.hits, result.answers[1].found.n) == (1, 1)
     assert result.verdict == "trust with more repeats"
+
+
+def judged(hits: int, n: int, *, found: int, needed: int | None) -> tuple[str, str, str]:
+    """Judge `hits` false alarms in `n` experiments of ten repeats, of which `found` saw 2 %."""
+    return _judge([Answer(0.0, _rate(hits, n), NONE), Answer(0.02, _rate(found, n), NONE)], 10, needed, "")
+
+
+@pytest.mark.parametrize(("hits", "n"), [(1, 1), (2, 10), (4, 30), (15, 200), (11, 200)])
+def test_alarms_above_the_promised_rate_are_no_trust(hits: int, n: int) -> None:
+    """A rate above 5 % that may be chance, or much more than 5 %, is not passed: only more time can tell."""
+    verdict, reason, remedy = judged(hits, n, found=n, needed=5)
+    assert verdict == "cannot say"
+    assert reason.startswith(f"{hits} of {n} experiments saw a difference where there is none; at most ")
+    assert reason.endswith("more often than the 5 % that is promised, which may be chance or a fault")
+    assert "--budget" in remedy
+
+
+@pytest.mark.parametrize(
+    ("hits", "n", "verdict"),
+    [(0, 1, "trust so far"), (1, 20, "trust so far"), (20, 400, "trust"), (23, 500, "trust"), (9, 30, "do not trust")],
+)
+def test_alarms_as_rare_as_promised_are_no_matter(hits: int, n: int, verdict: str) -> None:
+    """A rate up to 5 % is what verdicts promise; one surely above it forbids trust."""
+    assert judged(hits, n, found=n, needed=5)[0] == verdict
+
+
+def test_no_number_of_repeats_is_named_against_what_was_found() -> None:
+    """Where the spread promises detection with the repeats made, and it fails, no number of repeats is advised."""
+    verdict, reason, remedy = judged(0, 20, found=10, needed=8)
+    assert (verdict, "--repeats" in remedy) == ("cannot say", False)
+    assert reason.endswith("although equal runs scatter so little that 8 repeats should find it")
+    assert judged(0, 20, found=17, needed=8)[0] == "trust so far"  # which nine in ten give often enough
+
+
+def test_the_repeats_advised_are_for_a_single_comparison() -> None:
+    """The remedy says what its number is for, and that several modes at once take more."""
+    assert judged(0, 20, found=10, needed=24)[2].startswith(
+        "--repeats 24 to see differences of 2 % in a single comparison (two modes beside the baseline are judged by "
+        "10 tests together: about 1.6 times as many)"
+    )
+    # The first of Holm's ten levels is 0.005: what it takes beside 0.05 with 90 % power, by the noncentral t.
+    assert repeats_needed(0.04) is not None
+    single, first = (
+        min(n for n in range(5, 200) if nct.sf(t.isf(level / 2, n - 1), n - 1, math.log(1.02) / 0.04 * n**0.5) >= 0.9)
+        for level in (0.05, 0.005)
+    )
+    assert single == repeats_needed(0.04)
+    assert first / single == pytest.approx(1.6, abs=0.05)
 
 
 def test_hopeless_noise_forbids_trust() -> None:

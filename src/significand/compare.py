@@ -35,9 +35,13 @@ METHOD_COLUMNS = {
     "memory": ("memory_method",),
     "training_memory": ("memory_method",),
     "inference_memory": ("memory_method",),
-    "energy": ("energy_source", "energy_domains"),
+    "energy": ("energy_kind", "energy_source", "energy_domains"),
 }
 """Columns that say how a metric was measured: they must be the same, too."""
+
+ESTIMATE_COLUMNS = ("energy_assumptions",)
+"""The same of an estimated energy, which is as large as the watts that it assumes. What is noted beside a measured one,
+such as the power of the idle machine, may differ."""
 
 LARGEST_MARGIN = 10.0
 LARGEST_ACCURACY_MARGIN = 100.0
@@ -59,6 +63,8 @@ class FolderComparison:
         What differs and was allowed to, a line each.
     lost
         Modes that finished in old, were tried in new, and failed in every run.
+    unreached
+        Modes that finished in old, were planned in new, and have no run there.
     notes
         What a reader must know besides, a sentence each.
     """
@@ -69,6 +75,7 @@ class FolderComparison:
     means: Mapping[tuple[str, str], tuple[float, float]]
     admitted: Sequence[str]
     lost: Sequence[str]
+    unreached: Sequence[str]
     notes: Sequence[str]
 
     def modes(self) -> list[str]:
@@ -91,6 +98,7 @@ class FolderComparison:
             "comparisons": rows,
             "admitted": list(self.admitted),
             "lost_modes": list(self.lost),
+            "unreached_modes": list(self.unreached),
             "notes": list(self.notes),
         }
 
@@ -142,12 +150,13 @@ def compare_folders(
         raise ResultsError(problems)
     one, other = sides
     modes = [mode for mode in one.modes() if one.finished(mode) and other.finished(mode)]
-    if not modes:
+    lost = [mode for mode in other.modes() if one.finished(mode) and not other.finished(mode)]
+    if not modes and not lost:
         tried = " and ".join(f"{', '.join(side.modes()) or 'nothing'} in {label}" for label, side in _labelled(sides))
         problems.append(f"precision_modes: no mode has finished runs in both ({tried}); measure one in both")
     measured = energy_measured(sides, modes)
     chosen = tuple(dict.fromkeys(metrics)) if metrics else (*DEFAULT_METRICS, *(("energy",) if measured else ()))
-    methods = method_columns(chosen)
+    methods = method_columns(chosen, energy_measured=measured)
     one, other = sides = [with_run_facts(side, modes, methods) for side in sides]
     problems += [line for label, side in _labelled(sides) for line in column_problems(side, chosen, label)]
     problems += allow_problems(allow, {*one.facts, *other.facts})
@@ -167,7 +176,8 @@ def compare_folders(
         _compare(one, other, modes, chosen, margins, energy_measured=measured),
         {(mode, name): (_mean(one, mode, name), _mean(other, mode, name)) for mode in modes for name in chosen},
         admitted,
-        [mode for mode in other.modes() if one.finished(mode) and not other.finished(mode)],
+        lost,
+        [mode for mode in one.modes() if one.finished(mode) and mode in other.planned() and mode not in other.modes()],
         list(_notes(one, other, modes, unrecorded)),
     )
 
@@ -192,9 +202,11 @@ def column_problems(results: Results, metrics: Collection[str], label: str) -> l
     ]
 
 
-def method_columns(metrics: Collection[str]) -> list[str]:
+def method_columns(metrics: Collection[str], *, energy_measured: bool) -> list[str]:
     """Return the columns that say how these metrics were measured."""
-    return list(dict.fromkeys(column for name in metrics for column in METHOD_COLUMNS.get(name, ())))
+    columns = [column for name in metrics for column in METHOD_COLUMNS.get(name, ())]
+    columns += ESTIMATE_COLUMNS if "energy" in metrics and not energy_measured else ()
+    return list(dict.fromkeys(columns))
 
 
 def energy_measured(sides: Collection[Results], modes: Collection[str]) -> bool:
@@ -250,7 +262,7 @@ def _notes(one: Results, other: Results, modes: Sequence[str], unrecorded: Seque
 
 
 def _notes_of(label: str, side: Results, without: Results) -> Iterator[str]:
-    if side.state != "finished":
+    if not side.complete:
         yield f"{label}: the experiment is {side.state or 'of unknown state'}; the runs that finished are compared."
     if _is_sequential(side):
         yield f"{label}: measured until its intervals were narrow enough, which makes them a little too narrow."

@@ -1,13 +1,16 @@
 """Whether a comparison of two result folders lets a change pass."""
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
-from significand.analysis.comparison import Comparison
+from significand.analysis.comparison import ESTIMATED_ENERGY, Comparison
 from significand.analysis.measures import MEASURES
 from significand.compare import FolderComparison
 
 FailOn = Literal["worse", "different"]
+
+SIZE = "model_size"
 
 
 def failing(result: FolderComparison, fail_on: FailOn) -> list[Comparison]:
@@ -16,15 +19,23 @@ def failing(result: FolderComparison, fail_on: FailOn) -> list[Comparison]:
     Those whose verdict is worse (or also better, where anything ``"different"`` fails) and whose whole interval lies
     beyond the margin; without a margin, every such verdict. So a difference that may as well be smaller than the
     margin passes, even if its verdict is worse; where it is exactly the margin, the gate fails by chance with 2.5 % for
-    each comparison. The size of a model is a fact of its file: where it has no spread, it is beyond the margin or it is
-    not.
+    each comparison. What changed by the same in all of several runs has no spread to test against and no verdict: it is
+    beyond the margin or it is not. So is the size of a model, a fact of its file, even of a single run.
     """
     return [one for one in result.comparisons if _is_beyond(one, fail_on)]
 
 
-def is_judged(result: FolderComparison) -> bool:
-    """Tell whether any comparison has a verdict, so that a gate that holds means something."""
-    return any(one.verdict != "not tested" or _is_exact(one) for one in result.comparisons)
+def unjudged(result: FolderComparison) -> list[str]:
+    """Return the modes of which nothing is judged, so that a gate that holds means nothing for them.
+
+    The size of a model is a judgement only where nothing else was asked for: it says nothing of the rest.
+    """
+    return [mode for mode in result.modes() if not _is_judged(result.of_mode(mode))] + list(result.unreached)
+
+
+def _is_judged(comparisons: Sequence[Comparison]) -> bool:
+    decisive = [one for one in comparisons if one.metric != SIZE] or comparisons
+    return any(one.verdict != "not tested" or _is_exact(one) for one in decisive)
 
 
 def _is_beyond(comparison: Comparison, fail_on: FailOn) -> bool:
@@ -42,13 +53,10 @@ def _is_beyond(comparison: Comparison, fail_on: FailOn) -> bool:
 def _is_exact(comparison: Comparison) -> bool:
     """Tell whether it is untested only because it has no spread to test against, and needs none."""
     estimate = comparison.estimate
-    constant = math.isnan(estimate.low) or estimate.low == estimate.high
-    return (
-        comparison.metric == "model_size"
-        and comparison.verdict == "not tested"
-        and constant
-        and math.isfinite(estimate.point)
-    )
+    if comparison.verdict != "not tested" or comparison.reason == ESTIMATED_ENERGY or not math.isfinite(estimate.point):
+        return False
+    single = math.isnan(estimate.low)
+    return estimate.low == estimate.high or (single and comparison.metric == SIZE)
 
 
 def _log(ratio: float) -> float:

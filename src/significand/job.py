@@ -20,11 +20,11 @@ from significand.meters.counters import choose_counter, idle_power_w
 from significand.meters.energy import EnergyError
 from significand.meters.machine import describe_machine, git_revision
 from significand.meters.noise import NoiseMeter
-from significand.plan.experiment import DataFacts, Experiment, Surroundings, plan_experiment
+from significand.plan.experiment import DataFacts, Experiment, Surroundings, given_fields, plan_experiment
 from significand.plan.problems import PlanError
 from significand.report import ReportError, import_parts, write_report
 from significand.results.journal import JOURNAL, Journal, read_journal
-from significand.results.records import STEP_COLUMNS, Run, step_rows
+from significand.results.records import METHOD, STEP_COLUMNS, Run, step_rows
 from significand.results.resume import check_same, find_begun
 from significand.results.store import (
     COMPARISONS_CSV,
@@ -163,7 +163,7 @@ def run_experiment_in(
     """
     folder = Path(output_dir) if output_dir is not None else default_output_dir()
     stored = find_begun(folder, fields).facts.get("experiment") if resume else None
-    given = dict(stored) | dict(fields) if isinstance(stored, dict) else fields
+    given = given_fields(stored) | dict(fields) if isinstance(stored, dict) else fields
     experiment, dataset = _plan(given, folder)
     identity = _identity(experiment, dataset)
     with RunDirectory(folder) as directory:
@@ -268,13 +268,15 @@ class _Job:
         precision = self._precision()
         if precision is None or blocks < FEWEST_TO_PLAN:
             return False
-        needed = [n for n in precision.runs_needed.values() if n is not None]
-        if len(needed) == len(precision.runs_needed):
-            self._note = f"about {max(needed)} repeats for ±{100 * precision.target:g} %"
+        self._note = ""
+        if needed := precision.repeats_needed:
+            self._note = f"about {needed} repeats for ±{100 * precision.target:g} %"
+            if needed > self._experiment.max_repeats:
+                self._note += f", more than max_repeats ({self._experiment.max_repeats})"
         if blocks < self._experiment.fewest_repeats:
             return False
         most_s = self._experiment.max_time_s
-        return precision.is_reached or (most_s is not None and time.perf_counter() - self._started_s >= most_s)
+        return precision.is_settled or (most_s is not None and time.perf_counter() - self._started_s >= most_s)
 
     def _idle_power_w(self) -> float:
         """Measure the idle machine, before anything of ours computes; 0 where nothing is to be subtracted."""
@@ -461,11 +463,13 @@ def _plan(fields: Mapping[str, object], folder: Path) -> tuple[Experiment, Datas
                 f"idle_baseline_s: {experiment.idle_baseline_s:g} s is too short for {counter.source}; give at least "
                 f"{counter.shortest_window_s:g} s"
             )
-    if "energy" in experiment.objectives and choose_counter(experiment.watts_per_core).kind != "measured":
-        problems.append(
-            "objectives: 'energy' would be an estimate here, which restates CPU time: a setup would win on the same "
-            "cost twice; leave it out, or measure where an energy counter can be read (see `significand doctor`)"
-        )
+    judged_by_energy = [name for name in ("objectives", "until_metric") if "energy" in getattr(experiment, name)]
+    if judged_by_energy and choose_counter(experiment.watts_per_core).kind != "measured":
+        problems += [
+            f"{name}: 'energy' would be an estimate here, which restates CPU time and counts the same cost again; "
+            "leave it out, or measure where an energy counter can be read (see `significand doctor`)"
+            for name in judged_by_energy
+        ]
     if problems:
         raise PlanError(problems)
     return experiment, loaded[experiment.data, experiment.label_column]
@@ -486,6 +490,7 @@ def _identity(experiment: Experiment, dataset: Dataset | None) -> dict[str, obje
         "experiment_hash": hashlib.sha256(text.encode()).hexdigest(),
         "experiment": fields,
         "data_sha256": dataset.sha256() if dataset else None,
+        "method": METHOD,
         "machine": describe_machine(),
         "energy_source": choose_counter(experiment.watts_per_core).source,
     }

@@ -41,6 +41,7 @@ COMPARISON_TYPES: Mapping[str, type] = {
     "p_value": float,
     "p_adjusted": float,
     "p_equivalence": float,
+    "family": str,
     "tests_in_family": int,
     "verdict": str,
     "smallest_detectable": float,

@@ -1,9 +1,18 @@
 import math
+from dataclasses import replace
 
 import pytest
 
 from conftest import small_experiment
-from significand.analysis.claims import COMPARED, claims_of, compare_modes, comparison_row, frontier_of
+from significand.analysis.claims import (
+    COMPARED,
+    COMPARISON_COLUMNS,
+    claims_of,
+    compare_modes,
+    comparison_row,
+    frontier_of,
+    summary_rows,
+)
 from significand.analysis.measures import MEASURES
 from significand.analysis.pareto import OBJECTIVES
 from significand.analysis.summary import FURTHER_METRICS, SPECIFIED_METRICS
@@ -52,6 +61,20 @@ def test_halved_costs_are_better_and_estimated_energy_is_not_judged() -> None:
     assert by_metric["accuracy"].verdict == "no difference shown"
 
 
+@pytest.mark.parametrize("mixed", ["int8", "float32"])
+def test_energies_of_two_kinds_have_no_ratio(mixed: str) -> None:
+    """A measured energy over an estimated one, or a mixture of both, is missing, as it is in the summary."""
+    for kinds in (["measured"] * 6, ["measured", *["estimated"] * 5]):
+        runs = [
+            replace(one, energy_kind=kinds[one.repeat]) if one.precision_mode == mixed else one
+            for one in experiment_runs()
+        ]
+        by_metric = {one.metric: one for one in compare_modes(runs, ["float32", "int8"], "float32")}
+        assert math.isnan(by_metric["energy"].estimate.point)
+        assert by_metric["energy"].verdict == "not tested"
+        assert by_metric["latency"].verdict == "better"
+
+
 def test_failed_runs_are_in_no_pair() -> None:
     """A run that failed leaves its pair out, and says so."""
     runs = [*experiment_runs(), run("int8", 6, 0.001, status=FAILED), run("float32", 6, 1.0)]
@@ -86,6 +109,35 @@ def test_an_experiment_that_stopped_by_its_intervals_says_so() -> None:
     sequential = claims_of(runs, small_experiment(until="1%"))
     assert {one.estimate.method for one in ordinary.comparisons} == {"t"}
     assert {one.estimate.method for one in sequential.comparisons} == {"sequential t"}
+    assert ordinary.frontier is not None
+    assert sequential.frontier is not None
+    assert sequential.frontier.method == f"sequential {ordinary.frontier.method}"
+    assert sequential.frontier.hypervolume.method == f"sequential {ordinary.frontier.hypervolume.method}"
+
+
+def test_every_metric_is_compared_in_one_of_two_families() -> None:
+    """Each metric has its row; those of the sentences share one Holm correction, all others another."""
+    claims = claims_of(experiment_runs(), small_experiment())
+    assert [one.metric for one in claims.primary] == list(COMPARED)
+    assert sorted(one.metric for one in claims.comparisons) == sorted(MEASURES)
+    assert claims.comparisons == [*claims.primary, *claims.further]
+    alone = compare_modes(experiment_runs(), ["float32", "int8"], "float32")
+    assert [repr(one) for one in claims.primary] == [repr(one) for one in alone]
+    for family in (claims.primary, claims.further):
+        assert {one.family for one in family} == {sum(one.p_value == one.p_value for one in family)}
+    assert {comparison_row(one)["family"] for one in claims.further} == {"further"}
+
+
+@pytest.mark.parametrize("objectives", ["latency,accuracy", "accuracy,latency", "latency,memory,accuracy"])
+def test_the_summary_has_the_specified_probabilities_whatever_the_objectives(objectives: str) -> None:
+    """Order and number of the objectives change nothing about the probabilities of latency against accuracy."""
+    runs = [run("float32", r, 1.0 + 0.1 * JITTER[r]) for r in range(6)]
+    runs += [run("int8", r, 1.1 * JITTER[-1 - r]) for r in range(6)]
+    experiment = small_experiment(objectives=objectives)
+    rows = summary_rows(runs, experiment, claims_of(runs, experiment))
+    specified = frontier_of(runs, ["float32", "int8"], ["latency", "accuracy"])
+    assert 0 < specified.p_on_frontier[0] < 1
+    assert [row["p_on_pareto_frontier"] for row in rows] == specified.p_on_frontier.tolist()
 
 
 def test_no_finished_run_is_still_an_answer() -> None:
@@ -102,3 +154,4 @@ def test_a_comparison_is_a_flat_row() -> None:
     assert (row["metric"], row["precision_mode"], row["baseline"]) == ("latency", "int8", "float32")
     assert row["low"] < row["estimate"] < row["high"]  # type: ignore[operator]
     assert (row["method"], row["n"], row["verdict"]) == ("t", 6, "better")
+    assert list(row) == list(COMPARISON_COLUMNS)

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import ttest_ind, ttest_rel
 
-from significand.analysis.comparison import ESTIMATED_ENERGY, Comparison, PairedRatio, compare, paired_ratio
+from significand.analysis.comparison import ESTIMATED_ENERGY, Comparison, compare, paired_ratio
+from significand.analysis.intervals import Estimate
 from significand.analysis.multiplicity import holm, smallest_detectable
 
 COSTS = st.floats(1e-9, 1e9)
@@ -20,7 +22,7 @@ def by_repeat(values: list[float]) -> dict[int, float]:
     return dict(enumerate(values))
 
 
-def ratio_of(pairs: list[tuple[float, float]]) -> PairedRatio:
+def ratio_of(pairs: list[tuple[float, float]]) -> Estimate:
     """Return the ratio of the first of each pair to the second."""
     return paired_ratio(by_repeat([a for a, _ in pairs]), by_repeat([b for _, b in pairs]))
 
@@ -28,15 +30,16 @@ def ratio_of(pairs: list[tuple[float, float]]) -> PairedRatio:
 def test_example_by_hand() -> None:
     """Log ratios of 1 to 5 times log 2 have mean 3 and deviation 1.5811 times log 2; t(0.975, 4) = 2.776."""
     result = paired_ratio(by_repeat([2.0, 4.0, 8.0, 16.0, 32.0]), by_repeat(5 * [1.0]))
-    # By hand, with the t quantile of the published tables: 2.776 x 1.5811388 / sqrt(5) = 1.96293 powers of 2.
+    # By hand, with the t quantile of the table cited below: 2.776 x 1.5811388 / sqrt(5) = 1.96293 powers of 2.
     half = 2.776 * 1.5811388 / math.sqrt(5)
     assert result.n == 5
-    assert result.ratio == pytest.approx(8.0, rel=1e-12)
+    assert result.point == pytest.approx(8.0, rel=1e-12)
     assert result.low == pytest.approx(2 ** (3 - half), rel=1e-3)
     assert result.high == pytest.approx(2 ** (3 + half), rel=1e-3)
 
 
-# Published tables of Student's t, two-sided 95 %, by degrees of freedom.
+# NIST/SEMATECH e-Handbook of Statistical Methods, section 1.3.6.7.2, critical values of Student's t: the column 0.975
+# at n - 1 degrees of freedom. At 1 and 2 they follow by hand from tan(0.475 pi) and 0.95 sqrt(2 / (1 - 0.95^2)).
 @pytest.mark.parametrize(("n", "quantile"), [(2, 12.706), (3, 4.303), (5, 2.776), (10, 2.262), (30, 2.045)])
 def test_interval_uses_students_t(n: int, quantile: float) -> None:
     """The interval's half-width in logs is t(0.975, n - 1) s / sqrt(n)."""
@@ -46,14 +49,14 @@ def test_interval_uses_students_t(n: int, quantile: float) -> None:
     result = paired_ratio(by_repeat([math.exp(log) for log in logs]), by_repeat(n * [1.0]))
     half = quantile * s / math.sqrt(n)
     assert math.log(result.high / result.low) == pytest.approx(2 * half, rel=3e-4)
-    assert math.log(result.ratio) == pytest.approx(centre, abs=1e-12)
+    assert math.log(result.point) == pytest.approx(centre, abs=1e-12)
 
 
 @given(PAIRS)
 def test_ratio_of_the_other_way_round_is_the_inverse(pairs: list[tuple[float, float]]) -> None:
     """The ratio of a to b is 1 over that of b to a, and so are the bounds, exchanged."""
     there, back = ratio_of(pairs), ratio_of([(b, a) for a, b in pairs])
-    assert there.ratio * back.ratio == pytest.approx(1, rel=1e-9)
+    assert there.point * back.point == pytest.approx(1, rel=1e-9)
     if math.isfinite(there.high) and there.low > 0 and math.isfinite(back.high) and back.low > 0:
         assert math.log(there.low) == pytest.approx(-math.log(back.high), rel=1e-9, abs=1e-9)
         assert math.log(there.high) == pytest.approx(-math.log(back.low), rel=1e-9, abs=1e-9)
@@ -65,7 +68,7 @@ def test_unit_and_order_do_not_matter(pairs: list[tuple[float, float]], unit: fl
     first = ratio_of(pairs)
     moved = {names[i]: (unit * a, unit * b) for i, (a, b) in enumerate(pairs)}
     second = paired_ratio({r: a for r, (a, _) in reversed(moved.items())}, {r: b for r, (_, b) in moved.items()})
-    assert second.ratio == pytest.approx(first.ratio, rel=1e-9)
+    assert second.point == pytest.approx(first.point, rel=1e-9)
     assert second.low == pytest.approx(first.low, rel=1e-6)
     assert second.high == pytest.approx(first.high, rel=1e-6)
 
@@ -74,13 +77,13 @@ def test_unit_and_order_do_not_matter(pairs: list[tuple[float, float]], unit: fl
 def test_point_lies_within_its_interval(pairs: list[tuple[float, float]]) -> None:
     """The bounds enclose the point."""
     result = ratio_of(pairs)
-    assert result.low <= result.ratio <= result.high
+    assert result.low <= result.point <= result.high
 
 
 def test_pairing_removes_what_the_repeats_share() -> None:
     """Repeats that differ tenfold but in the same way for both give an exact ratio."""
     result = paired_ratio(by_repeat([2.0, 20.0, 200.0]), by_repeat([1.0, 10.0, 100.0]))
-    assert (result.ratio, result.low, result.high) == pytest.approx((2.0, 2.0, 2.0), rel=1e-9)
+    assert (result.point, result.low, result.high) == pytest.approx((2.0, 2.0, 2.0), rel=1e-9)
 
 
 def test_unpaired_repeats_are_left_out() -> None:
@@ -101,7 +104,7 @@ def test_what_is_no_cost_is_left_out_on_either_side(bad: float) -> None:
 def test_single_pair_has_no_interval() -> None:
     """One pair gives a ratio and no bounds."""
     result = paired_ratio({3: 6.0}, {3: 2.0})
-    assert result.ratio == pytest.approx(3.0, rel=1e-12)
+    assert result.point == pytest.approx(3.0, rel=1e-12)
     assert result.n == 1
     assert math.isnan(result.low)
     assert math.isnan(result.high)
@@ -112,18 +115,19 @@ def test_no_pair_gives_nan(values: dict[int, float], baseline: dict[int, float])
     """Without a pair nothing is known: NaN, not 1 and not 0."""
     result = paired_ratio(values, baseline)
     assert result.n == 0
-    assert all(map(math.isnan, (result.ratio, result.low, result.high)))
+    assert all(map(math.isnan, (result.point, result.low, result.high)))
 
 
 @given(st.lists(st.tuples(st.floats(min_value=0, exclude_min=True), st.floats(min_value=0)), min_size=1, max_size=4))
 def test_no_magnitude_breaks_the_ratio(pairs: list[tuple[float, float]]) -> None:
     """The smallest and largest numbers there are give a ratio from 0 to infinity, or NaN, and no exception."""
     result = ratio_of(pairs)
-    assert math.isnan(result.ratio) == (result.n == 0)
-    assert not result.ratio < 0
+    assert math.isnan(result.point) == (result.n == 0)
+    assert not result.point < 0
 
 
-# Student's sleep data: extra hours of sleep of ten patients on two drugs (the data set `sleep` of R).
+# Student's sleep data: extra hours of sleep of ten patients on two drugs (Student, Biometrika 6, 1908; the data set
+# `sleep` of R). Tested by R's t.test(extra ~ group, sleep), and with paired = TRUE; SciPy's tests repeat it below.
 FIRST = [0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0]
 SECOND = [1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4]
 # The sample that pingouin's tests give to `tost` of R's package equivalence.
@@ -156,6 +160,7 @@ def test_paired_ratio_is_students_paired_test_on_logs() -> None:
     bounds = comparison.estimate.point, comparison.estimate.low, comparison.estimate.high
     assert [math.log(bound) for bound in bounds] == pytest.approx([-1.58, -2.4598858, -0.7001142], abs=1e-7)
     assert comparison.p_value == pytest.approx(0.002833, abs=5e-7)
+    assert comparison.p_value == pytest.approx(ttest_rel(FIRST, SECOND).pvalue, rel=1e-9)
     assert (comparison.verdict, comparison.scale, comparison.estimate.method) == ("better", "ratio", "t")
     assert (comparison.estimate.n, comparison.left_out, comparison.paired) == (10, 0, True)
 
@@ -166,6 +171,7 @@ def test_unpaired_ratio_is_welchs_test_on_logs() -> None:
     bounds = comparison.estimate.low, comparison.estimate.high
     assert [math.log(bound) for bound in bounds] == pytest.approx([-3.3654832, 0.2054832], abs=1e-7)
     assert comparison.p_value == pytest.approx(0.07939, abs=5e-6)
+    assert comparison.p_value == pytest.approx(ttest_ind(FIRST, SECOND, equal_var=False).pvalue, rel=1e-9)
     assert (comparison.verdict, comparison.estimate.method) == ("no difference shown", "Welch t")
     assert comparison.estimate.n == 20
 
@@ -178,18 +184,58 @@ def test_accuracy_is_a_difference_in_points() -> None:
     assert (comparison.verdict, comparison.scale) == ("better", "points")
 
 
-# By `tost` of R's package equivalence, as quoted in pingouin's tests.
+def tost(first: Sequence[float], second: Sequence[float], margin: float, *, paired: bool) -> float:
+    """Return the larger p-value of the two one-sided tests (Schuirmann 1987), by SciPy."""
+    if paired:
+        tests = (
+            ttest_rel(np.add(first, margin), second, alternative="greater"),
+            ttest_rel(np.subtract(first, margin), second, alternative="less"),
+        )
+    else:
+        tests = (
+            ttest_ind(np.add(first, margin), second, equal_var=False, alternative="greater"),
+            ttest_ind(np.subtract(first, margin), second, equal_var=False, alternative="less"),
+        )
+    return max(float(test.pvalue) for test in tests)
+
+
+# By `tost` of R's package equivalence, as quoted in pingouin's tests; repeated with SciPy's one-sided tests.
 @pytest.mark.parametrize(
     ("margin", "paired", "p_value"), [(1.0, True, 0.9293826), (2.0, True, 0.8286101), (1.0, False, 0.9643479)]
 )
 def test_equivalence_is_two_one_sided_tests(margin: float, paired: bool, p_value: float) -> None:
     """The p-value of equivalence is R's, for points as for the logs of costs, and either way round."""
+    assert tost(TOST_A, TOST_B, margin, paired=paired) == pytest.approx(p_value, abs=1e-7)
     points = [[x / 100 for x in sample] for sample in (TOST_A, TOST_B)]
     for ours, theirs in (points, points[::-1]):
         comparison = one(ours, theirs, "accuracy", paired=paired, margin=margin)
         assert comparison.p_equivalence == pytest.approx(p_value, abs=1e-7)
     ratio = one(as_costs(TOST_A), as_costs(TOST_B), paired=paired, margin=math.expm1(margin))
     assert ratio.p_equivalence == pytest.approx(p_value, abs=1e-7)
+
+
+def test_equivalence_of_three_pairs_by_hand() -> None:
+    """Differences -0.1, 0.1, 0.3 within 1: t = 0.9 sqrt(3) / 0.2, and of 2 degrees of freedom P is 0.0080, by hand."""
+    # Of two degrees of freedom P(T > t) = 1/2 - t / (2 sqrt(2 + t^2)).
+    t = 0.9 * math.sqrt(3) / 0.2
+    by_hand = 0.5 - t / (2 * math.sqrt(2 + t * t))
+    assert by_hand == pytest.approx(0.0080, abs=5e-5)
+    points = one([0.499, 0.501, 0.503], [0.5, 0.5, 0.5], "accuracy", margin=1.0)
+    ratio = one(as_costs([-0.1, 0.1, 0.3]), as_costs([0.0, 0.0, 0.0]), margin=math.expm1(1.0))
+    for comparison in (points, ratio):
+        assert comparison.p_equivalence == pytest.approx(by_hand, rel=1e-9)
+        assert comparison.verdict == "equivalent"
+
+
+@pytest.mark.parametrize(
+    ("margin", "p_value", "verdict"), [(2.0, 0.15415723, "better"), (3.0, 0.00265557, "equivalent")]
+)
+def test_equivalence_of_the_sleep_data(margin: float, p_value: float, verdict: str) -> None:
+    """A difference of 1.58 hours is not surely within 2, and surely within 3: by SciPy's one-sided tests."""
+    comparison = one(as_costs(FIRST), as_costs(SECOND), margin=math.expm1(margin))
+    assert tost(FIRST, SECOND, margin, paired=True) == pytest.approx(p_value, abs=1e-8)
+    assert comparison.p_equivalence == pytest.approx(p_value, abs=1e-8)
+    assert comparison.verdict == verdict
 
 
 @pytest.mark.parametrize(
@@ -294,6 +340,53 @@ def test_welch_with_one_constant_side() -> None:
     assert (empty.reason, empty.left_out) == ("no usable run on one side", 1)
 
 
+# Hosts
+
+HOST_SPEEDS = {"slow": 100.0, "fast": 1.0, "other": 7.0}
+
+
+def on_hosts(
+    missing: Sequence[tuple[str, str]] = (), hosts: Sequence[str] = ("slow", "fast", "other")
+) -> list[Comparison]:
+    """Compare two setups with a baseline over four repeats on each host; `missing` lacks a host's setup."""
+    names = ["float32", "int8", "float16"]
+    rows = [
+        (names.index(setup), block, HOST_SPEEDS[host] * speed * (1 + 0.01 * math.sin(7 * block + 10 * speed)))
+        for block, (host, _) in enumerate((host, repeat) for host in hosts for repeat in range(4))
+        for setup, speed in (("float32", 1.0), ("int8", 0.5), ("float16", 0.75))
+        if (host, setup) not in missing
+    ]
+    setups, blocks, latency = zip(*rows, strict=True)
+    return compare({"latency": latency}, setups, blocks, names, 0)
+
+
+def test_one_host_is_its_repeats() -> None:
+    """With a single host, host and repeat as block say what the repeats alone say, however slow the host is."""
+    slow, fast = on_hosts(hosts=["slow"])[0], on_hosts(hosts=["fast"])[0]
+    assert (slow.estimate.n, slow.left_out, slow.verdict) == (4, 0, "better")
+    assert slow.estimate.point == pytest.approx(fast.estimate.point, rel=1e-12)
+    assert slow.p_value == pytest.approx(fast.p_value, rel=1e-6)
+
+
+def test_hosts_are_compared_within_themselves() -> None:
+    """Hosts a hundredfold apart do not widen the interval: runs are paired by host and repeat, never across hosts."""
+    int8, float16 = on_hosts()
+    assert (int8.estimate.n, int8.left_out, int8.verdict) == (12, 0, "better")
+    assert int8.estimate.point == pytest.approx(0.5, rel=0.02)
+    assert int8.estimate.high / int8.estimate.low < 1.05
+    assert float16.estimate.point == pytest.approx(0.75, rel=0.02)
+
+
+def test_a_host_without_a_setup_leaves_out_its_pairs_only() -> None:
+    """Where a host lacks a setup the others' blocks count, and the pairs lost are said; other setups keep theirs."""
+    int8, float16 = on_hosts([("slow", "int8")])
+    assert (int8.estimate.n, int8.left_out) == (8, 4)
+    assert int8.estimate.point == pytest.approx(on_hosts(hosts=["fast", "other"])[0].estimate.point, rel=0.02)
+    assert repr(float16.estimate) == repr(on_hosts()[1].estimate)
+    without_baseline = on_hosts([("slow", "float32")])
+    assert [(one.estimate.n, one.left_out) for one in without_baseline] == [(8, 4), (8, 4)]
+
+
 def several(n_setups: int, n_blocks: int, seed: int, effect: float = 0.0) -> list[Comparison]:
     """Compare setups that differ from the first by `effect`, on normal logs with spread 0.1."""
     random = np.random.default_rng(seed)
@@ -364,7 +457,7 @@ def test_agrees_with_the_ratio_of_two_dicts(pairs: list[tuple[float, float]]) ->
     """The columns of runs give the same ratio and bounds as the same runs by repeat."""
     estimate, ratio = one([a for a, _ in pairs], [b for _, b in pairs]).estimate, ratio_of(pairs)
     assert estimate.n == ratio.n
-    assert estimate.point == pytest.approx(ratio.ratio, rel=1e-9)
+    assert estimate.point == pytest.approx(ratio.point, rel=1e-9)
     assert (estimate.low, estimate.high) == pytest.approx((ratio.low, ratio.high), rel=1e-6)
 
 

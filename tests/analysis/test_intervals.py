@@ -121,7 +121,8 @@ def test_normal_interval_is_the_specified_one() -> None:
     assert (at_90.high - at_90.low) / (estimate.high - estimate.low) == pytest.approx(1.644854 / 1.96, rel=1e-6)
 
 
-# A published table of confidence intervals for the population median: n, rank of the lower bound, level in %.
+# n, rank of the lower bound, level in %: 1 - 2 sum_{i < rank} C(n, i) / 2^n, the largest rank with at least 95 %
+# (Conover, Practical Nonparametric Statistics, 3rd edition, 1999, section 3.2); recomputed in the test with integers.
 @pytest.mark.parametrize(
     ("n", "rank", "percent"),
     [(6, 1, 96.9), (7, 1, 98.4), (8, 1, 99.2), (9, 2, 96.1), (10, 2, 97.9), (12, 3, 96.1), (15, 4, 96.5),
@@ -132,6 +133,9 @@ def test_median_lies_between_the_tabulated_ranks(n: int, rank: int, percent: flo
     estimate = median_exact([float(value) for value in range(1, n + 1)])
     assert (estimate.point, estimate.low, estimate.high) == ((n + 1) / 2, rank, n + 1 - rank)
     assert 100 * estimate.level == pytest.approx(percent, abs=0.06)
+    below = [sum(math.comb(n, i) for i in range(k)) for k in (rank, rank + 1)]
+    assert estimate.level == pytest.approx(1 - 2 * below[0] / 2**n, rel=1e-12)
+    assert 1 - 2 * below[1] / 2**n < 0.95
 
 
 def test_median_interval_of_a_published_sample() -> None:

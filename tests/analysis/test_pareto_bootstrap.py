@@ -254,6 +254,17 @@ def test_setup_that_mostly_fails_costs_the_others_nothing() -> None:
     assert result.p_on_frontier[[0, 2]].tolist() == expected.p_on_frontier.tolist()
 
 
+def test_the_frontier_over_all_runs_stands_beside_that_of_complete_blocks() -> None:
+    """Where a block is left out for one setup's failure, both frontiers are told, and how many blocks were used."""
+    nan = math.nan
+    latency = np.array([[1.0, 2.0], [1.0, 2.0], [1.0, 2.0], [1.0, 2.0], [10.0, nan]])
+    result = uncertainty(np.stack([latency, np.where(np.isnan(latency), nan, 0.9)], axis=2))
+    # By hand: over four blocks the first needs 1, the second 2; over all it has, the first needs 14 / 5 = 2.8.
+    assert result.on_frontier.tolist() == [True, False]
+    assert result.on_frontier_all_runs.tolist() == [False, True]
+    assert (result.n_blocks, result.n_blocks_in_all, result.ranked.tolist()) == (4, 5, [True, True])
+
+
 # Hypervolume
 
 
@@ -344,10 +355,16 @@ def test_result_goes_into_a_file() -> None:
     read = json.loads(json.dumps(jsonable(content), allow_nan=False))
     assert read["setups"][2] == {
         "setup": "float16",
+        "ranked": False,
         "on_frontier": False,
+        "on_frontier_all_runs": read["setups"][2]["on_frontier_all_runs"],
         "p_on_frontier": None,
         "p_dominates": {"float32": None, "int8": None, "float16": None},
     }
     assert read["setups"][0]["p_dominates"]["float16"] is None
     assert read["hypervolume"]["reference"].keys() == {"latency", "accuracy"}
-    assert read["blocks"] == 3
+    assert (read["blocks"], read["blocks_in_all"]) == (3, 3)
+    assert (read["hypervolume"]["method"], read["hypervolume"]["level"]) == (
+        "basic multiplier bootstrap over blocks",
+        0.95,
+    )

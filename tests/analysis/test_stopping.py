@@ -76,4 +76,22 @@ def test_an_unknown_width_is_a_target_missed() -> None:
     """With too few pairs, or costs that have no ratio, nothing is reached and nothing can be planned."""
     precision = precision_of({"float32": {0: 1.0, 1: 0.0}, "int8": {0: 1.0, 2: 1.0}}, "float32", 0.05)
     assert not precision.is_reached
+    assert not precision.is_settled
     assert precision.runs_needed == {"int8": None}
+
+
+def test_a_setup_that_always_fails_holds_no_other_up() -> None:
+    """Without a single usable pair a setup is missed for good: the rest decides when all is settled, and the plan."""
+    costs = {"float32": {0: 1.0, 1: 1.0, 2: 1.0}, "int8": {0: 0.5, 1: 0.51, 2: 0.5}, "float16": {}}
+    wide, narrow = (precision_of(costs, "float32", target) for target in (0.001, 0.1))
+    assert (wide.is_settled, narrow.is_settled) == (False, True)
+    assert not narrow.is_reached
+    assert list(narrow.missed) == list(narrow.without_pair) == ["float16"]
+    assert wide.repeats_needed == wide.runs_needed["int8"]
+
+
+def test_what_one_setup_leaves_open_is_planned_for_none() -> None:
+    """While the spread of one setup with a pair is unknown, no number of repeats is foretold."""
+    costs = {"float32": {0: 1.0, 1: 1.0, 2: 1.0}, "int8": {0: 0.5, 1: 0.51, 2: 0.5}, "float16": {2: 1.0}}
+    assert precision_of(costs, "float32", 0.01).repeats_needed is None
+    assert precision_of({"float32": {0: 1.0}, "int8": {}}, "float32", 0.01).repeats_needed is None

@@ -77,7 +77,28 @@ def test_t_interval_median_and_extremes_stand_beside_the_specified_keys() -> Non
     assert row["latency_median"] == 3.5
     # 1 - 2 / 2^6 = 96.9 %: at n = 6 the extremes are the interval (any table of order statistics).
     assert (row["latency_median_ci_low"], row["latency_median_ci_high"]) == (1.0, 6.0)
+    assert row["latency_median_ci_level"] == 1 - 2 / 2**6
     assert (row["latency_min"], row["latency_max"]) == (1.0, 6.0)
+
+
+def test_a_median_without_bounds_has_no_level() -> None:
+    """With five runs no order statistics bound the median at 95 %: bounds and level are NaN."""
+    row = rows([run("float32", repeat, float(repeat)) for repeat in range(5)], "float32")["float32"]
+    assert row["latency_median"] == 2.0
+    assert all(math.isnan(row[f"latency_median_ci_{name}"]) for name in ("low", "high", "level"))  # type: ignore[arg-type]
+
+
+def test_ten_runs_have_bootstrap_t_intervals_of_the_specified_metrics() -> None:
+    """From ten runs on, each specified metric has an interval that follows its skewness; with nine it is missing."""
+    runs = [run("float32", repeat, value) for repeat, value in enumerate([1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 2, 3, 6])]
+    row = rows(runs, "float32")["float32"]
+    for metric in SPECIFIED_METRICS:
+        low, high = (row[f"{metric}_ci95_bootstrap_t_{end}"] for end in ("low", "high"))
+        assert low < row[f"{metric}_mean"] < high  # type: ignore[operator]
+        assert high > row[f"{metric}_ci95_t_high"]  # type: ignore[operator]  # skewed upwards
+    short = rows(runs[:9], "float32")["float32"]
+    assert math.isnan(short["latency_ci95_bootstrap_t_low"])  # type: ignore[arg-type]  # a number
+    assert "test_accuracy_ci95_bootstrap_t_low" not in row
 
 
 def test_failed_runs_are_counted_and_nothing_else() -> None:
@@ -120,7 +141,7 @@ def test_mode_without_a_finished_run_is_nan_throughout(runs: list[Run]) -> None:
     shares = 1  # others_share
     per_metric = len(fields(MetricSummary))
     metrics = len(SPECIFIED_METRICS) + len(FURTHER_METRICS)
-    assert len(numbers) == per_metric * metrics + 3 * len(COSTS) + shares
+    assert len(numbers) == per_metric * metrics + 3 * len(COSTS) + 2 * len(SPECIFIED_METRICS) + shares
     assert all(map(math.isnan, numbers.values()))
     assert row["repeats"] == 0
     assert row["on_pareto_frontier"] is False

@@ -10,7 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from present.report.made_up_pages import HOSTILE, made_up_evidence
+from made_up_pages import HOSTILE, made_up_evidence
 from significand.present.report import report_html
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -15,6 +15,7 @@ from significand.plan.experiment import (
     Experiment,
     Surroundings,
     default_threads,
+    given_fields,
     plan_experiment,
 )
 from significand.plan.options import OPTIONS
@@ -86,7 +87,7 @@ BAD = [
     ({"margin": "-2%"}, ["margin: '-2%' is out of range; give more than 0"]),
     ({"until": "much%"}, ["until: 'much%' is not a finite number; give a number"]),
     ({"until": 1}, ["until: 1 is out of range; give less than 1"]),
-    ({"max_repeats": 0}, ["max_repeats: 0 is out of range; give at least 1"]),
+    ({"max_repeats": 0, "until": "1%"}, ["max_repeats: 0 is out of range; give at least 1"]),
     ({"seed": -1}, ["seed: -1 is out of range; give at least 0"]),
     ({"seed": 2**31}, ["seed: 2147483648 is out of range; give less than 2147483648"]),
     ({"layer_sizes": [32, 10], "activations": "softmax"}, ["data: 'digits' has 64 features", "begins with 32"]),
@@ -193,11 +194,29 @@ def test_shares_may_be_given_in_per_cent(given: object) -> None:
 
 
 def test_going_on_until_needs_room_to_go_on() -> None:
-    """With `until` there are at least ten repeats, so fewer at most are refused; without it they do not matter."""
+    """With `until` there are at least ten repeats, so fewer at most are refused."""
     (line,) = problems(until="1%", max_repeats=9)
     assert line == "max_repeats: 9 is too few with until, which needs 10 repeats; give at least 10"
-    assert plan(max_repeats=9).most_repeats == 5
+    assert plan().most_repeats == 5
     assert (plan(until="1%", repeats=20).fewest_repeats, plan(until="1%").most_repeats) == (20, 100)
+
+
+def test_what_only_until_would_use_is_refused_without_it() -> None:
+    """A limit that nothing would ever reach is no limit: each is named, with the remedy, beside all other mistakes."""
+    found = problems(max_time_s=60, max_repeats=9, until_metric="memory", seed=-1)
+    assert found == (
+        "seed: -1 is out of range; give at least 0",
+        "until_metric: 'memory' means nothing without until; give until, such as 1%, or leave until_metric out",
+        "max_repeats: 9 means nothing without until; give until, such as 1%, or leave max_repeats out",
+        "max_time_s: 60 means nothing without until; give until, such as 1%, or leave max_time_s out",
+    )
+    assert plan(max_time_s=None).max_time_s is None
+
+
+def test_a_stored_experiment_can_be_planned_again() -> None:
+    """The fields that a finished plan writes down make the same plan, with `until` and without it."""
+    for experiment in (plan(), plan(until="1%", max_repeats=50)):
+        assert plan(**given_fields(experiment.model_dump())) == experiment
 
 
 def test_all_mistakes_are_reported_together() -> None:

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -31,6 +32,7 @@ def test_every_mode_is_told_in_a_sentence_and_then_the_frontier() -> None:
     both = [*runs("float32", 1.0), *runs("int8", 0.25, disturbed_steps=1)]
     sentence, frontier = claim_lines(claims_of(both, small_experiment()), both)
     assert sentence.startswith("int8 on onnxruntime: 4x lower latency than float32")
+    assert "size" not in sentence
     assert sentence.endswith("0 of 6 runs quiet.")
     assert "the same peak memory" in sentence
     assert frontier == "On the Pareto frontier of latency and accuracy with probability: int8 > 0.99, float32 < 0.01."
@@ -47,8 +49,11 @@ def test_without_a_finished_run_nothing_is_claimed() -> None:
 @pytest.mark.parametrize(
     ("width", "words"),
     [
-        (0.008, "Every interval is within ±1 % after 6 repeats"),
-        (0.03, "Missed the target of ±1 %"),
+        (0.008, "Every latency ratio is within ±1 % after 6 repeats (intervals are sequential)"),
+        (
+            0.03,
+            "Missed the target of ±1 % for every latency ratio after 6 repeats (intervals are sequential): int8 ±3 %",
+        ),
         (math.nan, "unknown"),
     ],
 )
@@ -57,6 +62,71 @@ def test_what_the_target_came_to_is_told(width: float, words: str) -> None:
     both = [*runs("float32", 1.0), *runs("int8", 0.25)]
     precision = Precision({"int8": width}, 0.01, {"int8": 30})
     assert words in claim_lines(claims_of(both, small_experiment(until=0.01)), both, precision)[-1]
+
+
+def test_the_metric_of_the_target_is_named() -> None:
+    """Another metric is named; with a single mode it is that of the mean; what can never be known is said."""
+    both = [*runs("float32", 1.0), *runs("int8", 0.25)]
+    precision = Precision({"int8": math.nan}, 0.01, {"int8": None}, "train_time", ["int8"])
+    assert claim_lines(claims_of(both, small_experiment(until=0.01)), both, precision)[-1] == (
+        "Missed the target of ±1 % for every training time ratio after 6 repeats (intervals are sequential): int8 "
+        "unknown, as no pair of runs is usable; mend what failed."
+    )
+    alone = small_experiment(until=0.01, precision_modes=["int8"])
+    precision = Precision({"int8": 0.005}, 0.01, {"int8": 10}, "memory")
+    assert claim_lines(claims_of(both[6:], alone), both[6:], precision)[-1].startswith("The mean peak memory is within")
+
+
+@pytest.mark.parametrize(
+    ("of_float32", "of_int8", "words"),
+    [
+        ([{}] * 5, [{}] * 5, "5 of 5 runs quiet."),
+        ([{}] * 4 + [{"disturbed_steps": 1}], [{}] * 5, "4 of 5 runs quiet."),
+        ([{}] * 5, [{"disturbed_steps": 2}] + [{}] * 4, "4 of 5 runs quiet."),
+        ([{"status": FAILED}] + [{}] * 4, [{"disturbed_steps": 2}] + [{}] * 4, "4 of 4 runs quiet."),
+        ([{"unknown_steps": 1}] + [{}] * 4, [{}] * 5, ""),
+        ([{}] * 5, [{"unknown_steps": 1}] * 5, ""),
+    ],
+)
+def test_quiet_runs_are_those_whose_pair_is_quiet(
+    of_float32: list[dict[str, object]], of_int8: list[dict[str, object]], words: str
+) -> None:
+    """A run counts with the baseline's of its repeat; where others cannot be seen, nothing is said of them."""
+    both = [
+        replace(run, **changes)  # type: ignore[arg-type]  # by name
+        for run, changes in zip(
+            [*runs("float32", 1.0, 5), *runs("int8", 0.25, 5)], [*of_float32, *of_int8], strict=True
+        )
+    ]
+    sentence = claim_lines(claims_of(both, small_experiment()), both)[0]
+    assert sentence.endswith(words)
+    assert ("quiet" in sentence) == bool(words)
+
+
+def test_inference_memory_and_model_size_are_told_where_they_differ() -> None:
+    """What is smaller in every pair by the same, or by a test, is told; what is not shown to differ is left out."""
+    both = [
+        *runs("float32", 1.0, model_size_mb=4.0, inference_peak_memory_mb=2.0),
+        *runs("int8", 0.25, model_size_mb=1.0, inference_peak_memory_mb=2.0),
+    ]
+    sentence = claim_lines(claims_of(both, small_experiment()), both)[0]
+    assert "4x lower model size, not tested: the same ratio in all 6 pairs" in sentence
+    assert "inference memory" not in sentence
+
+
+def test_two_frontiers_are_both_told() -> None:
+    """Where a failed run leaves its repeat out, and the frontier over all runs is another, a line says both."""
+    a, b = runs("float32", 1.0, 5), runs("int8", 2.0, 5)
+    a[4] = replace(a[4], inference_latency_per_sample_s=10.0)
+    b[4] = replace(b[4], status=FAILED)
+    assert claim_lines(claims_of([*a, *b], small_experiment()), [*a, *b])[-1] == (
+        "By the means over all finished runs the frontier is int8; over the 4 of 5 repeats that every ranked mode "
+        "finished, as in the probabilities, it is float32."
+    )
+    apart = [*a[:2], replace(b[0], status=FAILED), replace(b[1], status=FAILED), *b[2:4]]
+    lines = claim_lines(claims_of(apart, small_experiment()), apart)
+    assert "over the 0 of 4 repeats" in lines[-1]
+    assert not any("with probability" in line for line in lines)
 
 
 def test_hostile_names_are_made_visible() -> None:

@@ -93,6 +93,15 @@ def test_a_gate_tells_what_failed(result: FolderComparison) -> None:
     assert last == "worse: float64: all runs failed in NEW, not in OLD"
 
 
+def test_a_gate_calls_nothing_worse_without_a_test(tmp_path: Path) -> None:
+    """What changed by the same in all runs is said to have changed, by how much, and not to be tested."""
+    before, after = (with_values(made_up_runs(1, n=5), "final_train_accuracy", [share] * 5) for share in (1.0, 0.5))
+    old, new = made_up_folder(tmp_path / "old", before), made_up_folder(tmp_path / "new", after)
+    result = compare_folders(old, new, metrics=["accuracy"])
+    (line,) = gate_lines(result, failing(result, "worse"))
+    assert line.startswith("changed: float32: training accuracy 50 points lower than OLD, not tested: the same")
+
+
 def test_a_history_marks_where_levels_change(tmp_path: Path) -> None:
     """A line per result and a column per mode within 80 columns; a star marks the change, a line below tells it."""
     folder = tmp_path / "results"
@@ -110,11 +119,32 @@ def test_a_history_marks_where_levels_change(tmp_path: Path) -> None:
     text = shown(history_view(read_history(folder, metrics=["latency", "accuracy", "energy"])))
     assert max(map(len, text.splitlines())) <= 80
     assert text.count("2026-01-04 00:00:00  ") == 2 * 3
-    assert re.search(r"2026-01-04 00:00:00 +[*]\d[.]\d+±0[.]\d+", text)
+    assert re.search(r"2026-01-04 00:00:00 +8 +[*]\d[.]\d+±0[.]\d+", text)
     assert "* int8-dynamic: 1.5x higher from 2026-01-04 00:00:00 on: worse" in text
     assert "* float32: 5.00 points lower from 2026-01-04 00:00:00 on: worse" in text
     assert text.count("no change points: estimated energy restates CPU time") == 1
     assert "other: machine.host: 'b' in it, 'bench' in the newest" in text.replace("\n", "")
+
+
+def test_a_history_says_what_is_incomplete(tmp_path: Path) -> None:
+    """Experiments that did not end are marked and named, and every mean says how many finished runs are behind it."""
+    some = with_values(made_up_runs(3, mode="int8"), "status", ["finished"] * 3 + ["failed"] * 5)
+    made_up_folder(tmp_path / "r/history/1", made_up_runs(1), started_utc="2026-01-01T00:00:00Z")
+    made_up_folder(tmp_path / "r/history/2", made_up_runs(2, n=2), started_utc="2026-01-02T00:00:00Z", state="failed")
+    made_up_folder(tmp_path / "r/history/3", made_up_runs(2), started_utc="2026-01-03T00:00:00Z", state=None)
+    made_up_folder(tmp_path / "r/history/4", [*made_up_runs(4), *some], started_utc="2026-01-04T00:00:00Z")
+    history = read_history(tmp_path / "r", metrics=["latency"])
+    text = shown(history_view(history))
+    lines = [line.split()[1:3] for line in text.splitlines() if line.startswith("2026")]
+    assert lines == [["00:00:00", "8/0"], ["00:00:00!", "2/0"], ["00:00:00!", "8/0"], ["00:00:00", "8/3"]]
+    assert "\n! 2026-01-02 00:00:00: failed; only its finished runs are shown" in text
+    assert "\n! 2026-01-03 00:00:00: of unknown state; only its finished runs are shown" in text
+    last = history.to_dict()["results"][-1]  # type: ignore[index]
+    assert (last["state"], last["finished_runs"], last["failed_runs"]) == (
+        "finished",
+        {"float32": 8, "int8": 3},
+        {"float32": 0, "int8": 5},
+    )
 
 
 def test_modes_may_have_different_reasons_for_no_change_points(tmp_path: Path) -> None:

@@ -245,6 +245,92 @@ def test_frontier_and_its_staircase() -> None:
     assert tradeoff_figure(rows, "latency").staircase == ()
 
 
+def boxed_row(mode: str, latency: float, accuracy: float, chance: object = None, **values: object) -> dict[str, object]:
+    """Make a row with t intervals of 20 % of the latency and 2 points of the accuracy on either side."""
+    intervals = {
+        "latency_mean": latency,
+        "latency_ci95_t_low": 0.8 * latency,
+        "latency_ci95_t_high": 1.2 * latency,
+        "accuracy_mean": accuracy,
+        "accuracy_ci95_t_low": accuracy - 0.02,
+        "accuracy_ci95_t_high": accuracy + 0.02,
+        "p_on_pareto_frontier": chance,
+    }
+    return summary_row(mode, latency_ci95=0.1 * latency, accuracy_ci95=0.01) | intervals | values
+
+
+def test_boxes_are_the_t_intervals_in_the_units_of_the_axes() -> None:
+    """Each setup has a box of both t intervals in the plot of the frontier, inside the axes; other plots have none."""
+    rows = [boxed_row("float32", 2e-6, 0.9), boxed_row("int8", 1e-6, 0.8)]
+    prepared = pareto_figure(rows)
+    first, second = prepared.points
+    assert first.x_box == pytest.approx((1.6, 2.4))
+    assert first.y_box == pytest.approx((88, 92))
+    assert second.x_box == pytest.approx((0.8, 1.2))
+    assert second.y_box == pytest.approx((78, 82))
+    for point in prepared.points:
+        assert point.x_box is not None
+        assert point.y_box is not None
+        assert prepared.x.low < point.x_box[0] < point.x_bar[0]  # type: ignore[index]  # there is a bar
+        assert prepared.x.high > point.x_box[1]
+        assert prepared.y.low < point.y_box[0]
+        assert prepared.y.high > point.y_box[1]
+    assert all(point.x_box is point.y_box is None for point in tradeoff_figure(rows, "latency").points)
+    assert "boxes" not in tradeoff_figure(rows, "latency").footnote
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"repeats": 1}, {"latency_ci95_t_low": None}, {"latency_ci95_t_high": math.nan}, {"latency_ci95_t_low": ""}],
+)
+def test_a_setup_without_an_interval_has_no_box(values: dict[str, object]) -> None:
+    """One repeat, or a bound that is missing, leaves the box out, and the footnote does not speak of any."""
+    prepared = pareto_figure([boxed_row("int8", 1e-6, 0.8, **values)])
+    assert prepared.points[0].x_box is None
+    assert "boxes" not in prepared.footnote
+
+
+@pytest.mark.parametrize(
+    ("chance", "label"),
+    [
+        (1.0, "int8, P > 0.99"),
+        (0.995, "int8, P > 0.99"),
+        (0.5, "int8, P 0.50"),
+        (0.004, "int8, P < 0.01"),
+        (0.0, "int8, P < 0.01"),
+        (math.nan, "int8"),
+        (None, "int8"),
+        ("", "int8"),
+    ],
+)
+def test_labels_tell_the_probability_of_being_on_the_frontier(chance: object, label: str) -> None:
+    """Never 0 or 1, and nothing where it is not known; only the plot of the frontier says it."""
+    rows = [boxed_row("int8", 1e-6, 0.8, chance)]
+    assert pareto_figure(rows).points[0].label == label
+    assert tradeoff_figure(rows, "latency").points[0].label == "int8"
+
+
+def test_the_footnote_of_the_frontier_says_what_boxes_and_probabilities_are() -> None:
+    """Frontier, P, boxes and bars are explained as far as they are there."""
+    bars = "bars: 95 % interval of the mean over 5 repeats, 1.96 × standard error"
+    assert pareto_figure([boxed_row("int8", 1e-6, 0.8, 0.7)]).footnote == (
+        f"frontier: by the means; P: probability of being on it, given the repeats; boxes: 95 % t intervals; {bars}"
+    )
+    assert pareto_figure([boxed_row("int8", 1e-6, 0.8)]).footnote == (
+        f"frontier: by the means alone; boxes: 95 % t intervals; {bars}"
+    )
+
+
+def test_sequential_intervals_are_called_so() -> None:
+    """Where the intervals said when to stop, the footnote says it, in every plot; with one repeat there are none."""
+    row = boxed_row("int8", 1e-6, 0.8, interval_method="sequential t")
+    told = "intervals are sequential: repeats went on until they were narrow"
+    assert pareto_figure([row]).footnote.endswith(told)
+    assert tradeoff_figure([row], "memory").footnote.endswith(told)
+    assert "sequential" not in tradeoff_figure([row | {"repeats": 1}], "memory").footnote
+    assert "sequential" not in pareto_figure([row | {"interval_method": "t"}]).footnote
+
+
 def test_equal_points_are_on_the_frontier_and_seen() -> None:
     """Of equal points, each knows how many are drawn over it, and all are members."""
     points = pareto_figure([summary_row(mode) for mode in MODES[:3]]).points

@@ -10,13 +10,14 @@ import pytest
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 from PIL import Image
 
 from significand.present import plots
 from significand.present.figures import pareto_figure, tradeoff_figure
-from significand.present.plots import LABEL_GID, LEADER_GID, draw, save_pareto_plot, save_tradeoff_plots
+from significand.present.plots import BOX_GID, LABEL_GID, LEADER_GID, draw, save_pareto_plot, save_tradeoff_plots
 
 MODES = ("float64", "float32", "bfloat16", "float16", "int8", "int8-dynamic")
 METRICS = ("train_time", "latency", "memory", "accuracy", "energy")
@@ -164,6 +165,22 @@ def test_no_bar_for_one_repeat() -> None:
     for repeats, n_marks in ((1, 1), (2, 3)):
         _, marks = drawn_boxes(draw(tradeoff_figure([summary_row("int8", repeats=repeats)], "latency")))
         assert len(marks) == n_marks
+
+
+def test_confidence_boxes_are_drawn_where_they_were_prepared() -> None:
+    """Each prepared box is a rectangle between its own ends; a setup without intervals has none."""
+    intervals = {
+        "latency_ci95_t_low": 1e-7,
+        "latency_ci95_t_high": 5e-7,
+        "accuracy_ci95_t_low": 0.9,
+        "accuracy_ci95_t_high": 1.0,
+    }
+    prepared = pareto_figure([summary_row("int8", 3e-7, 0.95) | intervals, summary_row("float32", 4e-7, 0.99)])
+    (drawn,) = (patch for patch in draw(prepared).axes[0].patches if patch.get_gid() == BOX_GID)
+    assert isinstance(drawn, Rectangle)
+    point = prepared.points[0]
+    assert point.x_box == pytest.approx((drawn.get_x(), drawn.get_x() + drawn.get_width()))
+    assert point.y_box == pytest.approx((drawn.get_y(), drawn.get_y() + drawn.get_height()))
 
 
 def test_frontier_is_told_by_more_than_colour() -> None:

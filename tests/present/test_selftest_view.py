@@ -71,7 +71,10 @@ def test_below_stands_what_the_machine_can_show() -> None:
         "[95 %]: exact binomial interval of the rate, t interval of the ratio over all repeats",
         "20 experiments of 10 repeats on 2 threads in 119 s",
         "two equal runs of one repeat differ by 2.8 % (standard deviation)",
-        "smallest difference that repeats show with 80 % power: 4.9 % with 5, 2.9 % with 10, 1.5 % with 30",
+        (
+            "smallest difference that a single comparison shows with 80 % power: 4.9 % with 5, 2.9 % with 10, "
+            "1.5 % with 30 repeats"
+        ),
         "noise: 12 of 16800 steps stayed disturbed by others, 340 were measured again",
     ]
 

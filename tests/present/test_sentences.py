@@ -90,6 +90,14 @@ def test_every_metric_has_its_word() -> None:
             "the same latency as float32, no difference shown: identical in all 5 pairs",
         ),
         (
+            comparison("accuracy", (0.0, -0.21, 0.21), "no difference shown"),
+            "training accuracy no higher or lower on average than float32 [-0.21, 0.21], no difference shown",
+        ),
+        (
+            comparison("memory", (1.0, 0.8, 1.25), "no difference shown"),
+            "peak memory no higher or lower on average than float32 [0.80, 1.25], no difference shown",
+        ),
+        (
             comparison("latency", (NAN, NAN, NAN), "not tested", reason="no pair of usable runs", left_out=5,
                        estimate=Estimate(NAN, NAN, NAN, "t", 0.95, 0)),
             "latency not compared with float32: no pair of usable runs, 5 of 5 pairs left out",

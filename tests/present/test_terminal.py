@@ -98,6 +98,15 @@ def test_single_run_beside_several_says_why_it_has_no_half_width() -> None:
     assert "no ±: a single run has no interval" in text
 
 
+def test_sequential_intervals_are_called_so() -> None:
+    """Below a table of intervals that said when to stop, a footnote says it; one run each has no interval."""
+    told = "intervals are sequential: repeats went on until they were narrow"
+    rows = [summary_row(mode, interval_method="sequential t") for mode in MODES[:2]]
+    assert told in shown(summary_view(rows), 120)
+    assert told not in shown(summary_view([summary_row("int8", interval_method="t")]), 120)
+    assert told not in shown(summary_view([summary_row("int8", repeats=1, interval_method="sequential t")]), 120)
+
+
 def test_failed_mode_shows_dashes_and_a_finding() -> None:
     """A mode without a finished run keeps its line, without numbers, and does not count among the runs."""
     text = shown(summary_view([summary_row("float32"), failed_row("int8")]))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from made_up_results import made_up_folder, made_up_runs
 from significand.plan.options import OPTIONS
 from significand.results.comparable import BEFORE, FREE, ResultsError, differences, read_results
-from significand.results.records import SCHEMA_VERSION, Run
+from significand.results.records import FIRST_METHOD, METHOD, SCHEMA_VERSION, Run
 from significand.results.store import MANIFEST, RAW_RUNS
 
 
@@ -45,6 +45,10 @@ def test_equal_results_do_not_differ(tmp_path: Path) -> None:
         ({"experiment": {"epochs": 3}}, "experiment.epochs: 2 in OLD, 3 in NEW"),
         ({"machine": {"host": "other"}}, "machine.host: 'bench' in OLD, 'other' in NEW"),
         ({"machine": {"turbo": True}}, "machine.turbo: None in OLD, True in NEW"),
+        (
+            {"method": METHOD | {"latency": "the fastest call"}},
+            "method.latency: 'median of calls' in OLD, 'the fastest call' in NEW",
+        ),
         ({"machine": {"memory_mb": 9000.0}}, "machine.memory_mb: 8000.0 in OLD, 9000.0 in NEW"),
         (
             {"machine": {"versions": {"significand": "0.1.0", "torch": "2.13.0", "numpy": "2.4.0"}}},
@@ -92,6 +96,17 @@ def test_older_versions_are_read_as_what_they_did(tmp_path: Path) -> None:
         "experiment.on_noise: 'mark' in OLD, 'remeasure' in NEW"
     ]
     assert unrecorded == ["machine.turbo"]
+
+
+@pytest.mark.parametrize("method", [None, "of old", {}])
+def test_results_of_before_the_manifest_said_how_are_of_the_first_method(tmp_path: Path, method: object) -> None:
+    """Latencies and placement were others then: such results are not the same as those of today."""
+    old, older = (made_up_folder(tmp_path / name, made_up_runs(1), method=method) for name in ("old", "older"))
+    new = made_up_folder(tmp_path / "new", made_up_runs(2))
+    assert told(old, older) == []
+    assert told(old, new) == [
+        f"method.{name}: {FIRST_METHOD[name]!r} in OLD, {METHOD[name]!r} in NEW" for name in ("latency", "placement")
+    ]
 
 
 def test_folders_without_results_are_refused(tmp_path: Path) -> None:

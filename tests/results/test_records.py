@@ -99,7 +99,16 @@ def test_summary_row_begins_with_the_mode() -> None:
     ]
     assert [name for name, _ in row[5:-1]] == [
         f"latency_{key}"
-        for key in ("ci95_t_low", "ci95_t_high", "median", "median_ci_low", "median_ci_high", "min", "max")
+        for key in (
+            "ci95_t_low",
+            "ci95_t_high",
+            "median",
+            "median_ci_low",
+            "median_ci_high",
+            "median_ci_level",
+            "min",
+            "max",
+        )
     ]
     assert row[-1] == ("engine", "torch")
 

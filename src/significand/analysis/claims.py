@@ -3,13 +3,15 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from significand.analysis.comparison import Comparison, compare
+from significand.analysis.intervals import Estimate
+from significand.analysis.measures import MEASURES
 from significand.analysis.pareto import block_table, select_objectives
-from significand.analysis.pareto_bootstrap import FrontierUncertainty, frontier_uncertainty
+from significand.analysis.pareto_bootstrap import FrontierUncertainty, Hypervolume, frontier_uncertainty
 from significand.analysis.summary import (
     COSTS,
     FACTS,
@@ -34,7 +36,7 @@ class Claims:
     modes, objectives
         Names of the precision modes, and of the frontier's objectives.
     comparisons
-        Every mode against the baseline on every compared metric.
+        Every mode against the baseline on every metric: first the primary family of tests, then the further one.
     frontier
         None where it is not defined, and then `frontier_missing` says why.
     """
@@ -45,12 +47,27 @@ class Claims:
     frontier: FrontierUncertainty | None
     frontier_missing: str = ""
 
+    @property
+    def primary(self) -> list[Comparison]:
+        """The comparisons of the primary family."""
+        return [one for one in self.comparisons if one.family_name == "primary"]
+
+    @property
+    def further(self) -> list[Comparison]:
+        """The comparisons of the further family."""
+        return [one for one in self.comparisons if one.family_name == "further"]
+
+
+Found = TypeVar("Found", Estimate, FrontierUncertainty, Hypervolume)
 
 SPECIFIED_OBJECTIVES = ("latency", "accuracy")
 """Of the frontier whose probabilities stand in the summary rows."""
 
 COMPARED = ("latency", "train_time", "memory", "energy", "accuracy", "test_accuracy")
-"""Metrics that are judged together; each further one would make it harder for all to be shown as different."""
+"""The primary family of tests, judged together; each further metric would make it harder for all to be shown."""
+
+FURTHER_COMPARED = tuple(metric for metric in MEASURES if metric not in COMPARED)
+"""The further family, judged together and apart from the primary one: it may make one false claim more."""
 
 
 def compare_modes(
@@ -58,10 +75,11 @@ def compare_modes(
     modes: Sequence[str],
     baseline: str,
     *,
+    metrics: Sequence[str] = COMPARED,
     margin: float | None = None,
     accuracy_margin: float | None = None,
 ) -> list[Comparison]:
-    """Compare every mode with the baseline on every compared metric, paired by repeat.
+    """Compare every mode with the baseline on every one of these metrics, paired by repeat, and judge all together.
 
     Parameters
     ----------
@@ -69,6 +87,8 @@ def compare_modes(
         Of one experiment on one host; failed ones are left out.
     modes, baseline
         Names of the precision modes, and the one that the others are compared with.
+    metrics
+        Names from `significand.analysis.measures.MEASURES`.
     margin
         Costs whose ratio is surely within 1 / (1 + margin) and 1 + margin are called equivalent.
     accuracy_margin
@@ -77,12 +97,15 @@ def compare_modes(
     finished = [run for run in runs if run.finished]
     columns = SPECIFIED_METRICS | FURTHER_METRICS
     margins: dict[str, float] = {}
-    for metric in COMPARED:
+    for metric in metrics:
         size = accuracy_margin if "accuracy" in metric else margin
         if size is not None:
             margins[metric] = size
+    values = {metric: [getattr(run, columns[metric]) for run in finished] for metric in metrics}
+    if "energy" in values:
+        values["energy"] = _energies(finished, modes, baseline)
     return compare(
-        {metric: [getattr(run, columns[metric]) for run in finished] for metric in COMPARED},
+        values,
         setups=np.array([modes.index(run.precision_mode) for run in finished], dtype=np.int64),
         blocks=np.array([run.repeat for run in finished], dtype=np.int64),
         names=modes,
@@ -90,6 +113,15 @@ def compare_modes(
         margins=margins,
         energy_measured=all(run.energy_kind == "measured" for run in finished),
     )
+
+
+def _energies(runs: Sequence[Run], modes: Sequence[str], baseline: str) -> list[float]:
+    """Return each run's energy; NaN where its mode and the baseline have it from several counters or estimates."""
+    sources = {
+        mode: {(run.energy_kind, run.energy_source) for run in runs if run.precision_mode in (mode, baseline)}
+        for mode in modes
+    }
+    return [run.energy_per_epoch_j if len(sources[run.precision_mode]) == 1 else math.nan for run in runs]
 
 
 def frontier_of(runs: Sequence[Run], modes: Sequence[str], names: Sequence[str]) -> FrontierUncertainty:
@@ -124,32 +156,46 @@ def frontier_of(runs: Sequence[Run], modes: Sequence[str], names: Sequence[str])
 def claims_of(runs: Sequence[Run], experiment: "Experiment") -> Claims:
     """Return everything that an experiment's runs say, as its fields ask for it."""
     modes = experiment.precision_modes
-    comparisons = compare_modes(
-        runs,
-        modes,
-        experiment.baseline or default_baseline(modes),
-        margin=experiment.margin,
-        accuracy_margin=experiment.accuracy_margin,
+    primary, further = (
+        compare_modes(
+            runs,
+            modes,
+            experiment.baseline or default_baseline(modes),
+            metrics=metrics,
+            margin=experiment.margin,
+            accuracy_margin=experiment.accuracy_margin,
+        )
+        for metrics in (COMPARED, FURTHER_COMPARED)
     )
-    if experiment.until is not None:  # stopped by the look of the intervals
-        comparisons = [replace(one, estimate=replace(one.estimate, method="sequential t")) for one in comparisons]
+    comparisons = [*primary, *(replace(one, family_name="further") for one in further)]
+    frontier, missing = None, ""
     try:
-        return Claims(modes, experiment.objectives, comparisons, frontier_of(runs, modes, experiment.objectives))
+        frontier = frontier_of(runs, modes, experiment.objectives)
     except ValueError as error:
-        return Claims(modes, experiment.objectives, comparisons, None, str(error))
+        missing = str(error)
+    if experiment.until is not None:  # stopped by the look of the intervals
+        comparisons = [replace(one, estimate=_sequential(one.estimate)) for one in comparisons]
+        if frontier:
+            frontier = replace(_sequential(frontier), hypervolume=_sequential(frontier.hypervolume))
+    return Claims(modes, experiment.objectives, comparisons, frontier, missing)
+
+
+def _sequential(found: Found) -> Found:
+    return replace(found, method=f"sequential {found.method}")
 
 
 def summary_rows(runs: Sequence[Run], experiment: "Experiment", claims: Claims) -> list[dict[str, object]]:
     """Return one row of summary_stats per precision mode."""
     modes = experiment.precision_modes
-    likely: dict[str, float] = {}
-    if claims.frontier and tuple(experiment.objectives) == SPECIFIED_OBJECTIVES:
-        likely = dict(zip(modes, claims.frontier.p_on_frontier.tolist(), strict=True))
+    is_specified = tuple(experiment.objectives) == SPECIFIED_OBJECTIVES
+    frontier = (claims.frontier if is_specified else None) or frontier_of(runs, modes, SPECIFIED_OBJECTIVES)
     return [
         summary.to_row()
         | {"interval_method": "t" if experiment.until is None else "sequential t"}
-        | {"p_on_pareto_frontier": likely.get(summary.precision_mode, math.nan)}
-        for summary in summarise(runs, modes, experiment.baseline)
+        | {"p_on_pareto_frontier": likely}
+        for summary, likely in zip(
+            summarise(runs, modes, experiment.baseline), frontier.p_on_frontier.tolist(), strict=True
+        )
     ]
 
 
@@ -161,14 +207,27 @@ def summary_columns() -> dict[str, tuple[str, str]]:
     columns = {"precision_mode": ("the precision mode asked for", ""), "repeats": ("finished runs", "")}
     for names in (specified, list(STATISTICS)[3:]):
         for metric, column in metrics.items():
-            columns |= {f"{metric}_{name}": (f"{column}: {STATISTICS[name]}", units[column]) for name in names}
+            columns |= {
+                f"{metric}_{name}": (
+                    f"{column}: {STATISTICS[name]}",
+                    "1" if name == "median_ci_level" else units[column],
+                )
+                for name in names
+            }
     columns |= FACTS
     for cost in COSTS:
         columns |= {f"{cost}_{name}": (f"{cost}: {told}", "1") for name, told in RATIO_STATISTICS.items()}
+    for metric, column in SPECIFIED_METRICS.items():
+        for end, bound in (
+            ("low", "lower bound of the bootstrap-t interval of the mean at 95 %"),
+            ("high", "its upper bound"),
+        ):
+            told = f"{column}: {bound}" + ("; none below ten runs" if end == "low" else "")
+            columns[f"{metric}_ci95_bootstrap_t_{end}"] = (told, units[column])
     return columns | {
         "interval_method": ("t; sequential t where the experiment went on until the intervals were narrow enough", ""),
         "p_on_pareto_frontier": (
-            "probability of being on the frontier of latency and accuracy; empty where the objectives are others",
+            "probability of being on the frontier of latency and accuracy",
             "1",
         ),
     }
@@ -182,14 +241,15 @@ COMPARISON_COLUMNS = {
     "estimate": ("mean over pairs: geometric of ratios, arithmetic of points", "1 or points, by scale"),
     "low": ("lower bound of its interval, which is not widened for the other comparisons", "1 or points, by scale"),
     "high": ("its upper bound", "1 or points, by scale"),
-    "level": ("confidence level of the interval; 1 - level is what all tests share", "1"),
+    "level": ("confidence level of the interval; 1 - level is what all tests of a family share", "1"),
     "method": ("how the interval was made: t, Welch t, or sequential before either", ""),
     "n": ("pairs behind it; runs of both sides where runs are not paired", ""),
     "paired": ("whether runs were compared repeat by repeat", ""),
     "left_out": ("pairs of which a side failed or has no usable number", ""),
     "p_value": ("two-sided p-value of no difference, of this test alone; empty where none was made", "1"),
-    "p_adjusted": ("the same by Holm's method among tests_in_family tests", "1"),
+    "p_adjusted": ("the same by Holm's method among the tests of its family", "1"),
     "p_equivalence": ("p-value of a difference of at least the margin, by Holm's method; empty without one", "1"),
+    "family": ("primary: what the sentences tell; further: all other metrics, judged together and apart", ""),
     "tests_in_family": ("tests of no difference made together", ""),
     "verdict": ("better, worse, no difference shown, equivalent or not tested", ""),
     "smallest_detectable": (
@@ -221,6 +281,7 @@ def comparison_row(comparison: Comparison) -> dict[str, object]:
         "p_value": comparison.p_value,
         "p_adjusted": comparison.p_adjusted,
         "p_equivalence": comparison.p_equivalence,
+        "family": comparison.family_name,
         "tests_in_family": comparison.family,
         "verdict": comparison.verdict,
         "smallest_detectable": comparison.smallest_detectable,

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 import numpy as np
@@ -55,6 +55,8 @@ class Comparison:
         Tests of "no difference" made together.
     reason
         Why there is no test, or what is unusual; empty where nothing is.
+    family_name
+        Which of an experiment's families of tests this is one of: each has the whole level to itself.
     """
 
     metric: str
@@ -73,6 +75,7 @@ class Comparison:
     level: float
     family: int
     reason: str
+    family_name: Literal["primary", "further"] = "primary"
 
 
 def compare(
@@ -212,25 +215,7 @@ def _untested(effect: Effects, k: int, measure: Measure, *, paired: bool) -> str
     return "" if math.isfinite(effect.df[k]) else "the spread is too large for a number"
 
 
-@dataclass(frozen=True)
-class PairedRatio:
-    """A ratio of costs with its interval.
-
-    Attributes
-    ----------
-    ratio, low, high
-        Point and 95 % bounds, without unit; NaN where undefined.
-    n
-        Pairs behind it.
-    """
-
-    ratio: float
-    low: float
-    high: float
-    n: int
-
-
-def paired_ratio(values: Mapping[int, float], baseline: Mapping[int, float]) -> PairedRatio:
+def paired_ratio(values: Mapping[int, float], baseline: Mapping[int, float]) -> Estimate:
     """Return the ratio of `values` to `baseline`, paired by repeat.
 
     The mean of the log ratios with Student's t interval, taken back by exp: a geometric mean, so that the ratio of a
@@ -243,15 +228,18 @@ def paired_ratio(values: Mapping[int, float], baseline: Mapping[int, float]) -> 
 
     Returns
     -------
-    PairedRatio
-        All NaN without a pair; bounds NaN with a single one.
+    Estimate
+        Without unit, at 95 %; all NaN without a pair, bounds NaN with a single one.
     """
-    logs = mean_t(
-        [
-            math.log(values[repeat]) - math.log(baseline[repeat])
-            for repeat in sorted(values.keys() & baseline.keys())
-            if 0 < values[repeat] < math.inf and 0 < baseline[repeat] < math.inf
-        ]
-    )
-    ratio, low, high = (MEASURES["latency"].shown(bound) for bound in (logs.point, logs.low, logs.high))
-    return PairedRatio(ratio, low, high, logs.n)
+    logs = mean_t(log_ratios(values, baseline))
+    shown = MEASURES["latency"].shown
+    return replace(logs, point=shown(logs.point), low=shown(logs.low), high=shown(logs.high))
+
+
+def log_ratios(values: Mapping[int, float], baseline: Mapping[int, float]) -> list[float]:
+    """Return the log of the ratio in every repeat where both costs are positive and finite, by repeat."""
+    return [
+        math.log(values[repeat]) - math.log(baseline[repeat])
+        for repeat in sorted(values.keys() & baseline.keys())
+        if 0 < values[repeat] < math.inf and 0 < baseline[repeat] < math.inf
+    ]

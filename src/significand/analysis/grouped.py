@@ -8,8 +8,7 @@ from scipy.special import stdtrit
 
 from significand.analysis.intervals import NORMAL_95, check_level
 from significand.analysis.measures import checked_codes
-
-Floats = NDArray[np.float64]
+from significand.analysis.moments import Floats, grouped_moments
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,10 +42,6 @@ class GroupedEstimates:
 def grouped_estimates(values: ArrayLike, groups: ArrayLike, n_groups: int, level: float = 0.95) -> GroupedEstimates:
     """Estimate the mean of each group; the same numbers as `significand.analysis.intervals` gives group by group.
 
-    Deviations are taken from one of the group's own values, then summed, and the sum of squares is corrected for the
-    rounding of the mean (Chan, Golub and LeVeque, The American Statistician 37, 1983, equation 1.7): a large mean costs
-    no digits of the spread, and a group of equal values has a spread of exactly 0.
-
     Parameters
     ----------
     values
@@ -71,20 +66,9 @@ def grouped_estimates(values: ArrayLike, groups: ArrayLike, n_groups: int, level
     present = ~np.isnan(column)
     if not present.all():
         column, codes = column[present], codes[present]
-    n = np.bincount(codes, minlength=n_groups)
-    pilot = np.zeros(n_groups)
-    pilot[codes] = column  # the last of each group
-    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):  # empty groups, and infinities among the values
-        deviation = column - pilot[codes]
-        offset = np.bincount(codes, weights=deviation, minlength=n_groups) / n
-        deviation -= offset[codes]
-        remainder = np.bincount(codes, weights=deviation, minlength=n_groups)
-        deviation *= deviation
-        squares = np.bincount(codes, weights=deviation, minlength=n_groups) - remainder**2 / n
-        several = n > 1
-        std = np.sqrt(np.where(several, np.maximum(squares, 0.0) / (n - 1), np.nan))
+    mean, variance, n = grouped_moments(column, codes, n_groups)
+    with np.errstate(invalid="ignore", divide="ignore"):  # empty groups, and infinities among the values
+        std = np.sqrt(variance)
         error = std / np.sqrt(n)
-        half = stdtrit(np.where(several, n - 1, np.nan), (1 + level) / 2) * error
-        # Infinities differ by nothing that is a number, but their mean is one where all have the same sign.
-        mean = np.where(np.isfinite(offset), pilot + offset, np.bincount(codes, weights=column, minlength=n_groups) / n)
+        half = stdtrit(np.where(n > 1, n - 1, np.nan), (1 + level) / 2) * error
     return GroupedEstimates(n, mean, std, NORMAL_95 * error, np.where(np.isfinite(half), half, np.nan), level)

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Codes = NDArray[np.int64]
+from significand.analysis.moments import Codes, Floats, grouped_moments
 
 ROUNDING = 1e-12
 """A deviation below this, of logs or percentage points, is rounding: no clock, counter or count resolves as much."""
@@ -116,7 +115,7 @@ def paired_effects(values: Floats, matches: Matches) -> Effects:
         differences = ours - theirs
     usable = np.isfinite(differences)
     codes = matches.setups[usable]
-    mean, variance, n = _moments(differences[usable], codes, n_setups)
+    mean, variance, n = grouped_moments(differences[usable], codes, n_setups)
     return _effects(mean, variance / np.maximum(n, 1), (n - 1).astype(np.float64), (n, n), matches.blocks - n)
 
 
@@ -133,7 +132,7 @@ def unpaired_effects(values: Floats, setups: Codes, baselines: Codes) -> Effects
         Shape (n_setups,): the setup that each is compared with.
     """
     usable = np.isfinite(values)
-    mean, variance, n = _moments(values[usable], setups[usable], baselines.size)
+    mean, variance, n = grouped_moments(values[usable], setups[usable], baselines.size)
     unusable = np.bincount(setups[~usable], minlength=baselines.size)
     ours = variance / np.maximum(n, 1)
     theirs = ours[baselines]
@@ -160,17 +159,3 @@ def _effects(mean: Floats, squared_error: Floats, df: Floats, counts: tuple[Code
         left_out,
         constant,
     )
-
-
-def _moments(values: Floats, codes: Codes, n_setups: int) -> tuple[Floats, Floats, Codes]:
-    """Return mean, sample variance (n - 1) and count of the values of each code; NaN where undefined."""
-    n = np.bincount(codes, minlength=n_setups)
-    # Shifting by one of the code's own values loses no digits to a large mean, and leaves equal values exactly equal.
-    pilot = np.zeros(n_setups)
-    pilot[codes] = values
-    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        shifted = values - pilot[codes]
-        centre = np.bincount(codes, weights=shifted, minlength=n_setups) / n
-        deviations = shifted - centre[codes]
-        squares = np.bincount(codes, weights=deviations * deviations, minlength=n_setups)
-        return pilot + centre, np.where(n > 1, squares / (n - 1), np.nan), n

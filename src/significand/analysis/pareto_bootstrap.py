@@ -45,6 +45,8 @@ class Hypervolume:
         the same for all resamples.
     ideal
         Shape (objectives,), the best mean of each.
+    method, level
+        How the interval was made, and its confidence level.
     """
 
     share: float
@@ -52,6 +54,8 @@ class Hypervolume:
     high: float
     reference: Floats
     ideal: Floats
+    method: str = "basic multiplier bootstrap over blocks"
+    level: float = 0.95
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +66,9 @@ class FrontierUncertainty:
     ----------
     on_frontier
         Shape (setups,): not dominated on the means over the blocks used.
+    on_frontier_all_runs
+        Shape (setups,): not dominated on the means over all that each setup has, whatever blocks that is. It may
+        compare the blocks and not the setups; summary_stats and the plot have it.
     p_on_frontier
         Shape (setups,): the probability of not being dominated. NaN for a setup that could not be ranked, and
         for all with fewer than two blocks.
@@ -71,8 +78,8 @@ class FrontierUncertainty:
         Of the frontier.
     ranked
         Shape (setups,): whether the setup had a result in at least half of the blocks.
-    n_blocks
-        Blocks used: those in which every ranked setup has a result.
+    n_blocks, n_blocks_in_all
+        Blocks used: those in which every ranked setup has a result; and how many there are.
     resamples
         Draws behind the probabilities; one of 0 or 1 means fewer than about one in `resamples`.
     method
@@ -80,11 +87,13 @@ class FrontierUncertainty:
     """
 
     on_frontier: NDArray[np.bool_]
+    on_frontier_all_runs: NDArray[np.bool_]
     p_on_frontier: Floats
     p_dominates: Floats
     hypervolume: Hypervolume
     ranked: NDArray[np.bool_]
     n_blocks: int
+    n_blocks_in_all: int
     resamples: int
     method: str = "multiplier bootstrap over blocks, paired across setups, Student t scale"
 
@@ -96,16 +105,21 @@ class FrontierUncertainty:
             "method": self.method,
             "resamples": self.resamples,
             "blocks": self.n_blocks,
+            "blocks_in_all": self.n_blocks_in_all,
             "setups": [
                 {
                     "setup": setup,
+                    "ranked": bool(self.ranked[i]),
                     "on_frontier": bool(self.on_frontier[i]),
+                    "on_frontier_all_runs": bool(self.on_frontier_all_runs[i]),
                     "p_on_frontier": float(self.p_on_frontier[i]),
                     "p_dominates": dict(zip(setups, self.p_dominates[i].tolist(), strict=True)),
                 }
                 for i, setup in enumerate(setups)
             ],
             "hypervolume": {
+                "method": volume.method,
+                "level": volume.level,
                 "share": volume.share,
                 "ci95_low": volume.low,
                 "ci95_high": volume.high,
@@ -120,10 +134,15 @@ FRONTIER_KEYS = {
     "method": ("how the probabilities came about", ""),
     "resamples": ("draws behind them", ""),
     "blocks": ("repeats used: those in which every ranked setup has a result", ""),
+    "blocks_in_all": ("repeats in all", ""),
     "setups[].setup": ("name of the setup: the precision mode", ""),
-    "setups[].on_frontier": ("whether no other dominates it on the means", ""),
+    "setups[].ranked": ("whether it has a result in at least half of the repeats, and so takes part", ""),
+    "setups[].on_frontier": ("whether no other dominates it on the means over the repeats used", ""),
+    "setups[].on_frontier_all_runs": ("the same on the means over all finished runs, as in summary_stats", ""),
     "setups[].p_on_frontier": ("probability of being on the frontier, given the repeats", "1"),
     "setups[].p_dominates": ("by setup, the probability of dominating it", "1"),
+    "hypervolume.method": ("how its interval came about", ""),
+    "hypervolume.level": ("confidence level of its interval", "1"),
     "hypervolume.share": ("part of the box from reference to ideal that the frontier dominates", "1"),
     "hypervolume.ci95_low": ("lower bound of its 95 % interval", "1"),
     "hypervolume.ci95_high": ("its upper bound", "1"),
@@ -201,13 +220,28 @@ def frontier_uncertainty(
         p_dominates[np.ix_(ranked, ranked)] = dominates / resamples
     return FrontierUncertainty(
         on_frontier=on_frontier,
+        on_frontier_all_runs=nondominated(_means_of_all(values), maximise),
         p_on_frontier=p_on_frontier,
         p_dominates=p_dominates,
         hypervolume=_hypervolume(means, resampled, signs),
         ranked=ranked,
         n_blocks=n,
+        n_blocks_in_all=len(values),
         resamples=resamples if n > 1 else 0,
     )
+
+
+def _means_of_all(values: Floats) -> Floats:
+    """Return shape (setups, objectives): the mean over the blocks that have a value, as in a summary of the runs."""
+    # One sum per column, as for a single list: NumPy adds along an axis in another order, which could break a tie.
+    means = np.full(values.shape[1:], np.nan)
+    with np.errstate(invalid="ignore", over="ignore"):
+        for place in np.ndindex(means.shape):
+            column = values[:, *place]
+            known = column[~np.isnan(column)]
+            if known.size:
+                means[place] = np.mean(known)
+    return means
 
 
 def _resampled_means(columns: Floats, resamples: int, rng: np.random.Generator) -> Floats:

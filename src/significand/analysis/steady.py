@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
+
+from significand.analysis.levels import level_starts, noise, squares_around_levels
 
 FEWEST_ROUNDS = 6
 """With fewer, no trend can be shown, and a level of two rounds cannot be told from two disturbed rounds."""
@@ -26,16 +27,12 @@ SHORTEST_LEVEL = 2
 SHORTEST_LEVEL_SHARE = 8
 """A level has at least two rounds and an eighth of all rounds: what is shorter is a disturbance."""
 
-CHANGE_SIGNIFICANCE = 0.005
 TREND_SIGNIFICANCE = 0.01
-"""Both were chosen by simulation, so that of steady runs of 5 to 100 rounds at most 3 % are called unsteady, heavy
-tails and single disturbed rounds included; of strongly skewed noise up to 6 %. Kendall's tau reaches the second from
-six rounds on: of five, no trend can be shown."""
+"""With the significance of a change of level it was chosen by simulation, so that of steady runs of 5 to 100 rounds at
+most 3 % are called unsteady, heavy tails and single disturbed rounds included; of strongly skewed noise up to 6 %.
+Kendall's tau reaches it from six rounds on: of five, no trend can be shown."""
 
 OUTLIER_DEVIATIONS = 4.0
-PENALTY = 2.0
-"""Variances times log n that a change point must explain: the lenient BIC, as every change is tested afterwards."""
-
 LARGEST_LOG = math.log(sys.float_info.max)
 
 Log = NDArray[np.float64]
@@ -63,13 +60,11 @@ class SteadyState:
 def find_steady_state(round_means_s: Sequence[float] | NDArray[np.float64]) -> SteadyState:
     """Find where the steady state begins.
 
-    The logarithms of the round means, outliers replaced by the running median, are cut into levels by PELT with the
-    least-squares cost (Killick et al., J. Am. Stat. Assoc. 107, 2012). Neighbouring levels are merged, the least
-    different first, while they differ by less than `TOLERANCE` or by less than a t test with Bonferroni's correction
-    over all positions asks for. The rounds are steady when the last level begins before their middle and has no trend
-    (Kendall's tau, and a change over its rounds of at least `TOLERANCE` by the slope of Theil and Sen); a warm-up that
-    fades out within the first half ends with it. Where a straight line explains all rounds better than the levels do,
-    by Schwarz's criterion, the rounds have a trend and no levels.
+    The logarithms of the round means, outliers replaced by the running median, are cut into levels
+    (`significand.analysis.levels`). The rounds are steady when the last level begins before their middle and has no
+    trend (Kendall's tau, and a change over its rounds of at least `TOLERANCE` by the slope of Theil and Sen); a warm-up
+    that fades out within the first half ends with it. Where a straight line explains all rounds better than the levels
+    do, by Schwarz's criterion, the rounds have a trend and no levels.
 
     Parameters
     ----------
@@ -89,7 +84,7 @@ def find_steady_state(round_means_s: Sequence[float] | NDArray[np.float64]) -> S
         return SteadyState(None, 0, f"too few rounds to tell ({len(rounds)}; at least {FEWEST_ROUNDS})")
     shortest = max(SHORTEST_LEVEL, math.ceil(len(rounds) / SHORTEST_LEVEL_SHARE))
     logs = _without_outliers(np.log(means[rounds]), shortest)
-    starts = _level_starts(logs, shortest)
+    starts = level_starts(logs, math.log1p(TOLERANCE), shortest)
     change = _trend(logs)
     if change and (len(starts) == 1 or _line_explains_better(logs, starts)):
         return SteadyState(False, 0, f"times {_by(change)} over the rounds")
@@ -118,49 +113,11 @@ def _without_outliers(logs: Log, shortest: int) -> Log:
     """
     windows = np.lib.stride_tricks.sliding_window_view(logs, 2 * shortest - 1)
     centre = np.pad(np.median(windows, axis=1), shortest - 1, mode="edge")
-    return np.where(np.abs(logs - centre) > OUTLIER_DEVIATIONS * _noise(logs), centre, logs)
-
-
-def _noise(logs: Log) -> float:
-    """Return the standard deviation from first differences: 1.4826 is 1 / 0.6745, the normal's upper quartile."""
-    return float(1.4826 * np.median(np.abs(np.diff(logs))) / math.sqrt(2))
+    return np.where(np.abs(logs - centre) > OUTLIER_DEVIATIONS * noise(logs), centre, logs)
 
 
 def _level(logs: Log) -> float:
     return float(np.mean(logs))
-
-
-def _level_starts(logs: Log, shortest: int) -> list[int]:
-    """Return the index at which each level begins; the first is 0."""
-    from ruptures import KernelCPD  # noqa: PLC0415 - takes a second, and a few rounds are judged without
-
-    n = len(logs)
-    # Without noise, whatever is within a small part of the tolerance is one level.
-    deviation = max(_noise(logs), TOLERANCE / 10)
-    ends = (
-        KernelCPD(kernel="linear", min_size=shortest)
-        .fit(logs - logs[0])
-        .predict(pen=PENALTY * deviation**2 * math.log(n))
-    )
-    starts = [0, *ends[:-1]]
-    while len(starts) > 1:
-        levels = np.array([_level(part) for part in np.split(logs, starts[1:])])
-        lengths = np.diff([*starts, n])
-        freedom = n - len(starts)
-        s = math.sqrt(_squares(logs, starts) / freedom)
-        quantile = float(stdtrit(freedom, 1 - CHANGE_SIGNIFICANCE / (2 * (n - 1))))
-        needed = np.maximum(quantile * s * np.sqrt(1 / lengths[:-1] + 1 / lengths[1:]), math.log1p(TOLERANCE))
-        excess = np.abs(np.diff(levels)) / needed
-        weakest = int(np.argmin(excess))
-        if excess[weakest] >= 1:
-            break
-        del starts[weakest + 1]
-    return starts
-
-
-def _squares(logs: Log, starts: Sequence[int]) -> float:
-    """Return the sum of squares around the levels."""
-    return sum(float(np.sum((part - _level(part)) ** 2)) for part in np.split(logs, starts[1:]))
 
 
 def _trend(logs: Log) -> float:
@@ -184,7 +141,7 @@ def _line_explains_better(logs: Log, starts: Sequence[int]) -> bool:
     line = float(np.sum((centred - at * (at @ centred) / (at @ at)) ** 2))
     smallest = n * (TOLERANCE / 10) ** 2  # as without noise above
     parameters = 2 * len(starts) - 1  # the levels, and where they change
-    gain = n * math.log(max(line, smallest) / max(_squares(logs, starts), smallest))
+    gain = n * math.log(max(line, smallest) / max(squares_around_levels(logs, starts), smallest))
     return gain < (parameters - 2) * math.log(n)
 
 

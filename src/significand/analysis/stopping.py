@@ -1,14 +1,15 @@
 """When to stop measuring: how narrow the intervals are, and how many runs a target will take."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import stdtrit
 
-from significand.analysis.intervals import finite
+from significand.analysis.comparison import log_ratios
+from significand.analysis.intervals import mean_t, sample_std
 from significand.analysis.summary import SPECIFIED_METRICS, default_baseline
 from significand.plan.options import FEWEST_SEQUENTIAL
 from significand.results.records import Run
@@ -27,11 +28,8 @@ def ratio_half_width(log_ratios: Sequence[float | None], level: float = 0.95) ->
     float
         NaN with fewer than two values.
     """
-    sample = finite(log_ratios)
-    if sample.size < 2:
-        return math.nan
-    half = stdtrit(sample.size - 1, 0.5 + level / 2) * np.std(sample, ddof=1) / math.sqrt(sample.size)
-    return float(np.expm1(half))
+    logs = mean_t(log_ratios, level)
+    return float(np.expm1(logs.high - logs.point))
 
 
 def runs_needed(relative_std: float, target: float, level: float = 0.95) -> int | None:
@@ -79,11 +77,17 @@ class Precision:
         What is wanted.
     runs_needed
         By setup, how many repeats the target will take if the spread stays; None where that cannot be said.
+    metric
+        Whose widths they are.
+    without_pair
+        Setups without a single pair of usable runs.
     """
 
     half_widths: Mapping[str, float]
     target: float
     runs_needed: Mapping[str, int | None]
+    metric: str = "latency"
+    without_pair: Collection[str] = ()
 
     @property
     def is_reached(self) -> bool:
@@ -91,12 +95,25 @@ class Precision:
         return all(width <= self.target for width in self.half_widths.values())
 
     @property
+    def is_settled(self) -> bool:
+        """Whether more repeats are of no use: every interval is narrow enough, or its setup fails in every run."""
+        return self.missed.keys() <= set(self.without_pair)
+
+    @property
+    def repeats_needed(self) -> int | None:
+        """Repeats that the target will take for every setup that has a pair; None where that cannot be said."""
+        needed = [number for name, number in self.runs_needed.items() if name not in self.without_pair]
+        return None if None in needed else max(filter(None, needed), default=None)
+
+    @property
     def missed(self) -> dict[str, float]:
         """The setups whose intervals are not, and how wide they are."""
         return {name: width for name, width in self.half_widths.items() if not width <= self.target}
 
 
-def precision_of(costs: Mapping[str, Mapping[int, float]], baseline: str, target: float) -> Precision:
+def precision_of(
+    costs: Mapping[str, Mapping[int, float]], baseline: str, target: float, metric: str = "latency"
+) -> Precision:
     """Return how narrow the intervals of all ratios to the baseline are.
 
     Parameters
@@ -107,15 +124,20 @@ def precision_of(costs: Mapping[str, Mapping[int, float]], baseline: str, target
         The setup that the others are compared with; where it is the only one, its own mean is looked at.
     target
         Half-width wanted, as a share.
+    metric
+        What the costs are.
     """
     others = [name for name in costs if name != baseline]
     widths: dict[str, float] = {}
     needed: dict[str, int | None] = {}
+    without_pair = []
     for name in others or [baseline]:
-        logs = _log_ratios(costs[name], costs[baseline]) if others else _logs_of_mean(costs[name])
+        logs = log_ratios(costs[name], costs[baseline]) if others else _logs_of_mean(costs[name])
+        if not logs:
+            without_pair.append(name)
         widths[name] = ratio_half_width(logs)
-        needed[name] = runs_needed(float(np.std(logs, ddof=1)) if len(logs) > 1 else math.nan, math.log1p(target))
-    return Precision(widths, target, needed)
+        needed[name] = runs_needed(sample_std(logs), math.log1p(target))
+    return Precision(widths, target, needed, metric, without_pair)
 
 
 def reached_precision(runs: Sequence[Run], experiment: "Experiment") -> Precision | None:
@@ -127,15 +149,8 @@ def reached_precision(runs: Sequence[Run], experiment: "Experiment") -> Precisio
     for run in runs:
         if run.finished:
             costs[run.precision_mode][run.repeat] = getattr(run, column)
-    return precision_of(costs, experiment.baseline or default_baseline(experiment.precision_modes), experiment.until)
-
-
-def _log_ratios(costs: Mapping[int, float], baseline: Mapping[int, float]) -> list[float]:
-    return [
-        math.log(costs[repeat] / baseline[repeat])
-        for repeat in costs
-        if repeat in baseline and 0 < costs[repeat] < math.inf and 0 < baseline[repeat] < math.inf
-    ]
+    baseline = experiment.baseline or default_baseline(experiment.precision_modes)
+    return precision_of(costs, baseline, experiment.until, experiment.until_metric)
 
 
 def _logs_of_mean(costs: Mapping[int, float]) -> list[float]:

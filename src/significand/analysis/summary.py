@@ -4,7 +4,15 @@ import math
 from collections.abc import Sequence
 
 from significand.analysis.comparison import paired_ratio
-from significand.analysis.intervals import ci95_half_width, finite, mean, mean_t, median_exact, sample_std
+from significand.analysis.intervals import (
+    ci95_half_width,
+    finite,
+    mean,
+    mean_bootstrap_t,
+    mean_t,
+    median_exact,
+    sample_std,
+)
 from significand.analysis.pareto import frontier
 from significand.results.records import MetricSummary, Run, Summary
 
@@ -66,6 +74,9 @@ RATIO_STATISTICS = {
 
 BASELINE = "float32"
 
+BOOTSTRAP_RESAMPLES = 999
+"""Fewer than the 9,999 of a single estimate: five metrics of every mode are resampled at the end of each experiment."""
+
 
 def default_baseline(modes: Sequence[str]) -> str:
     """Return float32, or the first mode where float32 is not among them."""
@@ -113,6 +124,7 @@ def summarise(runs: Sequence[Run], modes: Sequence[str], baseline: str | None = 
                 "on_pareto_frontier": bool(on),
                 "ratio_baseline": baseline,
                 **_ratios(finished[mode], finished[baseline]),
+                **_bootstrap_intervals(finished[mode]),
             },
         )
         for mode, on in zip(by_mode, on_frontier, strict=True)
@@ -120,13 +132,23 @@ def summarise(runs: Sequence[Run], modes: Sequence[str], baseline: str | None = 
 
 
 def _metrics(runs: Sequence[Run]) -> dict[str, MetricSummary]:
-    summaries = {}
-    for name, column in (SPECIFIED_METRICS | FURTHER_METRICS).items():
-        values = [getattr(run, column) for run in runs]
-        if name == "energy" and len({(run.energy_kind, run.energy_source) for run in runs}) > 1:
-            values = []  # a measurement and an estimate have no mean
-        summaries[name] = _metric(values)
-    return summaries
+    return {name: _metric(_values(runs, name)) for name in SPECIFIED_METRICS | FURTHER_METRICS}
+
+
+def _values(runs: Sequence[Run], name: str) -> list[float]:
+    """Return a metric of the runs; nothing where it is measured in some and estimated in others: that has no mean."""
+    if name == "energy" and len({(run.energy_kind, run.energy_source) for run in runs}) > 1:
+        return []
+    return [getattr(run, (SPECIFIED_METRICS | FURTHER_METRICS)[name]) for run in runs]
+
+
+def _bootstrap_intervals(runs: Sequence[Run]) -> dict[str, float]:
+    """Return the bootstrap-t intervals of the specified metrics; NaN with fewer runs than they need."""
+    row: dict[str, float] = {}
+    for name in SPECIFIED_METRICS:
+        estimate = mean_bootstrap_t(_values(runs, name), resamples=BOOTSTRAP_RESAMPLES)
+        row |= {f"{name}_ci95_bootstrap_t_low": estimate.low, f"{name}_ci95_bootstrap_t_high": estimate.high}
+    return row
 
 
 def _metric(values: Sequence[float]) -> MetricSummary:
@@ -140,6 +162,7 @@ def _metric(values: Sequence[float]) -> MetricSummary:
         median=median.point,
         median_ci_low=median.low,
         median_ci_high=median.high,
+        median_ci_level=median.level if math.isfinite(median.low) else math.nan,
         min=float(known.min()) if known.size else math.nan,
         max=float(known.max()) if known.size else math.nan,
     )
@@ -156,7 +179,7 @@ def _ratios(runs: Sequence[Run], baseline: Sequence[Run]) -> dict[str, float]:
             {run.repeat: getattr(run, column) for run in baseline},
         )
         row |= {
-            f"{name}_ratio": ratio.ratio,
+            f"{name}_ratio": ratio.point,
             f"{name}_ratio_ci95_t_low": ratio.low,
             f"{name}_ratio_ci95_t_high": ratio.high,
         }

@@ -145,7 +145,7 @@ def selftest(
     """Check whether to trust verdicts on this machine: measure known differences, and count what is found wrongly.
 
     A setup is compared with itself, and with itself made 2 % and 5 % slower, in many small experiments. Ctrl-C ends it
-    with what is known by then. The exit code is 1 if verdicts are not to be trusted.
+    with what is known by then. The exit code is 1 if verdicts are not to be trusted, or nothing was judged.
 
     Example: significand selftest --budget 10min
     """
@@ -176,7 +176,8 @@ def selftest(
         console().print(selftest_view(result))
     if result.interrupted:
         return INTERRUPTED
-    return UNFIT if result.verdict in {"do not trust", "cannot say"} else DONE
+    nothing_judged = not result.answers[0].found.n
+    return UNFIT if result.verdict == "do not trust" or nothing_judged else DONE
 
 
 def _show(outcome: "Outcome", *, quiet: bool, as_json: bool) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from significand.cli.base import DONE, FAILED_GATE, NOT_WRITTEN, complain, console, print_json, refuse
+from significand.cli.base import BAD_INPUT, DONE, FAILED_GATE, NOT_WRITTEN, complain, console, print_json, refuse
 
 
 def compare(
@@ -45,7 +45,8 @@ def compare(
             show_default=False,
             help="exit with 1 if a verdict is worse (or, with different, better or worse) and its whole interval lies "
             "beyond the margin: what may be smaller than the margin passes; without a margin, on any such verdict. "
-            "Also if all runs of a mode fail in NEW only",
+            "Also if something changes by the same in all of several runs, and if all runs of a mode fail in NEW only. "
+            "Exit with 2 if a mode could not be judged; a mode that NEW does not plan is only noted",
         ),
     ] = None,
     json: Annotated[bool, Parameter(negative="", show_default=False, help="print JSON instead of a table")] = False,
@@ -62,7 +63,7 @@ def compare(
     Example: significand compare main/results branch/results --fail-on worse --margin 2%
     """
     from significand.compare import compare_folders
-    from significand.gate import failing, is_judged
+    from significand.gate import failing, unjudged
     from significand.present.compare_view import compare_markdown, compare_view, gate_lines
     from significand.results.comparable import ResultsError
 
@@ -85,9 +86,10 @@ def compare(
     lines = gate_lines(result, failing(result, fail_on))
     for line in lines:
         complain(line)
-    if not lines and not is_judged(result):
-        return refuse(["fail_on: nothing could be tested; measure at least 2 repeats in both folders"])
-    return FAILED_GATE if lines else DONE
+    modes = unjudged(result)
+    if modes:
+        refuse([f"fail_on: nothing could be tested of {', '.join(modes)}; finish at least 2 repeats in both folders"])
+    return FAILED_GATE if lines else BAD_INPUT if modes else DONE
 
 
 def history(

@@ -31,11 +31,14 @@ from significand.plan.options import (
     SYNTHETIC_SAMPLES,
 )
 from significand.plan.precision import MODES
-from significand.plan.problems import PlanError, nearest, problems_of, raise_if
+from significand.plan.problems import PlanError, nearest, problems_of, raise_if, shown
 
 LARGEST_LAYER = 2**24
 
 DATA_SUFFIXES = (".npz", ".csv")
+
+ONLY_WITH_UNTIL = ("until_metric", "max_repeats", "max_time_s")
+"""Fields that say how an experiment goes on until its intervals are narrow enough; alone they would be ignored."""
 
 
 @dataclass(frozen=True)
@@ -220,15 +223,13 @@ class Experiment(BaseModel):
     @field_validator("layer_sizes")
     @classmethod
     def _check_layer_sizes(cls, sizes: tuple[int, ...]) -> tuple[int, ...]:
-        shown = "-".join(map(str, sizes))
+        told = "-".join(map(str, sizes))
         if len(sizes) < 2:
-            raise ValueError(
-                f"{shown or 'nothing'} has {len(sizes)} entries; at least 2 are needed: inputs and outputs"
-            )
+            raise ValueError(f"{told or 'nothing'} has {len(sizes)} entries; at least 2 are needed: inputs and outputs")
         if min(sizes) < 1:
-            raise ValueError(f"{shown} has the entry {min(sizes)}; every layer needs at least 1 unit")
+            raise ValueError(f"{told} has the entry {min(sizes)}; every layer needs at least 1 unit")
         if max(sizes) > LARGEST_LAYER:
-            raise ValueError(f"{shown} has the entry {max(sizes)}; at most {LARGEST_LAYER} units fit a layer")
+            raise ValueError(f"{told} has the entry {max(sizes)}; at most {LARGEST_LAYER} units fit a layer")
         return sizes
 
     @field_validator("activations")
@@ -402,10 +403,24 @@ def plan_experiment(fields: Mapping[str, object], surroundings: Surroundings) ->
     PlanError
         With one line for every mistake.
     """
+    problems = [
+        f"{name}: {shown(fields[name])} means nothing without until; give until, such as 1%, or leave {name} out"
+        for name in ONLY_WITH_UNTIL
+        if fields.get("until") is None and fields.get(name) is not None
+    ]
     try:
-        return Experiment.model_validate(dict(fields), context=surroundings)
+        experiment = Experiment.model_validate(dict(fields), context=surroundings)
     except ValidationError as error:
-        raise PlanError(problems_of(error, Experiment.model_fields)) from None
+        raise PlanError([*problems_of(error, Experiment.model_fields), *problems]) from None
+    if problems:
+        raise PlanError(problems)
+    return experiment
+
+
+def given_fields(stored: Mapping[str, object]) -> dict[str, object]:
+    """Return a stored experiment's fields as somebody may have given them: without those that `until` would need."""
+    unused = ONLY_WITH_UNTIL if stored.get("until") is None else ()
+    return {name: value for name, value in stored.items() if name not in unused}
 
 
 def _classes(layer_sizes: Sequence[int]) -> int:

@@ -91,11 +91,16 @@ OPTIONS = {
     "objectives": Option(("latency", "accuracy"), f"of the Pareto frontier, two or more of {', '.join(OBJECTIVES)}"),
     "until": Option(
         None,
-        "go on beyond repeats, until every ratio to the baseline is known to within so much, such as 1%",
+        "go on beyond repeats, after at least ten, until every ratio to the baseline is known to within so much, such "
+        "as 1%",
         "run the repeats",
     ),
-    "until_metric": Option("latency", f"whose ratio that is: {', '.join(COST_METRICS)}"),
+    "until_metric": Option("latency", f"with until: whose ratio that is: {', '.join(COST_METRICS)}"),
     "max_repeats": Option(100, "with until: repeats at most"),
-    "max_time_s": Option(None, "with until: no new repeat after so many seconds", "no limit"),
+    "max_time_s": Option(
+        None,
+        "with until: after at least ten repeats, no new one after so many seconds, counted anew by --resume",
+        "no limit",
+    ),
     "step_timeout_s": Option(600.0, "a run with a step longer than this, in seconds, is ended as failed"),
 }

@@ -5,15 +5,19 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from significand.present.rows import visible
-from significand.present.sentences import sentence
+from significand.present.sentences import NOUNS, sentence
 
 if TYPE_CHECKING:
     from significand.analysis.claims import Claims
+    from significand.analysis.comparison import Comparison
     from significand.analysis.stopping import Precision
     from significand.results.records import Run
 
 TOLD = ("latency", "memory", "accuracy")
 """Metrics that the sentences tell; comparisons.csv holds all."""
+
+TOLD_IF_OTHER = ("inference_memory", "model_size")
+"""Metrics that they tell where they differ, by a test or in every pair by the same."""
 
 
 def claim_lines(claims: "Claims", runs: Sequence["Run"], precision: "Precision | None" = None) -> list[str]:
@@ -28,17 +32,37 @@ def claim_lines(claims: "Claims", runs: Sequence["Run"], precision: "Precision |
     precision
         How narrow the intervals are, where the experiment went on until they were narrow enough.
     """
-    return [visible(line) for line in (*_comparisons(claims, runs), *_frontier(claims), *_target(precision, runs))]
+    return [
+        visible(line) for line in (*_comparisons(claims, runs), *_frontier(claims), *_target(claims, precision, runs))
+    ]
 
 
 def _comparisons(claims: "Claims", runs: Sequence["Run"]) -> Iterator[str]:
     engines = {run.precision_mode: run.engine for run in runs}
     for mode in dict.fromkeys(one.setup for one in claims.comparisons):
-        told = [one for one in claims.comparisons if one.setup == mode and one.metric in TOLD]
-        of_mode = [run for run in runs if run.precision_mode == mode and run.finished]
-        quiet = sum(run.disturbed_steps == 0 for run in of_mode)
+        of_mode = [one for one in claims.comparisons if one.setup == mode]
+        told = [one for one in of_mode if one.metric in TOLD or (one.metric in TOLD_IF_OTHER and _is_other(one))]
         name = f"{mode} on {engines[mode]}" if engines.get(mode) else mode
-        yield f"{sentence(name, told, quiet_runs=(quiet, len(of_mode)) if of_mode else None)}."
+        yield f"{sentence(name, told, quiet_runs=_quiet_runs(runs, mode, of_mode[0].baseline))}."
+
+
+def _is_other(comparison: "Comparison") -> bool:
+    estimate = comparison.estimate
+    always_the_same = comparison.verdict == "not tested" and estimate.low == estimate.high
+    return comparison.verdict in {"better", "worse"} or always_the_same
+
+
+def _quiet_runs(runs: Sequence["Run"], mode: str, baseline: str) -> tuple[int, int] | None:
+    """Count the pairs of which nothing disturbed either run, and all; None where nobody can tell of one of them."""
+    finished = {(run.precision_mode, run.repeat): run for run in runs if run.finished}
+    pairs = [
+        (run, finished[baseline, repeat])
+        for (name, repeat), run in finished.items()
+        if name == mode and (baseline, repeat) in finished
+    ]
+    if not pairs or any(run.unknown_steps for pair in pairs for run in pair):
+        return None
+    return sum(not any(run.disturbed_steps for run in pair) for pair in pairs), len(pairs)
 
 
 def _frontier(claims: "Claims") -> Iterator[str]:
@@ -46,12 +70,21 @@ def _frontier(claims: "Claims") -> Iterator[str]:
         yield f"No frontier: {claims.frontier_missing}"
         return
     on = claims.frontier.p_on_frontier.tolist()
-    if all(map(math.isnan, on)):
-        return
     names = claims.modes
     chances = sorted(zip(on, names, strict=True), key=lambda pair: -pair[0] if math.isfinite(pair[0]) else 1)
     listed = ", ".join(f"{name} {_probability(p)}" for p, name in chances if math.isfinite(p))
-    yield f"On the Pareto frontier of {' and '.join(claims.objectives)} with probability: {listed}."
+    if listed:
+        yield f"On the Pareto frontier of {' and '.join(claims.objectives)} with probability: {listed}."
+    used, of_all = (
+        [name for name, is_on in zip(names, marks, strict=True) if is_on]
+        for marks in (claims.frontier.on_frontier, claims.frontier.on_frontier_all_runs)
+    )
+    if used != of_all:
+        yield (
+            f"By the means over all finished runs the frontier is {' and '.join(of_all)}; over the "
+            f"{claims.frontier.n_blocks} of {claims.frontier.n_blocks_in_all} repeats that every ranked mode finished, "
+            f"as in the probabilities, it is {' and '.join(used) or 'empty'}."
+        )
 
 
 def _probability(p: float) -> str:
@@ -60,16 +93,24 @@ def _probability(p: float) -> str:
     return "< 0.01" if p < 0.01 else f"{p:.2f}"
 
 
-def _target(precision: "Precision | None", runs: Sequence["Run"]) -> Iterator[str]:
+def _target(claims: "Claims", precision: "Precision | None", runs: Sequence["Run"]) -> Iterator[str]:
     if precision is None:
         return
     repeats = len({run.repeat for run in runs})
     wanted = f"±{100 * precision.target:g} %"
+    noun = NOUNS[precision.metric]
+    what = f"every {noun} ratio" if len(claims.modes) > 1 else f"the mean {noun}"
+    after = f"after {repeats} repeats (intervals are sequential)"
     if precision.is_reached:
-        yield f"Every interval is within {wanted} after {repeats} repeats (intervals are sequential)."
+        yield f"{what.capitalize()} is within {wanted} {after}."
         return
-    missed = "; ".join(
-        f"{name} ±{100 * width:.2g} %" if math.isfinite(width) else f"{name} unknown"
-        for name, width in precision.missed.items()
-    )
-    yield f"Missed the target of {wanted} after {repeats} repeats: {missed}. Raise max_repeats or max_time_s."
+    missed = "; ".join(f"{name} {_width(precision, name)}" for name in precision.missed)
+    remedy = "mend what failed" if precision.is_settled else "raise max_repeats or max_time_s"
+    yield f"Missed the target of {wanted} for {what} {after}: {missed}; {remedy}."
+
+
+def _width(precision: "Precision", name: str) -> str:
+    if name in precision.without_pair:
+        return "unknown, as no pair of runs is usable"
+    width = precision.half_widths[name]
+    return f"±{100 * width:.2g} %" if math.isfinite(width) else "unknown"

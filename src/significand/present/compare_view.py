@@ -19,6 +19,7 @@ from significand.present.sentences import NOUNS, sentence
 if TYPE_CHECKING:
     from significand.compare import FolderComparison
     from significand.history import Change, History, Series
+    from significand.results.comparable import Results
 
 STYLES = {"better": "green", "worse": "bold red", "equivalent": "green", "not tested": "dim"}
 
@@ -30,10 +31,15 @@ UNITS_OF = {
 }
 """Metrics that have the units of another one."""
 
-MODES_BESIDE = 4
+MODES_BESIDE = 3
 """Modes that a history of 80 columns shows beside each other."""
 
 LONGEST_NAME = 14
+
+HISTORY_FOOTNOTES = (
+    "runs: finished runs behind each mean, of each mode where they differ",
+    "±: 95 % t interval of the mean over an experiment's runs; times in UTC",
+)
 
 DRIFT = (
     "The two were measured at different times: what changed on the machine in between counts as a difference, too. "
@@ -78,14 +84,17 @@ def compare_markdown(result: "FolderComparison") -> str:
 
 
 def gate_lines(result: "FolderComparison", failing: Sequence[Comparison]) -> list[str]:
-    """Return a line for everything that made a gate fail."""
-    return [visible(f"{one.verdict}: {sentence(one.setup, [one])}") for one in failing] + [
+    """Return a line for everything that made a gate fail; what has no verdict is only called changed."""
+    return [visible(f"{_sense(one)}: {sentence(one.setup, [one])}") for one in failing] + [
         visible(f"worse: {mode}: all runs failed in NEW, not in OLD") for mode in result.lost
     ]
 
 
 def history_view(history: "History") -> RenderableType:
-    """Return a history as tables, a line per result; ``*`` marks the first result on a new level."""
+    """Return a history as tables, a line per result.
+
+    ``*`` marks the first result on a new level, ``!`` an experiment that did not come to its end.
+    """
     metrics = dict.fromkeys(one.metric for one in history.series)
     parts: list[RenderableType] = [Text(f"History of {visible(history.folder)}")]
     for metric in metrics:
@@ -94,7 +103,9 @@ def history_view(history: "History") -> RenderableType:
             parts += [Text(), *_history_table(history, series[first : first + MODES_BESIDE])]
         parts += [Text(line, style="yellow") for one in series for line in _changes(history, one)]
         parts += [Text(line, style="dim") for line in _missing_changes(series)]
-    parts += [Text(), Text("±: 95 % t interval of the mean over an experiment's runs; times in UTC", style="dim")]
+    parts += [Text(), *(Text(line, style="dim") for line in HISTORY_FOOTNOTES)]
+    unfinished = [one for one in history.results if not one.complete]
+    parts += [Text(f"! {_second(one.started_utc)}: {_state(one)}", style="yellow") for one in unfinished]
     parts += [Text(f"left out: {visible(one.folder)}: {visible(one.reason)}", style="dim") for one in history.skipped]
     return Group(*parts)
 
@@ -109,6 +120,10 @@ def _heading(result: "FolderComparison") -> list[str]:
         f"{label}: {visible(side.folder)}" + (f", started {visible(side.started_utc)}" if side.started_utc else "")
         for label, side in (("OLD", result.old), ("NEW", result.new))
     ]
+
+
+def _sense(comparison: Comparison) -> str:
+    return "changed" if comparison.verdict == "not tested" else comparison.verdict
 
 
 def _table(result: "FolderComparison", mode: str) -> Table:
@@ -162,6 +177,8 @@ def _untested(result: "FolderComparison") -> list[str]:
 
 
 def _footnotes(result: "FolderComparison") -> list[str]:
+    if not result.comparisons:
+        return []
     first = result.comparisons[0]
     how = "paired by seed" if first.paired else "not paired (Welch)"
     intervals = (
@@ -181,6 +198,7 @@ def _history_table(history: "History", series: Sequence["Series"]) -> Iterator[R
     yield Text(f"{NOUNS[metric]}{f', {unit}' if unit else ''}", style="bold")
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     table.add_column("started", no_wrap=True)
+    table.add_column("runs", justify="right")
     for one in series:
         table.add_column(Text(visible(one.precision_mode)), justify="right", max_width=LONGEST_NAME, overflow="fold")
     for index, results in enumerate(history.results):
@@ -189,7 +207,13 @@ def _history_table(history: "History", series: Sequence["Series"]) -> Iterator[R
             estimate = one.estimates[index]
             cell = with_half_width(estimate.point / size, (estimate.high - estimate.low) / 2 / size)
             cells.append(Text(("*" if any(change.index == index for change in one.changes) else "") + cell))
-        table.add_row(Text(_second(results.started_utc)), *cells)
+        runs = [str(one.estimates[index].n) for one in series]
+        mark = "" if results.complete else "!"
+        table.add_row(
+            Text(_second(results.started_utc) + mark),
+            Text(runs[0] if len(set(runs)) == 1 else "/".join(runs)),
+            *cells,
+        )
     yield table
 
 
@@ -212,6 +236,10 @@ def _missing_changes(series: Sequence["Series"]) -> Iterator[str]:
         yield from (f"no change points: {note}" for note in notes if note)
     else:
         yield from (f"no change points of {visible(one.precision_mode)}: {one.note}" for one in series if one.note)
+
+
+def _state(results: "Results") -> str:
+    return f"{visible(results.state) or 'of unknown state'}; only its finished runs are shown"
 
 
 def _second(time: str) -> str:

@@ -18,6 +18,7 @@ from significand.present.rows import (
     mode_names,
     number,
     repeats,
+    sequential,
 )
 from significand.present.styles import frontier_steps, mode_styles, setup_labels
 
@@ -155,6 +156,7 @@ def _figure(rows: Sequence[SummaryRow], cost: str, *, with_frontier: bool) -> Tr
             with_frontier=with_frontier,
             with_boxes=any(point.x_box and point.y_box for point in points),
             with_chances=with_frontier and any(_chance(rows[i]) for i in drawn),
+            with_sequential=any(sequential(rows[i]) for i in drawn),
         ),
         notes=_notes(rows, labels, cost, drawn),
         message="" if drawn else ("No setup has both values to show" if rows else "There are no results to show"),
@@ -214,7 +216,9 @@ def _notes(rows: Sequence[SummaryRow], labels: Sequence[str], cost: str, drawn: 
     return tuple(notes)
 
 
-def _footnote(counts: Sequence[int], *, with_frontier: bool, with_boxes: bool, with_chances: bool) -> str:
+def _footnote(
+    counts: Sequence[int], *, with_frontier: bool, with_boxes: bool, with_chances: bool, with_sequential: bool
+) -> str:
     several = sorted({n for n in counts if n >= 2})
     parts = ["frontier: by the means alone"] if with_frontier and counts else []
     if with_chances:
@@ -224,6 +228,8 @@ def _footnote(counts: Sequence[int], *, with_frontier: bool, with_boxes: bool, w
     if several:
         count = f"{several[0]}" if len(several) == 1 else f"{several[0]} to {several[-1]}"
         parts.append(f"bars: 95 % interval of the mean over {count} repeats, 1.96 × standard error")
+    if several and with_sequential:
+        parts.append("intervals are sequential: repeats went on until they were narrow")
     if len(several) < len(set(counts)):
         parts.append("no bar: a single repeat has no interval")
     return "; ".join(parts)

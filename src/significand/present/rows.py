@@ -106,6 +106,11 @@ def energy_estimated(row: SummaryRow) -> bool:
     return (row.get("energy_kind") or "measured") != "measured"
 
 
+def sequential(row: SummaryRow) -> bool:
+    """Tell whether the repeats went on until the intervals were narrow enough."""
+    return str(row.get("interval_method") or "").startswith("sequential")
+
+
 def visible(text: object) -> str:
     """Make control characters visible: a name can break neither a line nor a terminal."""
     return "".join(character if character.isprintable() else "\ufffd" for character in str(text))

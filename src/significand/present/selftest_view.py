@@ -14,7 +14,12 @@ from significand.present.rows import visible
 if TYPE_CHECKING:
     from significand.selftest import Answer, Rate, SelfTest  # a layer above
 
-STYLES = {"trust": "bold green", "trust so far": "green", "trust with more repeats": "bold yellow"}
+STYLES = {
+    "trust": "bold green",
+    "trust so far": "green",
+    "trust with more repeats": "bold yellow",
+    "cannot say": "bold yellow",
+}
 OTHERWISE = "bold red"
 
 
@@ -43,7 +48,7 @@ def facts(result: "SelfTest") -> list[str]:
     if math.isfinite(result.pair_std):
         lines.append(f"two equal runs of one repeat differ by {_percent(result.pair_std)} (standard deviation)")
         told = ", ".join(f"{_percent(share)} with {n}" for n, share in result.detectable.items())
-        lines.append(f"smallest difference that repeats show with 80 % power: {told}")
+        lines.append(f"smallest difference that a single comparison shows with 80 % power: {told} repeats")
     if result.steps:
         lines.append(
             f"noise: {result.disturbed_steps} of {result.steps} steps stayed disturbed by others, "

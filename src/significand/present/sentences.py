@@ -23,6 +23,11 @@ NOUNS = {
     "test_accuracy": "test accuracy",
 }
 
+UNSEEN = 1e-9
+"""A difference of ratios or points below this is rounding."""
+
+NEITHER = "no higher or lower on average"
+
 
 def sentence(name: str, comparisons: Sequence[Comparison], *, quiet_runs: tuple[int, int] | None = None) -> str:
     """Say how one setup compares with its baseline on one or several metrics.
@@ -74,6 +79,8 @@ def _ratio(comparison: Comparison, noun: str, than: str) -> str:
     point, low, high = comparison.estimate.point, comparison.estimate.low, comparison.estimate.high
     if _identical(point - 1, low, high):
         return f"the same {noun}{than.replace(' than ', ' as ')}"
+    if abs(point - 1) < UNSEEN:
+        return f"{noun} {NEITHER}{than}{_written(point, low, high)[1]}"
     word = "higher"
     if point < 1:
         word = "lower"
@@ -88,6 +95,8 @@ def _points(comparison: Comparison, noun: str, than: str) -> str:
     size = size.lstrip("-")
     if _identical(point, low, high):
         return f"the same {noun}{than.replace(' than ', ' as ')}"
+    if abs(point) < UNSEEN:
+        return f"{noun} {NEITHER}{than}{interval}"
     return f"{noun} {size} points {'higher' if point > 0 else 'lower'}{than}{interval}"
 
 
@@ -133,7 +142,7 @@ def _written(point: float, low: float, high: float) -> tuple[str, str]:
 
 def _identical(difference: float, low: float, high: float) -> bool:
     """Tell whether setup and baseline agree in all pairs, up to rounding."""
-    return low == high and abs(difference) < 1e-9
+    return low == high and abs(difference) < UNSEEN
 
 
 def _inverse(ratio: float) -> float:

@@ -25,6 +25,7 @@ from significand.present.rows import (
     number,
     other_format,
     repeats,
+    sequential,
     visible,
 )
 from significand.results import records
@@ -332,6 +333,10 @@ def _footnotes(rows: Sequence[SummaryRow], setups: Sequence[_Setup]) -> list[str
     if any(setup.ratios for setup in setups):
         paired = f"×: ratio to {visible(rows[0].get('ratio_baseline'))}, paired by repeat"
         lines.append(f"{paired}, with its 95 % t interval" if several else paired)
+    if several and any(map(sequential, rows)):
+        lines.append(
+            "intervals are sequential: repeats went on until they were narrow, so they are a little too narrow"
+        )
     if remeasured := sum(_count(row, "remeasured_steps") for row in rows):
         steps = sum(_count(row, "steps") for row in rows)
         left = sum(_count(row, "disturbed_steps") for row in rows)

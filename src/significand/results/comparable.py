@@ -1,7 +1,7 @@
 """Result folders as they are read again, and whether two of them may be compared: what must be the same, and is not.
 
-Everything that a number depends on must be the same: the experiment, the machine, the versions. What may differ is how
-often it was repeated, from which seed, and what was only asked of the analysis.
+Everything that a number depends on must be the same: the experiment, the method, the machine, the versions. What may
+differ is how often it was repeated, from which seed, and what was only asked of the analysis.
 """
 
 import csv
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from significand.plan.options import OPTIONS
 from significand.plan.problems import nearest, shown
-from significand.results.records import SCHEMA_VERSION, Run
+from significand.results.records import FIRST_METHOD, SCHEMA_VERSION, Run
 from significand.results.resume import SAME_MEMORY
 from significand.results.store import MANIFEST, RAW_RUNS, read_json_object, read_runs
 from significand.results.values import jsonable
@@ -71,6 +71,11 @@ class Results:
     columns: frozenset[str]
     runs: Sequence[Run]
 
+    @property
+    def complete(self) -> bool:
+        """Whether the experiment came to its end."""
+        return self.state == "finished"
+
     def finished(self, mode: str) -> list[Run]:
         """Return the mode's finished runs."""
         return [run for run in self.runs if run.precision_mode == mode and run.finished]
@@ -82,6 +87,11 @@ class Results:
     def modes(self) -> list[str]:
         """Return every mode that has runs, in the order of the first ones."""
         return list(dict.fromkeys(run.precision_mode for run in self.runs))
+
+    def planned(self) -> list[str]:
+        """Return every mode that the experiment asked for, whether it has runs or not."""
+        modes = self.experiment["precision_modes"]
+        return [str(mode) for mode in modes] if isinstance(modes, list | tuple) else []
 
 
 @dataclass(frozen=True)
@@ -133,8 +143,10 @@ def read_results(folder: Path) -> Results:
         mode, seed = twice[0]
         raise _refused(f"{str(path)!r} has the run of {mode!r} with seed {seed} twice; remove the wrong line")
     experiment = {name: option.default for name, option in OPTIONS.items()} | BEFORE | experiment
+    recorded = manifest.get("method")
+    method = FIRST_METHOD | recorded if isinstance(recorded, dict) else FIRST_METHOD
     try:
-        facts = dict(_flat({"experiment": experiment, "machine": machine}))
+        facts = dict(_flat({"experiment": experiment, "machine": machine, "method": method}))
     except RecursionError:
         raise _refused(f"{str(folder / MANIFEST)!r} is damaged: it is nested too deeply; measure again") from None
     if manifest.get("data_sha256"):

@@ -47,6 +47,7 @@ MANIFEST_KEYS = {
     "machine.os": ("operating system and kernel", ""),
     "machine.python": ("version of Python", ""),
     "machine.versions": ("by package, its version; null where it is not installed", ""),
+    "method": ("how runs are measured, where that changes their numbers: of latency, and on which CPUs", ""),
     "energy_source": ("the energy counter that all runs take, or cpu-time for the estimate", ""),
     "state": ("running, finished, failed or interrupted", ""),
     "working_directory": ("where the command was given", ""),

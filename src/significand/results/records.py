@@ -13,6 +13,14 @@ from typing import Any
 
 SCHEMA_VERSION = 2
 
+METHOD = {"latency": "median of calls", "placement": "a core per thread, the same for every setup in a turn"}
+"""How runs are measured, where that changes their numbers. manifest.json says it, and numbers of two methods are
+neither compared nor mixed. Who changes a method changes its words here, and says in `FIRST_METHOD` what a new kind of
+method was before."""
+
+FIRST_METHOD = {"latency": "median over rounds of means", "placement": "left to the scheduler"}
+"""What was done while the manifest did not say it."""
+
 NAN = math.nan
 FINISHED = "finished"
 FAILED = "failed"
@@ -231,10 +239,11 @@ STATISTICS = {
     "median": "median",
     "median_ci_low": "lower bound of the median's exact order-statistic interval at 95 % or more; none below six runs",
     "median_ci_high": "its upper bound",
+    "median_ci_level": "what that interval's level really is, as a share: 0.969 with six runs",
     "min": "smallest of the runs",
     "max": "largest of the runs",
 }
-"""What the columns ``<metric>_<statistic>`` of summary_stats are, all in the metric's unit."""
+"""What the columns ``<metric>_<statistic>`` of summary_stats are, all but the level in the metric's unit."""
 
 
 @dataclass(frozen=True)
@@ -252,6 +261,7 @@ class MetricSummary:
     median: float = NAN
     median_ci_low: float = NAN
     median_ci_high: float = NAN
+    median_ci_level: float = NAN
     min: float = NAN
     max: float = NAN
 

@@ -7,18 +7,15 @@ from pathlib import Path
 
 from significand.plan.problems import PlanError
 from significand.results.journal import JOURNAL, Journal, JournalError, differences, read_journal
+from significand.results.records import FIRST_METHOD
 from significand.results.store import NEXT, RESULTS
 from significand.results.values import jsonable
 
 SAME_MEMORY = 0.01
 """How far a machine's memory may differ from itself: the kernel sets aside a little more or less at each boot."""
 
-IDENTITY = (
-    "energy_source",
-    "experiment",
-    "data_sha256",
-    "machine",
-)  # the hash says the same of the experiment, but not what differs
+IDENTITY = ("energy_source", "experiment", "data_sha256", "method", "machine")
+"""Compared value by value: the hash says the same of the experiment, but not what differs."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +63,9 @@ def check_same(folder: Path, then: Mapping[str, object], now: Mapping[str, objec
     PlanError
         With a line for every value that differs: its name and both values.
     """
-    old, new = ({name: jsonable(facts.get(name)) for name in IDENTITY} for facts in (then, now))
+    old, new = (
+        {name: jsonable(facts.get(name)) for name in IDENTITY} for facts in ({"method": FIRST_METHOD, **then}, now)
+    )
     lines = differences(old, _with_memory_of(old, new))
     if lines:
         remedy = (

@@ -141,9 +141,9 @@ def _cell(setup: Setup, metric: Metric, comparison: Comparison | None, baseline:
         return Cell(mean.text, sort)
     # What is not compared in a test, as the model's size, which does not vary, is at least told.
     ratio = paired_ratio(*({run.repeat: getattr(run, metric.column) for run in one.runs} for one in (setup, baseline)))
-    if not math.isfinite(ratio.ratio):
+    if not math.isfinite(ratio.point):
         return Cell(mean.text, sort)
-    return Cell(mean.text, sort, (f"×{ratio.ratio:.3g}",), Verdict("not tested", SYMBOLS["not tested"], ""))
+    return Cell(mean.text, sort, (f"×{ratio.point:.3g}",), Verdict("not tested", SYMBOLS["not tested"], ""))
 
 
 def change(comparison: Comparison) -> tuple[str, ...]:
@@ -181,13 +181,14 @@ def _notes(evidence: Evidence, rows: Sequence[Row], metrics: Mapping[str, Metric
         yield f"±: half-width of the 95 % {kind} interval of the mean over the runs."
     if 1 in counts:
         yield "No ±: a single run has no interval."
-    comparisons = evidence.claims.comparisons
-    if comparisons:
-        first = comparisons[0]
+    primary = evidence.claims.primary
+    if primary:
+        first = primary[0]
+        error_rate = f"{100 * (1 - first.level):.3g} %"
         yield (
             f"× and points: against {visible(first.baseline)}, paired by repeat, each with its "
-            f"{100 * first.level:.3g} % interval. Verdicts share one error rate of {100 * (1 - first.level):.3g} % "
-            f"over {first.family} tests (Holm)."
+            f"{100 * first.level:.3g} % interval. Verdicts on the metrics that the answer tells share an error rate of "
+            f"{error_rate} over {first.family} tests (Holm); those on all others share another one."
         )
         yield (
             f"Frontier: probability of being on the Pareto frontier of {' and '.join(evidence.claims.objectives)}, "

@@ -1,0 +1,78 @@
+"""Where a series changes its level: change points, of which those that matter are kept.
+
+This module may import NumPy, SciPy and ruptures only.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import stdtrit
+
+CHANGE_SIGNIFICANCE = 0.005
+"""Of a change of level, before Bonferroni's correction; chosen with the steady state's other limits by simulation."""
+
+PENALTY = 2.0
+"""Variances times log n that a change point must explain: the lenient BIC, as every change is tested afterwards."""
+
+Series = NDArray[np.float64]
+
+
+def level_starts(
+    series: Series, tolerance: float, shortest: int, significance: float = CHANGE_SIGNIFICANCE
+) -> list[int]:
+    """Return the index at which each level begins; the first is 0.
+
+    The series is cut by PELT with the least-squares cost (Killick et al., J. Am. Stat. Assoc. 107, 2012). Neighbouring
+    levels are merged, the least different first, while they differ by less than `tolerance` or by less than a t test
+    with Bonferroni's correction over all positions asks for.
+
+    Parameters
+    ----------
+    series
+        Shape (n,), n at least 2 x `shortest`; logs where ratios matter.
+    tolerance
+        Levels that differ by less do not matter, in the unit of the series.
+    shortest
+        Values that make a level.
+    significance
+        Of a change of level, before the correction over all positions.
+    """
+    from ruptures import KernelCPD  # noqa: PLC0415 - takes a second, and a few rounds are judged without
+
+    n = len(series)
+    # Without noise, whatever is within a small part of the tolerance is one level.
+    deviation = max(noise(series), tolerance / 10)
+    ends = (
+        KernelCPD(kernel="linear", min_size=shortest)
+        .fit(series - series[0])
+        .predict(pen=PENALTY * deviation**2 * math.log(n))
+    )
+    starts = [0, *ends[:-1]]
+    while len(starts) > 1:
+        levels = [float(np.mean(part)) for part in np.split(series, starts[1:])]
+        lengths = np.diff([*starts, n])
+        freedom = n - len(starts)
+        spread = math.sqrt(squares_around_levels(series, starts) / freedom)
+        quantile = float(stdtrit(freedom, 1 - significance / (2 * (n - 1))))
+        needed = np.maximum(quantile * spread * np.sqrt(1 / lengths[:-1] + 1 / lengths[1:]), tolerance)
+        excess = np.abs(np.diff(levels)) / needed
+        weakest = int(np.argmin(excess))
+        if excess[weakest] >= 1:
+            break
+        del starts[weakest + 1]
+    return starts
+
+
+def squares_around_levels(series: Series, starts: Sequence[int]) -> float:
+    """Return the sum of squares around the levels that begin at `starts`."""
+    return sum(float(np.sum((part - np.mean(part)) ** 2)) for part in np.split(series, starts[1:]))
+
+
+def noise(series: Series) -> float:
+    """Return the standard deviation from first differences, which do not count steps as noise.
+
+    1.4826 is 1 / 0.6745, the normal's upper quartile.
+    """
+    return float(1.4826 * np.median(np.abs(np.diff(series))) / math.sqrt(2))
