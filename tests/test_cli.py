@@ -5,7 +5,6 @@ import dataclasses
 import errno
 import io
 import json
-import math
 import os
 import re
 import shlex
@@ -21,10 +20,10 @@ import psutil
 import pytest
 from cyclopts.completion.detect import ShellDetectionError
 from rich.text import Text
-from test_selftest_view import RESULT
 
 from conftest import eventually, workers_of
 from made_up_results import made_up_folder, made_up_runs, with_values
+from made_up_selftest import NOTHING, RESULT
 from significand import __version__
 from significand.checks.report import Check
 from significand.cli import BAD_INPUT, DONE, INTERRUPTED, SOME_RUN_FAILED, UNFIT, Flags, app, main, program
@@ -34,7 +33,7 @@ from significand.report import ReportError
 from significand.results.records import FAILED, Run
 from significand.results.store import REPORT, RunDirectory
 from significand.runner.conductor import OnRun, Timing
-from significand.selftest import WORKLOAD, Rate, SelfTest, Verdict
+from significand.selftest import WORKLOAD, SelfTest, Verdict
 from test_job import instant
 
 __all__ = ["instant"]  # the fixture
@@ -616,9 +615,9 @@ def test_a_selftest_that_judged_nothing_supports_no_verdict(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Exit code 1 where no experiment was whole."""
-    nothing = tuple(dataclasses.replace(one, found=Rate(0, 0, math.nan, math.nan)) for one in RESULT.answers)
-    result = dataclasses.replace(RESULT, verdict="cannot say", experiments=0, answers=nothing)
-    monkeypatch.setattr("significand.selftest.run_selftest", lambda *_, **__: result)
+    monkeypatch.setattr(
+        "significand.selftest.run_selftest", lambda *_, **__: dataclasses.replace(NOTHING, interrupted=False)
+    )
     assert main(["selftest"]) == UNFIT
     assert "cannot say" in capsys.readouterr().out
 
