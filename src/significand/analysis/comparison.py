@@ -211,7 +211,7 @@ def _untested(effect: Effects, k: int, measure: Measure, *, paired: bool) -> str
     if effect.constant[k]:
         if abs(effect.mean[k]) <= ROUNDING:
             return f"identical {where}"
-        return f"the same {'ratio' if measure.scale == 'ratio' else 'difference'} {where}: no spread to test against"
+        return f"the same {'ratio' if measure.scale == 'ratio' else 'difference'} {where}"
     return "" if math.isfinite(effect.df[k]) else "the spread is too large for a number"
 
 

@@ -102,7 +102,9 @@ def _points(comparison: Comparison, noun: str, than: str) -> str:
 
 def _judgement(comparison: Comparison) -> str:
     if comparison.verdict == "not tested":
-        return f", not tested: {comparison.reason}"
+        # The size of a file that is the same in every pair is known without a test.
+        known = comparison.metric == "model_size" and comparison.estimate.low == comparison.estimate.high
+        return f", {'' if known else 'not tested: '}{comparison.reason}"
     if comparison.verdict == "equivalent" and comparison.margin is not None:
         size = f"{100 * comparison.margin:.3g} %" if comparison.scale == "ratio" else f"{comparison.margin:.3g} points"
         return f", equivalent within {size}"
