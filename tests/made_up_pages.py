@@ -43,6 +43,7 @@ def made_up_details(
         "step_index": np.array([index for _, index, *_ in steps]),
         "step_attempt": np.array([attempt for *_, attempt, _ in steps]),
         "step_time_s": np.array([3.0 if others else 1.0 for *_, others in steps]) * (1 + 0.01 * random.random()),
+        "step_share": np.array([0.5 if others else 0.01 for *_, others in steps]),
         "step_disturbed": np.array([others for *_, others in steps]),
         "step_counted": np.array([attempt == 1 or (phase, index) not in again for phase, index, attempt, _ in steps]),
     }

@@ -150,8 +150,8 @@ def _line(setup: Setup, distribution: Distribution | None, size: float) -> Perce
 
 
 def _written(value: float) -> str:
-    """Write a number without an interval: the digits of a clock that resolves a thousandth, trailing zeros too."""
-    return f"{value:#.4g}".removesuffix(".")
+    """Write a positive number without an interval: four digits, trailing zeros too."""
+    return f"{value:.{max(0, 3 - math.floor(math.log10(value)))}f}"
 
 
 def _of_runs(row: SummaryRow, percentile: int, size: float) -> str:

@@ -93,7 +93,7 @@ def _answer(evidence: Evidence, setups: Sequence[Setup]) -> list[Sentence]:
     lines = claim_lines(evidence.claims, evidence.runs, evidence.precision)
     by_mode = {setup.mode: setup for setup in setups}
     compared = list(dict.fromkeys(one.setup for one in evidence.claims.comparisons))
-    sentences = []
+    sentences = [] if compared else [Sentence("A single precision was measured: there is nothing to compare it with.")]
     for line, mode in zip(lines, [*compared, *[""] * len(lines)], strict=False):
         setup = by_mode.get(mode)
         name = setup.name if setup and line.startswith(setup.name) else ""

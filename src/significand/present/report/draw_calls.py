@@ -51,7 +51,7 @@ def calls_spec(figure: CallsFigure) -> Spec:
             ],
         ),
         with_setup("names")
-        .mark_text(align="left", baseline="middle", aria=False)
+        .mark_text(align="left", baseline="middle", aria=False, clip=True)
         .encode(x=alt.value(4), y=alt.Y("y1:Q", scale=rows, axis=None), text="label:N"),
     ]
     title = f"{figure.x.label}: distribution of all calls, a row per mode"

@@ -18,7 +18,7 @@ def rounds_spec(figure: RoundsFigure) -> Spec:
     x = alt.X(
         "x:Q",
         scale=alt.Scale(domain=[0, figure.repeats], nice=False),
-        axis=alt.Axis(values=repeats, format="d"),
+        axis=alt.Axis(values=repeats, format="d", labelOverlap=True),
         title="Repeat, from 0",
     )
     y = along_y("y", figure.y)
@@ -60,6 +60,7 @@ def rounds_spec(figure: RoundsFigure) -> Spec:
 
 
 def _step(step: Step) -> dict[str, object]:
-    state = f"{'disturbed' if step.disturbed else 'quiet'}{'' if step.counted else ', not in the numbers'}"
+    state = {True: "disturbed", False: "quiet", None: "not known"}[step.disturbed]
+    state += "" if step.counted else ", not in the numbers"
     where = {"x": position(step.position), "y": position(step.ratio)}
     return {"m": step.setup, "repeat": step.repeat, **where, "state": state}

@@ -90,7 +90,14 @@ def tradeoff_spec(figure: Tradeoff, metrics: Mapping[str, Metric], width: int | 
             tooltip=everything,
         ),
         means.transform_filter("isValid(datum.dx)")
-        .mark_text(align="left", baseline="middle", dx=alt.expr("datum.dx"), dy=alt.expr("datum.dy"), aria=False)
+        .mark_text(
+            align="left",
+            baseline="middle",
+            dx=alt.expr("datum.dx"),
+            dy=alt.expr("datum.dy"),
+            aria=False,
+            clip=width == AS_WIDE_AS_THE_PAGE,  # on a narrow page a long label would take the axes' room
+        )
         .encode(x=x, y=y, text="label:N")
         .properties(name="labels"),
     ]

@@ -68,7 +68,7 @@ def page(evidence: Evidence) -> str:
         policy=_policy(scripts),
         style=_style(contents, "core.css", "page.css"),
     )
-    return html
+    return html.strip()
 
 
 def core(evidence: Evidence) -> str:
@@ -89,7 +89,7 @@ def core(evidence: Evidence) -> str:
         caption=caption,
         style=_style(contents, "core.css"),
     )
-    return html
+    return html.strip()
 
 
 def _charts(

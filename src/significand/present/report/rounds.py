@@ -21,13 +21,16 @@ _ATTEMPT_SHIFT = 0.22  # of a step's width, so that a step measured again stands
 
 @dataclass(frozen=True)
 class Step:
-    """One attempt at one step: where it stands in the experiment, and its time relative to its mode's median."""
+    """One attempt at one step: where it stands in the experiment, and its time relative to its mode's median.
+
+    `disturbed` is None where nobody can tell.
+    """
 
     setup: int
     repeat: int
     position: float
     ratio: float
-    disturbed: bool
+    disturbed: bool | None
     counted: bool
 
 
@@ -86,7 +89,7 @@ def _run_steps(setup: Setup, one: RunTimes, of_phase: np.ndarray, median_s: floa
     states = zip(
         positions.tolist(),
         ratios.tolist(),
-        arrays["step_disturbed"].astype(bool).tolist(),
+        _disturbed(arrays),
         _counted(one)[of_phase].tolist(),
         strict=True,
     )
@@ -95,6 +98,12 @@ def _run_steps(setup: Setup, one: RunTimes, of_phase: np.ndarray, median_s: floa
         for position, ratio, disturbed, counted in states
         if math.isfinite(ratio) and ratio > 0
     ]
+
+
+def _disturbed(arrays: Arrays) -> list[bool | None]:
+    """Tell of each attempt whether others disturbed it; None where their share is not known."""
+    known = zip(arrays["step_share"].tolist(), arrays["step_disturbed"].tolist(), strict=True)
+    return [None if math.isnan(share) else bool(disturbed) for share, disturbed in known]
 
 
 def _counted(one: RunTimes) -> np.ndarray:
@@ -120,18 +129,23 @@ def _evenly(steps: Sequence[Step], most: int) -> list[Step]:
 
 
 def _caption(steps: Sequence[Step], drawn: Sequence[Step], phase: str) -> str:
-    disturbed = sum(step.disturbed for step in steps)
-    left = sum(step.disturbed and step.counted for step in steps)
+    disturbed = sum(step.disturbed is True for step in steps)
+    unknown = sum(step.disturbed is None for step in steps)
+    left = sum(step.disturbed is True and step.counted for step in steps)
     unused = sum(not step.counted for step in steps)
     noun = "epoch measurements" if phase == "training" else "rounds"
     if disturbed:
         end = f"{left} of them are in the numbers all the same." if left else "none of them is in the numbers."
         parts = [f"Others disturbed {disturbed} of {len(steps):,} {noun} (crosses); {end}"]
+    elif unknown < len(steps):
+        parts = [f"Nothing disturbed any of {len(steps) - unknown:,} {noun}."]
     else:
-        parts = [f"Nothing disturbed any of the {len(steps):,} {noun}."]
+        parts = []
+    if unknown:
+        parts.append(f"Whether others disturbed {unknown:,} {noun}, nobody can tell; see `significand doctor`.")
     if unused:
         why = "measured again, or before the steady state" if phase == "inference" else "measured again"
         parts.append(f"Hollow or thin: {unused} not in the numbers ({why}).")
     if len(drawn) < len(steps):
-        parts.append(f"{len(drawn):,} are drawn, all disturbed ones first.")
+        parts.append(f"{len(drawn):,} are drawn{', disturbed ones first' if disturbed else ''}.")
     return " ".join(parts)

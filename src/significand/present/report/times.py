@@ -18,7 +18,7 @@ MOST_NOTES = 4
 _TOGETHER = (
     ("epoch_time_s", "epoch_loss"),
     ("call_latency_s", "call_round"),
-    tuple(f"step_{name}" for name in ("phase", "index", "attempt", "time_s", "disturbed", "counted")),
+    tuple(f"step_{name}" for name in ("phase", "index", "attempt", "time_s", "disturbed", "counted", "share")),
 )
 """Arrays that have one entry for the same thing."""
 

@@ -42,7 +42,8 @@ class VegaScript:
     ) -> None:
         if self._process:
             self._process.kill()
-            self._process.communicate()
+            with self._process:  # closes its pipe and waits for its end
+                pass
 
     def text(self) -> str:
         """Return the script.
