@@ -40,6 +40,15 @@ def small_experiment(**changes: object) -> Experiment:
     return plan_experiment(SMALL | changes, NO_DATA)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def cache_of_our_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep what a report caches out of the user's folders, also in subprocesses."""
+    with pytest.MonkeyPatch.context() as patch:
+        # One for all processes of the tests, or each would make the charts' script anew.
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp().parent / "cache"))
+        yield
+
+
 @pytest.fixture
 def no_orphans() -> Iterator[None]:
     """Fail when the test leaves a process behind."""

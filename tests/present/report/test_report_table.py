@@ -48,13 +48,14 @@ def test_what_no_difference_means_stands_beside_it(tmp_path: Path) -> None:
 
 
 def test_what_is_not_tested_is_called_so(tmp_path: Path) -> None:
-    """An estimated energy and the model's size have a ratio and no verdict; the note is below the table."""
+    """An estimated energy has a ratio and no verdict, and the note is below the table; equal files are no difference."""
     table = prepared(made_up_evidence(tmp_path / "a"))
     shown = cells(table, table.rows[1])
-    for name in ("energy", "model_size"):
-        verdict = shown[name].verdict
-        assert verdict is not None
-        assert (verdict.word, verdict.note) == ("not tested", "")
+    energy, size = shown["energy"].verdict, shown["model_size"].verdict
+    assert energy is not None
+    assert size is not None
+    assert (energy.word, energy.note) == ("not tested", "")
+    assert (size.word, size.note) == ("no difference shown", "identical in all 4 pairs")
     assert shown["model_size"].change == ("×1",)
     assert any("Estimated energy is CPU time" in note for note in table.notes)
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from significand.analysis.comparison import ESTIMATED_ENERGY, Comparison, paired_ratio
+from significand.analysis.comparison import ESTIMATED_ENERGY, Comparison
 from significand.evidence import Evidence
 from significand.plan.precision import MODES
 from significand.present.numbers import with_bounds, with_half_width
@@ -93,7 +93,6 @@ def table_of(evidence: Evidence, setups: Sequence[Setup], metrics: Mapping[str, 
     compared = {(one.setup, one.metric): one for one in evidence.claims.comparisons}
     likely = chances(evidence)
     baseline = next((one.baseline for one in evidence.claims.comparisons), None)
-    by_mode = {setup.mode: setup for setup in setups}
     rows = tuple(
         Row(
             setup=setup,
@@ -107,10 +106,7 @@ def table_of(evidence: Evidence, setups: Sequence[Setup], metrics: Mapping[str, 
             reasons=_reasons(evidence, setup.mode),
             on_frontier=chance(likely.get(setup.mode, math.nan)),
             chance=likely.get(setup.mode, math.nan),
-            cells=tuple(
-                _cell(setup, metric, compared.get((setup.mode, name)), by_mode.get(baseline or ""))
-                for name, metric in metrics.items()
-            ),
+            cells=tuple(_cell(setup, metric, compared.get((setup.mode, name))) for name, metric in metrics.items()),
         )
         for setup in setups
     )
@@ -130,20 +126,14 @@ def _reasons(evidence: Evidence, mode: str) -> tuple[str, ...]:
     return tuple(reasons if len(reasons) <= MOST_REASONS else [*reasons[:MOST_REASONS], more])
 
 
-def _cell(setup: Setup, metric: Metric, comparison: Comparison | None, baseline: Setup | None) -> Cell:
+def _cell(setup: Setup, metric: Metric, comparison: Comparison | None) -> Cell:
     mean = mean_of(setup.row, metric)
     sort = number(setup.row, f"{metric.name}_mean")
     if not math.isfinite(sort):
         return Cell(mean.text, sort)
     if comparison is not None:
         return Cell(mean.text, sort, change(comparison), _verdict(comparison))
-    if baseline is None or baseline is setup:
-        return Cell(mean.text, sort)
-    # What is not compared in a test, as the model's size, which does not vary, is at least told.
-    ratio = paired_ratio(*({run.repeat: getattr(run, metric.column) for run in one.runs} for one in (setup, baseline)))
-    if not math.isfinite(ratio.point):
-        return Cell(mean.text, sort)
-    return Cell(mean.text, sort, (f"×{ratio.point:.3g}",), Verdict("not tested", SYMBOLS["not tested"], ""))
+    return Cell(mean.text, sort)
 
 
 def change(comparison: Comparison) -> tuple[str, ...]:
