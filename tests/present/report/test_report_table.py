@@ -48,7 +48,7 @@ def test_what_no_difference_means_stands_beside_it(tmp_path: Path) -> None:
 
 
 def test_what_is_not_tested_is_called_so(tmp_path: Path) -> None:
-    """An estimated energy has a ratio and no verdict, and the note is below the table; equal files are no difference."""
+    """An estimated energy has a ratio and no verdict, as a note below the table says; equal files do not differ."""
     table = prepared(made_up_evidence(tmp_path / "a"))
     shown = cells(table, table.rows[1])
     energy, size = shown["energy"].verdict, shown["model_size"].verdict
