@@ -38,7 +38,7 @@ __all__ = ["instant"]  # the fixture
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
-BLOCK = re.compile(r"^```([^\n]*)\n(.*?)^```", flags=re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(r"^ *```([^\n]*)\n(.*?)^ *```", flags=re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 COMMAND = re.compile(r"(?:^|\s|/)significand (.*)")
 SHELLS = {"", "sh", "yaml"}
@@ -97,7 +97,7 @@ def sections(page: str) -> dict[str, str]:
 
 def table_rows(text: str) -> dict[str, str]:
     """Return what stands in the second column of the tables of a text, by each name in the first."""
-    rows = {}
+    rows: dict[str, str] = {}
     for line in text.splitlines():
         if line.startswith("| `"):
             names, second = re.split(r"(?<!\\)\|", line)[1:3]
