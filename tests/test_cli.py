@@ -497,6 +497,22 @@ def test_a_report_that_cannot_be_written_is_told(
     assert "No space left on device in" in capsys.readouterr().err
 
 
+def test_the_table_of_an_interrupted_experiment_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In every form it is told that more runs were planned."""
+    folder = str(made_up_folder(tmp_path / "part", made_up_runs(1), state="interrupted"))
+    for words in ([], ["--latex"], ["--markdown"]):
+        assert main(["table", folder, *words]) == DONE
+        assert "The experiment is interrupted: these are its 8 runs so far." in capsys.readouterr().out
+
+
+def test_a_wrong_flag_leads_to_the_help_of_its_command(capsys: pytest.CaptureFixture[str]) -> None:
+    """The help that is named lists the flags that there are."""
+    assert main(["run", "--epoch", "1"]) == BAD_INPUT
+    assert "Try: significand run --help" in capsys.readouterr().err
+    assert main(["runn"]) == BAD_INPUT
+    assert "Try: significand --help" in capsys.readouterr().err
+
+
 def test_table_prints_the_runs_table_or_one_for_a_paper(
     before_and_after: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

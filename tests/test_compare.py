@@ -161,6 +161,28 @@ def test_margins_out_of_range_are_refused(tmp_path: Path, margin: str) -> None:
     assert problems_of(tmp_path, tmp_path, margin=margin)[0].startswith("margin: ")
 
 
+def test_a_margin_of_two_is_not_two_hundred_per_cent(tmp_path: Path) -> None:
+    """A bare number of 1 or more was meant as per cent: refused, with both ways to write it."""
+    assert problems_of(tmp_path, tmp_path, margin="2")[0] == (
+        "margin: '2' would be 200 %; write 2% or 200%, as you mean it"
+    )
+    assert problems_of(tmp_path, tmp_path, margin=1.5)[0].endswith("write 1.5% or 150%, as you mean it")
+
+
+def test_a_folder_is_not_compared_with_itself(tmp_path: Path) -> None:
+    """The same folder twice, however it is written, has no difference to find."""
+    made_up_folder(tmp_path / "old", made_up_runs(1))
+    (line,) = problems_of(tmp_path / "old", tmp_path / "." / "old")
+    assert "are the same folder" in line
+
+
+def test_disturbed_steps_are_told(tmp_path: Path) -> None:
+    """Who reads a verdict learns that a machine was not quiet."""
+    noisy = with_values(with_values(made_up_runs(2), "steps", [10] * 8), "disturbed_steps", [3, *[0] * 7])
+    result = compare_folders(made_up_folder(tmp_path / "old", made_up_runs(1)), made_up_folder(tmp_path / "new", noisy))
+    assert "NEW: others disturbed 3 of 80 measured steps; the machine was not quiet." in result.notes
+
+
 def test_a_column_that_was_never_written_is_named(tmp_path: Path) -> None:
     """A metric that an older table lacks is refused, with what can be compared without it."""
     old = made_up_folder(

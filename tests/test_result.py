@@ -135,7 +135,7 @@ def test_load_is_public_and_takes_text(folder: Path) -> None:
 
 def test_what_is_no_result_folder_is_refused(tmp_path: Path) -> None:
     """The error says what is missing."""
-    with pytest.raises(ResultsError, match="missing, damaged or without experiment"):
+    with pytest.raises(ResultsError, match="holds no results; give a folder"):
         load(tmp_path)
 
 

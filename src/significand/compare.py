@@ -12,6 +12,7 @@ from significand.analysis.comparison import Comparison, compare
 from significand.analysis.intervals import mean
 from significand.analysis.measures import MEASURES
 from significand.analysis.summary import FURTHER_METRICS, SPECIFIED_METRICS
+from significand.plan.experiment import read_share
 from significand.plan.problems import nearest, shown
 from significand.results.comparable import (
     Results,
@@ -148,6 +149,8 @@ def compare_folders(
             problems += [f"{label}: {line}" for line in error.problems]
     if len(sides) < 2:
         raise ResultsError(problems)
+    if old.resolve() == new.resolve():
+        raise ResultsError([f"{OLD} and {NEW} are the same folder, {str(old)!r}; give two results"])
     one, other = sides
     modes = [mode for mode in one.modes() if one.finished(mode) and other.finished(mode)]
     lost = [mode for mode in other.modes() if one.finished(mode) and not other.finished(mode)]
@@ -264,6 +267,10 @@ def _notes(one: Results, other: Results, modes: Sequence[str], unrecorded: Seque
 def _notes_of(label: str, side: Results, without: Results) -> Iterator[str]:
     if not side.complete:
         yield f"{label}: the experiment is {side.state or 'of unknown state'}; the runs that finished are compared."
+    finished = [run for mode in side.modes() for run in side.finished(mode)]
+    if disturbed := sum(run.disturbed_steps for run in finished):
+        steps = sum(run.steps for run in finished)
+        yield f"{label}: others disturbed {disturbed} of {steps} measured steps; the machine was not quiet."
     if _is_sequential(side):
         yield f"{label}: measured until its intervals were narrow enough, which makes them a little too narrow."
     for mode in side.modes():
@@ -278,10 +285,13 @@ def _margin(name: str, value: float | str | None, largest: float, problems: list
     """Read a margin, ``"2%"`` as 0.02 where it is a share."""
     if value is None:
         return None
-    text, share = str(value).strip(), name == "margin"
+    share = name == "margin"
     try:
-        size = float(text.removesuffix("%")) / 100 if share and text.endswith("%") else float(text)
-    except ValueError:
+        size = float(read_share(value) if share else value)  # type: ignore[arg-type]  # what is no number raises
+    except ValueError as error:
+        if "write" in str(error):
+            problems.append(f"{name}: {error}")
+            return None
         size = math.nan
     if 0 < size <= largest:
         return size

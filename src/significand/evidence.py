@@ -44,6 +44,14 @@ class Evidence:
     claims: Claims
     precision: Precision | None = None
 
+    @property
+    def incomplete(self) -> str:
+        """Say that the experiment did not come to its end; empty where it did, or that is not known."""
+        state = self.manifest.get("state")
+        if state is None or state == "finished":
+            return ""
+        return f"The experiment is {state}: these are its {len(self.runs)} runs so far."
+
     def details(self, run: Run) -> Mapping[str, np.ndarray]:
         """Return the single times behind a run, by the names of `significand.benchmark.Details`; empty without any.
 

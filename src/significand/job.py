@@ -5,6 +5,7 @@ import dataclasses
 import errno
 import hashlib
 import json
+import shlex
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -111,7 +112,7 @@ class ExperimentInterrupted(KeyboardInterrupt):
         self.finished, self.planned, self.folder = finished, planned, folder
         super().__init__(
             f"interrupted: {finished} of {planned} runs finished and kept in {folder}; "
-            "go on with --resume and the same output_dir"
+            f"go on with: significand run --resume --output-dir {shlex.quote(str(folder))}"
         )
 
 

@@ -279,6 +279,16 @@ def test_boxes_are_the_t_intervals_in_the_units_of_the_axes() -> None:
     assert "boxes" not in tradeoff_figure(rows, "latency").footnote
 
 
+def test_no_accuracy_is_drawn_beyond_what_it_can_be() -> None:
+    """Boxes, bars and the axis end at 0 and 100 %, however wide the interval of a few runs is."""
+    wide = {"accuracy_ci95": 2.0, "accuracy_ci95_t_low": -0.75, "accuracy_ci95_t_high": 1.63}
+    rows = [boxed_row("float32", 0.4e-6, 0.44) | wide, boxed_row("int8", 0.3e-6, 0.4)]
+    prepared = pareto_figure(rows)
+    assert prepared.points[0].y_box == prepared.points[0].y_bar == (0, 100)
+    assert -20 < prepared.y.low < 0
+    assert 100 < prepared.y.high < 120
+
+
 @pytest.mark.parametrize(
     "values",
     [{"repeats": 1}, {"latency_ci95_t_low": None}, {"latency_ci95_t_high": math.nan}, {"latency_ci95_t_low": ""}],

@@ -63,7 +63,25 @@ def test_every_metric_has_its_word() -> None:
         ),
         (
             comparison("latency", (0.5, 0.1, 2.5), "no difference shown", detectable=12.34),
-            "2.0x lower latency than float32 [0.4, 10.0], no difference shown (smallest detectable: 12.3x)",
+            "2.0x lower latency than float32 [0.4, 10.0], no difference shown (too few runs to show one)",
+        ),
+        (
+            comparison("accuracy", (1.0, -90.0, 92.0), "no difference shown", detectable=150.0),
+            "training accuracy 1 points higher than float32 [-90, 92], no difference shown (too few runs to show one)",
+        ),
+        (
+            comparison("memory", (0.99998, 0.99, 1.01), "no difference shown", detectable=1.05),
+            "about the same peak memory as float32 [0.990, 1.010], no difference shown (smallest detectable: 1.050x)",
+        ),
+        (
+            comparison(
+                "accuracy",
+                (0.0, NAN, NAN),
+                "not tested",
+                estimate=Estimate(0.0, NAN, NAN, "t", 0.95, 1),
+                reason="a single pair has no spread",
+            ),
+            "the same training accuracy as float32, not tested: a single pair has no spread",
         ),
         (
             comparison("latency", (0.9, 0.85, 0.95), "no difference shown", p_value=0.01),
@@ -83,11 +101,11 @@ def test_every_metric_has_its_word() -> None:
         ),
         (
             comparison("accuracy", (-1e-15, -1e-15, -1e-15), "no difference shown", reason="identical in all 5 pairs"),
-            "the same training accuracy as float32, no difference shown: identical in all 5 pairs",
+            "the same training accuracy as float32, identical in all 5 pairs",
         ),
         (
             comparison("latency", (1.0, 1.0, 1.0), "no difference shown", reason="identical in all 5 pairs"),
-            "the same latency as float32, no difference shown: identical in all 5 pairs",
+            "the same latency as float32, identical in all 5 pairs",
         ),
         (
             comparison("accuracy", (0.0, -0.21, 0.21), "no difference shown"),

@@ -112,8 +112,16 @@ def test_results_of_before_the_manifest_said_how_are_of_the_first_method(tmp_pat
 def test_folders_without_results_are_refused(tmp_path: Path) -> None:
     """What is no result folder, damaged, or of a newer version is refused in a line that names the file."""
     runs = made_up_runs(1)
-    with pytest.raises(ResultsError, match=r"manifest.json. is missing, damaged"):
+    with pytest.raises(ResultsError, match=r"nothing' does not exist; give a folder that"):
         read_results(tmp_path / "nothing")
+    with pytest.raises(ResultsError, match="holds no results"):
+        read_results(tmp_path)
+    (tmp_path / "runs.csv").write_text("seed\n", encoding="utf-8")
+    with pytest.raises(ResultsError, match=r"runs.csv' is a file, no folder"):
+        read_results(tmp_path / "runs.csv")
+    (made_up_folder(tmp_path / "damaged", runs) / MANIFEST).write_text("{", encoding="utf-8")
+    with pytest.raises(ResultsError, match=r"manifest.json' is damaged"):
+        read_results(tmp_path / "damaged")
     newer = made_up_folder(tmp_path / "newer", runs, schema_version=SCHEMA_VERSION + 1)
     with pytest.raises(ResultsError, match=f"schema version {SCHEMA_VERSION + 1}, this program reads 1 to"):
         read_results(newer)

@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = app(words, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
         complain(error)
-        print("Try: significand --help", file=sys.stderr)
+        print(f"Try: {' '.join(['significand', *(error.command_chain or ())])} --help", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
         print("significand: interrupted before anything was measured", file=sys.stderr)

@@ -184,9 +184,12 @@ def table(
         prepared = paper_table(evidence)
         print(latex_table(prepared) if latex else markdown_table(prepared))
     else:
+        from significand.present.rows import visible
         from significand.present.terminal import summary_view
 
         console().print(summary_view(evidence.rows))
+        if evidence.incomplete:
+            console().print(visible(evidence.incomplete), markup=False)
     return DONE
 
 

@@ -1,6 +1,7 @@
 """One experiment, parsed and checked as a whole before anything runs; every mistake is reported at once."""
 
 import functools
+import math
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -136,12 +137,30 @@ def _plain_number(value: object) -> object:
 def _share(value: object) -> object:
     """Read ``"2%"`` as 0.02; a number is a share already."""
     number = _plain_number(value)
-    if isinstance(number, str) and number.strip().endswith("%"):
-        try:
-            return float(number.strip().removesuffix("%")) / 100
-        except ValueError:
-            return number
-    return number
+    try:
+        return read_share(number)
+    except (TypeError, OverflowError):  # what is no number is judged by the field's type
+        return number
+
+
+def read_share(value: object) -> object:
+    """Return a share as a number, of ``"2%"`` or ``0.02``; what is neither is returned as it is.
+
+    Raises
+    ------
+    ValueError
+        Of a bare number that was meant as per cent, as ``2``.
+    """
+    text = str(value).strip()
+    try:
+        if text.endswith("%"):
+            return float(text.removesuffix("%")) / 100
+        share = float(text)
+    except ValueError:
+        return value
+    if 1 <= share < math.inf:
+        raise ValueError(f"{value!r} would be {100 * share:g} %; write {share:g}% or {100 * share:g}%, as you mean it")
+    return share
 
 
 def _ordered(value: object) -> object:

@@ -58,6 +58,8 @@ def choose_axis(
         return Axis(title, 0.0, 1.0, (), (), is_log=False)
     means = [cell.mean for cell in cells]
     ends = [end for cell in cells for end in (cell.bar or (cell.mean, cell.mean))]
+    if math.isfinite(largest) and min(means) >= 0 and max(means) <= largest:
+        ends = [min(max(end, 0.0), largest) for end in ends]  # an interval may reach beyond what can be
     low, high = min(ends), max(ends)
     is_log = math.isinf(largest) and low > 0 and max(means) / min(means) >= _LOG_RATIO
     if is_log:

@@ -22,6 +22,7 @@ from significand.present.rows import (
 )
 from significand.present.styles import frontier_steps, mode_styles, setup_labels
 
+MOST_PERCENT = 100.0
 _MIN_ACCURACY_SPAN_PP = 1.0  # percentage points; a narrower axis would make noise look like everything
 
 
@@ -122,7 +123,7 @@ def _figure(rows: Sequence[SummaryRow], cost: str, *, with_frontier: bool) -> Tr
         METRICS["accuracy"].title,
         [y_unit],
         _widest(y_cells, y_boxes),
-        largest=100.0,
+        largest=MOST_PERCENT,
         min_span=_MIN_ACCURACY_SPAN_PP,
     )
 
@@ -136,11 +137,11 @@ def _figure(rows: Sequence[SummaryRow], cost: str, *, with_frontier: bool) -> Tr
             x=spots[k][0],
             y=spots[k][1],
             x_bar=x_cells[k].bar,
-            y_bar=y_cells[k].bar,
+            y_bar=_possible(y_cells[k].bar),
             n_covering=spots[k + 1 :].count(spots[k]),
             on_frontier=bool(on_frontier[k]),
             x_box=x_boxes[k],
-            y_box=y_boxes[k],
+            y_box=_possible(y_boxes[k]),
         )
         for k, i in enumerate(drawn)
     )
@@ -176,6 +177,11 @@ def _box(row: SummaryRow, metric: str, size: float) -> tuple[float, float] | Non
     """Return the t interval of a metric in the unit of its axis; None where there is none."""
     low, high = (number(row, f"{metric}_ci95_t_{end}") / size for end in ("low", "high"))
     return (low, high) if repeats(row) >= 2 and math.isfinite(low) and math.isfinite(high) else None
+
+
+def _possible(interval: tuple[float, float] | None) -> tuple[float, float] | None:
+    """Return the part of an interval that an accuracy in % can be in."""
+    return interval and (max(interval[0], 0.0), min(interval[1], MOST_PERCENT))
 
 
 def _chance(row: SummaryRow) -> str:

@@ -29,6 +29,10 @@ UNSEEN = 1e-9
 NEITHER = "no higher or lower on average"
 
 
+HOPELESS_RATIO, HOPELESS_POINTS = 10.0, 100.0
+HOPELESS = "too few runs to show one"
+
+
 def sentence(name: str, comparisons: Sequence[Comparison], *, quiet_runs: tuple[int, int] | None = None) -> str:
     """Say how one setup compares with its baseline on one or several metrics.
 
@@ -79,6 +83,8 @@ def _ratio(comparison: Comparison, noun: str, than: str) -> str:
     point, low, high = comparison.estimate.point, comparison.estimate.low, comparison.estimate.high
     if _identical(point - 1, low, high):
         return f"the same {noun}{than.replace(' than ', ' as ')}"
+    if abs(point - 1) < UNSEEN and comparison.estimate.n == 1:
+        return f"the same {noun}{than.replace(' than ', ' as ')}"
     if abs(point - 1) < UNSEEN:
         return f"{noun} {NEITHER}{than}{_written(point, low, high)[1]}"
     word = "higher"
@@ -86,6 +92,8 @@ def _ratio(comparison: Comparison, noun: str, than: str) -> str:
         word = "lower"
         point, low, high = (_inverse(bound) for bound in (point, high, low))
     factor, interval = _written(point, low, high)
+    if float(factor) == 1:  # to all digits that the interval supports
+        return f"about the same {noun}{than.replace(' than ', ' as ')}{interval}"
     return f"{factor}x {word} {noun}{than}{interval}"
 
 
@@ -94,6 +102,8 @@ def _points(comparison: Comparison, noun: str, than: str) -> str:
     size, interval = _written(-abs(point), low, high)  # a small difference needs no more digits than its interval has
     size = size.lstrip("-")
     if _identical(point, low, high):
+        return f"the same {noun}{than.replace(' than ', ' as ')}"
+    if abs(point) < UNSEEN and comparison.estimate.n == 1:
         return f"the same {noun}{than.replace(' than ', ' as ')}"
     if abs(point) < UNSEEN:
         return f"{noun} {NEITHER}{than}{interval}"
@@ -108,17 +118,27 @@ def _judgement(comparison: Comparison) -> str:
     if comparison.verdict == "equivalent" and comparison.margin is not None:
         size = f"{100 * comparison.margin:.3g} %" if comparison.scale == "ratio" else f"{comparison.margin:.3g} points"
         return f", equivalent within {size}"
+    if comparison.reason:  # identical in all pairs
+        return f", {comparison.reason}"
     if comparison.verdict != "no difference shown":
         return ""
-    if comparison.reason:
-        return f", no difference shown: {comparison.reason}"
     # The interval is that of one comparison, so it may exclude what all of them together cannot.
     together = f" among {comparison.family} comparisons" if comparison.p_value <= 1 - comparison.level else ""
-    detectable = comparison.smallest_detectable
-    if math.isnan(detectable):
-        return f", no difference shown{together}"
-    size = _factor(detectable) if comparison.scale == "ratio" else f"{detectable:.2g} points"
-    return f", no difference shown{together} (smallest detectable: {size})"
+    return f", no difference shown{together}{_detectable(comparison)}"
+
+
+def _detectable(comparison: Comparison) -> str:
+    size = comparison.smallest_detectable
+    if math.isnan(size):
+        return ""
+    if is_hopeless(comparison):
+        return f" ({HOPELESS})"
+    return f" (smallest detectable: {_factor(size) if comparison.scale == 'ratio' else f'{size:.2g} points'})"
+
+
+def is_hopeless(comparison: Comparison) -> bool:
+    """Tell whether so few or so noisy runs could not have shown any difference that there may be."""
+    return comparison.smallest_detectable >= (HOPELESS_RATIO if comparison.scale == "ratio" else HOPELESS_POINTS)
 
 
 def _left_out(comparison: Comparison) -> str:

@@ -192,6 +192,8 @@ def _notes(evidence: "Evidence") -> Iterator[str]:
         yield f"{paired}, with its 95 % t interval." if several else f"{paired}."
     if any(map(energy_estimated, rows)):
         yield "Est. energy: CPU time restated in joules, not a measurement."
+    if evidence.incomplete:
+        yield evidence.incomplete
     yield from findings(rows)
     yield _origin(evidence)
 

@@ -115,11 +115,16 @@ def read_results(folder: Path) -> Results:
     ResultsError
         Where it is none, is damaged, or was written by a newer version.
     """
+    if not folder.is_dir():
+        what = "is a file, no folder" if folder.exists() else "does not exist"
+        raise _refused(f"{str(folder)!r} {what}; give a folder that `significand run` has written")
+    if not (folder / MANIFEST).exists():
+        raise _refused(f"{str(folder)!r} holds no results; give a folder that `significand run` has written")
     manifest = read_json_object(folder / MANIFEST)
     experiment, machine = manifest.get("experiment"), manifest.get("machine")
     if not isinstance(experiment, dict) or not isinstance(machine, dict):
         raise _refused(
-            f"{str(folder / MANIFEST)!r} is missing, damaged or without experiment and machine; give a folder that "
+            f"{str(folder / MANIFEST)!r} is damaged or without experiment and machine; give a folder that "
             "`significand run` has written"
         )
     version = manifest.get("schema_version")

@@ -69,8 +69,8 @@ def check_same(folder: Path, then: Mapping[str, object], now: Mapping[str, objec
     lines = differences(old, _with_memory_of(old, new))
     if lines:
         remedy = (
-            f"the experiment in {str(folder)!r} is another one; make it the same, or start anew without resume, which "
-            "moves its results to history"
+            f"the experiment in {str(folder)!r} is another one; give no option but output_dir to go on with it as it "
+            "was planned, or start anew without resume, which moves its results to history"
         )
         raise PlanError([f"resume: {line}" for line in [*lines, remedy]])
 

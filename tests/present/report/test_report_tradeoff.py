@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,15 @@ def test_points_have_their_boxes_and_the_frontier_its_steps(tmp_path: Path) -> N
         assert pair.x.low < run.inference_latency_per_sample_s * 1e6 < pair.x.high
         assert pair.y.low < run.final_train_accuracy * 100 < pair.y.high
     assert "mean over 4 runs; box: 95 % t intervals" in pair.caption
+
+
+def test_no_accuracy_is_drawn_beyond_what_it_can_be(tmp_path: Path) -> None:
+    """A box ends at 0 and 100 %, however wide the interval of a few runs is; the table has the interval."""
+    evidence = made_up_evidence(tmp_path / "a")
+    rows = [{**row, "accuracy_ci95_t_low": -0.75, "accuracy_ci95_t_high": 1.63} for row in evidence.rows]
+    pair = first_pair(replace(evidence, rows=rows))
+    assert {point.y_box for point in pair.points} == {(0, 100)}
+    assert pair.y.high < 140
 
 
 def test_a_single_run_has_no_box_and_the_caption_says_so(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ PERCENTILES = (50, 95, 99)
 
 _BINS = 140
 _SHOWN_PERCENT = 99.9  # of every setup's calls; a single call may take a thousand times as long as all others
+_SHOWN_P99 = 2.0  # times the 99th percentile, at most; or the few slow calls of a busy machine would hide all others
 _MOST_TICKS = 120  # of a setup; more would be a bar of ink
 
 
@@ -92,7 +93,7 @@ def calls_figure(times: Sequence[Times], batch_size: int) -> CallsFigure:
     ends = [
         Cell(float(end) / size, math.nan)
         for _, calls_s in pooled
-        for end in (calls_s.min(), np.percentile(calls_s, _SHOWN_PERCENT))
+        for end in (calls_s.min(), min(np.percentile(calls_s, _SHOWN_PERCENT), _SHOWN_P99 * np.percentile(calls_s, 99)))
     ]
     axis = choose_axis(f"Time of a call on {batch_size} samples", [unit], ends)
     edges = (np.geomspace if axis.is_log else np.linspace)(axis.low, axis.high, _BINS + 1)

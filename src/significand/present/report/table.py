@@ -10,6 +10,7 @@ from significand.plan.precision import MODES
 from significand.present.numbers import with_bounds, with_half_width
 from significand.present.report.setups import Metric, Setup, chance, chances, mean_of
 from significand.present.rows import number, other_format, visible
+from significand.present.sentences import HOPELESS, is_hopeless
 
 SYMBOLS = {"better": "✓", "worse": "✗", "equivalent": "≈", "no difference shown": "○", "not tested": "–"}
 """Of the verdicts, so that none is told by its colour alone."""
@@ -159,7 +160,8 @@ def _verdict(comparison: Comparison) -> Verdict:
     note = "" if comparison.reason == ESTIMATED_ENERGY else comparison.reason
     detectable = comparison.smallest_detectable
     if comparison.verdict == "no difference shown" and not note and math.isfinite(detectable):
-        note = f"detectable: {f'{detectable:.2g}' if comparison.scale == 'points' else f'×{detectable:.3g}'}"
+        told = f"{detectable:.2g}" if comparison.scale == "points" else f"×{detectable:.3g}"
+        note = HOPELESS if is_hopeless(comparison) else f"detectable: {told}"
     return Verdict(comparison.verdict, SYMBOLS[comparison.verdict], note)
 
 

@@ -88,7 +88,7 @@ def tradeoff(setups: Sequence[Setup], cost: Metric, accuracy: Metric) -> Tradeof
         min_span=_MIN_ACCURACY_SPAN_PP,
     )
     points = [
-        Point(setup.index, x.value, y.value, x.bounds, y.bounds, bool(on))
+        Point(setup.index, x.value, y.value, x.bounds, _possible(y.bounds), bool(on))
         for (setup, x, y), on in zip(drawn, members, strict=True)
     ]
     on_line = sorted({(point.x, point.y) for point in points if point.on_frontier})
@@ -105,6 +105,11 @@ def tradeoff(setups: Sequence[Setup], cost: Metric, accuracy: Metric) -> Tradeof
         steps,
         _caption(setups, drawn, cost, accuracy),
     )
+
+
+def _possible(interval: tuple[float, float] | None) -> tuple[float, float] | None:
+    """Return the part of an interval that an accuracy in % can be in."""
+    return interval and (max(interval[0], 0.0), min(interval[1], 100.0))
 
 
 def _extent(drawn: Sequence[tuple[Setup, Mean, Mean]], metric: Metric, which: int) -> list[Cell]:
