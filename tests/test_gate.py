@@ -101,7 +101,7 @@ def test_what_changes_by_the_same_in_all_runs_fails(
         (found,) = failing(worse, "worse")
         assert (found.metric, found.verdict) == (metric, "not tested")
         assert failing(compare_folders(new, old, **options), "worse") == []  # type: ignore[arg-type]  # by name
-    assert failing(compare_folders(old, new, margin=1.5, accuracy_margin=60), "worse") == []
+    assert failing(compare_folders(old, new, margin="150%", accuracy_margin=60), "worse") == []
     assert unjudged(compare_folders(old, new, metrics=[metric])) == []
 
 
