@@ -43,7 +43,8 @@ def measure(folder: Path) -> str:
         check=True,
     )
     # Where the files are is of no interest to others.
-    return "".join(line for line in done.stdout.splitlines(keepends=True) if str(folder) not in line).rstrip() + "\n"
+    lines = [line.rstrip() for line in done.stdout.splitlines() if str(folder) not in line]
+    return "\n".join(lines).rstrip() + "\n"
 
 
 def with_output(text: str, output: str) -> str:
