@@ -251,8 +251,8 @@ def infer(setup: Setup, split: Split, reference: np.ndarray, path: Path, take_tu
         call = slowed(call, round(setup.slowdown * own_s * 1e9))
     group = calls_per_timing(call)
     peak_mb = memory.peak_mb()
+    steps = _steps(setup, take_turn)  # before the session computes, which shows its threads
     judged = _judge(session, split, reference, setup.batch_size)
-    steps = _steps(setup, take_turn)
     rounds = [
         steps.measure(
             "inference",

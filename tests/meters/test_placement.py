@@ -125,3 +125,18 @@ def test_a_system_without_affinity_is_left_alone(monkeypatch: pytest.MonkeyPatch
     """On a system that has no such call, as macOS, there is no rotation."""
     monkeypatch.delattr(os, "sched_getaffinity")
     assert Rotation(1).cpus(0) == []
+
+
+def test_who_computed_since_the_last_turn_goes_first(tmp_path: Path) -> None:
+    """A thread that was busy once, and idles, does not keep a core from one that computes now."""
+
+    def used(**ns: int) -> None:
+        for thread, time_ns in ns.items():
+            (tmp_path / "task" / thread[1:]).mkdir(parents=True, exist_ok=True)
+            (tmp_path / "task" / thread[1:] / "schedstat").write_text(f"{time_ns} 0 1\n", encoding="ascii")
+
+    used(_1=100, _2=900, _3=50)
+    rotation = Rotation(2, [0, 1], tmp_path)
+    assert rotation._threads_by_use() == [2, 1, 3]
+    used(_1=500, _2=901, _3=250)
+    assert rotation._threads_by_use() == [1, 3, 2]

@@ -61,6 +61,7 @@ class Rotation:
         self._threads = threads
         self._cores = cores
         self._proc = proc
+        self._used_ns = self._use()
 
     def cpus(self, turn: int) -> list[int]:
         """Return the CPUs of a turn, one per computing thread; nothing where threads would have to share."""
@@ -73,7 +74,7 @@ class Rotation:
 
     @contextlib.contextmanager
     def at(self, turn: int) -> Iterator[None]:
-        """Keep this process on the turn's CPUs inside the block, the threads that have computed most on one each."""
+        """Keep this process on the turn's CPUs inside the block, the threads that compute most on one each."""
         cpus = self.cpus(turn)
         before: dict[int, set[int]] = {}
         if cpus:
@@ -90,12 +91,21 @@ class Rotation:
                     os.sched_setaffinity(thread, allowed)
 
     def _threads_by_use(self) -> list[int]:
-        """Return the threads of this process, the one that has computed most first."""
+        """Return the threads of this process, the one first that has computed most since the last turn began.
+
+        Not in all: other libraries' threads may have, before, and then one that computes now would get no core.
+        """
+        before, self._used_ns = self._used_ns, self._use()
+        now = self._used_ns
+        return sorted(now, key=lambda thread: (now[thread] - before.get(thread, 0), now[thread]), reverse=True)
+
+    def _use(self) -> dict[int, int]:
+        """Return the CPU time of each thread so far, in ns (schedstats of the kernel's scheduler documentation)."""
         used: dict[int, int] = {}
         with contextlib.suppress(OSError, ValueError, IndexError):
             for task in (self._proc / "task").iterdir():
                 used[int(task.name)] = int((task / "schedstat").read_text(encoding="ascii").split()[0])
-        return sorted(used, key=used.__getitem__, reverse=True)
+        return used
 
 
 def _speed(folder: Path) -> float:
