@@ -5,7 +5,7 @@ one CPU and the other on another, and whatever slows one CPU (on a virtual machi
 physical core, which no counter inside shows) becomes a difference between the two. And it may leave both threads of a
 run on one CPU for as long as the run lives. On a virtual machine with two CPUs, two equal runs of a 512-512-512-10
 network differed by 5.7 % with one thread and by 11 to 17 % with two (standard deviation of the log ratio); with the
-CPUs assigned as here, by 0.8 % and by 1.4 to 2.2 %.
+CPUs assigned as here, by 0.8 % and by 1.4 to 2.6 %.
 """
 
 import contextlib
