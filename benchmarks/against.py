@@ -1,10 +1,10 @@
 """False alarms and detection, beside pyperf, pytest-benchmark and torch's timer, on the same callables.
 
 ``python benchmarks/against.py --venv folder --pairs 20`` takes about half an hour on an otherwise idle machine, most of
-it pyperf's; ``--tools`` leaves tools out. In every round each tool measures three callables: an ONNX Runtime session,
-the same again in another session, and the same made 2 % slower by being busy for 2 % of the call's own time. All three
-are in the same frame. A difference found between the first two is a false alarm; the third called slower is a
-detection. Which tool goes first changes from round to round, and so does the order of the callables.
+it pyperf's; ``--tools`` leaves tools out, Ctrl-C ends it early. In every round each tool measures three callables: an
+ONNX Runtime session, the same again in another session, and the same made 2 % slower by being busy for 2 % of the
+call's own time. All three are in the same frame. A difference found between the first two is a false alarm; the third
+called slower is a detection. Which tool goes first changes from round to round, and so does the order of the callables.
 
 How each tool tells a difference, as its documentation has it and with its defaults:
 
@@ -16,6 +16,8 @@ significand            ``significand selftest``'s way: blocks of interleaved run
 """
 
 import argparse
+import contextlib
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -86,6 +88,8 @@ def with_significand(repeats: int, rounds: int, threads: int) -> Tool:
     def measure(_: bool) -> Answer:
         result = run_selftest(experiments=1, repeats=repeats, workload=workload, injected=(SLOWDOWN,))
         again, slowed = (answer.found for answer in result.answers)
+        if result.interrupted:
+            raise KeyboardInterrupt
         if not again.n or not slowed.n:
             raise RuntimeError(f"a round without a verdict: {result.reason}")
         return Answer(bool(again.hits), bool(slowed.hits))
@@ -136,14 +140,18 @@ def main() -> None:
         names = arguments.tools.split(",")
         answers: dict[str, list[Answer]] = {name: [] for name in names}
         taken_s = dict.fromkeys(names, 0.0)
-        for turn in range(arguments.pairs):
-            first = turn % len(names)
-            for name in names[first:] + names[:first]:
-                begin = time.perf_counter()
-                answers[name].append(known[name](turn // len(names) % 2 == 1))
-                taken_s[name] += time.perf_counter() - begin
+        # Ctrl-C ends a campaign early: the rounds that were finished count.
+        with contextlib.suppress(KeyboardInterrupt):
+            for turn in range(arguments.pairs):
+                first = turn % len(names)
+                for name in names[first:] + names[:first]:
+                    begin = time.perf_counter()
+                    answer = known[name](turn // len(names) % 2 == 1)
+                    taken_s[name] += time.perf_counter() - begin
+                    answers[name].append(answer)
+                    print(turn + 1, name, answer, file=sys.stderr, flush=True)
     print(f"{'tool':<24}{'false alarms':>30}{'detection of +2 %':>30}{'s per pair':>12}")
-    for name, given in answers.items():
+    for name, given in ((name, given) for name, given in answers.items() if given):
         alarms = shown(sum(answer.false_alarm for answer in given), len(given))
         detected = shown(sum(answer.detected for answer in given), len(given))
         print(f"{name:<24}{alarms:>30}{detected:>30}{taken_s[name] / (2 * len(given)):>12.1f}")

@@ -13,6 +13,7 @@ them are made in each way, so that it belongs to neither.
 
 import argparse
 import math
+import sys
 import time
 from dataclasses import dataclass, field
 
@@ -96,6 +97,8 @@ def main() -> None:
         between = Way(ways[names[trial // 4 % 2]].groups)
         reference.append(measure(between, arguments.repeats, options, backwards=not backwards))
         ways[second].log_ratios.append(measure(ways[second], arguments.repeats, options, backwards=backwards))
+        ratios = [math.exp(values[-1]) for values in (*(way.log_ratios for way in ways.values()), reference)]
+        print(trial + 1, *(f"{ratio:.4f}" for ratio in ratios), file=sys.stderr, flush=True)
     true = float(np.mean(reference))
     error_of_true = float(np.std(reference, ddof=1) / math.sqrt(len(reference)))
 

@@ -139,7 +139,7 @@ def train(
 
     warm = new_trainer()
     warm.warm_up()
-    # What copying maps into the process the first time, 1 MB, would count only where a step is measured again.
+    # What copying maps into the process the first time would count only where a step is measured again.
     warm.clone()
     del warm
     return_free_memory()
