@@ -1,11 +1,10 @@
 """What taking turns is worth: the error of a latency ratio, blocks interleaved or one setup after the other.
 
-``python benchmarks/interleaving.py`` takes about half an hour on an otherwise idle machine; ``--trials 4`` gives a
-first look. Every trial estimates the float32 / int8 latency ratio twice with the same runs, the same rounds and so the
-same measuring time: once as one experiment with both modes, whose runs take turns, and once as two experiments with one
-mode each, one after the other. Which way goes first changes from trial to trial, as does the mode that goes first.
-
-Disturbed steps are marked and not measured again, or the measuring times would differ.
+``python benchmarks/interleaving.py`` takes about 20 minutes on an otherwise idle machine; ``--trials 4`` gives a first
+look. Every trial estimates the float32 / int8 latency ratio twice with the same runs and the same rounds: once as one
+experiment with both modes, whose runs take turns, and once as two experiments with one mode each, one after the other.
+Which way goes first changes from trial to trial, as does the mode that goes first. Everything else is as the program
+has it by default, so disturbed steps are measured again; the measuring time, with them, is in the table.
 
 The reference is the mean over further estimates, one between the two of every trial, all through the campaign; half of
 them are made in each way, so that it belongs to neither.
@@ -75,11 +74,11 @@ def ratio_of_errors(errors: dict[str, NDArray[np.float64]], trials: NDArray[np.i
 def main() -> None:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--trials", type=int, default=60)
-    parser.add_argument("--repeats", type=int, default=3, help="repeats behind each estimate of the ratio")
+    parser.add_argument("--trials", type=int, default=40)
+    parser.add_argument("--repeats", type=int, default=5, help="repeats behind each estimate of the ratio")
     parser.add_argument("--rounds", type=int, default=10, help="latency rounds per run")
     parser.add_argument("--threads", type=int, default=1, help="of training and session")
-    parser.add_argument("--on-noise", choices=("remeasure", "mark"), default="mark")
+    parser.add_argument("--on-noise", choices=("remeasure", "mark"), default="remeasure")
     arguments = parser.parse_args()
     options: dict[str, object] = {
         "latency_rounds": arguments.rounds,

@@ -18,7 +18,7 @@ from significand.analysis.claims import COMPARISON_COLUMNS, summary_columns
 from significand.analysis.pareto_bootstrap import FRONTIER_KEYS
 from significand.analysis.summary import COSTS, FACTS, FURTHER_METRICS, RATIO_STATISTICS, SPECIFIED_METRICS
 from significand.cli import BAD_INPUT, DONE, INTERRUPTED, SOME_RUN_FAILED, app
-from significand.plan.options import OPTIONS
+from significand.plan.options import OPTION_GROUPS, OPTIONS
 from significand.results.contents import DETAIL_ARRAYS, FILES, MANIFEST_KEYS
 from significand.results.records import STATISTICS, STEP_COLUMNS, Run
 
@@ -189,8 +189,8 @@ def _command_section(command: str) -> str:
         parts.append(_table(("argument", "meaning"), ((_code(*one.names), one.meaning) for one in arguments)))
     if own := [one for one in named if one not in of_experiment]:
         parts.append(_option_table(own))
-    if of_experiment:
-        parts += ["What to measure, and how:\n", _option_table(of_experiment)]
+    for title, group in OPTION_GROUPS.items() if of_experiment else ():
+        parts += [f"{title}:\n", _option_table([one for one in of_experiment if one.field in group])]
     return _section(f"significand {command}", *parts)
 
 

@@ -28,7 +28,7 @@ from significand import __version__
 from significand.checks.report import Check
 from significand.cli import BAD_INPUT, DONE, INTERRUPTED, SOME_RUN_FAILED, UNFIT, Flags, app, main, program
 from significand.cli.base import console
-from significand.plan.options import OPTIONS
+from significand.plan.options import OPTION_GROUPS, OPTIONS
 from significand.report import ReportError
 from significand.results.records import FAILED, Run
 from significand.results.store import REPORT, RunDirectory
@@ -256,6 +256,15 @@ def test_unknown_config_keys_are_named(tmp_path: Path, capsys: pytest.CaptureFix
 def test_every_field_has_a_flag() -> None:
     """Flags and fields of an experiment are the same set."""
     assert [field.name for field in dataclasses.fields(Flags)] == list(OPTIONS)
+
+
+def test_help_shows_the_flags_in_groups(capsys: pytest.CaptureFixture[str]) -> None:
+    """Help of run has a heading for every group of options, in their order, after the flags that are no fields."""
+    assert main(["run", "--help"]) == DONE
+    text = capsys.readouterr().out
+    places = [text.index(what) for what in ("--config", *OPTION_GROUPS)]
+    assert places == sorted(places)
+    assert places[1] < text.index("--layer-sizes") < places[2]
 
 
 def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
