@@ -10,6 +10,7 @@ Means and intervals are those of logs, as where the product decides that it has 
 
 import argparse
 import math
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -117,6 +118,14 @@ def main() -> None:
                     with_pyperf(python, folder / "pyperf.json", call, options, seen[tool])
                 else:
                     with_significand(folder / f"trial {trial}", batch_size, arguments, seen[tool])
+                latest = seen[tool]
+                print(
+                    trial + 1,
+                    tool,
+                    f"{latest.taken_s[-1]:.1f} s, +-{latest.half_widths[-1]:.2%}",
+                    file=sys.stderr,
+                    flush=True,
+                )
     print(f"{'tool':<14}{'s, median':>10}{'s, max':>8}{'call, ms':>10}{'+-, median':>12}{'+- <= 1 %':>11}  coverage")
     for tool, one in seen.items():
         truth = math.fsum(each.point for each in one.estimates) / len(one.estimates)
