@@ -88,6 +88,13 @@ def test_a_run_in_every_mode_gives_every_number(mode: str, engine: str) -> None:
     assert run.n_train + run.n_test == run.n_samples
 
 
+@pytest.mark.parametrize("noise_share", [1.0, 1e-9])  # at the second, what the system itself does disturbs a step
+def test_training_memory_is_the_networks_and_not_that_of_code(noise_share: float) -> None:
+    """A network of some kB does not need a MB, also where its epochs are measured again: code was mapped before."""
+    run = Run(**one(epochs=3, noise_share=noise_share))  # type: ignore[arg-type]
+    assert run.training_peak_memory_mb < 1
+
+
 def test_throughput_is_the_inverse_of_latency() -> None:
     """Samples per second and seconds per sample are the same measurement."""
     row = Run(**one())  # type: ignore[arg-type]
@@ -295,8 +302,9 @@ print(row["inference_peak_memory_mb"], max(peaks))
         done = subprocess.run(words, capture_output=True, text=True, check=True)
     reported, plain = map(float, done.stdout.split())
     weights_mb = 4 * (784 * 1024 + 1024 * 1024 + 1024 * 10) / 1e6
-    # Looking into the optimised graph, which holds the weights twice more, would double it.
-    assert weights_mb < reported < 1.2 * plain
+    # Looking into the optimised graph, which holds the weights twice more, would double it. What is left of one buffer
+    # may serve the next or not, by chance: equal sessions have needed 19 to 24 MB here.
+    assert weights_mb < reported < 1.6 * plain
 
 
 def test_a_slowed_run_says_which_it_is_and_has_its_share_found_alone() -> None:

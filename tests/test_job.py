@@ -272,7 +272,8 @@ def test_another_method_is_refused(tmp_path: Path) -> None:
     first, *others = path.read_text(encoding="utf-8").splitlines(keepends=True)
     facts = {name: value for name, value in json.loads(first).items() if name != "method"}
     path.write_text("".join([json.dumps(facts) + "\n", *others]), encoding="utf-8")
-    latency, placement, _ = refusal(tmp_path, {})
+    latency, memory, placement, _ = refusal(tmp_path, {})
+    assert memory.startswith("resume: method.memory: 'above the level after a few training steps' then, ")
     assert latency == "resume: method.latency: 'median over rounds of means' then, 'median of calls' now"
     assert placement.startswith("resume: method.placement: 'left to the scheduler' then, 'a core per thread")
 

@@ -29,6 +29,9 @@ CALIBRATION_SAMPLES = 1024
 PROBE_SAMPLES = 1024
 """How many held-out samples the output error against float64 is taken over, at most."""
 
+WARM_UP_EPOCHS = 3
+"""Short epochs before the first that is measured."""
+
 SLOWDOWN_CALIBRATION_S = 0.03
 """Time in which an inference call's own time is found, before a known share of it is added."""
 
@@ -123,13 +126,13 @@ def train(
     mode = MODES[setup.precision_mode]
     x = split.train_x.astype(master_dtype(mode), copy=False)  # the data are no part of training's memory, in any mode
 
-    def new_trainer() -> Trainer:
+    def new_trainer(samples: int = len(x)) -> Trainer:
         return Trainer(
             initial_network(setup.layer_sizes, setup.activations, seed),
             setup.activations,
             mode,
-            x,
-            split.train_y,
+            x[:samples],
+            split.train_y[:samples],
             batch_size=setup.batch_size,
             optimizer=setup.optimizer,
             learning_rate=setup.learning_rate,
@@ -137,15 +140,12 @@ def train(
             seed=seed,
         )
 
-    warm = new_trainer()
-    warm.warm_up()
-    # What copying maps into the process the first time would count only where a step is measured again.
-    warm.clone()
-    del warm
+    steps = _steps(setup, take_turn)
+    # A full batch and the one that is left at the end of an epoch are all the shapes there are.
+    _warm_up(new_trainer(min(len(x), setup.batch_size + len(x) % setup.batch_size)), counter)
     return_free_memory()
     memory = PeakMemory()
     trainer = new_trainer()
-    steps = _steps(setup, take_turn)
     turns: list[_Turn] = []
     epochs: list[Epoch] = []
     while len(epochs) < setup.epochs:
@@ -198,6 +198,16 @@ def train(
         reference,
         steps.attempts,
     )
+
+
+def _warm_up(trainer: Trainer, counter: EnergyCounter) -> None:
+    """Do all that a measured turn does, and what follows it: it creates kernels, imports modules and maps code.
+
+    None of that is part of an epoch, nor of the network's memory.
+    """
+    trainer = trainer.clone()
+    _turn(trainer, counter, most=WARM_UP_EPOCHS, least=WARM_UP_EPOCHS)
+    trainer.is_finite()
 
 
 def _turn(trainer: Trainer, counter: EnergyCounter, most: int | None, least: int = 1) -> _Turn:
@@ -283,7 +293,9 @@ def slowed(call: Callable[[], object], extra_ns: int, clock: Clock = time.perf_c
 
 def _steps(setup: Setup, take_turn: TakeTurn) -> Steps:
     policy = NoisePolicy(setup.on_noise, setup.noise_share, setup.remeasure_limit, setup.remeasure_nice)
-    return Steps(NoiseMeter(setup.threads), policy, take_turn, place=Rotation(setup.threads).at)
+    meter = NoiseMeter(setup.threads)
+    meter.since(meter.start())  # what the first reading maps into the process is no memory of a step
+    return Steps(meter, policy, take_turn, place=Rotation(setup.threads).at)
 
 
 def _judge(session: Session, split: Split, reference: np.ndarray, batch_size: int) -> tuple[float, float, float]:

@@ -105,7 +105,8 @@ def test_results_of_before_the_manifest_said_how_are_of_the_first_method(tmp_pat
     new = made_up_folder(tmp_path / "new", made_up_runs(2))
     assert told(old, older) == []
     assert told(old, new) == [
-        f"method.{name}: {FIRST_METHOD[name]!r} in OLD, {METHOD[name]!r} in NEW" for name in ("latency", "placement")
+        f"method.{name}: {FIRST_METHOD[name]!r} in OLD, {METHOD[name]!r} in NEW"
+        for name in ("latency", "memory", "placement")
     ]
 
 

@@ -144,20 +144,10 @@ def test_sigmoid_outputs_learn(sizes: tuple[int, ...]) -> None:
     assert (predicted_classes(outputs) == data.train_y).mean() > 0.8
 
 
-def test_warm_up_of_one_trainer_leaves_another_alone(data: Split) -> None:
-    """Warming up a throw-away trainer changes nothing in the one that is measured."""
-    expected = [trainer(data).epoch().loss]
-    trainer(data).warm_up()
-    measured = trainer(data)
-    trainer(data).warm_up()
-    assert [measured.epoch().loss] == expected
-
-
 def test_batch_larger_than_the_data_is_one_step(data: Split) -> None:
     """A batch size beyond the data trains on all of it at once."""
     large, exact = (trainer(data, batch_size=size) for size in (10_000, len(data.train_x)))
-    large.warm_up()
-    assert trainer(data, batch_size=10_000).epoch().loss == exact.epoch().loss
+    assert large.epoch().loss == exact.epoch().loss
 
 
 def test_epoch_is_timed_by_the_clock_given(data: Split) -> None:

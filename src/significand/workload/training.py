@@ -16,8 +16,6 @@ from significand.workload.model import training_part
 
 DTYPES = {name: getattr(torch, name) for name in ("float64", "float32", "bfloat16", "float16")}
 
-WARM_UP_STEPS = 3
-
 
 def master_dtype(mode: PrecisionMode) -> type[np.floating[Any]]:
     """Return the type of the master weights, and so of the data that training takes."""
@@ -92,15 +90,6 @@ class Trainer:
         self._clock_ns = clock_ns
         self._epochs = 0
 
-    def warm_up(self) -> None:
-        """Run a few steps on a trainer that is thrown away: kernels are created and lazy imports done."""
-        full = torch.arange(min(self._batch_size, len(self._x)))
-        rest = torch.arange(len(self._x) % self._batch_size)
-        for _ in range(WARM_UP_STEPS):
-            self._step(full)
-            if len(rest):  # another shape, other kernels
-                self._step(rest)
-
     def clone(self) -> "Trainer":
         """Return a trainer in the same state that shares nothing with this one but the data, which are only read."""
         memo: dict[int, object] = {id(self._x): self._x, id(self._y): self._y}
@@ -117,6 +106,10 @@ class Trainer:
         cpu_time_s = (time.process_time_ns() - cpu_start) / 1e9
         return Epoch(time_s, cpu_time_s, float(total) / len(self._x))
 
+    def is_finite(self) -> bool:
+        """Tell whether every weight is a number."""
+        return all(bool(weight.isfinite().all()) for weight in self.network.parameters())
+
     def check_finite(self, epoch: Epoch) -> None:
         """Raise where the epoch has ended in numbers that are not finite.
 
@@ -125,7 +118,7 @@ class Trainer:
         TrainingDivergedError
             When the loss or a weight is no longer finite.
         """
-        if math.isfinite(epoch.loss) and all(bool(weight.isfinite().all()) for weight in self.network.parameters()):
+        if math.isfinite(epoch.loss) and self.is_finite():
             return
         what = "a weight is not finite" if math.isfinite(epoch.loss) else f"the loss is {epoch.loss}"
         raise TrainingDivergedError(
