@@ -273,7 +273,7 @@ def test_another_method_is_refused(tmp_path: Path) -> None:
     facts = {name: value for name, value in json.loads(first).items() if name != "method"}
     path.write_text("".join([json.dumps(facts) + "\n", *others]), encoding="utf-8")
     latency, memory, placement, _ = refusal(tmp_path, {})
-    assert memory.startswith("resume: method.memory: 'above the level after a few training steps' then, ")
+    assert memory.startswith("resume: method.memory: 'in the processes that are timed' then, ")
     assert latency == "resume: method.latency: 'median over rounds of means' then, 'median of calls' now"
     assert placement.startswith("resume: method.placement: 'left to the scheduler' then, 'a core per thread")
 

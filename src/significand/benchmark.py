@@ -18,7 +18,9 @@ from significand.engines.base import engine_modes, get_engine
 from significand.engines.support import why_not_native
 from significand.meters.counters import choose_counter
 from significand.meters.machine import cpu_flags, instruction_sets
+from significand.meters.memory import return_large_blocks_when_freed
 from significand.meters.steps import Attempt, DisturbedError
+from significand.peaks import Peaks, measure_peaks
 from significand.phases import Inference, TakeTurn, Training, infer, train
 from significand.plan.experiment import DataFacts, Setup, Surroundings, plan_experiment
 from significand.plan.precision import MODES
@@ -27,7 +29,8 @@ from significand.results.records import Run
 from significand.workload.architecture import Architecture
 from significand.workload.data import Dataset, draw, load_source
 
-Isolate = Callable[[Callable[[], Any]], Any]
+Isolate = Callable[[str, Callable[[], Any]], Any]
+"""Runs a phase in a process of its own and returns its result; given what to call that process."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ def benchmark_one_setup(
     dataset: Dataset | None = None,
     structure: bytes | None = None,
     take_turn: TakeTurn = lambda step: None,  # noqa: ARG005 - alone there is nobody to wait for
-    isolate: Isolate = lambda phase: phase(),
+    isolate: Isolate | None = None,
     keep_details: Callable[[Details], None] = lambda details: None,  # noqa: ARG005
 ) -> dict[str, object]:
     """Train and run one network in one precision mode once, and measure it.
@@ -122,8 +125,9 @@ def benchmark_one_setup(
     take_turn
         Called between steps; see `TakeTurn`.
     isolate
-        Runs the training phase in a process of its own and returns its result, so that the process that infers never
-        held the training tensors. By default it runs in this process.
+        Runs a phase in a process of its own and returns its result: training, so that the process that infers never
+        held its tensors, and the measurement of memory, which needs another allocator than what is timed. None to run
+        both in this process; its allocator is left as it is then, and equal networks differ in peak memory by a third.
     keep_details
         Called once with the single times behind the row.
 
@@ -188,16 +192,25 @@ def benchmark_one_setup(
     ):
         path = Path(scratch) / f"network{codec.file_suffix}"
 
+        exported = codec.export_structure(architecture) if structure is None else structure
+        alone: Isolate = isolate or (lambda name, phase: phase())  # noqa: ARG005 - there is no process to name
+
         def training_phase() -> Training:
-            exported = codec.export_structure(architecture) if structure is None else structure
             with _threads(setup.threads):
                 return train(setup, seed, split, exported, path, counter, idle_power_w, take_turn)
+
+        def memory_phase() -> Peaks:
+            if isolate is not None:
+                return_large_blocks_when_freed()
+            with _threads(setup.threads):
+                return measure_peaks(setup, seed, split, exported, path)
 
         attempts: list[Attempt] = []
         try:
             # Not before `isolate` has forked: setting the number of threads starts them.
-            training: Training = isolate(training_phase)
+            training: Training = alone("the training process", training_phase)
             attempts += training.attempts
+            peaks: Peaks = alone("the process that measures memory", memory_phase)
             with _threads(setup.threads):
                 inference = infer(setup, split, training.reference, path, take_turn)
             attempts += inference.attempts
@@ -229,7 +242,7 @@ def benchmark_one_setup(
         "epochs": setup.epochs,
         "n_samples": len(split.train_x) + len(split.test_x),
         "train_time_per_epoch_s": train_time_s / setup.epochs,
-        "peak_memory_mb": float(np.fmax(training.peak_mb, inference.peak_mb)),  # of what is known
+        "peak_memory_mb": float(np.fmax(peaks.training_mb, peaks.inference_mb)),  # of what is known
         "cpu_utilization_percent": 100 * sum(epoch.cpu_time_s for epoch in training.epochs) / train_time_s,
         "final_train_accuracy": inference.train_accuracy,
         "energy_per_epoch_j": energy_j,
@@ -250,10 +263,10 @@ def benchmark_one_setup(
         ),
         "test_accuracy": inference.test_accuracy,
         "final_train_loss": training.epochs[-1].loss,
-        "training_peak_memory_mb": training.peak_mb,
-        "conversion_peak_memory_mb": training.conversion_peak_mb,
-        "inference_peak_memory_mb": inference.peak_mb,
-        "memory_method": training.memory_method,
+        "training_peak_memory_mb": peaks.training_mb,
+        "conversion_peak_memory_mb": peaks.conversion_mb,
+        "inference_peak_memory_mb": peaks.inference_mb,
+        "memory_method": peaks.method,
         "model_size_mb": model_size_mb,
         "energy_kind": counter.kind,
         "energy_source": counter.source,

@@ -11,7 +11,6 @@ import numpy as np
 from significand.engines.base import Session, get_engine
 from significand.meters.energy import EnergyCounter, EnergyMeter, Window
 from significand.meters.latency import Clock, calls_per_timing, measure_round
-from significand.meters.memory import PeakMemory, return_free_memory
 from significand.meters.noise import NoiseMeter
 from significand.meters.placement import Rotation
 from significand.meters.steps import Attempt, NoisePolicy, Step, Steps
@@ -20,7 +19,7 @@ from significand.plan.precision import MODES
 from significand.workload.architecture import Architecture
 from significand.workload.data import Split
 from significand.workload.model import initial_network, predicted_classes, read_weights, reference_outputs
-from significand.workload.training import Epoch, Trainer, master_dtype
+from significand.workload.training import Epoch, Trainer
 
 TakeTurn = Callable[[Step], None]
 """Called between steps; see `significand.meters.steps.Step` for what is asked for."""
@@ -48,8 +47,6 @@ class Training:
         Energy of an epoch, and the time over which it was taken, all windows together.
     energy_missing
         Why there is no energy; empty where there is.
-    peak_mb, conversion_peak_mb, memory_method
-        Peak resident memory of training, and of writing the network; how they were found.
     reference
         Outputs on held-out samples of the same weights in float64, shape (samples, outputs).
     attempts
@@ -60,9 +57,6 @@ class Training:
     energy_per_epoch_j: float
     energy_window_s: float
     energy_missing: str
-    peak_mb: float
-    conversion_peak_mb: float
-    memory_method: str
     reference: np.ndarray
     attempts: list[Attempt]
 
@@ -81,8 +75,6 @@ class Inference:
         What it really computed in.
     relative_output_error, train_accuracy, test_accuracy
         From the session itself.
-    peak_mb
-        Peak resident memory.
     attempts
         Every measurement of every step.
     """
@@ -93,7 +85,6 @@ class Inference:
     relative_output_error: float
     train_accuracy: float
     test_accuracy: float
-    peak_mb: float
     attempts: list[Attempt]
 
 
@@ -107,6 +98,32 @@ class _Turn:
     @property
     def epoch_time_s(self) -> float:
         return sum(epoch.time_s for epoch in self.epochs) / len(self.epochs)
+
+
+def new_trainer(setup: Setup, seed: int, split: Split, most: int | None = None) -> Trainer:
+    """Return the setup's network before its first step, with at most so many of the training samples.
+
+    Features that are of the mode's type already are not copied.
+    """
+    mode = MODES[setup.precision_mode]
+    return Trainer(
+        initial_network(setup.layer_sizes, setup.activations, seed),
+        setup.activations,
+        mode,
+        split.train_x[:most],
+        split.train_y[:most],
+        batch_size=setup.batch_size,
+        optimizer=setup.optimizer,
+        learning_rate=setup.learning_rate,
+        momentum=setup.momentum,
+        seed=seed,
+    )
+
+
+def every_batch_shape(setup: Setup, split: Split) -> int:
+    """Return how few samples give an epoch with all shapes there are: a full batch and the one left at the end."""
+    n = len(split.train_x)
+    return min(n, setup.batch_size + n % setup.batch_size)
 
 
 def train(
@@ -123,29 +140,10 @@ def train(
 
     Every turn is one epoch, or as many as the energy counter needs for a window that is long enough.
     """
-    mode = MODES[setup.precision_mode]
-    x = split.train_x.astype(master_dtype(mode), copy=False)  # the data are no part of training's memory, in any mode
-
-    def new_trainer(samples: int = len(x)) -> Trainer:
-        return Trainer(
-            initial_network(setup.layer_sizes, setup.activations, seed),
-            setup.activations,
-            mode,
-            x[:samples],
-            split.train_y[:samples],
-            batch_size=setup.batch_size,
-            optimizer=setup.optimizer,
-            learning_rate=setup.learning_rate,
-            momentum=setup.momentum,
-            seed=seed,
-        )
-
     steps = _steps(setup, take_turn)
-    # A full batch and the one that is left at the end of an epoch are all the shapes there are.
-    _warm_up(new_trainer(min(len(x), setup.batch_size + len(x) % setup.batch_size)), counter)
-    return_free_memory()
-    memory = PeakMemory()
-    trainer = new_trainer()
+    # Kernels are created and modules imported on a network that is thrown away.
+    _turn(new_trainer(setup, seed, split, every_batch_shape(setup, split)), counter, WARM_UP_EPOCHS, WARM_UP_EPOCHS)
+    trainer = new_trainer(setup, seed, split)
     turns: list[_Turn] = []
     epochs: list[Epoch] = []
     while len(epochs) < setup.epochs:
@@ -158,14 +156,12 @@ def train(
 
         def again(trained: list[Epoch] = trained) -> _Turn:
             # The network must see every epoch once, so what is measured again is a copy of it, as work the same.
-            with memory.excluded():
-                return _turn(trainer.clone(), counter, most=len(trained), least=len(trained))
+            return _turn(trainer.clone(), counter, most=len(trained), least=len(trained))
 
         kept = steps.measure("training", len(turns), turn, lambda turn: turn.epoch_time_s, again)
         turns.append(kept)
         epochs += [replace(timed, loss=real.loss) for timed, real in zip(kept.epochs, trained, strict=True)]
         trainer.check_finite(epochs[-1])
-    peak_mb = memory.peak_mb()
     if not any(_is_long_enough(turn, counter) for turn in turns):
         # All of the training is too short for the counter: a copy trains on until it is not.
         turns.append(
@@ -177,37 +173,22 @@ def train(
             )
         )
     take_turn("prepare")
-    memory.reset_peak()
     weights = read_weights(trainer.network)
     get_engine(setup.engine).write(
         path,
         structure,
         Architecture(setup.layer_sizes, setup.activations),
         weights,
-        mode,
+        MODES[setup.precision_mode],
         split.train_x[:CALIBRATION_SAMPLES],
     )
-    conversion_peak_mb = memory.peak_mb()
     reference = reference_outputs(setup.layer_sizes, setup.activations, weights, split.test_x[:PROBE_SAMPLES])
     return Training(
         epochs,
         *_energy_per_epoch(turns, counter, idle_power_w if counter.kind == "measured" else 0.0),
-        peak_mb,
-        conversion_peak_mb,
-        memory.method,
         reference,
         steps.attempts,
     )
-
-
-def _warm_up(trainer: Trainer, counter: EnergyCounter) -> None:
-    """Do all that a measured turn does, and what follows it: it creates kernels, imports modules and maps code.
-
-    None of that is part of an epoch, nor of the network's memory.
-    """
-    trainer = trainer.clone()
-    _turn(trainer, counter, most=WARM_UP_EPOCHS, least=WARM_UP_EPOCHS)
-    trainer.is_finite()
 
 
 def _turn(trainer: Trainer, counter: EnergyCounter, most: int | None, least: int = 1) -> _Turn:
@@ -247,12 +228,7 @@ def infer(setup: Setup, split: Split, reference: np.ndarray, path: Path, take_tu
     mode = MODES[setup.precision_mode]
     architecture = Architecture(setup.layer_sizes, setup.activations)
     batch = np.resize(split.train_x, (setup.batch_size, split.train_x.shape[1]))  # repeats samples where there are few
-    # The first use of an engine maps its code into the process; that is not the network's memory. The peak is read
-    # before the rounds: a call needs what the first calls needed, and keeping the times of thousands needs more.
     effective_precision = engine.effective_precision(path, architecture, mode, setup.threads)
-    engine.open(path, architecture, mode, setup.threads).predict(batch)
-    return_free_memory()
-    memory = PeakMemory()
     session = engine.open(path, architecture, mode, setup.threads)
     call = session.bind(batch)
     if setup.slowdown is not None:
@@ -260,7 +236,6 @@ def infer(setup: Setup, split: Split, reference: np.ndarray, path: Path, take_tu
         own_s = float(np.median(measure_round(call, SLOWDOWN_CALIBRATION_S, calls_per_timing(call))))
         call = slowed(call, round(setup.slowdown * own_s * 1e9))
     group = calls_per_timing(call)
-    peak_mb = memory.peak_mb()
     steps = _steps(setup, take_turn)  # before the session computes, which shows its threads
     judged = _judge(session, split, reference, setup.batch_size)
     rounds = [
@@ -272,7 +247,7 @@ def infer(setup: Setup, split: Split, reference: np.ndarray, path: Path, take_tu
         )
         for number in range(setup.latency_rounds)
     ]
-    return Inference(rounds, group, effective_precision, *judged, peak_mb, steps.attempts)
+    return Inference(rounds, group, effective_precision, *judged, steps.attempts)
 
 
 def slowed(call: Callable[[], object], extra_ns: int, clock: Clock = time.perf_counter_ns) -> Callable[[], object]:
@@ -293,9 +268,7 @@ def slowed(call: Callable[[], object], extra_ns: int, clock: Clock = time.perf_c
 
 def _steps(setup: Setup, take_turn: TakeTurn) -> Steps:
     policy = NoisePolicy(setup.on_noise, setup.noise_share, setup.remeasure_limit, setup.remeasure_nice)
-    meter = NoiseMeter(setup.threads)
-    meter.since(meter.start())  # what the first reading maps into the process is no memory of a step
-    return Steps(meter, policy, take_turn, place=Rotation(setup.threads).at)
+    return Steps(NoiseMeter(setup.threads), policy, take_turn, place=Rotation(setup.threads).at)
 
 
 def _judge(session: Session, split: Split, reference: np.ndarray, batch_size: int) -> tuple[float, float, float]:

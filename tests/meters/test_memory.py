@@ -240,6 +240,24 @@ print(meter.peak_mb())
     assert after_large < 2
 
 
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="this C library has no such setting")
+def test_large_blocks_are_returned_when_freed() -> None:
+    """A freed block between two others stays resident where the allocator has seen a larger one freed, unless told."""
+    code = """
+from significand.meters.memory import resident_bytes, return_large_blocks_when_freed
+if {told}:
+    return_large_blocks_when_freed()
+bytearray(20_000_000)
+blocks = [bytearray(b"1") * 1_000_000 for _ in range(20)]
+before = resident_bytes()
+blocks[::2] = [None] * 10
+print((before - resident_bytes()) / 1e6)
+"""
+    (kept,), (returned,) = measured(code.format(told=False)), measured(code.format(told=True))
+    assert kept < 2
+    assert returned == pytest.approx(10, rel=0.05)
+
+
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="this C library cannot return free memory")
 def test_returned_memory_does_not_hide_the_next_phase() -> None:
     """100 MB that the allocator kept would serve the next 100 MB unseen; once returned, they are seen within 2 %."""

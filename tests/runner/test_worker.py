@@ -18,8 +18,8 @@ pytestmark = pytest.mark.filterwarnings(
 
 def test_a_phase_runs_elsewhere_and_its_result_comes_back() -> None:
     """The phase has another process id, and what it returns arrives."""
-    assert in_own_process(lambda: (os.getpid(), "result")) != (os.getpid(), "result")
-    assert in_own_process(lambda: "result") == "result"
+    assert in_own_process("a phase", lambda: (os.getpid(), "result")) != (os.getpid(), "result")
+    assert in_own_process("a phase", lambda: "result") == "result"
 
 
 def test_what_a_phase_raises_is_raised_here() -> None:
@@ -29,7 +29,7 @@ def test_what_a_phase_raises_is_raised_here() -> None:
         raise TrainingDivergedError("diverged: far")
 
     with pytest.raises(TrainingDivergedError, match="far"):
-        in_own_process(diverge)
+        in_own_process("a phase", diverge)
 
 
 def test_an_error_that_cannot_travel_arrives_as_its_text() -> None:
@@ -44,7 +44,7 @@ def test_an_error_that_cannot_travel_arrives_as_its_text() -> None:
         raise Local
 
     with pytest.raises(RuntimeError, match="Local: lost words"):
-        in_own_process(fail)
+        in_own_process("a phase", fail)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_an_error_that_cannot_travel_arrives_as_its_text() -> None:
 def test_a_phase_that_dies_is_told(end: object, words: str) -> None:
     """A process that ends without a result is an error saying how it ended."""
     with pytest.raises(PhaseDiedError, match=words):
-        in_own_process(end)  # type: ignore[arg-type]
+        in_own_process("a phase", end)  # type: ignore[arg-type]
 
 
 def test_exits_are_described() -> None:

@@ -150,6 +150,16 @@ def test_batch_larger_than_the_data_is_one_step(data: Split) -> None:
     assert large.epoch().loss == exact.epoch().loss
 
 
+def test_the_first_steps_of_an_epoch_are_those_of_the_whole(data: Split) -> None:
+    """An epoch cut short ends after so many steps; its loss is the mean over the samples it saw."""
+    size = len(data.train_x) // 2
+    first = trainer(data, batch_size=size).epoch(1).loss
+    whole = trainer(data, batch_size=size)
+    both = whole.epoch(2).loss
+    assert first == trainer(data, batch_size=size).epoch(1).loss != both
+    assert both == trainer(data, batch_size=size).epoch().loss == trainer(data, batch_size=size).epoch(99).loss
+
+
 def test_epoch_is_timed_by_the_clock_given(data: Split) -> None:
     """An epoch's time is the difference of two readings of the clock."""
     readings = count(start=0, step=250_000_000)

@@ -12,12 +12,11 @@ CPUs they can reach 34 MB if all of them touch the memory. /proc/self/smaps_roll
 no peak and takes up to 9 ms where VmRSS takes 0.04 ms, so it is not used.
 """
 
-import contextlib
 import ctypes
 import math
 import resource
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -86,10 +85,6 @@ class PeakMemory:
 
     def reset_peak(self) -> None:
         """Begin the next phase: forget the peak so far where that is possible; the level stays."""
-        self._kept_mb = math.nan
-        self._forget_mark()
-
-    def _forget_mark(self) -> None:
         try:
             (self._proc / "clear_refs").write_text(RESET_PEAK, encoding="ascii")
             self._status_bytes("VmHWM")
@@ -98,17 +93,6 @@ class PeakMemory:
             self._mark_before = self._peak_bytes()
         else:
             self._is_reset = True
-
-    @contextlib.contextmanager
-    def excluded(self) -> Iterator[None]:
-        """Leave what is allocated inside out of the phase's peak; it must be free again at the end.
-
-        Where the mark cannot be reset, a peak inside hides any lower one after it.
-        """
-        self._kept_mb = self.peak_mb()
-        yield
-        return_free_memory()
-        self._forget_mark()
 
     def peak_mb(self) -> float:
         """Return the peak since the last reset, in MB (10^6 bytes) above the level; NaN where it is not known.
@@ -119,10 +103,7 @@ class PeakMemory:
             When the kernel stops giving the mark that it gave before.
         """
         mark = self._status_bytes("VmHWM") if self._is_reset else self._raised_mark()
-        now_mb = math.nan if mark is None or self._level is None else max(0, mark - self._level) / 1e6
-        # Not by NumPy: the code of its maximum, 0.6 MB, would be mapped here and count as the phase's.
-        known = [peak for peak in (self._kept_mb, now_mb) if not math.isnan(peak)]
-        return max(known, default=math.nan)
+        return math.nan if mark is None or self._level is None else max(0, mark - self._level) / 1e6
 
     def _raised_mark(self) -> int | None:
         mark = self._peak_bytes()
@@ -133,6 +114,26 @@ class PeakMemory:
             if line.startswith(f"{field}:"):
                 return int(line.split()[1]) * 1024
         raise OSError(f"{self._proc / 'status'} has no line {field}; a Linux kernel with proc(5) is needed")
+
+
+MMAP_THRESHOLD = -3
+"""``M_MMAP_THRESHOLD`` of mallopt(3) of glibc."""
+
+MMAP_THRESHOLD_BYTES = 128 * 1024
+"""glibc's own first value of it."""
+
+
+def return_large_blocks_when_freed() -> None:
+    """Have the C library return every block of 128 KiB or more to the system as soon as it is freed, from now on.
+
+    By default glibc raises that size to the largest block ever freed, up to 32 MiB. What is freed then stays resident,
+    and may serve the next allocation or not, depending on where it happens to lie: the peak of equal networks differed
+    by a third. It costs time, since the system clears the pages of every new block, and glibc cannot undo it: only for
+    a process in which nothing is timed. Where there is no mallopt(3), nothing happens.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(MMAP_THRESHOLD, MMAP_THRESHOLD_BYTES)
 
 
 def return_free_memory() -> None:

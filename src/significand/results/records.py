@@ -15,7 +15,7 @@ SCHEMA_VERSION = 2
 
 METHOD = {
     "latency": "median of calls",
-    "memory": "above the level after a rehearsal of a turn",
+    "memory": "in a process of its own, large blocks returned when freed",
     "placement": "a core per thread, the same for every setup in a turn",
 }
 """How runs are measured, where that changes their numbers. manifest.json says it, and numbers of two methods are
@@ -24,7 +24,7 @@ method was before."""
 
 FIRST_METHOD = {
     "latency": "median over rounds of means",
-    "memory": "above the level after a few training steps",
+    "memory": "in the processes that are timed",
     "placement": "left to the scheduler",
 }
 """What was done while the manifest did not say it."""
@@ -88,7 +88,9 @@ class Run:
     test_accuracy: float = _column("the same as final_train_accuracy, on held-out samples", "1")
     final_train_loss: float = _column("mean loss of the last training epoch", "1")
     training_peak_memory_mb: float = _column(
-        "peak resident memory of training above the level before, data not included", "MB (10^6 bytes)"
+        "peak resident memory of training above the level before, data not included; as the next two, measured in a "
+        "process that is not timed",
+        "MB (10^6 bytes)",
     )
     conversion_peak_memory_mb: float = _column(
         "peak resident memory of writing the trained network in the engine's format, above the level before training; "

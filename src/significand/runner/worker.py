@@ -118,8 +118,8 @@ def _step_arrays(steps: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {f"step_{name}": column for name, column in steps.items()}
 
 
-def in_own_process(phase: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever the phase returns
-    """Run `phase` in a fork of this process and return its result, or raise what it raised.
+def in_own_process(name: str, phase: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever the phase returns
+    """Run `phase` in a fork of this process, called `name` where it dies; return its result, or raise what it raised.
 
     The fork is safe because this process has not started a thread yet: nothing has computed in it.
 
@@ -140,7 +140,7 @@ def in_own_process(phase: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever 
         answer = pipe.read()
     _, status = os.waitpid(pid, 0)
     if not answer or status != 0:
-        raise PhaseDiedError(f"the training process {describe_exit(os.waitstatus_to_exitcode(status))}")
+        raise PhaseDiedError(f"{name} {describe_exit(os.waitstatus_to_exitcode(status))}")
     kind, value = pickle.loads(answer)  # noqa: S301 - from our own fork
     if kind == "raised":
         raise value

@@ -1,6 +1,7 @@
 """Training in a mode's numerics, epoch by epoch."""
 
 import copy
+import itertools
 import math
 import time
 from collections.abc import Callable
@@ -95,20 +96,18 @@ class Trainer:
         memo: dict[int, object] = {id(self._x): self._x, id(self._y): self._y}
         return copy.deepcopy(self, memo)
 
-    def epoch(self) -> Epoch:
-        """Train one epoch."""
+    def epoch(self, steps: int | None = None) -> Epoch:
+        """Train one epoch, or no more than its first `steps` steps."""
         self._epochs += 1
         cpu_start, start = time.process_time_ns(), self._clock_ns()
-        total = torch.zeros((), dtype=torch.float64)
-        for batch in torch.randperm(len(self._x), generator=self._generator).split(self._batch_size):  # type: ignore[no-untyped-call]  # torch
+        total, seen = torch.zeros((), dtype=torch.float64), 0
+        order = torch.randperm(len(self._x), generator=self._generator)
+        for batch in itertools.islice(order.split(self._batch_size), steps):  # type: ignore[no-untyped-call]  # torch
             total += self._step(batch) * len(batch)
+            seen += len(batch)
         time_s = (self._clock_ns() - start) / 1e9
         cpu_time_s = (time.process_time_ns() - cpu_start) / 1e9
-        return Epoch(time_s, cpu_time_s, float(total) / len(self._x))
-
-    def is_finite(self) -> bool:
-        """Tell whether every weight is a number."""
-        return all(bool(weight.isfinite().all()) for weight in self.network.parameters())
+        return Epoch(time_s, cpu_time_s, float(total) / seen)
 
     def check_finite(self, epoch: Epoch) -> None:
         """Raise where the epoch has ended in numbers that are not finite.
@@ -118,7 +117,7 @@ class Trainer:
         TrainingDivergedError
             When the loss or a weight is no longer finite.
         """
-        if math.isfinite(epoch.loss) and self.is_finite():
+        if math.isfinite(epoch.loss) and all(bool(weight.isfinite().all()) for weight in self.network.parameters()):
             return
         what = "a weight is not finite" if math.isfinite(epoch.loss) else f"the loss is {epoch.loss}"
         raise TrainingDivergedError(

@@ -1,0 +1,98 @@
+"""The memory that the phases of a run need at most: in a process of its own, which is not timed."""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from significand.engines.base import get_engine
+from significand.meters.memory import PeakMemory, return_free_memory
+from significand.phases import CALIBRATION_SAMPLES, WARM_UP_EPOCHS, every_batch_shape, new_trainer
+from significand.plan.experiment import Setup
+from significand.plan.precision import MODES
+from significand.workload.architecture import Architecture
+from significand.workload.data import Split
+from significand.workload.model import read_weights
+from significand.workload.training import master_dtype
+
+STEPS = 3
+"""Training steps, and inference calls, that are looked at. The second step is the first that holds all there ever is:
+weights, gradients, the optimizer's state and activations; the same memory serves every later one."""
+
+
+@dataclass(frozen=True)
+class Peaks:
+    """Peak resident memory of each phase above the level before it, in MB (10^6 bytes).
+
+    Attributes
+    ----------
+    training_mb
+        Of the network in training; the data do not count.
+    conversion_mb
+        Of writing the trained network in the engine's format, beside the network itself.
+    inference_mb
+        Of the engine's session and a call.
+    method
+        How they were found; see `significand.meters.memory.PeakMemory.method`.
+    """
+
+    training_mb: float
+    conversion_mb: float
+    inference_mb: float
+    method: str
+
+
+def measure_peaks(setup: Setup, seed: int, split: Split, structure: bytes, path: Path) -> Peaks:
+    """Do what every phase of the run does once more, its first steps, and watch the memory.
+
+    Before each phase it is done once unwatched: what its first use maps into the process is code, not the network's
+    memory. Inference comes first, in a process that never held the training tensors.
+
+    Parameters
+    ----------
+    setup, seed, split, structure
+        As for `significand.phases.train`.
+    path
+        The network that it wrote. It is left as it is.
+    """
+    architecture = Architecture(setup.layer_sizes, setup.activations)
+    mode = MODES[setup.precision_mode]
+    engine = get_engine(setup.engine)
+    batch = np.resize(split.train_x, (setup.batch_size, split.train_x.shape[1]))
+
+    def infer() -> object:
+        session = engine.open(path, architecture, mode, setup.threads)
+        call = session.bind(batch)
+        for _ in range(STEPS):
+            call()
+        return session, call  # held until the peak was read
+
+    infer()
+    return_free_memory()
+    memory = PeakMemory()
+    session = infer()
+    inference_mb = memory.peak_mb()
+    del session
+
+    split = dataclasses.replace(split, train_x=split.train_x.astype(master_dtype(mode), copy=False))
+    warm = new_trainer(setup, seed, split, every_batch_shape(setup, split))
+    for _ in range(WARM_UP_EPOCHS):
+        warm.epoch()
+    del warm
+    return_free_memory()
+    memory = PeakMemory()
+    trainer = new_trainer(setup, seed, split)
+    trainer.epoch(STEPS)
+    training_mb = memory.peak_mb()
+
+    memory.reset_peak()
+    engine.write(
+        path.with_stem("unused"),
+        structure,
+        architecture,
+        read_weights(trainer.network),
+        mode,
+        split.train_x[:CALIBRATION_SAMPLES],
+    )
+    return Peaks(training_mb, memory.peak_mb(), inference_mb, memory.method)
