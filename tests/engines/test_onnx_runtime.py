@@ -11,6 +11,7 @@ import pytest
 from onnx import numpy_helper
 
 from made_up_onnx import MATMUL, external, product
+from significand.engines import onnx_runtime
 from significand.engines.onnx_graph import refuse_external_data
 from significand.engines.onnx_runtime import ENGINE
 from significand.meters.machine import cpu_flags, instruction_sets
@@ -43,6 +44,20 @@ def test_int8_weights_have_a_scale_per_output(tmp_path: Path) -> None:
     scales = {t.name: numpy_helper.to_array(t).shape for t in model.graph.initializer if t.name.startswith("matrix")}
     assert scales["matrix0_scale"] == (512,)
     assert scales["matrix2_scale"] == (10,)
+
+
+@pytest.mark.parametrize("mode", ["int8", "int8-dynamic"])
+@pytest.mark.parametrize(("flags", "largest"), [({"avx2"}, 64), ({"avx2", "avx512_vnni"}, 127)])
+def test_int8_weights_leave_room_where_sums_of_products_saturate(
+    mode: str, flags: set[str], largest: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A CPU without VNNI sums in 16 bits, which 255 x 127 twice exceeds: there weights have 7 bits."""
+    monkeypatch.setattr(onnx_runtime, "cpu_flags", lambda: flags)
+    model = onnx.load(written(tmp_path, WIDE, mode))
+    weights = [numpy_helper.to_array(t) for t in model.graph.initializer if t.name.endswith("quantized")]
+    matrices = [matrix for matrix in weights if matrix.ndim == 2]
+    assert len(matrices) == 3
+    assert [max(abs(int(matrix.min())), int(matrix.max())) for matrix in matrices] == [largest] * 3
 
 
 def test_float16_is_told_apart_from_what_the_cpu_runs(tmp_path: Path) -> None:
