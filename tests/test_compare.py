@@ -228,6 +228,7 @@ def test_what_is_not_compared_is_said(tmp_path: Path) -> None:
         "NEW: measured until its intervals were narrow enough, which makes them a little too narrow.",
         "int8 in NEW: 8 of 8 runs failed and are in no number.",
         "float32 ran as float32 in OLD, as bfloat16 in NEW.",
+        "Verdicts are of the repeats that both have, the means of OLD and NEW of all runs (7 and 8).",
     ]
 
 

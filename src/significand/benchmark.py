@@ -18,7 +18,7 @@ from significand.engines.base import engine_modes, get_engine
 from significand.engines.support import why_not_native
 from significand.meters.counters import choose_counter
 from significand.meters.machine import cpu_flags, instruction_sets
-from significand.meters.memory import return_large_blocks_when_freed
+from significand.meters.memory import return_free_memory, take_large_blocks_from_the_system
 from significand.meters.steps import Attempt, DisturbedError
 from significand.peaks import Peaks, measure_peaks
 from significand.phases import Inference, TakeTurn, Training, infer, train
@@ -200,10 +200,9 @@ def benchmark_one_setup(
                 return train(setup, seed, split, exported, path, counter, idle_power_w, take_turn)
 
         def memory_phase() -> Peaks:
-            if isolate is not None:
-                return_large_blocks_when_freed()
+            settle = return_free_memory if isolate is None else take_large_blocks_from_the_system
             with _threads(setup.threads):
-                return measure_peaks(setup, seed, split, exported, path)
+                return measure_peaks(setup, seed, split, exported, path, settle)
 
         attempts: list[Attempt] = []
         try:
@@ -242,7 +241,7 @@ def benchmark_one_setup(
         "epochs": setup.epochs,
         "n_samples": len(split.train_x) + len(split.test_x),
         "train_time_per_epoch_s": train_time_s / setup.epochs,
-        "peak_memory_mb": float(np.fmax(peaks.training_mb, peaks.inference_mb)),  # of what is known
+        "peak_memory_mb": float(np.maximum(peaks.training_mb, peaks.inference_mb)),  # missing where one is
         "cpu_utilization_percent": 100 * sum(epoch.cpu_time_s for epoch in training.epochs) / train_time_s,
         "final_train_accuracy": inference.train_accuracy,
         "energy_per_epoch_j": energy_j,

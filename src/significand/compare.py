@@ -260,6 +260,11 @@ def _notes(one: Results, other: Results, modes: Sequence[str], unrecorded: Seque
     if one.experiment["seed"] != other.experiment["seed"]:
         seeds = f"{shown(one.experiment['seed'])} in {OLD}, {shown(other.experiment['seed'])} in {NEW}"
         yield f"The seeds differ ({seeds}): runs are not paired."
+    else:
+        runs = {(len(one.finished(mode)), len(other.finished(mode))) for mode in modes}
+        if any(before != after for before, after in runs):
+            counts = ", ".join(f"{before} and {after}" for before, after in sorted(runs))
+            yield f"Verdicts are of the repeats that both have, the means of {OLD} and {NEW} of all runs ({counts})."
     if unrecorded:
         yield f"Known of one folder only, so not checked: {', '.join(unrecorded)}."
 

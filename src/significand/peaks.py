@@ -1,13 +1,15 @@
 """The memory that the phases of a run need at most: in a process of its own, which is not timed."""
 
 import dataclasses
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from significand.engines.base import get_engine
-from significand.meters.memory import PeakMemory, return_free_memory
+from significand.meters.memory import RESET, PeakMemory
 from significand.phases import CALIBRATION_SAMPLES, WARM_UP_EPOCHS, every_batch_shape, new_trainer
 from significand.plan.experiment import Setup
 from significand.plan.precision import MODES
@@ -17,8 +19,9 @@ from significand.workload.model import read_weights
 from significand.workload.training import master_dtype
 
 STEPS = 3
-"""Training steps, and inference calls, that are looked at. The second step is the first that holds all there ever is:
-weights, gradients, the optimizer's state and activations; the same memory serves every later one."""
+"""Training steps, and inference calls, that are looked at, of as many as there are. The second step is the first that
+holds all there ever is: weights, gradients, the optimizer's state and activations; the same memory serves every later
+one."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +46,20 @@ class Peaks:
     method: str
 
 
-def measure_peaks(setup: Setup, seed: int, split: Split, structure: bytes, path: Path) -> Peaks:
+def measure_peaks(
+    setup: Setup,
+    seed: int,
+    split: Split,
+    structure: bytes,
+    path: Path,
+    settle: Callable[[], None],
+    new_meter: Callable[[], PeakMemory] = PeakMemory,
+) -> Peaks:
     """Do what every phase of the run does once more, its first steps, and watch the memory.
 
     Before each phase it is done once unwatched: what its first use maps into the process is code, not the network's
-    memory. Inference comes first, in a process that never held the training tensors.
+    memory. Where the kernel's mark cannot be reset that would hide the peak, so there the code counts. Inference comes
+    first, in a process that never held the training tensors.
 
     Parameters
     ----------
@@ -55,7 +67,12 @@ def measure_peaks(setup: Setup, seed: int, split: Split, structure: bytes, path:
         As for `significand.phases.train`.
     path
         The network that it wrote. It is left as it is.
+    settle
+        Called before each phase, to make free memory no part of it.
+    new_meter
+        Makes what watches.
     """
+    rehearse = new_meter().method == RESET
     architecture = Architecture(setup.layer_sizes, setup.activations)
     mode = MODES[setup.precision_mode]
     engine = get_engine(setup.engine)
@@ -68,22 +85,27 @@ def measure_peaks(setup: Setup, seed: int, split: Split, structure: bytes, path:
             call()
         return session, call  # held until the peak was read
 
-    infer()
-    return_free_memory()
-    memory = PeakMemory()
+    settle()
+    if rehearse:
+        infer()
+        settle()
+    memory = new_meter()
     session = infer()
     inference_mb = memory.peak_mb()
     del session
 
     split = dataclasses.replace(split, train_x=split.train_x.astype(master_dtype(mode), copy=False))
-    warm = new_trainer(setup, seed, split, every_batch_shape(setup, split))
-    for _ in range(WARM_UP_EPOCHS):
-        warm.epoch()
-    del warm
-    return_free_memory()
-    memory = PeakMemory()
+    if rehearse:
+        warm = new_trainer(setup, seed, split, every_batch_shape(setup, split))
+        for _ in range(WARM_UP_EPOCHS):
+            warm.epoch()
+        del warm
+    settle()
+    memory = new_meter()
     trainer = new_trainer(setup, seed, split)
-    trainer.epoch(STEPS)
+    steps_an_epoch = math.ceil(len(split.train_x) / setup.batch_size)
+    for done in range(0, min(STEPS, setup.epochs * steps_an_epoch), steps_an_epoch):
+        trainer.epoch(STEPS - done)
     training_mb = memory.peak_mb()
 
     memory.reset_peak()

@@ -30,6 +30,9 @@ ALLOWED = 1 - LEVEL
 SURE_BELOW = 0.08
 """Upper bound of that rate with which a test is long enough."""
 
+FEWEST_EXPERIMENTS = 5
+"""Of fewer even a spotless record leaves more than every second experiment open to a false alarm."""
+
 WANTED_SHARE = 0.02
 WANTED_RATE = 0.9
 FEWEST_FOUND = 0.5
@@ -409,8 +412,15 @@ def _judge(answers: Sequence[Answer], repeats: int, needed: int | None, failure:
         found = f"{reason}; 2 % slower was found by {detected.hits} of {detected.n}"
         if missed := _missed(found, detected, repeats, needed):
             return missed
+    return _passed(alarms, reason)
+
+
+def _passed(alarms: Rate, reason: str) -> tuple[Verdict, str, str]:
+    """Say how far false alarms that are rare and a slowdown that was found carry."""
     if alarms.high <= SURE_BELOW:
         return "trust", reason, ""
+    if alarms.n < FEWEST_EXPERIMENTS:
+        return "cannot say", f"{reason}, which says little", "give it more time: a longer --budget"
     return "trust so far", reason, "a longer --budget would say it more surely"
 
 

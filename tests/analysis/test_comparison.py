@@ -478,6 +478,37 @@ def test_estimated_energy_is_shown_and_never_judged() -> None:
     assert (estimated.verdict, estimated.reason) == ("not tested", ESTIMATED_ENERGY)
 
 
+def of_memory(baseline: list[float], ours: list[float], metric: str = "memory", **options: Any) -> Comparison:  # noqa: ANN401
+    """Compare one setup with its baseline on one metric, pair by pair."""
+    n = len(ours)
+    (found,) = compare({metric: [*baseline, *ours]}, [0] * n + [1] * n, [*range(n)] * 2, ["a", "b"], 0, **options)
+    return found
+
+
+def test_memory_has_to_differ_by_more_than_its_meter_can_tell() -> None:
+    """However narrow the interval: 20 kB more is no verdict, 2 MB more is, and a latency knows no such limit."""
+    small, larger = [0.10 * v for v in QUIET], [0.12 * v for v in reversed(QUIET)]
+    found = of_memory(small, larger)
+    assert (found.verdict, found.reason) == ("no difference shown", "a difference below the 0.34 MB that can be told")
+    assert found.p_adjusted < 0.001
+    assert found.smallest_detectable == pytest.approx(1 + 0.34 / 0.10, rel=0.01)
+    assert of_memory([100 * v for v in small], [100 * v for v in larger]).verdict == "worse"
+    assert of_memory(small, larger, "latency").verdict == "worse"
+    constant = of_memory([0.1] * 4, [0.2] * 4)
+    assert (constant.verdict, constant.reason) == (found.verdict, found.reason)
+    assert of_memory([0.1], [0.2]).verdict == "not tested"
+
+
+def test_memory_is_equivalent_only_where_its_meter_can_tell_the_margin() -> None:
+    """0.34 MB are within 5 % of 20 MB, and far more than 5 % of 0.1 MB."""
+    margins = {"memory": 0.05}
+    same = list(reversed(QUIET))
+    assert of_memory([20 * v for v in QUIET], [20 * v for v in same], margins=margins).verdict == "equivalent"
+    small = of_memory([0.1 * v for v in QUIET], [0.1 * v for v in same], margins=margins)
+    assert small.verdict == "no difference shown"
+    assert math.isnan(small.p_equivalence)
+
+
 def test_two_folders_are_compared_setup_by_setup() -> None:
     """Each setup may have a baseline of its own, as when every setup is compared with its former self."""
     names = ["old float32", "old int8", "new float32", "new int8"]

@@ -92,6 +92,14 @@ def test_smallest_detectable_solves_the_power_equation(df: float, alpha: float) 
     assert smallest_detectable(2.0, df, alpha) == pytest.approx(2 * root, rel=1e-4)
 
 
+@pytest.mark.parametrize("df", [1, 2, 3])
+def test_absurd_levels_have_an_answer_too(df: float) -> None:
+    """Where the critical value is beyond all practice, the difference goes on growing in proportion to it."""
+    usual, far = (float(smallest_detectable(1.0, df, 2 * t.sf(critical, df))) for critical in (9e2, 2e3))
+    assert far / usual == pytest.approx(2e3 / 9e2, rel=1e-3)
+    assert math.isfinite(float(smallest_detectable(1.0, df, 1e-14)))
+
+
 def test_without_a_test_nothing_is_detectable() -> None:
     """A missing standard error, degree of freedom or level gives NaN, never 0."""
     missing = smallest_detectable([math.nan, 1.0, 1.0], [4.0, math.nan, 4.0], [0.05, 0.05, math.nan])

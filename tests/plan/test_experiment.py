@@ -87,7 +87,7 @@ BAD = [
     ({"margin": "-2%"}, ["margin: '-2%' is out of range; give more than 0"]),
     ({"margin": 2}, ["margin: 2 would be 200 %; write 2% or 200%, as you mean it"]),
     ({"until": "5"}, ["until: '5' would be 500 %; write 5% or 500%, as you mean it"]),
-    ({"until": "much%"}, ["until: 'much%' is not a finite number; give a number"]),
+    ({"until": "much%"}, ["until: 'much%' is not a finite number; give a plain number"]),
     ({"until": 1}, ["until: 1 would be 100 %; write 1% or 100%, as you mean it"]),
     ({"max_repeats": 0, "until": "1%"}, ["max_repeats: 0 is out of range; give at least 1"]),
     ({"seed": -1}, ["seed: -1 is out of range; give at least 0"]),
@@ -132,7 +132,7 @@ def test_what_is_no_whole_number_is_refused(field: str, value: object) -> None:
 )
 def test_what_is_no_finite_number_is_refused(field: str, value: object) -> None:
     """NaN, infinity, text and TOML's other types are no real numbers."""
-    assert problems(**{field: value}) == (f"{field}: {value!r} is not a finite number; give a number",)
+    assert problems(**{field: value}) == (f"{field}: {value!r} is not a finite number; give a plain number",)
 
 
 @pytest.mark.parametrize("field", ["batch_size", "seed", "learning_rate", "momentum"])

@@ -1,5 +1,6 @@
 import io
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,16 @@ def test_the_table_shows_means_change_and_verdict(result: FolderComparison) -> N
     assert "All runs of float64 failed in NEW, not in OLD." in words
     assert "paired by seed, each with its 95 % t interval; verdicts by Holm's method over 10 tests" in words
     assert "measured at different times" in words
+    assert "Margin: costs 2 %." in words
+    assert "Give a margin" not in words
+
+
+def test_without_a_test_no_method_is_named_and_a_margin_is_advised(tmp_path: Path) -> None:
+    """Single runs: nothing was tested; and nobody gave a margin yet."""
+    old, new = (made_up_folder(tmp_path / str(shake), made_up_runs(shake, n=1)) for shake in (1, 2))
+    words = " ".join(shown(compare_view(compare_folders(old, new, metrics=["latency"]))).split())
+    assert "t interval; nothing was tested." in words
+    assert words.count("Give a margin above it.") == 1
 
 
 def test_what_was_not_tested_says_why(tmp_path: Path) -> None:
@@ -152,5 +163,16 @@ def test_modes_may_have_different_reasons_for_no_change_points(tmp_path: Path) -
     made_up_folder(tmp_path / "r/history/1", made_up_runs(1), started_utc="2026-01-01T00:00:00Z")
     made_up_folder(tmp_path / "r/history/2", [*made_up_runs(2), *made_up_runs(3, mode="int8")])
     text = shown(history_view(read_history(tmp_path / "r", metrics=["latency"])))
+    assert "no change of level" not in text
     assert "no change points of float32: too few results (2; at least 5)" in text
     assert "no change points of int8: too few results (1; at least 5)" in text
+
+
+def test_a_history_says_that_it_found_no_change(tmp_path: Path) -> None:
+    """Whoever looked and found nothing says so; a mean and its interval stay on one line."""
+    for day in range(1, 7):
+        runs = [replace(run, peak_memory_mb=5.4912 + 2.7e-4 * run.repeat) for run in made_up_runs(day, spread=0.001)]
+        made_up_folder(tmp_path / f"r/history/{day}", runs, started_utc=f"2026-01-0{day}T00:00:00Z")
+    text = shown(history_view(read_history(tmp_path / "r", metrics=["latency", "memory"])))
+    assert text.count("no change of level was found") == 2
+    assert len(re.findall(r"^2026-01-0\d 00:00:00 +8 +5[.]\d+±0[.]\d+ *$", text, re.MULTILINE)) == 6

@@ -53,6 +53,16 @@ def test_every_metric_has_its_word() -> None:
     assert NOUNS.keys() == MEASURES.keys()
 
 
+def test_an_interval_that_excludes_nothing_is_not_written_as_touching_it() -> None:
+    """Bounds get as many digits as it takes to see on which side of no difference they lie."""
+    points = comparison("accuracy", (-0.127, -0.2525, -0.0015), "no difference shown", p_value=0.048)
+    assert "0.127 points lower than float32 [-0.253, -0.002], no difference shown among 12" in sentence("x", [points])
+    ratio = comparison("latency", (1.1, 1.0002, 1.21), "worse")
+    assert sentence("x", [ratio]) == "x: 1.1000x higher latency than float32 [1.0002, 1.2100]"
+    touching = comparison("accuracy", (-0.127, -0.2525, 0.0), "no difference shown")
+    assert "[-0.25, 0.00]" in sentence("x", [touching])
+
+
 @pytest.mark.parametrize(
     ("told", "text"),
     [

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -60,6 +62,21 @@ def test_a_phase_that_dies_is_told(end: object, words: str) -> None:
     """A process that ends without a result is an error saying how it ended."""
     with pytest.raises(PhaseDiedError, match=words):
         in_own_process("a phase", end)  # type: ignore[arg-type]
+
+
+def test_death_while_memory_is_measured_is_told_as_such() -> None:
+    """The run fails, and the reason names the process that died, and what to think of."""
+    code = """
+import os, signal
+from significand import benchmark
+from significand.runner.worker import in_own_process
+benchmark.measure_peaks = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+benchmark.benchmark_one_setup((4, 4, 2), ("relu", "softmax"), "float32", 8, 32, 1, isolate=in_own_process)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    last = done.stderr.splitlines()[-1]
+    assert "PhaseDiedError: the process that measures memory was killed by SIGKILL; " in last
+    assert last.endswith("memory runs out")
 
 
 def test_exits_are_described() -> None:

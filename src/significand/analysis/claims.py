@@ -245,7 +245,7 @@ COMPARISON_COLUMNS = {
     "method": ("how the interval was made: t, Welch t, or sequential before either", ""),
     "n": ("pairs behind it; runs of both sides where runs are not paired", ""),
     "paired": ("whether runs were compared repeat by repeat", ""),
-    "left_out": ("pairs of which a side failed or has no usable number", ""),
+    "left_out": ("pairs of which a side failed, is missing or has no usable number", ""),
     "p_value": ("two-sided p-value of no difference, of this test alone; empty where none was made", "1"),
     "p_adjusted": ("the same by Holm's method among the tests of its family", "1"),
     "p_equivalence": ("p-value of a difference of at least the margin, by Holm's method; empty without one", "1"),

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtr, stdtrit
 
 from significand.analysis.intervals import Estimate, check_level, mean_t
@@ -45,8 +45,8 @@ class Comparison:
     verdict
         ``"equivalent"`` goes before better and worse: whoever gave the margin said that less does not matter.
     smallest_detectable
-        What these data would have shown with 80 % power at the level that Holm's method left to this test: a ratio
-        above 1 (or its inverse), or points (of either sign).
+        What these data would have shown with 80 % power at the level that Holm's method left to this test, and the
+        meter can tell: a ratio above 1 (or its inverse), or points (of either sign).
     margin
         The equivalence band: 0.02 is a ratio from 1/1.02 to 1.02, 0.5 is half a point either way. None without one.
     level
@@ -103,8 +103,9 @@ def compare(
     Parameters
     ----------
     samples
-        By metric (a key of `MEASURES`), one value per run, shape (n_runs,): costs in any unit, accuracies in [0, 1];
-        NaN or None where a run has none. A cost that is not positive has no ratio, so its pair is left out.
+        By metric (a key of `MEASURES`), one value per run, shape (n_runs,): memory in MB (10^6 bytes), other costs in
+        any unit, accuracies in [0, 1]; NaN or None where a run has none. A cost that is not positive has no ratio, so
+        its pair is left out.
     setups, blocks
         Shape (n_runs,): codes of each run's setup, an index of `names`, and of its block, the host and repeat it shares
         with the runs it is paired with. None for `blocks` where runs of different seeds are compared: then nothing is
@@ -152,12 +153,18 @@ def compare(
     )
     band = np.array([MEASURES[metric].band(bands.get(metric, math.nan)) for metric in metrics])
     unjudged = (metrics == "energy") & (not energy_measured)
+    unresolved, resolution = (
+        np.concatenate([part[compared] for part in parts])
+        for parts in zip(*(_below_resolution(*named, own, against) for named in samples.items()), strict=True)
+    )
     p_values = np.where(unjudged, math.nan, 2 * stdtr(effect.df, -np.abs(effect.mean) / effect.standard_error))
     # By symmetry, the larger of the two one-sided tests is the one against the nearer end of the band.
     p_equivalence = stdtr(effect.df, (np.abs(effect.mean) - band) / effect.standard_error)
-    p_equivalence = holm(np.where(unjudged, math.nan, p_equivalence))
+    too_coarse = resolution > np.expm1(band)
+    p_equivalence = holm(np.where(unjudged | too_coarse, math.nan, p_equivalence))
     p_adjusted = holm(p_values)
     detectable = smallest_detectable(effect.standard_error, effect.df, remaining_alpha(p_adjusted, 1 - level))
+    detectable = np.maximum(detectable, np.log1p(resolution))
     half = np.where(effect.constant, 0.0, stdtrit(effect.df, (1 + level) / 2) * effect.standard_error)
     identical = effect.constant & (np.abs(effect.mean) <= ROUNDING) & ~unjudged
     family, paired = int(np.count_nonzero(~np.isnan(p_values))), blocks is not None
@@ -167,6 +174,12 @@ def compare(
         point, low, high = (measure.shown(bound) for bound in (centre, centre - half[k], centre + half[k]))
         runs = int(effect.n[k]) if paired else int(effect.n[k] + effect.n_baseline[k])
         verdict = _verdict(measure, centre, float(p_adjusted[k]), float(p_equivalence[k]), 1 - level)
+        reason = ESTIMATED_ENERGY if unjudged[k] else _untested(effect, k, measure, paired=paired)
+        if identical[k]:
+            verdict = "no difference shown"
+        elif unresolved[k] and (verdict in ("better", "worse") or effect.constant[k]):
+            verdict = "no difference shown"
+            reason = f"a difference below the {measure.resolution:g} MB that can be told"
         comparisons.append(
             Comparison(
                 metric=metric,
@@ -179,15 +192,37 @@ def compare(
                 p_value=float(p_values[k]),
                 p_adjusted=float(p_adjusted[k]),
                 p_equivalence=float(p_equivalence[k]),
-                verdict="no difference shown" if identical[k] else verdict,
+                verdict=verdict,
                 smallest_detectable=measure.shown(detectable[k]),
                 margin=bands.get(metric),
                 level=level,
                 family=family,
-                reason=ESTIMATED_ENERGY if unjudged[k] else _untested(effect, k, measure, paired=paired),
+                reason=reason,
             )
         )
     return comparisons
+
+
+def _below_resolution(
+    metric: str, values: Column, own: NDArray[np.int64], against: NDArray[np.int64]
+) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Tell of every setup whether its mean differs from the baseline's by less than the meter can tell.
+
+    And how large that smallest difference is, as a share of the smaller of the two; both of shape (n_setups,). The
+    test rests on the spread of the runs, which does not hold the meter's own error.
+    """
+    resolution = MEASURES[metric].resolution
+    if not resolution:
+        return np.zeros(against.size, dtype=np.bool_), np.zeros(against.size)
+    column = np.asarray(values, dtype=np.float64)
+    known = np.isfinite(column)
+    sums, counts = (
+        np.bincount(own[known], weights=weights, minlength=against.size) for weights in (column[known], None)
+    )
+    means = np.divide(sums, counts, out=np.full(against.size, math.nan), where=counts > 0)
+    smaller = np.minimum(means, means[against])
+    share = np.divide(resolution, smaller, out=np.full(against.size, math.inf), where=smaller > 0)
+    return np.abs(means - means[against]) < resolution, share
 
 
 def _verdict(measure: Measure, centre: float, p_adjusted: float, p_equivalence: float, alpha: float) -> Verdict:

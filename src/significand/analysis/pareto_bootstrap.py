@@ -144,8 +144,11 @@ FRONTIER_KEYS = {
     "hypervolume.method": ("how its interval came about", ""),
     "hypervolume.level": ("confidence level of its interval", "1"),
     "hypervolume.share": ("part of the box from reference to ideal that the frontier dominates", "1"),
-    "hypervolume.ci95_low": ("lower bound of its 95 % interval", "1"),
-    "hypervolume.ci95_high": ("its upper bound", "1"),
+    "hypervolume.ci95_low": (
+        "lower bound of its 95 % interval; 0, with twice the share as upper bound, where noise is larger than the box",
+        "1",
+    ),
+    "hypervolume.ci95_high": ("its upper bound; above 1 where the true means may lie beyond the ideal", "1"),
     "hypervolume.reference": ("by objective, the box's corner a tenth beyond the worst mean", "of the objective"),
     "hypervolume.ideal": ("by objective, the best mean", "of the objective"),
     "reason": ("why there is no frontier; then nothing stands beside it but the objectives", ""),

@@ -122,18 +122,43 @@ MMAP_THRESHOLD = -3
 MMAP_THRESHOLD_BYTES = 128 * 1024
 """glibc's own first value of it."""
 
+MOST_HELD_BLOCKS = 100_000
+"""12 GB of addresses; of each block a single page is touched."""
 
-def return_large_blocks_when_freed() -> None:
-    """Have the C library return every block of 128 KiB or more to the system as soon as it is freed, from now on.
+
+_FIRST_FIELDS = ["arena", "ordblks", "smblks", "hblks", "hblkhd"]
+_LAST_FIELDS = ["usmblks", "fsmblks", "uordblks", "fordblks", "keepcost"]
+
+
+class _MallocInfo(ctypes.Structure):
+    """What mallinfo2(3) returns; ``hblks`` counts the blocks that came from mmap(2)."""
+
+    _fields_ = [(name, ctypes.c_size_t) for name in [*_FIRST_FIELDS, *_LAST_FIELDS]]
+
+
+def take_large_blocks_from_the_system() -> None:
+    """Have every later block of 128 KiB or more come from the system, and return to it as soon as it is freed.
 
     By default glibc raises that size to the largest block ever freed, up to 32 MiB. What is freed then stays resident,
     and may serve the next allocation or not, depending on where it happens to lie: the peak of equal networks differed
-    by a third. It costs time, since the system clears the pages of every new block, and glibc cannot undo it: only for
-    a process in which nothing is timed. Where there is no mallopt(3), nothing happens.
+    by a third. The size alone is not enough, since free blocks that are there already are used first: they are taken
+    here, and kept.
+
+    It costs time, since the system clears the pages of every new block, and cannot be undone: only for a process in
+    which nothing is timed. Where the C library is another, it does nothing, or less.
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(MMAP_THRESHOLD, MMAP_THRESHOLD_BYTES)
+    return_free_memory()
+    library = ctypes.CDLL(None)
+    if not (hasattr(library, "mallopt") and hasattr(library, "mallinfo2")):  # of glibc since 2.33
+        return
+    library.mallopt(MMAP_THRESHOLD, MMAP_THRESHOLD_BYTES)
+    library.mallinfo2.restype = _MallocInfo
+    library.malloc.argtypes, library.malloc.restype = [ctypes.c_size_t], ctypes.c_void_p
+    mapped = library.mallinfo2().hblks
+    for _ in range(MOST_HELD_BLOCKS):
+        library.malloc(MMAP_THRESHOLD_BYTES)
+        if library.mallinfo2().hblks > mapped:
+            return
 
 
 def return_free_memory() -> None:

@@ -115,8 +115,8 @@ def _texts(item: ErrorDetails, fields: Collection[str]) -> Sequence[str]:
         "string_type": f"{given} is not a text; give a text",
         "literal_error": f"{given} is not known; allowed: {context.get('expected')}",
         "int": f"{given} is not a whole number; give a whole number",
-        "float": f"{given} is not a finite number; give a number",
-        "finite": f"{given} is not a finite number; give a number",
+        "float": f"{given} is not a finite number; give a plain number",
+        "finite": f"{given} is not a finite number; give a plain number",
     }
     for beginning, wording in wordings.items():
         if kind.startswith(beginning):

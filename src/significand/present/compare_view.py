@@ -34,17 +34,16 @@ UNITS_OF = {
 MODES_BESIDE = 3
 """Modes that a history of 80 columns shows beside each other."""
 
-LONGEST_NAME = 14
+WIDEST_COLUMN = 17
+"""Of a history: a mean with its interval on one line; longer names of modes are folded."""
 
 HISTORY_FOOTNOTES = (
     "runs: finished runs behind each mean, of each mode where they differ",
     "±: 95 % t interval of the mean over an experiment's runs; times in UTC",
 )
 
-DRIFT = (
-    "The two were measured at different times: what changed on the machine in between counts as a difference, too. "
-    "Give a margin above it."
-)
+DRIFT = "The two were measured at different times: what changed on the machine in between counts as a difference, too."
+NO_MARGIN = " Give a margin above it."
 
 _MARKDOWN = re.compile(r"[\\`*_{}\[\]<>&|#~!@$]")
 
@@ -184,7 +183,17 @@ def _footnotes(result: "FolderComparison") -> list[str]:
     intervals = (
         f"Ratios of costs and differences of accuracies, {how}, each with its {100 * first.level:.3g} % t interval"
     )
-    return [f"{intervals}; verdicts by Holm's method over {first.family} tests.", DRIFT]
+    holm = f"; verdicts by Holm's method over {first.family} tests" if first.family else "; nothing was tested"
+    margins = {
+        "costs" if one.scale == "ratio" else "accuracies": _margin(one) for one in result.comparisons if one.margin
+    }
+    given = f" Margin: {', '.join(f'{what} {size}' for what, size in margins.items())}." if margins else ""
+    return [f"{intervals}{holm}.{given}", DRIFT + ("" if margins else NO_MARGIN)]
+
+
+def _margin(comparison: Comparison) -> str:
+    size = comparison.margin or 0.0
+    return f"{100 * size:.3g} %" if comparison.scale == "ratio" else f"{size:.3g} points"
 
 
 def _unit(metric: str, means: Sequence[float]) -> tuple[float, str]:
@@ -200,7 +209,7 @@ def _history_table(history: "History", series: Sequence["Series"]) -> Iterator[R
     table.add_column("started", no_wrap=True)
     table.add_column("runs", justify="right")
     for one in series:
-        table.add_column(Text(visible(one.precision_mode)), justify="right", max_width=LONGEST_NAME, overflow="fold")
+        table.add_column(Text(visible(one.precision_mode)), justify="right", max_width=WIDEST_COLUMN, overflow="fold")
     for index, results in enumerate(history.results):
         cells = []
         for one in series:
@@ -230,9 +239,11 @@ def _size(series: "Series", change: "Change") -> str:
 
 
 def _missing_changes(series: Sequence["Series"]) -> Iterator[str]:
-    """Say why changes were not looked for: once where it is the same for all."""
+    """Say why changes were not looked for, once where it is the same for all; or that none was found."""
     notes = {one.note for one in series}
-    if len(notes) == 1:
+    if notes == {""}:
+        yield from [] if any(one.changes for one in series) else ["no change of level was found"]
+    elif len(notes) == 1:
         yield from (f"no change points: {note}" for note in notes if note)
     else:
         yield from (f"no change points of {visible(one.precision_mode)}: {one.note}" for one in series if one.note)

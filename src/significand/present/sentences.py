@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from significand.analysis.comparison import Comparison
-from significand.present.numbers import with_bounds
+from significand.present.numbers import MOST_DECIMALS, with_bounds
 
 NOUNS = {
     "latency": "latency",
@@ -86,12 +86,12 @@ def _ratio(comparison: Comparison, noun: str, than: str) -> str:
     if abs(point - 1) < UNSEEN and comparison.estimate.n == 1:
         return f"the same {noun}{than.replace(' than ', ' as ')}"
     if abs(point - 1) < UNSEEN:
-        return f"{noun} {NEITHER}{than}{_written(point, low, high)[1]}"
+        return f"{noun} {NEITHER}{than}{_written(point, low, high, 1)[1]}"
     word = "higher"
     if point < 1:
         word = "lower"
         point, low, high = (_inverse(bound) for bound in (point, high, low))
-    factor, interval = _written(point, low, high)
+    factor, interval = _written(point, low, high, 1)
     if float(factor) == 1:  # to all digits that the interval supports
         return f"about the same {noun}{than.replace(' than ', ' as ')}{interval}"
     return f"{factor}x {word} {noun}{than}{interval}"
@@ -99,7 +99,9 @@ def _ratio(comparison: Comparison, noun: str, than: str) -> str:
 
 def _points(comparison: Comparison, noun: str, than: str) -> str:
     point, low, high = comparison.estimate.point, comparison.estimate.low, comparison.estimate.high
-    size, interval = _written(-abs(point), low, high)  # a small difference needs no more digits than its interval has
+    size, interval = _written(
+        -abs(point), low, high, 0
+    )  # a small difference needs no more digits than its interval has
     size = size.lstrip("-")
     if _identical(point, low, high):
         return f"the same {noun}{than.replace(' than ', ' as ')}"
@@ -149,8 +151,11 @@ def _left_out(comparison: Comparison) -> str:
     return f", {comparison.left_out} of {comparison.estimate.n + comparison.left_out} pairs left out"
 
 
-def _written(point: float, low: float, high: float) -> tuple[str, str]:
-    """Write a number and its interval in brackets, with the digits that the interval supports."""
+def _written(point: float, low: float, high: float, nothing: int) -> tuple[str, str]:
+    """Write a number and its interval in brackets, with the digits that the interval supports.
+
+    And as many as it takes to see that the interval excludes `nothing`, the value of no difference, where it does.
+    """
     if low == high:
         return f"{point:.3g}", ""  # the same in all pairs: there is no interval to take digits from
     text, interval = with_bounds(point, low, high)
@@ -159,6 +164,12 @@ def _written(point: float, low: float, high: float) -> tuple[str, str]:
     decimals = len(text.partition(".")[2])
     if max(abs(low), abs(high)) >= 1e7:
         return text, f" [{low:.3g}, {high:.3g}]"
+    nearest = high if high < nothing else low
+    while (
+        low <= high and not low <= nothing <= high and round(nearest, decimals) == nothing and decimals < MOST_DECIMALS
+    ):
+        decimals += 1
+        text = f"{point:.{decimals}f}"
     return text, f" [{low:z.{decimals}f}, {high:z.{decimals}f}]"
 
 
