@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from conftest import eventually, forkserver_of, small_experiment, workers_of
 from significand.results.records import Progress, Run
+from significand.runner import conductor
 from significand.runner.conductor import run_experiment, turn_order
 from test_benchmark import one
 
@@ -105,6 +106,28 @@ def test_no_run_computes_while_another_may_be_measured(undisturbed: Watched) -> 
     """When the baton is about to be handed on, every worker and its training process is asleep, and stays so."""
     assert len(undisturbed.asleep) >= 6
     assert all(undisturbed.asleep)
+
+
+@pytest.mark.parametrize("cores", [1, 2])
+def test_the_runs_of_a_repeat_are_measured_at_the_same_time(cores: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However few can prepare at once, no run is two turns ahead of another: a drifting machine hits all alike."""
+    turns: list[str] = []
+    go = conductor._Conductor._go
+
+    def watched(self: conductor._Conductor, worker: conductor._Worker) -> None:
+        if worker.wants_alone:
+            turns.append(worker.setup.name)
+        go(self, worker)
+
+    monkeypatch.setattr(conductor._Conductor, "_go", watched)
+    monkeypatch.setattr(conductor, "available_cpus", lambda: cores)
+    modes = ["float32", "float16", "int8"]
+    run_all(precision_modes=modes, repeats=1, epochs=2, latency_rounds=4, on_noise="mark", threads=1)
+    done = dict.fromkeys(modes, 0)
+    for mode in turns:
+        done[mode] += 1
+        assert max(done.values()) - min(done.values()) <= 1
+    assert set(done.values()) == {6}
 
 
 def test_every_setup_runs_in_every_repeat(undisturbed: Watched) -> None:

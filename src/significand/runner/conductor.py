@@ -244,18 +244,22 @@ class _Conductor:
         self._unnamed.append(worker)
 
     def _grant(self) -> None:
-        """Let the next worker measure alone; where nobody wants to, let as many prepare as there are cores for."""
+        """Let as many prepare as there are cores for; once nobody has to, let the next worker measure alone.
+
+        Who was measured while another has still to prepare would be measured at another time than that one.
+        """
         now = time.perf_counter()
         if self._preparing_since is not None:
             self.prepared_s += now - self._preparing_since
             self._preparing_since = None
-        if any(worker.wants_alone for worker in self._workers):
+        preparing = [worker for worker in self._workers if worker.wants == "prepare"]
+        if not preparing:
             self._go(self._next_turn())
             return
         self._preparing_since = now
         # More threads than cores hinder each other many times over, also where nobody times them.
         together = max(1, available_cpus() // self._setups[0].threads)
-        for worker in [worker for worker in self._workers if worker.wants == "prepare"][:together]:
+        for worker in preparing[:together]:
             self._go(worker)
 
     def _next_turn(self) -> _Worker:
