@@ -52,6 +52,19 @@ def test_steady_runs_are_called_steady(shape: Callable[[np.random.Generator, int
     assert share(states, lambda state: state == SteadyState(True, 0, "")) >= 0.95
 
 
+@pytest.mark.parametrize("often", [0.15, 0.5])
+@pytest.mark.parametrize("rounds", [10, 20, 40])
+def test_rounds_that_jump_between_two_levels_all_count(rounds: int, often: float) -> None:
+    """A neighbour who comes and goes is noise, no warm-up: hardly a run loses rounds for it."""
+
+    def shape(random: np.random.Generator) -> np.ndarray:
+        return noise(random, rounds, 0.01) * np.where(random.random(rounds) < often, 1.25, 1.0)
+
+    states = simulated(shape)
+    assert share(states, lambda state: state.first_round > 0) <= 0.03
+    assert share(states, lambda state: state.steady is False) <= 0.07
+
+
 @pytest.mark.parametrize(("spread", "warm_up", "found"), [(0.01, 2, 0.95), (0.01, 3, 0.95), (0.03, 3, 0.9)])
 def test_warm_up_is_found_and_the_rest_is_steady(spread: float, warm_up: int, found: float) -> None:
     """Of ten rounds of which the first few take 20 % longer, exactly these do not count."""
