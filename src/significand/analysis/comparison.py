@@ -180,6 +180,8 @@ def compare(
         elif unresolved[k] and (verdict in ("better", "worse") or effect.constant[k]):
             verdict = "no difference shown"
             reason = f"a difference below the {measure.resolution:g} MB that can be told"
+        elif too_coarse[k] and verdict == "no difference shown" and not reason:
+            reason = f"the margin is below the {measure.resolution:g} MB that can be told"
         comparisons.append(
             Comparison(
                 metric=metric,
