@@ -53,16 +53,32 @@ def test_steady_runs_are_called_steady(shape: Callable[[np.random.Generator, int
 
 
 @pytest.mark.parametrize("often", [0.15, 0.5])
-@pytest.mark.parametrize("rounds", [10, 20, 40])
-def test_rounds_that_jump_between_two_levels_all_count(rounds: int, often: float) -> None:
-    """A neighbour who comes and goes is noise, no warm-up: hardly a run loses rounds for it."""
+@pytest.mark.parametrize(("rounds", "cut", "unsteady"), [(10, 0.08, 0.2), (20, 0.06, 0.1), (40, 0.03, 0.05)])
+def test_rounds_that_jump_between_two_levels_mostly_count(
+    rounds: int, often: float, cut: float, unsteady: float
+) -> None:
+    """A neighbour who comes and goes is noise, no warm-up: few runs lose rounds for it."""
 
     def shape(random: np.random.Generator) -> np.ndarray:
         return noise(random, rounds, 0.01) * np.where(random.random(rounds) < often, 1.25, 1.0)
 
     states = simulated(shape)
-    assert share(states, lambda state: state.first_round > 0) <= 0.03
-    assert share(states, lambda state: state.steady is False) <= 0.07
+    assert share(states, lambda state: state.first_round > 0) <= cut
+    assert share(states, lambda state: state.steady is False) <= unsteady
+
+
+@pytest.mark.parametrize("rounds", [9, 10, 12])
+def test_a_disturbed_round_hides_no_step(rounds: int) -> None:
+    """Beside a round that took 30 % longer, a warm-up and a late step of 10 % are still found."""
+
+    def warm_up(random: np.random.Generator) -> np.ndarray:
+        return disturbed(random, rounds, 0.01) * np.where(np.arange(rounds) < 3, 1.1, 1.0)
+
+    def late(random: np.random.Generator) -> np.ndarray:
+        return disturbed(random, rounds, 0.01) * np.where(3 * np.arange(rounds) >= 2 * rounds, 1.1, 1.0)
+
+    assert share(simulated(warm_up), lambda state: state.first_round > 0) >= 0.95
+    assert share(simulated(late), lambda state: state.steady is False) >= 0.95
 
 
 @pytest.mark.parametrize(("spread", "warm_up", "found"), [(0.01, 2, 0.95), (0.01, 3, 0.95), (0.03, 3, 0.9)])

@@ -204,7 +204,7 @@ def test_a_forkserver_that_hangs_costs_its_block_only(monkeypatch: pytest.Monkey
         forkserver_of().suspend()
         workers[0].suspend()
 
-    runs = run_all(Once(0.01, stop_both), step_timeout_s=1.5)
+    runs = run_all(Once(0.01, stop_both), step_timeout_s=5)
     assert [run.finished for run in runs] == [False, False, True, True]
 
 

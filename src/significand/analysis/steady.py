@@ -109,7 +109,7 @@ def find_steady_state(round_means_s: Sequence[float] | NDArray[np.float64]) -> S
 def _without_outliers(logs: Log, shortest: int) -> Log:
     """Replace outliers by the running median (Hampel's filter), which keeps levels of `shortest` rounds as they are.
 
-    The deviation is that of normal noise with the median absolute first difference of these: steps do not count in it.
+    The deviation is that of `significand.analysis.levels.noise`: steps do not count in it.
     """
     windows = np.lib.stride_tricks.sliding_window_view(logs, 2 * shortest - 1)
     centre = np.pad(np.median(windows, axis=1), shortest - 1, mode="edge")

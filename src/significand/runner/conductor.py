@@ -148,6 +148,7 @@ class _Worker:
     """A run's process, seen from here.
 
     ``busy`` while it computes or may compute: preparing, measuring, ending. ``wants`` the step it waits for otherwise.
+    ``prepared`` counts its preparations so far: of a run that trains, one before training and one before inference.
     """
 
     setup: Setup
@@ -156,6 +157,7 @@ class _Worker:
     steps_left: int
     channel: Connection
     since: float
+    prepared: int = 0
     pid: int | None = None
     wants: Step | None = None
     doing: Step = "prepare"
@@ -244,22 +246,24 @@ class _Conductor:
         self._unnamed.append(worker)
 
     def _grant(self) -> None:
-        """Let as many prepare as there are cores for; once nobody has to, let the next worker measure alone.
+        """Let the next worker measure alone, or as many prepare as there are cores for: the least far go first.
 
-        Who was measured while another has still to prepare would be measured at another time than that one.
+        A run that was measured while another has still to prepare for the same would be measured at another time.
         """
         now = time.perf_counter()
         if self._preparing_since is not None:
             self.prepared_s += now - self._preparing_since
             self._preparing_since = None
-        preparing = [worker for worker in self._workers if worker.wants == "prepare"]
-        if not preparing:
+        least = min(worker.prepared for worker in self._workers if not worker.ended)
+        if any(worker.wants_alone and worker.prepared == least for worker in self._workers):
             self._go(self._next_turn())
             return
         self._preparing_since = now
         # More threads than cores hinder each other many times over, also where nobody times them.
         together = max(1, available_cpus() // self._setups[0].threads)
-        for worker in preparing[:together]:
+        least_far = [worker for worker in self._workers if worker.wants == "prepare" and worker.prepared == least]
+        for worker in least_far[:together]:
+            worker.prepared += 1
             self._go(worker)
 
     def _next_turn(self) -> _Worker:
