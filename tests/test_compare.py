@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -230,6 +231,23 @@ def test_what_is_not_compared_is_said(tmp_path: Path) -> None:
         "float32 ran as float32 in OLD, as bfloat16 in NEW.",
         "Verdicts are of the repeats that both have, the means of OLD and NEW of all runs (7 and 8).",
     ]
+
+
+def test_equal_numbers_of_other_repeats_are_told_apart(tmp_path: Path) -> None:
+    """Seven repeats on either side are not the same seven where each lost another one."""
+    first, last = (["failed", *["finished"] * 7], [*["finished"] * 7, "failed"])
+    old = made_up_folder(tmp_path / "old", with_values(made_up_runs(1), "status", first))
+    new = made_up_folder(tmp_path / "new", with_values(made_up_runs(2), "status", last))
+    assert "Verdicts are of the repeats that both have" in compare_folders(old, new).notes[-1]
+
+
+def test_a_machine_that_was_busy_all_the_time_is_told(tmp_path: Path) -> None:
+    """Steps that came out quiet when measured again do not make a busy machine quiet: a gate's reader must know."""
+    quiet = [replace(run, steps=10, remeasured_steps=1) for run in made_up_runs(1)]
+    busy = [replace(run, steps=10, remeasured_steps=9) for run in made_up_runs(2)]
+    old, new = made_up_folder(tmp_path / "old", quiet), made_up_folder(tmp_path / "new", busy)
+    (note,) = compare_folders(old, new).notes
+    assert note.startswith("NEW: 72 of 80 steps had to be measured again because others disturbed them")
 
 
 def test_without_a_common_mode_there_is_nothing_to_compare(tmp_path: Path) -> None:

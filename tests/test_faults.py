@@ -263,7 +263,9 @@ def test_an_interrupt_before_anything_is_begun(
 
     instant.setattr("significand.job.run_experiment", press)
     assert main([*QUICK, "--output-dir", str(tmp_path)]) == INTERRUPTED
-    assert capsys.readouterr().err.endswith("interrupted before anything was measured\n")
+    assert capsys.readouterr().err.endswith(
+        "interrupted before anything was measured; earlier results are as they were\n"
+    )
     assert contents(tmp_path) == before
 
 

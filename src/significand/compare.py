@@ -44,6 +44,10 @@ ESTIMATE_COLUMNS = ("energy_assumptions",)
 """The same of an estimated energy, which is as large as the watts that it assumes. What is noted beside a measured one,
 such as the power of the idle machine, may differ."""
 
+BUSY_SHARE = 0.2
+"""Of the steps that had to be measured again, from which on a machine counts as busy: on quiet ones here it was 1 to
+3 %, and beside a test suite 96 %, when two equal experiments were found to differ by half."""
+
 LARGEST_MARGIN = 10.0
 LARGEST_ACCURACY_MARGIN = 100.0
 
@@ -261,9 +265,9 @@ def _notes(one: Results, other: Results, modes: Sequence[str], unrecorded: Seque
         seeds = f"{shown(one.experiment['seed'])} in {OLD}, {shown(other.experiment['seed'])} in {NEW}"
         yield f"The seeds differ ({seeds}): runs are not paired."
     else:
-        runs = {(len(one.finished(mode)), len(other.finished(mode))) for mode in modes}
-        if any(before != after for before, after in runs):
-            counts = ", ".join(f"{before} and {after}" for before, after in sorted(runs))
+        runs = [(one.finished(mode), other.finished(mode)) for mode in modes]
+        if any({run.seed for run in before} != {run.seed for run in after} for before, after in runs):
+            counts = ", ".join(f"{before} and {after}" for before, after in sorted({(len(b), len(a)) for b, a in runs}))
             yield f"Verdicts are of the repeats that both have, the means of {OLD} and {NEW} of all runs ({counts})."
     if unrecorded:
         yield f"Known of one folder only, so not checked: {', '.join(unrecorded)}."
@@ -276,6 +280,12 @@ def _notes_of(label: str, side: Results, without: Results) -> Iterator[str]:
     if disturbed := sum(run.disturbed_steps for run in finished):
         steps = sum(run.steps for run in finished)
         yield f"{label}: others disturbed {disturbed} of {steps} measured steps; the machine was not quiet."
+    again, steps = sum(run.remeasured_steps for run in finished), sum(run.steps for run in finished)
+    if again > BUSY_SHARE * steps:
+        yield (
+            f"{label}: {again} of {steps} steps had to be measured again because others disturbed them; the machine "
+            "was busy all the time, which slows steps in ways that no process shows. Measure again when it is quiet."
+        )
     if _is_sequential(side):
         yield f"{label}: measured until its intervals were narrow enough, which makes them a little too narrow."
     for mode in side.modes():

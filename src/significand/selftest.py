@@ -31,7 +31,7 @@ SURE_BELOW = 0.08
 """Upper bound of that rate with which a test is long enough."""
 
 FEWEST_EXPERIMENTS = 5
-"""Of fewer even a spotless record leaves more than every second experiment open to a false alarm."""
+"""A spotless record of so many bounds the rate of false alarms at 52 % (exact binomial interval); of fewer, at more."""
 
 WANTED_SHARE = 0.02
 WANTED_RATE = 0.9
@@ -408,6 +408,8 @@ def _judge(answers: Sequence[Answer], repeats: int, needed: int | None, failure:
     if alarms.point > ALLOWED and alarms.high > SURE_BELOW:
         chance = f"{reason}: more often than the {100 * ALLOWED:.0f} % that is promised, which may be chance or a fault"
         return "cannot say", chance, f"a longer --budget tells the two apart; {EXAMINE}"
+    if alarms.n < FEWEST_EXPERIMENTS:
+        return "cannot say", f"{reason}, which says little", "give it more time: a longer --budget"
     for detected in [one.found for one in answers if one.injected == WANTED_SHARE]:
         found = f"{reason}; 2 % slower was found by {detected.hits} of {detected.n}"
         if missed := _missed(found, detected, repeats, needed):
@@ -419,8 +421,6 @@ def _passed(alarms: Rate, reason: str) -> tuple[Verdict, str, str]:
     """Say how far false alarms that are rare and a slowdown that was found carry."""
     if alarms.high <= SURE_BELOW:
         return "trust", reason, ""
-    if alarms.n < FEWEST_EXPERIMENTS:
-        return "cannot say", f"{reason}, which says little", "give it more time: a longer --budget"
     return "trust so far", reason, "a longer --budget would say it more surely"
 
 

@@ -485,12 +485,15 @@ def of_memory(baseline: list[float], ours: list[float], metric: str = "memory", 
     return found
 
 
+TOO_NEAR = "peaks less than 0.34 MB apart cannot be told apart"
+
+
 def test_memory_has_to_differ_by_more_than_its_meter_can_tell() -> None:
     """However narrow the interval: 20 kB more is no verdict, 2 MB more is, and a latency knows no such limit."""
     small, larger = [0.10 * v for v in QUIET], [0.12 * v for v in reversed(QUIET)]
     found = of_memory(small, larger)
-    assert (found.verdict, found.reason) == ("no difference shown", "a difference below the 0.34 MB that can be told")
-    assert found.p_adjusted < 0.001
+    assert (found.verdict, found.reason) == ("no difference shown", TOO_NEAR)
+    assert (found.p_value < 0.001, found.p_adjusted) == (True, 1)
     assert found.smallest_detectable == pytest.approx(1 + 0.34 / 0.10, rel=0.01)
     assert of_memory([100 * v for v in small], [100 * v for v in larger]).verdict == "worse"
     assert of_memory(small, larger, "latency").verdict == "worse"
@@ -505,8 +508,43 @@ def test_memory_is_equivalent_only_where_its_meter_can_tell_the_margin() -> None
     same = list(reversed(QUIET))
     assert of_memory([20 * v for v in QUIET], [20 * v for v in same], margins=margins).verdict == "equivalent"
     small = of_memory([0.1 * v for v in QUIET], [0.1 * v for v in same], margins=margins)
-    assert (small.verdict, small.reason) == ("no difference shown", "the margin is below the 0.34 MB that can be told")
+    assert (small.verdict, small.reason) == ("no difference shown", TOO_NEAR)
     assert math.isnan(small.p_equivalence)
+    # Measured 0.3 MB apart, it may be 0.64 MB: more than 2 % of 20 MB, less than 5 %.
+    near = [20.3 * v for v in same]
+    assert of_memory([20 * v for v in QUIET], near, margins={"memory": 0.02}).verdict != "equivalent"
+    assert of_memory([20 * v for v in QUIET], near, margins={"memory": 0.05}).verdict == "equivalent"
+
+
+def test_what_the_meter_cannot_tell_leaves_no_level_to_other_tests() -> None:
+    """A memory difference below the meter's error counts as a test, however small its p-value: latency is as judged."""
+    latency = [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.01, 1.05, 1.02, 1.06, 0.995, 1.03]
+    names, setups, blocks = ["a", "b"], [0] * 6 + [1] * 6, [*range(6)] * 2
+    first, second = (
+        compare(
+            {"latency": latency, "memory": [*QUIET, *(times * v for v in reversed(QUIET))]}, setups, blocks, names, 0
+        )
+        for times in (1.0, 1.2)
+    )
+    assert 0.025 < first[0].p_value < 0.05
+    assert second[1].p_value < 1e-3
+    assert first[0].verdict == second[0].verdict == "no difference shown"
+
+
+def test_the_meter_is_asked_about_the_pairs_that_are_tested() -> None:
+    """Repeats that only one side has are in no test, so they decide nothing."""
+    column = [10.0, 10.01, 9.99, 12.0, 12.1, 10.9, 10.91, 10.88]
+    setups, blocks = [0] * 5 + [1] * 3, [0, 1, 2, 3, 4, 0, 1, 2]
+    assert compare({"memory": column}, setups, blocks, ["a", "b"], 0)[0].verdict == "worse"
+    column = [10.0, 10.01, 9.99, 8.0, 8.1, 10.1, 10.11, 10.08]
+    found = compare({"memory": column}, setups, blocks, ["a", "b"], 0)[0]
+    assert (found.verdict, found.reason) == ("no difference shown", TOO_NEAR)
+
+
+@pytest.mark.parametrize("value", [1e-320, 1e308, math.inf])
+def test_no_memory_is_too_odd(value: float) -> None:
+    """Numbers at the ends of the range give an answer, and no warning."""
+    assert of_memory([1.0, 2.0, 1.5], [value] * 3).verdict in {"worse", "better", "no difference shown", "not tested"}
 
 
 def test_two_folders_are_compared_setup_by_setup() -> None:

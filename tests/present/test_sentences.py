@@ -165,3 +165,9 @@ def test_one_sentence_is_about_one_pair() -> None:
     """Comparisons of several setups are refused, naming them."""
     with pytest.raises(ValueError, match=r"bfloat16 against float32; int8 against float32.*sentence of each"):
         sentence("all", [FASTER, replace(FASTER, setup="bfloat16")])
+
+
+def test_a_reason_stands_behind_its_verdict() -> None:
+    """What cannot be told apart by the meter is still a difference that is not shown, and the reader hears both."""
+    near = replace(comparison("memory", (1.05, 1.02, 1.08), "no difference shown"), reason="peaks cannot be told apart")
+    assert sentence("x", [near]).endswith("[1.020, 1.080], no difference shown: peaks cannot be told apart")

@@ -11,8 +11,9 @@ from scipy.special import stdtr, stdtrit
 
 from significand.analysis.intervals import Estimate, check_level, mean_t
 from significand.analysis.measures import MEASURES, Column, Measure, Scale, checked_codes, scaled_columns
+from significand.analysis.moments import grouped_moments
 from significand.analysis.multiplicity import holm, remaining_alpha, smallest_detectable
-from significand.analysis.pairing import ROUNDING, Effects, match, paired_effects, unpaired_effects
+from significand.analysis.pairing import ROUNDING, Effects, Matches, match, paired_effects, unpaired_effects
 
 Verdict = Literal["better", "worse", "no difference shown", "equivalent", "not tested"]
 
@@ -140,10 +141,10 @@ def compare(
     against = checked_codes("baselines", np.broadcast_to(np.asarray(baselines), len(names)), len(names))
     if not columns:
         return []
-    if blocks is None:
+    matches = None if blocks is None else match(own, checked_codes("blocks", blocks, None, own.size), against)
+    if matches is None:
         effects = [unpaired_effects(column, own, against) for column in columns]
     else:
-        matches = match(own, checked_codes("blocks", blocks, None, own.size), against)
         effects = [paired_effects(column, matches) for column in columns]
     compared = np.flatnonzero(against != np.arange(len(names)))
     metrics = np.repeat(list(samples), compared.size)
@@ -155,16 +156,21 @@ def compare(
     unjudged = (metrics == "energy") & (not energy_measured)
     unresolved, resolution = (
         np.concatenate([part[compared] for part in parts])
-        for parts in zip(*(_below_resolution(*named, own, against) for named in samples.items()), strict=True)
+        for parts in zip(*(_below_resolution(*named, own, against, matches) for named in samples.items()), strict=True)
     )
     p_values = np.where(unjudged, math.nan, 2 * stdtr(effect.df, -np.abs(effect.mean) / effect.standard_error))
     # By symmetry, the larger of the two one-sided tests is the one against the nearer end of the band.
-    p_equivalence = stdtr(effect.df, (np.abs(effect.mean) - band) / effect.standard_error)
-    too_coarse = resolution > np.expm1(band)
+    # What the meter cannot tell may come on top of what it found, so the band is narrower by that.
+    coarse = np.log1p(resolution)
+    too_coarse = coarse >= band
+    p_equivalence = stdtr(
+        effect.df, (np.abs(effect.mean) - (band - np.where(too_coarse, 0, coarse))) / effect.standard_error
+    )
     p_equivalence = holm(np.where(unjudged | too_coarse, math.nan, p_equivalence))
-    p_adjusted = holm(p_values)
+    # A difference that the meter cannot tell is no rejection, so it leaves no level to the other tests.
+    p_adjusted = holm(np.where(unresolved & ~np.isnan(p_values), 1.0, p_values))
     detectable = smallest_detectable(effect.standard_error, effect.df, remaining_alpha(p_adjusted, 1 - level))
-    detectable = np.maximum(detectable, np.log1p(resolution))
+    detectable = np.maximum(detectable, coarse)
     half = np.where(effect.constant, 0.0, stdtrit(effect.df, (1 + level) / 2) * effect.standard_error)
     identical = effect.constant & (np.abs(effect.mean) <= ROUNDING) & ~unjudged
     family, paired = int(np.count_nonzero(~np.isnan(p_values))), blocks is not None
@@ -177,11 +183,9 @@ def compare(
         reason = ESTIMATED_ENERGY if unjudged[k] else _untested(effect, k, measure, paired=paired)
         if identical[k]:
             verdict = "no difference shown"
-        elif unresolved[k] and (verdict in ("better", "worse") or effect.constant[k]):
+        elif unresolved[k] and verdict != "equivalent" and effect.n[k] > 1:
             verdict = "no difference shown"
-            reason = f"a difference below the {measure.resolution:g} MB that can be told"
-        elif too_coarse[k] and verdict == "no difference shown" and not reason:
-            reason = f"the margin is below the {measure.resolution:g} MB that can be told"
+            reason = f"peaks less than {measure.resolution:g} MB apart cannot be told apart"
         comparisons.append(
             Comparison(
                 metric=metric,
@@ -206,7 +210,7 @@ def compare(
 
 
 def _below_resolution(
-    metric: str, values: Column, own: NDArray[np.int64], against: NDArray[np.int64]
+    metric: str, values: Column, own: NDArray[np.int64], against: NDArray[np.int64], matches: Matches | None
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
     """Tell of every setup whether its mean differs from the baseline's by less than the meter can tell.
 
@@ -217,14 +221,18 @@ def _below_resolution(
     if not resolution:
         return np.zeros(against.size, dtype=np.bool_), np.zeros(against.size)
     column = np.asarray(values, dtype=np.float64)
-    known = np.isfinite(column)
-    sums, counts = (
-        np.bincount(own[known], weights=weights, minlength=against.size) for weights in (column[known], None)
-    )
-    means = np.divide(sums, counts, out=np.full(against.size, math.nan), where=counts > 0)
-    smaller = np.minimum(means, means[against])
-    share = np.divide(resolution, smaller, out=np.full(against.size, math.inf), where=smaller > 0)
-    return np.abs(means - means[against]) < resolution, share
+    if matches is None:
+        known = np.isfinite(column)
+        ours = grouped_moments(column[known], own[known], against.size)[0]
+        theirs = ours[against]
+    else:  # the same runs as are tested
+        sides = column[matches.rows], column[matches.partners]
+        known = np.isfinite(sides[0]) & np.isfinite(sides[1]) & (np.minimum(*sides) > 0)
+        ours, theirs = (grouped_moments(side[known], matches.setups[known], against.size)[0] for side in sides)
+    with np.errstate(invalid="ignore", over="ignore"):
+        smaller = np.minimum(ours, theirs)
+        share = np.divide(resolution, smaller, out=np.full(against.size, math.inf), where=smaller > 0)
+        return np.abs(ours - theirs) < resolution, share
 
 
 def _verdict(measure: Measure, centre: float, p_adjusted: float, p_equivalence: float, alpha: float) -> Verdict:

@@ -69,6 +69,8 @@ def mean(values: Sample) -> float:
 def sample_std(values: Sample) -> float:
     """Return the sample standard deviation (n - 1); NaN with fewer than two values."""
     sample = finite(values)
+    if sample.size > 1 and sample[0] == sample.min() == sample.max() and math.isfinite(sample[0]):
+        return 0.0  # around a mean that is rounded, equal values have a deviation of some 1e-16 of their size
     with np.errstate(invalid="ignore", over="ignore"):  # the spread around an infinity is undefined
         return float(np.std(sample, ddof=1)) if sample.size > 1 else math.nan
 

@@ -52,7 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"Try: {' '.join(['significand', *(error.command_chain or ())])} --help", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
-        print("significand: interrupted before anything was measured", file=sys.stderr)
+        print(
+            "significand: interrupted before anything was measured; earlier results are as they were", file=sys.stderr
+        )
         return INTERRUPTED
     except BrokenPipeError:  # the reader, head for instance, has seen enough
         sys.stderr.close()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 TOLD = ("latency", "memory", "accuracy")
 """Metrics that the sentences tell; comparisons.csv holds all."""
 
-TOLD_IF_OTHER = ("inference_memory", "model_size")
+TOLD_IF_OTHER = ("train_time", "test_accuracy", "inference_memory", "model_size")
 """Metrics that they tell where they differ, by a test or in every pair by the same."""
 
 
@@ -105,7 +105,7 @@ def _target(claims: "Claims", precision: "Precision | None", runs: Sequence["Run
         yield f"{what.capitalize()} is within {wanted} {after}."
         return
     missed = "; ".join(f"{name} {_width(precision, name)}" for name in precision.missed)
-    remedy = "mend what failed" if precision.is_settled else "raise max_repeats or max_time_s"
+    remedy = "mend what failed" if precision.is_settled else "raise --max-repeats or --max-time"
     yield f"Missed the target of {wanted} for {what} {after}: {missed}; {remedy}."
 
 

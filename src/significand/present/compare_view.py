@@ -131,7 +131,9 @@ def _table(result: "FolderComparison", mode: str) -> Table:
         table.add_column(heading, justify="right" if heading.isupper() or " " in heading else "left", overflow="fold")
     for one in result.of_mode(mode):
         verdict = Text(one.verdict, style=STYLES.get(one.verdict, ""))
-        if one.verdict == "no difference shown" and math.isfinite(one.smallest_detectable):
+        if one.verdict == "no difference shown" and one.reason:
+            verdict.append(f"\n{one.reason}", style="dim")
+        elif one.verdict == "no difference shown" and math.isfinite(one.smallest_detectable):
             verdict.append(f"\ndetectable: {_detectable(one)}", style="dim")
         table.add_row(NOUNS[one.metric], *map(Text, _means(result, one)), Text("\n".join(_change(one))), verdict)
     return table

@@ -120,8 +120,10 @@ def _judgement(comparison: Comparison) -> str:
     if comparison.verdict == "equivalent" and comparison.margin is not None:
         size = f"{100 * comparison.margin:.3g} %" if comparison.scale == "ratio" else f"{comparison.margin:.3g} points"
         return f", equivalent within {size}"
-    if comparison.reason:  # identical in all pairs
+    if comparison.reason and comparison.estimate.low == comparison.estimate.high:  # identical in all pairs
         return f", {comparison.reason}"
+    if comparison.reason:
+        return f", {comparison.verdict}: {comparison.reason}"
     if comparison.verdict != "no difference shown":
         return ""
     # The interval is that of one comparison, so it may exclude what all of them together cannot.

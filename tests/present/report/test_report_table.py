@@ -38,11 +38,13 @@ def test_what_no_difference_means_stands_beside_it(tmp_path: Path) -> None:
     """The smallest difference that the runs would have shown: a ratio for costs, points for accuracies."""
     table = prepared(made_up_evidence(tmp_path / "a", n=8))
     shown = cells(table, table.rows[1])
-    memory, accuracy = shown["memory"].verdict, shown["accuracy"].verdict
+    training, memory, accuracy = (shown[name].verdict for name in ("train_time", "memory", "accuracy"))
+    assert training is not None
     assert memory is not None
     assert accuracy is not None
-    assert memory.word == accuracy.word == "no difference shown"
-    assert memory.note.startswith("detectable: ×1.0")
+    assert training.word == memory.word == accuracy.word == "no difference shown"
+    assert training.note.startswith("detectable: ×1.0")
+    assert memory.note == "peaks less than 0.34 MB apart cannot be told apart"
     assert accuracy.note.startswith("detectable: 0.")
     assert shown["accuracy"].change[1] == "points"
 
