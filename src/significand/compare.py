@@ -277,11 +277,10 @@ def _notes_of(label: str, side: Results, without: Results) -> Iterator[str]:
     if not side.complete:
         yield f"{label}: the experiment is {side.state or 'of unknown state'}; the runs that finished are compared."
     finished = [run for mode in side.modes() for run in side.finished(mode)]
+    steps = sum(run.steps for run in finished)
     if disturbed := sum(run.disturbed_steps for run in finished):
-        steps = sum(run.steps for run in finished)
         yield f"{label}: others disturbed {disturbed} of {steps} measured steps; the machine was not quiet."
-    again, steps = sum(run.remeasured_steps for run in finished), sum(run.steps for run in finished)
-    if again > BUSY_SHARE * steps:
+    if (again := sum(run.remeasured_steps for run in finished)) > BUSY_SHARE * steps:
         yield (
             f"{label}: {again} of {steps} steps had to be measured again because others disturbed them; the machine "
             "was busy all the time, which slows steps in ways that no process shows. Measure again when it is quiet."

@@ -99,9 +99,8 @@ def _ratio(comparison: Comparison, noun: str, than: str) -> str:
 
 def _points(comparison: Comparison, noun: str, than: str) -> str:
     point, low, high = comparison.estimate.point, comparison.estimate.low, comparison.estimate.high
-    size, interval = _written(
-        -abs(point), low, high, 0
-    )  # a small difference needs no more digits than its interval has
+    # Negative, so that a small difference gets no more digits than its interval has.
+    size, interval = _written(-abs(point), low, high, 0)
     size = size.lstrip("-")
     if _identical(point, low, high):
         return f"the same {noun}{than.replace(' than ', ' as ')}"
