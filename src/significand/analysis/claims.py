@@ -249,7 +249,10 @@ COMPARISON_COLUMNS = {
     "p_value": ("two-sided p-value of no difference, of this test alone; empty where none was made", "1"),
     "p_adjusted": ("the same by Holm's method among the tests of its family", "1"),
     "p_equivalence": ("p-value of a difference of at least the margin, by Holm's method; empty without one", "1"),
-    "family": ("primary: what the sentences tell; further: all other metrics, judged together and apart", ""),
+    "family": (
+        "primary: latency, training time, memory, energy and accuracies; further: all others, judged together and apart",
+        "",
+    ),
     "tests_in_family": ("tests of no difference made together", ""),
     "verdict": ("better, worse, no difference shown, equivalent or not tested", ""),
     "smallest_detectable": (
