@@ -250,7 +250,7 @@ COMPARISON_COLUMNS = {
     "p_adjusted": ("the same by Holm's method among the tests of its family", "1"),
     "p_equivalence": ("p-value of a difference of at least the margin, by Holm's method; empty without one", "1"),
     "family": (
-        "primary: latency, training time, memory, energy and accuracies; further: all others, judged together and apart",
+        "primary: latency, training time, memory, energy and accuracies; further: all others, judged apart",
         "",
     ),
     "tests_in_family": ("tests of no difference made together", ""),

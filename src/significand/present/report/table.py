@@ -179,8 +179,9 @@ def _notes(evidence: Evidence, rows: Sequence[Row], metrics: Mapping[str, Metric
         error_rate = f"{100 * (1 - first.level):.3g} %"
         yield (
             f"× and points: against {visible(first.baseline)}, paired by repeat, each with its "
-            f"{100 * first.level:.3g} % interval. Verdicts on latency, training time, memory, "
-            f"energy and accuracies share an error rate of {error_rate} over {first.family} tests (Holm); those on all others share another one."
+            f"{100 * first.level:.3g} % interval. Verdicts on latency, training time, memory, energy and accuracies "
+            f"share an error rate of {error_rate} over {first.family} tests (Holm); those on all others share another "
+            "one."
         )
         yield (
             f"Frontier: probability of being on the Pareto frontier of {' and '.join(evidence.claims.objectives)}, "
