@@ -2,7 +2,8 @@
 
 ``python benchmarks/interleaving.py`` takes about 20 minutes on an otherwise idle machine; ``--trials 4`` gives a first
 look. Every trial estimates the float32 / int8 latency ratio twice with the same runs and the same rounds: once as one
-experiment with both modes, whose runs take turns, and once as two experiments with one mode each, one after the other.
+experiment with both modes, whose runs take turns and are compared round by round, and once as two experiments with one
+mode each, one after the other, which have no turns in common: their runs' latencies are compared.
 Which way goes first changes from trial to trial, as does the mode that goes first. Everything else is as the program
 has it by default, so disturbed steps are measured again; the measuring time, with them, is in the table.
 
@@ -19,6 +20,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from significand.analysis.turns import latencies_beside
 from significand.engines.base import engine_modes
 from significand.plan.experiment import Surroundings, plan_experiment
 from significand.results.records import Run
@@ -50,19 +52,21 @@ class Way:
 def measure(way: Way, repeats: int, options: dict[str, object], *, backwards: bool) -> float:
     """Run the modes this way and return the mean log of the latency ratio of the first to the second."""
     begin = time.perf_counter()
-    log_latency: dict[str, dict[int, float]] = {mode: {} for mode in MODES}
-    for modes in way.groups[::-1] if backwards else way.groups:
+    runs: list[Run] = []
+    # Each experiment is a session of its own: what ran in another one took no turns with it.
+    for session, modes in enumerate(way.groups[::-1] if backwards else way.groups):
         fields = JOB | options | {"precision_modes": modes, "repeats": repeats}
         experiment = plan_experiment(fields, Surroundings(engine_modes(), lambda *_: None))
-        runs: list[Run] = []
-        timing = run_experiment(experiment, None, lambda run, _, runs=runs: runs.append(run))  # type: ignore[misc]
+        timing = run_experiment(experiment, None, lambda run, _: runs.append(run), session=session)
         way.measured_s += timing.measured_s
-        for run in runs:
-            assert run.finished, run.reason
-            log_latency[run.precision_mode][run.repeat] = math.log(run.inference_latency_per_sample_s)
+    assert all(run.finished for run in runs), next(run.reason for run in runs if run.reason)
     way.elapsed_s += time.perf_counter() - begin
-    first, second = (log_latency[mode] for mode in MODES)
-    return math.fsum(first[r] - second[r] for r in range(repeats)) / repeats
+    latencies_s = latencies_beside(runs, [run.precision_mode == MODES[1] for run in runs])
+    log_latency = {
+        (run.precision_mode, run.repeat): math.log(latency_s) for run, latency_s in zip(runs, latencies_s, strict=True)
+    }
+    first, second = MODES
+    return math.fsum(log_latency[first, r] - log_latency[second, r] for r in range(repeats)) / repeats
 
 
 def ratio_of_errors(errors: dict[str, NDArray[np.float64]], trials: NDArray[np.intp]) -> float:

@@ -9,7 +9,7 @@ Experiments of measured runs are made in two ways. *Drawn*: n runs at random wit
 interval's assumption (independent runs of one distribution) makes of real values, with their skewness and outliers.
 *Consecutive*: n runs as they followed one another, which is what a user's experiment is; it also pays for whatever
 drift of the machine there was between it and all the others. The truth is the mean (median) of all runs. The ratio of
-the two equal setups, paired by repeat, is looked at in the same ways: drift is in both and cancels.
+the two equal setups, paired by repeat and round, is looked at in the same ways: drift is in both and cancels.
 """
 
 import argparse
@@ -25,6 +25,7 @@ from scipy.stats import binomtest, skew
 
 from significand.analysis.comparison import compare
 from significand.analysis.intervals import Estimate, mean_bootstrap_t, mean_normal, mean_t, median_exact
+from significand.analysis.turns import latencies_beside
 from significand.engines.base import engine_modes
 from significand.plan.experiment import Surroundings, plan_experiment
 from significand.results.records import Run
@@ -35,6 +36,7 @@ Floats = NDArray[np.float64]
 SIZES = (5, 10, 30)
 HEADLINES = ("t", "paired t")
 SETUPS = ("plain", "again")
+BESIDE = "again beside plain"
 TARGET = (0.93, 0.97)
 
 RUN: dict[str, object] = {
@@ -165,15 +167,23 @@ def simulated(arguments: argparse.Namespace) -> None:
 
 
 def measure(runs: int) -> dict[str, list[float]]:
-    """Return the latencies of two equal setups, each in so many repeats, in seconds per sample and in order."""
+    """Return the latencies of two equal setups, each in so many repeats, in seconds per sample and in order.
+
+    And those of the second beside the first, turn by turn: what ratios are made of.
+    """
     experiment = plan_experiment(RUN | {"repeats": runs}, Surroundings(engine_modes(), lambda *_: None))
     (setup,) = experiment.setups()
-    latencies_s: dict[str, list[float]] = {name: [math.nan] * runs for name in SETUPS}
+    latencies_s: dict[str, list[float]] = {name: [math.nan] * runs for name in (*SETUPS, BESIDE)}
+    seen: list[Run] = []
 
     def keep(run: Run, _: object) -> None:
         latencies_s[run.label][run.repeat] = run.inference_latency_per_sample_s
+        seen.append(run)
 
     run_experiment(experiment, None, keep, setups=[replace(setup, label=name) for name in SETUPS])
+    for run, latency_s in zip(seen, latencies_beside(seen, [run.label == SETUPS[0] for run in seen]), strict=True):
+        if run.label == SETUPS[1]:
+            latencies_s[BESIDE][run.repeat] = latency_s
     return latencies_s
 
 
@@ -196,7 +206,8 @@ def measured(arguments: argparse.Namespace) -> None:
         latencies_s = measure(arguments.runs)
         if arguments.save:
             arguments.save.write_text(json.dumps(latencies_s), encoding="utf-8")
-    plain, again = (np.array(latencies_s[name]) for name in SETUPS)
+    # Files of before ratios were taken round by round have the runs' own latencies only.
+    plain, again = (np.array(latencies_s[name]) for name in (SETUPS[0], BESIDE if BESIDE in latencies_s else SETUPS[1]))
     whole = np.isfinite(plain) & np.isfinite(again)
     logs = np.log(again[whole] / plain[whole])
     print(f"{whole.size} repeats of two equal setups, {np.count_nonzero(~whole)} with a failed run")

@@ -3,8 +3,8 @@
 Run it on an otherwise idle machine with two or more CPUs: ``python benchmarks/noise.py``; it takes about fifteen
 minutes, with --quick four.
 The job measures float32 and int8 on ONNX Runtime with as many threads as there are CPUs. Its result is the ratio of
-their latencies, repeat by repeat. The reference is the ratio over many quiet repeats. Conditions alternate, so that
-a machine that drifts hits all of them.
+their latencies in each repeat, round by round. The reference is the ratio over many quiet repeats. Conditions
+alternate, so that a machine that drifts hits all of them.
 """
 
 import argparse
@@ -23,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
+from significand.analysis.turns import latencies_beside
 from significand.job import run_experiment_in
 from significand.meters.machine import available_cpus
 
@@ -109,7 +110,10 @@ def measure(options: dict[str, object], repeats: int, seen: Seen) -> None:
         outcome = run_experiment_in(folder, JOB | {"threads": available_cpus(), "repeats": repeats} | options)
         with (Path(folder) / "steps.csv").open(encoding="utf-8", newline="") as file:
             seen.first_shares += [row["disturbed"] == "true" for row in csv.DictReader(file) if row["attempt"] == "0"]
-    latency = {(run.repeat, run.precision_mode): run.inference_latency_per_sample_s for run in outcome.runs}
+    latencies_s = latencies_beside(outcome.runs, [run.precision_mode == "int8" for run in outcome.runs])
+    latency = {
+        (run.repeat, run.precision_mode): latency_s for run, latency_s in zip(outcome.runs, latencies_s, strict=True)
+    }
     seen.log_ratios += [math.log(latency[r, "float32"] / latency[r, "int8"]) for r in range(repeats)]
     seen.steps += sum(run.steps for run in outcome.runs)
     seen.remeasured += sum(run.remeasured_steps for run in outcome.runs)

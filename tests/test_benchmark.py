@@ -234,6 +234,8 @@ def test_details_hold_every_epoch_and_call() -> None:
     assert len(details.call_latency_s) == len(details.call_round)
     assert len(details.call_latency_s) * run.calls_per_timing == run.latency_calls
     assert run.inference_latency_per_sample_s == pytest.approx(np.median(details.call_latency_s) / 16)
+    rounds_s = [np.median(details.call_latency_s[details.call_round == k]) / 16 for k in (0, 1)]
+    assert [float(word) for word in run.round_latencies_s.split()] == rounds_s
 
 
 def test_divergence_is_an_error_that_names_the_remedy() -> None:

@@ -373,11 +373,14 @@ def before_and_after(tmp_path: Path) -> list[str]:
 def test_compare_is_a_gate(
     words: list[str], code: int, before_and_after: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The exit code is 1 only where --fail-on finds something beyond the margin, which stderr then tells."""
+    """The exit code is 1 only where --fail-on finds something beyond the margin; stderr tells what, and the outcome."""
     assert main(["compare", *before_and_after, *words]) == code
     captured = capsys.readouterr()
     assert "latency" in captured.out or "--metrics" in words
     assert captured.err.startswith("significand: worse: float32: 1.") == (code == 1)
+    last = captured.err.splitlines()[-1] if captured.err else ""
+    outcome = "failed" if code == 1 else "passed"
+    assert last == (f"significand: --fail-on {words[1]}: {outcome}" if words else "")
 
 
 def test_compare_prints_json(before_and_after: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -400,6 +403,8 @@ def test_compare_refuses_what_is_not_comparable(tmp_path: Path, capsys: pytest.C
     assert "\x1b" not in "".join(lines)
     assert main(["compare", str(old), str(new), "--allow", "machine.host", "--allow", "machine.os"]) == DONE
     assert "\x1b" not in capsys.readouterr().out
+    assert main(["compare", str(old), str(new), "--fail-on", "worse"]) == BAD_INPUT
+    assert capsys.readouterr().err.endswith("significand: --fail-on worse: not judged\n")
     assert main(["compare", str(old), str(new), "--json", "--markdown"]) == BAD_INPUT
     assert "give either --json or --markdown" in capsys.readouterr().err
 
@@ -410,7 +415,9 @@ def test_a_gate_that_judges_nothing_does_not_hold(tmp_path: Path, capsys: pytest
     new = str(made_up_folder(tmp_path / "new", made_up_runs(2, n=1, slower=10.0)))
     for words in ([], ["--metrics", "latency"]):
         assert main(["compare", old, new, *words, "--fail-on", "worse"]) == BAD_INPUT
-        assert "nothing could be tested of float32; finish at least 2 repeats" in capsys.readouterr().err
+        error = capsys.readouterr().err
+        assert "nothing could be tested of float32; finish at least 2 repeats" in error
+        assert error.endswith("significand: --fail-on worse: not judged\n")
 
 
 def test_a_gate_fails_where_the_only_mode_is_lost(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -421,7 +428,9 @@ def test_a_gate_fails_where_the_only_mode_is_lost(tmp_path: Path, capsys: pytest
         assert main(["compare", old, new, *words]) == DONE
         assert "lost_modes" in (text := capsys.readouterr().out) or "All runs of float32 failed in NEW" in text
         assert main(["compare", old, new, *words, "--fail-on", "worse"]) == 1
-        assert capsys.readouterr().err == "significand: worse: float32: all runs failed in NEW, not in OLD\n"
+        assert capsys.readouterr().err == (
+            "significand: worse: float32: all runs failed in NEW, not in OLD\nsignificand: --fail-on worse: failed\n"
+        )
 
 
 def test_history_shows_results_and_says_when_there_are_none(

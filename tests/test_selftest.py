@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from significand.selftest import (
     SelfTest,
     _judge,
     _rate,
+    assess,
     parse_budget,
     repeats_needed,
     run_selftest,
@@ -139,6 +141,32 @@ def test_false_alarms_forbid_trust() -> None:
         result.reason == "5 of 5 experiments saw a difference where there is none: more than the 5 % that is promised"
     )
     assert "doctor" in result.remedy
+
+
+def test_rounds_that_jump_together_are_compared_together() -> None:
+    """A machine that jumps by a quarter between rounds hides 2 % from the runs' medians, not from neighbours."""
+    random = np.random.default_rng(4)
+    runs = []
+    for repeat in range(50):
+        levels = random.choice([1.0, 1.25], 11)
+        for label, cost in (("plain", 1.0), ("again", 1.0), ("plus-2", 1.02)):
+            own = np.where(random.random(11) < 0.2, random.choice([1.0, 1.25], 11), levels)
+            rounds_s = 1e-3 * cost * own * np.exp(random.normal(0, 0.005, 11))
+            runs.append(
+                Run(
+                    label=label,
+                    repeat=repeat,
+                    inference_latency_per_sample_s=float(np.median(rounds_s)),
+                    round_latencies_s=" ".join(map(str, rounds_s)),
+                )
+            )
+    by_rounds, by_runs = (
+        assess(some, {"again": 0.0, "plus-2": 0.02}, repeats=10, duration_s=1.0, interrupted=False)
+        for some in (runs, [replace(run, round_latencies_s="") for run in runs])
+    )
+    assert (by_rounds.answers[0].found.hits, by_rounds.answers[1].found.hits) == (0, 5)
+    assert by_rounds.pair_std < by_runs.pair_std / 3
+    assert by_runs.answers[1].found.hits < 5
 
 
 def test_noise_asks_for_more_repeats() -> None:

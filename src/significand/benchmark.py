@@ -302,6 +302,7 @@ def _latency(setup: Setup, inference: Inference) -> dict[str, object]:
         "batch_latency_p99_s": float(p99),
         "latency_calls": len(calls_s) * inference.calls_per_timing,
         "calls_per_timing": inference.calls_per_timing,
+        "round_latencies_s": " ".join(str(float(np.median(calls)) / setup.batch_size) for calls in inference.rounds),
         "steady_state": state.steady,
         "steady_from_round": state.first_round,
         "steady_reason": state.reason,

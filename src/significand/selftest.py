@@ -14,9 +14,10 @@ from typing import Literal
 import numpy as np
 from scipy.stats import binomtest
 
-from significand.analysis.comparison import Comparison, compare
+from significand.analysis.comparison import Comparison, compare, log_ratios
 from significand.analysis.intervals import Estimate, sample_std
 from significand.analysis.multiplicity import POWER, smallest_detectable
+from significand.analysis.turns import latencies_beside
 from significand.engines.base import engine_modes
 from significand.plan.experiment import Experiment, Setup, Surroundings, plan_experiment
 from significand.plan.options import FEWEST_SEQUENTIAL
@@ -367,7 +368,7 @@ def _compared(runs: Sequence[Run], label: str) -> Comparison:
     """Compare a setup's latency with that of the plain one, as every experiment does."""
     sides = [run for run in runs if run.finished and run.label in {BASE, label}]
     (comparison,) = compare(
-        {"latency": [run.inference_latency_per_sample_s for run in sides]},
+        {"latency": latencies_beside(sides, [run.label == BASE for run in sides])},
         [int(run.label == label) for run in sides],
         [run.repeat for run in sides],
         [BASE, label],
@@ -379,13 +380,12 @@ def _compared(runs: Sequence[Run], label: str) -> Comparison:
 
 def _log_ratios(runs: Sequence[Run], label: str) -> list[float]:
     """Return the log ratio of a setup's latency to the plain one's in every block that has both."""
-    latency_s = {(run.label, run.repeat): run.inference_latency_per_sample_s for run in runs if run.finished}
-    pairs = [
-        (latency_s[label, repeat], latency_s[BASE, repeat])
-        for repeat in sorted({run.repeat for run in runs})
-        if {(label, repeat), (BASE, repeat)} <= latency_s.keys()
-    ]
-    return [math.log(ours / plain) for ours, plain in pairs]
+    finished = [run for run in runs if run.finished]
+    beside_s = latencies_beside(finished, [run.label == BASE for run in finished])
+    latency_s: dict[str, dict[int, float]] = {BASE: {}, label: {}}
+    for run, value_s in zip(finished, beside_s, strict=True):
+        latency_s.setdefault(run.label, {})[run.repeat] = value_s
+    return log_ratios(latency_s[label], latency_s[BASE])
 
 
 def _rate(hits: int, n: int) -> Rate:

@@ -19,7 +19,8 @@ from significand.results.records import Run
 
 # Few distinct values, so that ties in one objective and equal points are the rule, not the exception.
 TIED = st.sampled_from([0.0, -0.0, 0.25, 0.5, 1.0])
-SPREAD = st.floats(min_value=-1e6, max_value=1e6)
+# Not so small that a change of unit rounds them, or to 0: no latency and no accuracy is.
+SPREAD = st.floats(min_value=-1e6, max_value=1e6).filter(lambda value: value == 0 or abs(value) > 1e-300)
 BROKEN = st.sampled_from([math.nan, math.inf, -math.inf])
 POINTS = st.lists(st.tuples(TIED | SPREAD, TIED | SPREAD), max_size=30)
 POINTS_SOME_BROKEN = st.lists(st.tuples(TIED | BROKEN, TIED | BROKEN), max_size=30)

@@ -26,7 +26,11 @@ from significand.results.records import SCHEMA_VERSION, Run
 # As file names come to Python: bytes that are no UTF-8 are lone surrogates (PEP 383).
 TEXT = st.text(st.characters(exclude_categories=["Cs"]) | st.characters(min_codepoint=0xDC80, max_codepoint=0xDCFF))
 BY_TYPE = {float: st.floats(), int: st.integers(0, 2**63), str: TEXT, bool | None: st.sampled_from([True, False, None])}
-RUNS = st.builds(Run, **{column.name: BY_TYPE[column.type] for column in fields(Run)})  # type: ignore[index]
+ROUNDS = st.lists(st.floats(), max_size=3).map(lambda times_s: " ".join(map(str, times_s)))
+RUNS = st.builds(
+    Run,
+    **{column.name: BY_TYPE[column.type] for column in fields(Run)} | {"round_latencies_s": ROUNDS},  # type: ignore[index]
+)
 
 THREE = [Run(repeat=repeat, precision_mode="int8", final_train_accuracy=0.1 * repeat) for repeat in range(3)]
 

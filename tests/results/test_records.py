@@ -59,7 +59,10 @@ def test_row_from_an_older_table_has_the_defaults() -> None:
     assert repr(run) == repr(Run(seed=7, precision_mode="int8"))
 
 
-@pytest.mark.parametrize("row", [{"seed": "x"}, {"seed": "1.5"}, {"final_train_accuracy": "high"}])
+@pytest.mark.parametrize(
+    "row",
+    [{"seed": "x"}, {"seed": "1.5"}, {"final_train_accuracy": "high"}, {"round_latencies_s": "2e-6 2e-6;2e-6"}],
+)
 def test_text_of_another_type_is_refused(row: dict[str, str]) -> None:
     """A cell that is not of its column's type is an error, not a guess."""
     with pytest.raises(ValueError, match=r"invalid literal|could not convert"):

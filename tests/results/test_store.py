@@ -40,9 +40,10 @@ from significand.results.store import (
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)  # UTF-8 has no lone surrogates
 BY_TYPE = {float: st.floats(), int: st.integers(0, 2**63), str: TEXT, bool | None: st.sampled_from([True, False, None])}
+ROUNDS = st.lists(st.floats(), max_size=3).map(lambda times_s: " ".join(map(str, times_s)))
 RUNS = st.builds(
     Run,
-    **{column.name: BY_TYPE[column.type] for column in fields(Run)},  # type: ignore[index]
+    **{column.name: BY_TYPE[column.type] for column in fields(Run)} | {"round_latencies_s": ROUNDS},  # type: ignore[index]
 ).filter(lambda run: "/" not in run.name and "\0" not in run.name)
 
 

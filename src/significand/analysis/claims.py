@@ -1,7 +1,7 @@
 """From an experiment's runs to its claims: every mode against the baseline, and the frontier with its uncertainty."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, TypeVar
 
@@ -21,6 +21,7 @@ from significand.analysis.summary import (
     default_baseline,
     summarise,
 )
+from significand.analysis.turns import latencies_beside
 from significand.results.records import STATISTICS, Run
 
 if TYPE_CHECKING:
@@ -66,6 +67,9 @@ SPECIFIED_OBJECTIVES = ("latency", "accuracy")
 COMPARED = ("latency", "train_time", "memory", "energy", "accuracy", "test_accuracy")
 """The primary family of tests, judged together; each further metric would make it harder for all to be shown."""
 
+FROM_LATENCY = {"latency", "throughput", "batch_latency_p50"}
+"""Metrics that are the median of calls, each in its unit."""
+
 FURTHER_COMPARED = tuple(metric for metric in MEASURES if metric not in COMPARED)
 """The further family, judged together and apart from the primary one: it may make one false claim more."""
 
@@ -80,6 +84,8 @@ def compare_modes(
     accuracy_margin: float | None = None,
 ) -> list[Comparison]:
     """Compare every mode with the baseline on every one of these metrics, paired by repeat, and judge all together.
+
+    Latencies, and what follows from them alone, are paired round by round: see `significand.analysis.turns`.
 
     Parameters
     ----------
@@ -102,6 +108,8 @@ def compare_modes(
         if size is not None:
             margins[metric] = size
     values = {metric: [getattr(run, columns[metric]) for run in finished] for metric in metrics}
+    if FROM_LATENCY & values.keys():
+        values |= _by_rounds(finished, baseline, values)
     if "energy" in values:
         values["energy"] = _energies(finished, modes, baseline)
     return compare(
@@ -113,6 +121,14 @@ def compare_modes(
         margins=margins,
         energy_measured=all(run.energy_kind == "measured" for run in finished),
     )
+
+
+def _by_rounds(runs: Sequence[Run], baseline: str, values: Mapping[str, list[float]]) -> dict[str, list[float]]:
+    """Return the latencies as compared round by round, and with them what is the same number in other words."""
+    own_s = np.array([run.inference_latency_per_sample_s for run in runs])
+    beside_s = np.array(latencies_beside(runs, [run.precision_mode == baseline for run in runs]))
+    factor = {"latency": beside_s / own_s, "throughput": own_s / beside_s, "batch_latency_p50": beside_s / own_s}
+    return {name: (np.array(values[name]) * factor[name]).tolist() for name in FROM_LATENCY & values.keys()}
 
 
 def _energies(runs: Sequence[Run], modes: Sequence[str], baseline: str) -> list[float]:

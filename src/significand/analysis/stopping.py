@@ -11,6 +11,7 @@ from scipy.special import stdtrit
 from significand.analysis.comparison import log_ratios
 from significand.analysis.intervals import mean_t, sample_std
 from significand.analysis.summary import SPECIFIED_METRICS, default_baseline
+from significand.analysis.turns import latencies_beside
 from significand.plan.options import FEWEST_SEQUENTIAL
 from significand.results.records import Run
 
@@ -144,12 +145,14 @@ def reached_precision(runs: Sequence[Run], experiment: "Experiment") -> Precisio
     """Return how narrow the intervals of an experiment's runs are, where they decide when to stop; else None."""
     if experiment.until is None:
         return None
-    column = SPECIFIED_METRICS[experiment.until_metric]
-    costs: dict[str, dict[int, float]] = {mode: {} for mode in experiment.precision_modes}
-    for run in runs:
-        if run.finished:
-            costs[run.precision_mode][run.repeat] = getattr(run, column)
     baseline = experiment.baseline or default_baseline(experiment.precision_modes)
+    finished = [run for run in runs if run.finished]
+    values = [getattr(run, SPECIFIED_METRICS[experiment.until_metric]) for run in finished]
+    if experiment.until_metric == "latency":
+        values = latencies_beside(finished, [run.precision_mode == baseline for run in finished])
+    costs: dict[str, dict[int, float]] = {mode: {} for mode in experiment.precision_modes}
+    for run, value in zip(finished, values, strict=True):
+        costs[run.precision_mode][run.repeat] = value
     return precision_of(costs, baseline, experiment.until, experiment.until_metric)
 
 

@@ -1,7 +1,7 @@
 """From runs to one summary per setup."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from significand.analysis.comparison import paired_ratio
 from significand.analysis.intervals import (
@@ -14,6 +14,7 @@ from significand.analysis.intervals import (
     sample_std,
 )
 from significand.analysis.pareto import frontier
+from significand.analysis.turns import latencies_beside
 from significand.results.records import MetricSummary, Run, Summary
 
 SPECIFIED_METRICS = {
@@ -66,7 +67,8 @@ FACTS = {
 agree on a text, it holds all of theirs, separated by ``|``."""
 
 RATIO_STATISTICS = {
-    "ratio": "ratio to the baseline, paired by repeat: a geometric mean",
+    "ratio": "ratio to the baseline, paired by repeat: a geometric mean; of latency, each repeat's is the median over "
+    "rounds",
     "ratio_ci95_t_low": "lower bound of its 95 % t interval, of log ratios",
     "ratio_ci95_t_high": "its upper bound",
 }
@@ -93,6 +95,9 @@ def summarise(runs: Sequence[Run], modes: Sequence[str], baseline: str | None = 
     baseline = baseline or default_baseline(modes)
     finished = {mode: [run for run in of_mode if run.finished] for mode, of_mode in by_mode.items()}
     metrics = {mode: _metrics(of_mode) for mode, of_mode in finished.items()}
+    together = [run for of_mode in finished.values() for run in of_mode]
+    beside_s = latencies_beside(together, [run.precision_mode == baseline for run in together])
+    latency_s = {(run.precision_mode, run.repeat): time_s for run, time_s in zip(together, beside_s, strict=True)}
     on_frontier = frontier(
         [metrics[mode]["latency"].mean for mode in by_mode],
         [metrics[mode]["accuracy"].mean for mode in by_mode],
@@ -123,7 +128,7 @@ def summarise(runs: Sequence[Run], modes: Sequence[str], baseline: str | None = 
                 "steady_reason": _common([run for run in finished[mode] if run.steady_state is False], "steady_reason"),
                 "on_pareto_frontier": bool(on),
                 "ratio_baseline": baseline,
-                **_ratios(finished[mode], finished[baseline]),
+                **_ratios(finished[mode], finished[baseline], latency_s),
                 **_bootstrap_intervals(finished[mode]),
             },
         )
@@ -168,15 +173,21 @@ def _metric(values: Sequence[float]) -> MetricSummary:
     )
 
 
-def _ratios(runs: Sequence[Run], baseline: Sequence[Run]) -> dict[str, float]:
+def _ratios(
+    runs: Sequence[Run], baseline: Sequence[Run], latency_s: Mapping[tuple[str, int], float]
+) -> dict[str, float]:
+    """Return the ratios to the baseline and their intervals; `latency_s` by mode and repeat, as compared by rounds."""
+
+    def cost(run: Run, name: str) -> float:
+        return latency_s[run.precision_mode, run.repeat] if name == "latency" else getattr(run, SPECIFIED_METRICS[name])
+
     row: dict[str, float] = {}
     same_energy = len({(run.energy_kind, run.energy_source) for run in (*runs, *baseline)}) <= 1
     for name in COSTS:
         compared = runs if same_energy or name != "energy" else ()
-        column = SPECIFIED_METRICS[name]
         ratio = paired_ratio(
-            {run.repeat: getattr(run, column) for run in compared},
-            {run.repeat: getattr(run, column) for run in baseline},
+            {run.repeat: cost(run, name) for run in compared},
+            {run.repeat: cost(run, name) for run in baseline},
         )
         row |= {
             f"{name}_ratio": ratio.point,

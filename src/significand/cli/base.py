@@ -47,7 +47,7 @@ def console(*, stderr: bool = False, quiet: bool = False) -> "Console":
 
 
 def complain(what: object) -> None:
-    """Tell what went wrong; whatever a file or a flag said cannot move the cursor."""
+    """Tell what went wrong, or how a gate ended, on stderr; whatever a file or a flag said cannot move the cursor."""
     from significand.present.rows import visible
 
     for line in str(what).splitlines():

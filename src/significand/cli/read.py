@@ -74,7 +74,10 @@ def compare(
             old, new, metrics=_words(metrics), allow=allow, margin=margin, accuracy_margin=accuracy_margin
         )
     except ResultsError as error:
-        return refuse(error.problems)
+        refuse(error.problems)
+        if fail_on is not None:
+            complain(f"--fail-on {fail_on}: not judged")
+        return BAD_INPUT
     if json:
         print_json(result.to_dict())
     elif markdown:
@@ -89,6 +92,7 @@ def compare(
     modes = unjudged(result)
     if modes:
         refuse([f"fail_on: nothing could be tested of {', '.join(modes)}; finish at least 2 repeats in both folders"])
+    complain(f"--fail-on {fail_on}: {'failed' if lines else 'not judged' if modes else 'passed'}")
     return FAILED_GATE if lines else BAD_INPUT if modes else DONE
 
 

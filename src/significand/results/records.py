@@ -4,6 +4,7 @@ Schema versions
 ---------------
 1 : the first.
 2 : noise, steady state, rounding check, memory method, energy window and domains; steps.csv, journal.jsonl.
+3 : round_latencies_s, by which the latencies of a repeat are compared turn by turn.
 """
 
 import math
@@ -11,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 METHOD = {
     "latency": "median of calls",
@@ -112,6 +113,12 @@ class Run:
     calls_per_timing: int = _column(
         "consecutive calls timed together: one, unless calls are too short for the clock", default=0
     )
+    round_latencies_s: str = _column(
+        "the latency per sample in each round, median of its calls, in the order of the rounds, separated by blanks; "
+        "ratios are taken round by round",
+        "s",
+        default="",
+    )
     steady_state: bool | None = _column(
         "whether the latency rounds came to a steady state; empty where there are too few to tell", default=None
     )
@@ -156,6 +163,17 @@ class Run:
         "time the run alone had the machine, with warm-up calls and threads coming to rest", "s"
     )
     timed_s: float = _column("time inside the epochs and calls that the numbers come from", "s")
+
+    def __post_init__(self) -> None:
+        """Refuse texts that are no times: what reads them later could not say where they stood.
+
+        Raises
+        ------
+        ValueError
+            Where `round_latencies_s` holds anything but numbers.
+        """
+        for word in self.round_latencies_s.split():
+            float(word)
 
     @property
     def finished(self) -> bool:

@@ -101,7 +101,8 @@ def method(evidence: Evidence) -> Iterator[str]:
     )
     yield (
         "The unit of every statistic is the run. Intervals are Student's t; comparisons are paired by repeat, of log "
-        "ratios for costs and of differences for accuracies, with Holm's correction over all of them."
+        "ratios for costs (of latency, the median over rounds where they are known) and of differences for accuracies, "
+        "with Holm's correction over all of them."
     )
 
 
@@ -121,7 +122,10 @@ def caveats(evidence: Evidence, setups: Sequence[Setup]) -> Iterator[str]:
             "precision. It is no evidence that a format saves energy."
         )
     if any(run.session for run in evidence.runs):
-        yield "The experiment was interrupted and gone on with; a comparison never spans the interruption."
+        yield (
+            "The experiment was interrupted and gone on with. Runs of a repeat that was cut in two were measured at "
+            "different times and are compared all the same: what changed on the machine in between is in their ratio."
+        )
     machine = evidence.manifest.get("machine")
     if isinstance(machine, dict) and machine.get("virtual_machine"):
         yield (
