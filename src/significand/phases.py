@@ -232,8 +232,10 @@ def infer(setup: Setup, split: Split, reference: np.ndarray, path: Path, take_tu
     session = engine.open(path, architecture, mode, setup.threads)
     call = session.bind(batch)
     if setup.slowdown is not None:
-        take_turn("again")  # alone on the machine, or the share would be one of a disturbed time
-        own_s = float(np.median(measure_round(call, SLOWDOWN_CALIBRATION_S, calls_per_timing(call))))
+        own_s = 0.0
+        if setup.slowdown:  # of nothing, there is no share to find
+            take_turn("again")  # alone on the machine, or the share would be one of a disturbed time
+            own_s = float(np.median(measure_round(call, SLOWDOWN_CALIBRATION_S, calls_per_timing(call))))
         call = slowed(call, round(setup.slowdown * own_s * 1e9))
     group = calls_per_timing(call)
     steps = _steps(setup, take_turn)  # before the session computes, which shows its threads
