@@ -61,12 +61,9 @@ def measure(way: Way, repeats: int, options: dict[str, object], *, backwards: bo
         way.measured_s += timing.measured_s
     assert all(run.finished for run in runs), next(run.reason for run in runs if run.reason)
     way.elapsed_s += time.perf_counter() - begin
-    latencies_s = latencies_beside(runs, [run.precision_mode == MODES[1] for run in runs])
-    log_latency = {
-        (run.precision_mode, run.repeat): math.log(latency_s) for run, latency_s in zip(runs, latencies_s, strict=True)
-    }
-    first, second = MODES
-    return math.fsum(log_latency[first, r] - log_latency[second, r] for r in range(repeats)) / repeats
+    first, second = ([run for run in runs if run.precision_mode == mode] for mode in MODES)
+    total = math.fsum(math.log(time_s) for time_s in latencies_beside(first, second))
+    return (total - math.fsum(math.log(run.inference_latency_per_sample_s) for run in second)) / repeats
 
 
 def ratio_of_errors(errors: dict[str, NDArray[np.float64]], trials: NDArray[np.intp]) -> float:

@@ -181,9 +181,9 @@ def measure(runs: int) -> dict[str, list[float]]:
         seen.append(run)
 
     run_experiment(experiment, None, keep, setups=[replace(setup, label=name) for name in SETUPS])
-    for run, latency_s in zip(seen, latencies_beside(seen, [run.label == SETUPS[0] for run in seen]), strict=True):
-        if run.label == SETUPS[1]:
-            latencies_s[BESIDE][run.repeat] = latency_s
+    plain, again = ([run for run in seen if run.label == name] for name in SETUPS)
+    for run, latency_s in zip(again, latencies_beside(again, plain), strict=True):
+        latencies_s[BESIDE][run.repeat] = latency_s
     return latencies_s
 
 

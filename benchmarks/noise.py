@@ -23,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
+from significand.analysis.comparison import log_ratios
 from significand.analysis.turns import latencies_beside
 from significand.job import run_experiment_in
 from significand.meters.machine import available_cpus
@@ -110,11 +111,11 @@ def measure(options: dict[str, object], repeats: int, seen: Seen) -> None:
         outcome = run_experiment_in(folder, JOB | {"threads": available_cpus(), "repeats": repeats} | options)
         with (Path(folder) / "steps.csv").open(encoding="utf-8", newline="") as file:
             seen.first_shares += [row["disturbed"] == "true" for row in csv.DictReader(file) if row["attempt"] == "0"]
-    latencies_s = latencies_beside(outcome.runs, [run.precision_mode == "int8" for run in outcome.runs])
-    latency = {
-        (run.repeat, run.precision_mode): latency_s for run, latency_s in zip(outcome.runs, latencies_s, strict=True)
-    }
-    seen.log_ratios += [math.log(latency[r, "float32"] / latency[r, "int8"]) for r in range(repeats)]
+    ours, theirs = ([run for run in outcome.runs if run.precision_mode == mode] for mode in ("float32", "int8"))
+    seen.log_ratios += log_ratios(
+        {run.repeat: time_s for run, time_s in zip(ours, latencies_beside(ours, theirs), strict=True)},
+        {run.repeat: run.inference_latency_per_sample_s for run in theirs},
+    )
     seen.steps += sum(run.steps for run in outcome.runs)
     seen.remeasured += sum(run.remeasured_steps for run in outcome.runs)
     seen.still_disturbed += sum(run.disturbed_steps for run in outcome.runs)

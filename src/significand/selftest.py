@@ -368,7 +368,7 @@ def _compared(runs: Sequence[Run], label: str) -> Comparison:
     """Compare a setup's latency with that of the plain one, as every experiment does."""
     sides = [run for run in runs if run.finished and run.label in {BASE, label}]
     (comparison,) = compare(
-        {"latency": latencies_beside(sides, [run.label == BASE for run in sides])},
+        {"latency": latencies_beside(sides, [run for run in sides if run.label == BASE])},
         [int(run.label == label) for run in sides],
         [run.repeat for run in sides],
         [BASE, label],
@@ -380,12 +380,11 @@ def _compared(runs: Sequence[Run], label: str) -> Comparison:
 
 def _log_ratios(runs: Sequence[Run], label: str) -> list[float]:
     """Return the log ratio of a setup's latency to the plain one's in every block that has both."""
-    finished = [run for run in runs if run.finished]
-    beside_s = latencies_beside(finished, [run.label == BASE for run in finished])
-    latency_s: dict[str, dict[int, float]] = {BASE: {}, label: {}}
-    for run, value_s in zip(finished, beside_s, strict=True):
-        latency_s.setdefault(run.label, {})[run.repeat] = value_s
-    return log_ratios(latency_s[label], latency_s[BASE])
+    ours, plain = ([run for run in runs if run.finished and run.label == one] for one in (label, BASE))
+    return log_ratios(
+        {run.repeat: time_s for run, time_s in zip(ours, latencies_beside(ours, plain), strict=True)},
+        {run.repeat: run.inference_latency_per_sample_s for run in plain},
+    )
 
 
 def _rate(hits: int, n: int) -> Rate:

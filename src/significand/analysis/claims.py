@@ -1,7 +1,7 @@
 """From an experiment's runs to its claims: every mode against the baseline, and the frontier with its uncertainty."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, TypeVar
 
@@ -67,8 +67,8 @@ SPECIFIED_OBJECTIVES = ("latency", "accuracy")
 COMPARED = ("latency", "train_time", "memory", "energy", "accuracy", "test_accuracy")
 """The primary family of tests, judged together; each further metric would make it harder for all to be shown."""
 
-FROM_LATENCY = {"latency", "throughput", "batch_latency_p50"}
-"""Metrics that are the median of calls, each in its unit."""
+POWERS_OF_LATENCY = {"throughput": -1, "batch_latency_p50": 1}
+"""Metrics that are the latency in other words, and which power of it."""
 
 FURTHER_COMPARED = tuple(metric for metric in MEASURES if metric not in COMPARED)
 """The further family, judged together and apart from the primary one: it may make one false claim more."""
@@ -108,8 +108,17 @@ def compare_modes(
         if size is not None:
             margins[metric] = size
     values = {metric: [getattr(run, columns[metric]) for run in finished] for metric in metrics}
-    if FROM_LATENCY & values.keys():
-        values |= _by_rounds(finished, baseline, values)
+    references = [run for run in finished if run.precision_mode == baseline]
+    beside_s = latencies_beside(finished, references)
+    longer = [
+        _ratio(time_s, run.inference_latency_per_sample_s) for time_s, run in zip(beside_s, finished, strict=True)
+    ]
+    for metric in POWERS_OF_LATENCY.keys() & values.keys():
+        values[metric] = [
+            value * factor ** POWERS_OF_LATENCY[metric] for value, factor in zip(values[metric], longer, strict=True)
+        ]
+    if "latency" in values:
+        values["latency"] = beside_s
     if "energy" in values:
         values["energy"] = _energies(finished, modes, baseline)
     return compare(
@@ -123,12 +132,8 @@ def compare_modes(
     )
 
 
-def _by_rounds(runs: Sequence[Run], baseline: str, values: Mapping[str, list[float]]) -> dict[str, list[float]]:
-    """Return the latencies as compared round by round, and with them what is the same number in other words."""
-    own_s = np.array([run.inference_latency_per_sample_s for run in runs])
-    beside_s = np.array(latencies_beside(runs, [run.precision_mode == baseline for run in runs]))
-    factor = {"latency": beside_s / own_s, "throughput": own_s / beside_s, "batch_latency_p50": beside_s / own_s}
-    return {name: (np.array(values[name]) * factor[name]).tolist() for name in FROM_LATENCY & values.keys()}
+def _ratio(value: float, to: float) -> float:
+    return value / to if value > 0 and to > 0 else math.nan
 
 
 def _energies(runs: Sequence[Run], modes: Sequence[str], baseline: str) -> list[float]:

@@ -149,7 +149,7 @@ def reached_precision(runs: Sequence[Run], experiment: "Experiment") -> Precisio
     finished = [run for run in runs if run.finished]
     values = [getattr(run, SPECIFIED_METRICS[experiment.until_metric]) for run in finished]
     if experiment.until_metric == "latency":
-        values = latencies_beside(finished, [run.precision_mode == baseline for run in finished])
+        values = latencies_beside(finished, [run for run in finished if run.precision_mode == baseline])
     costs: dict[str, dict[int, float]] = {mode: {} for mode in experiment.precision_modes}
     for run, value in zip(finished, values, strict=True):
         costs[run.precision_mode][run.repeat] = value

@@ -1,7 +1,7 @@
 """From runs to one summary per setup."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from significand.analysis.comparison import paired_ratio
 from significand.analysis.intervals import (
@@ -95,9 +95,6 @@ def summarise(runs: Sequence[Run], modes: Sequence[str], baseline: str | None = 
     baseline = baseline or default_baseline(modes)
     finished = {mode: [run for run in of_mode if run.finished] for mode, of_mode in by_mode.items()}
     metrics = {mode: _metrics(of_mode) for mode, of_mode in finished.items()}
-    together = [run for of_mode in finished.values() for run in of_mode]
-    beside_s = latencies_beside(together, [run.precision_mode == baseline for run in together])
-    latency_s = {(run.precision_mode, run.repeat): time_s for run, time_s in zip(together, beside_s, strict=True)}
     on_frontier = frontier(
         [metrics[mode]["latency"].mean for mode in by_mode],
         [metrics[mode]["accuracy"].mean for mode in by_mode],
@@ -128,7 +125,7 @@ def summarise(runs: Sequence[Run], modes: Sequence[str], baseline: str | None = 
                 "steady_reason": _common([run for run in finished[mode] if run.steady_state is False], "steady_reason"),
                 "on_pareto_frontier": bool(on),
                 "ratio_baseline": baseline,
-                **_ratios(finished[mode], finished[baseline], latency_s),
+                **_ratios(finished[mode], finished[baseline]),
                 **_bootstrap_intervals(finished[mode]),
             },
         )
@@ -173,21 +170,16 @@ def _metric(values: Sequence[float]) -> MetricSummary:
     )
 
 
-def _ratios(
-    runs: Sequence[Run], baseline: Sequence[Run], latency_s: Mapping[tuple[str, int], float]
-) -> dict[str, float]:
-    """Return the ratios to the baseline and their intervals; `latency_s` by mode and repeat, as compared by rounds."""
-
-    def cost(run: Run, name: str) -> float:
-        return latency_s[run.precision_mode, run.repeat] if name == "latency" else getattr(run, SPECIFIED_METRICS[name])
-
+def _ratios(runs: Sequence[Run], baseline: Sequence[Run]) -> dict[str, float]:
     row: dict[str, float] = {}
     same_energy = len({(run.energy_kind, run.energy_source) for run in (*runs, *baseline)}) <= 1
     for name in COSTS:
         compared = runs if same_energy or name != "energy" else ()
+        column = SPECIFIED_METRICS[name]
+        costs = [getattr(run, column) for run in compared] if name != "latency" else latencies_beside(runs, baseline)
         ratio = paired_ratio(
-            {run.repeat: cost(run, name) for run in compared},
-            {run.repeat: cost(run, name) for run in baseline},
+            {run.repeat: cost for run, cost in zip(compared, costs, strict=True)},
+            {run.repeat: getattr(run, column) for run in baseline},
         )
         row |= {
             f"{name}_ratio": ratio.point,

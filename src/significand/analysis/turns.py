@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from significand.results.records import Run
 
 
-def latencies_beside(runs: Sequence[Run], is_reference: Sequence[bool]) -> list[float]:
+def latencies_beside(runs: Sequence[Run], references: Sequence[Run]) -> list[float]:
     """Return every run's latency as its rounds beside those of its repeat's reference tell it.
 
     The runs of a repeat take turns, so their rounds of one number are neighbours in time, up to the steps that were
@@ -20,28 +20,26 @@ def latencies_beside(runs: Sequence[Run], is_reference: Sequence[bool]) -> list[
     ----------
     runs
         Of one experiment on one host.
-    is_reference
-        Of every run, whether it is the one that the others of its repeat are compared with, shape (n_runs,). At most
-        one finished run of a repeat is.
+    references
+        The runs that those of their repeat are compared with; of a repeat one at most.
 
     Returns
     -------
     list of float
         Seconds per sample, shape (n_runs,). Rounds that do not count in the latency of one of the two are left out. A
-        run's own latency where it is the reference, where there is none, or where the two did not take turns: where
-        their numbers of rounds or sessions differ.
+        run's own latency where there is no reference, or where the two did not take turns: where their numbers of
+        rounds or sessions differ.
     """
-    references = {
-        run.repeat: (run, _log_rounds(run))
-        for run, reference in zip(runs, is_reference, strict=True)
-        if reference and run.finished
-    }
-    return [_beside(run, *references.get(run.repeat, (run, np.array([])))) for run in runs]
+    by_repeat = {run.repeat: (run, _log_rounds(run)) for run in references if run.finished}
+    return [
+        _beside(run, *by_repeat[run.repeat]) if run.repeat in by_repeat else run.inference_latency_per_sample_s
+        for run in runs
+    ]
 
 
 def _beside(run: Run, reference: Run, reference_logs: NDArray[np.float64]) -> float:
     own_s = run.inference_latency_per_sample_s
-    if reference is run or not run.finished or run.session != reference.session:
+    if not run.finished or run.session != reference.session:
         return own_s
     logs = _log_rounds(run)
     if logs.size != reference_logs.size:

@@ -8,6 +8,8 @@ from cyclopts import Parameter
 
 from significand.cli.base import BAD_INPUT, DONE, FAILED_GATE, NOT_WRITTEN, complain, console, print_json, refuse
 
+GATE_ENDS = {DONE: "passed", FAILED_GATE: "failed", BAD_INPUT: "not judged"}
+
 
 def compare(
     old: Annotated[Path, Parameter(help="folder of the earlier results")],
@@ -74,10 +76,7 @@ def compare(
             old, new, metrics=_words(metrics), allow=allow, margin=margin, accuracy_margin=accuracy_margin
         )
     except ResultsError as error:
-        refuse(error.problems)
-        if fail_on is not None:
-            complain(f"--fail-on {fail_on}: not judged")
-        return BAD_INPUT
+        return _end_gate(fail_on, refuse(error.problems))
     if json:
         print_json(result.to_dict())
     elif markdown:
@@ -92,8 +91,7 @@ def compare(
     modes = unjudged(result)
     if modes:
         refuse([f"fail_on: nothing could be tested of {', '.join(modes)}; finish at least 2 repeats in both folders"])
-    complain(f"--fail-on {fail_on}: {'failed' if lines else 'not judged' if modes else 'passed'}")
-    return FAILED_GATE if lines else BAD_INPUT if modes else DONE
+    return _end_gate(fail_on, FAILED_GATE if lines else BAD_INPUT if modes else DONE)
 
 
 def history(
@@ -195,6 +193,13 @@ def table(
         if evidence.incomplete:
             console().print(visible(evidence.incomplete), markup=False)
     return DONE
+
+
+def _end_gate(fail_on: str | None, code: int) -> int:
+    """Say how a gate ended, where one was asked for, and return the exit code."""
+    if fail_on is not None:
+        complain(f"--fail-on {fail_on}: {GATE_ENDS[code]}")
+    return code
 
 
 def _words(text: str | None) -> list[str] | None:
