@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from significand.engines.base import engine_modes
-from significand.meters.counters import choose_counter, idle_power_w
+from significand.meters.counters import EnergyPlan, choose_counter, idle_power_w
 from significand.meters.energy import EnergyError
 from significand.meters.machine import describe_machine, git_revision
 from significand.meters.noise import NoiseMeter
@@ -43,7 +43,8 @@ from significand.results.store import (
     write_json,
 )
 from significand.results.values import jsonable
-from significand.runner.conductor import OnProgress, run_experiment
+from significand.runner.block import Block
+from significand.runner.conductor import Here, OnProgress
 from significand.runner.server import RunnerError
 from significand.workload.data import Dataset, load_source
 
@@ -202,6 +203,7 @@ class _Job:
         self._identity = identity
         self._journal = journal
         self._runs: list[Run] = list(journal.runs) if journal else []
+        self._session = max((run.session for run in self._runs), default=0) + 1 if journal else 0
         self._archive: Path | None = None
         self._note = ""
         self._idle: dict[str, float] = {}
@@ -236,21 +238,27 @@ class _Job:
         if len(self._runs) == self._planned or self._is_enough(self._blocks()):  # only what comes after was interrupted
             self._begin()
             return
-        timing = run_experiment(
-            self._experiment,
+        place = Here(
             self._dataset,
-            self._keep,
             lambda progress: on_progress(dataclasses.replace(progress, note=self._note)),
             self._begin,
-            is_enough=self._is_enough,
-            meanwhile=_import_what_comes_later,
-            done={(run.repeat, run.precision_mode) for run in self._runs},
-            session=max((run.session for run in self._runs), default=0) + 1 if self._journal else 0,
-            idle_power_w=self._idle_power_w(),
-            energy_source=str(self._identity["energy_source"]),
+            _import_what_comes_later,
         )
+        energy = self._energy()
+        timing = place.run(self._blocks_left(energy), self._keep, self._is_enough)
         with self._storing():
             self._directory.update_manifest(dataclasses.asdict(timing))
+
+    def _blocks_left(self, energy: EnergyPlan) -> list[Block]:
+        """Return every block with the setups that have not ended yet."""
+        ended = {(run.repeat, run.setup) for run in self._runs}
+        setups = self._experiment.setups()
+        return [
+            Block(
+                self._experiment, repeat, tuple(one for one in setups if (repeat, one.name) not in ended), energy
+            )
+            for repeat in range(self._experiment.most_repeats)
+        ]
 
     def _blocks(self) -> int:
         """Return how many repeats are complete."""
@@ -279,14 +287,15 @@ class _Job:
         most_s = self._experiment.max_time_s
         return precision.is_settled or (most_s is not None and time.perf_counter() - self._started_s >= most_s)
 
-    def _idle_power_w(self) -> float:
-        """Measure the idle machine, before anything of ours computes; 0 where nothing is to be subtracted."""
+    def _energy(self) -> EnergyPlan:
+        """Measure the idle machine where that is asked for, before anything of ours computes."""
+        plan = EnergyPlan(self._experiment.watts_per_core, str(self._identity["energy_source"]))
         seconds = self._experiment.idle_baseline_s
         if not seconds:
-            return 0.0
+            return plan
         meter = NoiseMeter(1)
         reading = meter.start()
-        with contextlib.closing(choose_counter(self._experiment.watts_per_core)) as counter:
+        with contextlib.closing(plan.open()) as counter:
             try:
                 power_w = idle_power_w(counter, seconds)
             except EnergyError as error:
@@ -295,7 +304,7 @@ class _Job:
                 ) from None
         # A neighbour who was busy meanwhile makes every energy too small: how busy is on the record.
         self._idle = {"idle_power_w": power_w, "idle_others_cpu_s": meter.since(reading).others_cpu_s}
-        return power_w
+        return dataclasses.replace(plan, idle_power_w=power_w)
 
     def _begin(self) -> None:
         begun = {
@@ -310,6 +319,7 @@ class _Job:
             self._archive = self._directory.begin(self._identity, {"state": "running", **begun})
 
     def _keep(self, run: Run, details: Mapping[str, np.ndarray]) -> None:
+        run = dataclasses.replace(run, session=self._session)
         with self._storing():
             self._directory.append(run, details)
         self._runs.append(run)

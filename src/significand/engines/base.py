@@ -8,8 +8,8 @@ from typing import Protocol, cast
 
 import numpy as np
 
-from significand.plan.precision import PrecisionMode
-from significand.workload.architecture import Architecture, Weights
+from significand.plan.setup import Setup
+from significand.workload.architecture import Weights
 
 
 class Session(Protocol):
@@ -32,24 +32,16 @@ class Engine(Protocol):
 
     file_suffix: str
 
-    def preload(self, mode: PrecisionMode) -> None:
-        """Import what the mode needs, so that processes forked from this one need not."""
+    def preload(self, setup: Setup) -> None:
+        """Import what the setup needs, so that processes forked from this one need not."""
         ...
 
-    def export_structure(self, architecture: Architecture) -> bytes:
+    def export_structure(self, setup: Setup) -> bytes:
         """Return the network's structure without weights, made once per experiment; may be empty."""
         ...
 
-    def write(
-        self,
-        path: Path,
-        structure: bytes,
-        architecture: Architecture,
-        weights: Weights,
-        mode: PrecisionMode,
-        calibration: np.ndarray,
-    ) -> None:
-        """Write the network in the mode's inference format to `path`, a file.
+    def save(self, path: Path, structure: bytes, weights: Weights, setup: Setup, calibration: np.ndarray) -> None:
+        """Write the network in the setup's inference format to `path`, a file.
 
         Parameters
         ----------
@@ -57,15 +49,15 @@ class Engine(Protocol):
             File to write, with the engine's suffix.
         structure
             As from `export_structure`.
-        architecture, weights, mode
-            What to write, in which mode.
+        weights, setup
+            What to write, in which precision.
         calibration
             Training samples, float32, shape (samples, inputs), from which static quantisation takes its scales.
         """
         ...
 
-    def effective_precision(self, path: Path, architecture: Architecture, mode: PrecisionMode, threads: int) -> str:
-        """Return the format that a session on what `write` wrote really computes in.
+    def computes_in(self, path: Path, setup: Setup) -> str:
+        """Return the format that a session on what `save` wrote really computes in.
 
         Found by looking at the engine's graph or operators, in a session that is thrown away: looking takes memory that
         the measured session shall not have. ``"float32"``, ``"int8"``, ...; where layers differ all of them, joined by
@@ -73,8 +65,8 @@ class Engine(Protocol):
         """
         ...
 
-    def open(self, path: Path, architecture: Architecture, mode: PrecisionMode, threads: int) -> Session:
-        """Load what `write` wrote, to run on that many threads."""
+    def open(self, path: Path, setup: Setup) -> Session:
+        """Load what `save` wrote, to run on the setup's threads."""
         ...
 
 

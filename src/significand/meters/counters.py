@@ -86,6 +86,29 @@ def choose_counter(
         return CpuTimeEstimate(watts_per_core, left_out=missing)
 
 
+@dataclass(frozen=True)
+class EnergyPlan:
+    """How all runs of an experiment find their energy.
+
+    Attributes
+    ----------
+    watts_per_core
+        Assumed power of a busy core, in watts, where energy is estimated.
+    source
+        The counter that all runs take; where it cannot be read the energy is missing. Empty for the best there is.
+    idle_power_w
+        Power of the idle machine, in watts, as from `idle_power_w`; it is subtracted from measured energy.
+    """
+
+    watts_per_core: float
+    source: str = ""
+    idle_power_w: float = 0.0
+
+    def open(self) -> EnergyCounter:
+        """Return the counter, to be closed by whoever asked for it."""
+        return choose_counter(self.watts_per_core)
+
+
 def idle_power_w(counter: EnergyCounter, seconds: float, sleep: Callable[[float], object] = time.sleep) -> float:
     """Return the mean power of the machine at rest, in watts, over a window in which this process sleeps.
 

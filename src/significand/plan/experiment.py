@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 from significand.meters.machine import available_cpus
-from significand.meters.steps import OnNoise
+from significand.meters.steps import NoisePolicy, OnNoise
 from significand.plan.options import (
     ACTIVATIONS,
     BUILT_IN_DATA,
@@ -33,6 +33,7 @@ from significand.plan.options import (
 )
 from significand.plan.precision import MODES
 from significand.plan.problems import PlanError, nearest, problems_of, raise_if, shown
+from significand.plan.setup import Perceptron, Protocol, Setup
 
 LARGEST_LAYER = 2**24
 
@@ -66,56 +67,6 @@ class Surroundings:
 
     engine_modes: Mapping[str, Sequence[str]]
     inspect_data: Callable[[str, str | None], DataFacts | None]
-
-
-@dataclass(frozen=True)
-class Setup:
-    """One point of the grid: everything a run needs but its seed.
-
-    Fields are those of `Experiment`, and two that ordinary experiments leave alone.
-
-    Attributes
-    ----------
-    label
-        Tells equal setups apart; empty where the precision mode does.
-    slowdown
-        Share of its own time by which every inference call is made longer, in the same frame at every share, 0
-        included; None for the bare call.
-    """
-
-    layer_sizes: tuple[int, ...]
-    activations: tuple[str, ...]
-    data: str
-    label_column: str | None
-    n_samples: int
-    engine: str
-    precision_mode: str
-    batch_size: int
-    epochs: int
-    optimizer: str
-    learning_rate: float
-    momentum: float
-    test_fraction: float
-    threads: int
-    latency_rounds: int
-    round_duration_s: float
-    watts_per_core: float
-    on_noise: OnNoise
-    noise_share: float
-    remeasure_limit: int
-    remeasure_nice: int
-    label: str = ""
-    slowdown: float | None = None
-
-    @property
-    def name(self) -> str:
-        """What the setup is called in its experiment: its precision mode, and its label where it has one."""
-        return "-".join(filter(None, [self.precision_mode, self.label]))
-
-    @property
-    def layers(self) -> str:
-        """The layer sizes as written in tables: ``"64x128x10"``."""
-        return "x".join(map(str, self.layer_sizes))
 
 
 @functools.cache  # the answer is read from a long file, and asked for by every run
@@ -401,10 +352,22 @@ class Experiment(BaseModel):
         """Repeats before the intervals are looked at: those given, at least ten."""
         return self.repeats if self.until is None else max(self.repeats, FEWEST_SEQUENTIAL)
 
+    @property
+    def workload(self) -> Perceptron:
+        """What is measured."""
+        return Perceptron(**{name: getattr(self, name) for name in Perceptron.__dataclass_fields__})
+
+    @property
+    def protocol(self) -> Protocol:
+        """How every run is measured."""
+        noise = NoisePolicy(self.on_noise, self.noise_share, self.remeasure_limit, self.remeasure_nice)
+        return Protocol(self.latency_rounds, self.round_duration_s, noise, self.step_timeout_s)
+
     def setups(self) -> list[Setup]:
         """Return one setup per precision mode, in the order given."""
-        shared = {name: getattr(self, name) for name in type(self).model_fields if name in Setup.__dataclass_fields__}
-        return [Setup(precision_mode=mode, **shared) for mode in self.precision_modes]
+        workload = self.workload
+        threads = self.threads or default_threads()
+        return [Setup(workload, mode, self.engine, self.batch_size, threads) for mode in self.precision_modes]
 
 
 def plan_experiment(fields: Mapping[str, object], surroundings: Surroundings) -> Experiment:

@@ -5,6 +5,7 @@ Schema versions
 1 : the first.
 2 : noise, steady state, rounding check, memory method, energy window and domains; steps.csv, journal.jsonl.
 3 : round_latencies_s, by which the latencies of a repeat are compared turn by turn.
+4 : setup and device; label became variant. An experiment's engine, batch_size and threads are lists: axes.
 """
 
 import math
@@ -12,7 +13,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-SCHEMA_VERSION = 3
+import numpy as np
+
+from significand.plan.precision import MODES
+from significand.plan.setup import Setup
+
+SCHEMA_VERSION = 4
 
 METHOD = {
     "latency": "median of calls",
@@ -70,9 +76,11 @@ class Run:
     energy_per_epoch_j: float = _column("energy of a training epoch; see energy_kind", "J")
 
     repeat: int = _column("index of the repeat, from 0", default=0)
+    setup: str = _column("name of the setup: its precision, and its values on the other axes that vary", default="")
     status: str = _column("finished or failed", default=FINISHED)
     reason: str = _column("why the run failed", default="")
     engine: str = _column("what executed the trained network", default="")
+    device: str = _column("where it ran", default="")
     training_precision: str = _column("what training computed in", default="")
     effective_precision: str = _column(
         "what inference really computed in, found in the engine's optimised graph or its tensors", default=""
@@ -154,7 +162,7 @@ class Run:
     optimizer: str = _column("sgd or adam", default="")
     learning_rate: float = _column("step size", "1")
     threads: int = _column("threads of training and engine", default=0)
-    label: str = _column("which of several equal setups; empty where the precision mode tells", default="")
+    variant: str = _column("which of several equal setups; empty where the axes tell them apart", default="")
     session: int = _column(
         "0 where the experiment ran through; counts up each time it was gone on with after an interruption", default=0
     )
@@ -175,6 +183,31 @@ class Run:
         for word in self.round_latencies_s.split():
             float(word)
 
+    @classmethod
+    def of(cls, setup: Setup, seed: int, repeat: int, **values: Any) -> "Run":  # noqa: ANN401 - of any column's type
+        """Return the run of a setup, with what was measured by the names of the columns."""
+        workload = setup.workload
+        planned: dict[str, Any] = {
+            "seed": seed,
+            "layer_sizes": workload.layers,
+            "precision_mode": setup.precision,
+            "batch_size": setup.batch_size,
+            "epochs": workload.epochs,
+            "n_samples": workload.n_samples,
+            "repeat": repeat,
+            "setup": setup.name,
+            "engine": setup.engine,
+            "device": setup.device,
+            "training_precision": MODES[setup.precision].training_precision,
+            "data": workload.data,
+            "activations": "+".join(workload.activations),
+            "optimizer": workload.optimizer,
+            "learning_rate": workload.learning_rate,
+            "threads": setup.threads,
+            "variant": setup.variant,
+        }
+        return cls(**planned | values)
+
     @property
     def finished(self) -> bool:
         """Whether the run came to its end with every number."""
@@ -183,7 +216,7 @@ class Run:
     @property
     def name(self) -> str:
         """The run's name among the runs of its experiment, used in file names and messages."""
-        return f"r{self.repeat:03d}-{self.precision_mode}" + (f"-{self.label}" if self.label else "")
+        return f"r{self.repeat:03d}-{self.setup}"
 
     def to_row(self) -> dict[str, object]:
         """Return the run as a row: column name to value, in column order."""
@@ -200,6 +233,7 @@ class Run:
         ValueError
             Where a text is not of its column's type, or the line ends before it.
         """
+        row = _as_now(row)
         values: dict[str, Any] = {}
         for column in fields(cls):
             if column.name not in row:
@@ -216,6 +250,27 @@ class Run:
             else:
                 values[column.name] = _truth(text)
         return cls(**values)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a run came to.
+
+    Attributes
+    ----------
+    values
+        By the names of `Run`'s columns, but for those of the latency, which
+        `significand.analysis.latency.latency_values` takes from the single times.
+    details
+        The single times behind the values, and every measurement of every step, by the names of
+        `significand.results.contents.DETAIL_ARRAYS`.
+    calls_per_timing
+        Consecutive calls that were timed together.
+    """
+
+    values: Mapping[str, object]
+    details: Mapping[str, np.ndarray]
+    calls_per_timing: int
 
 
 STEP_COLUMNS = {
@@ -250,6 +305,15 @@ def step_rows(run: Run, details: Mapping[str, Any]) -> list[dict[str, object]]:
     lines = zip(*(details[f"step_{name}"].tolist() for name in names), strict=True)
     own: dict[str, object] = {"repeat": run.repeat, "precision_mode": run.precision_mode}
     return [own | dict(zip(names, line, strict=True)) for line in lines]
+
+
+def _as_now(row: Mapping[str, str | None]) -> Mapping[str, str | None]:
+    """Return a row of any schema with the columns of this one, as far as the older ones tell them."""
+    if "setup" in row:
+        return row
+    label = row.get("label") or ""
+    name = "-".join(filter(None, [row.get("precision_mode"), label]))
+    return {**row, "setup": name, "device": "cpu", "variant": label}
 
 
 def _truth(text: str) -> bool | None:

@@ -95,6 +95,36 @@ def load_source(data: str, label_column: str | None) -> Dataset | None:
         raise PlanError([f"{data!r} cannot be read ({error.strerror or error}); check the file"]) from None
 
 
+class DataSources:
+    """The data sets that a plan asks about, each read once."""
+
+    def __init__(self) -> None:
+        self._read: dict[tuple[str, str | None], Dataset | None] = {}
+
+    def dataset(self, data: str, label_column: str | None) -> Dataset | None:
+        """Return what `load_source` gives.
+
+        Raises
+        ------
+        PlanError
+            As `load_source`.
+        """
+        if (data, label_column) not in self._read:
+            self._read[data, label_column] = load_source(data, label_column)
+        return self._read[data, label_column]
+
+    def facts(self, data: str, label_column: str | None) -> DataFacts | None:
+        """Return what a plan needs to know of it; None for data that is made to fit.
+
+        Raises
+        ------
+        PlanError
+            As `load_source`.
+        """
+        dataset = self.dataset(data, label_column)
+        return dataset.facts if dataset else None
+
+
 def make_synthetic(layer_sizes: tuple[int, ...], n_samples: int, seed: int) -> Dataset:
     """Make learnable data for a network: every class is a mixture of two Gaussian clusters.
 
