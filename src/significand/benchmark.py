@@ -69,7 +69,7 @@ def benchmark_one_setup(
     experiment = plan_experiment(fields | options, Surroundings(engine_modes(), sources.facts))
     (setup,) = experiment.setups()
     energy = EnergyPlan(experiment.watts_per_core)
-    dataset = sources.dataset(experiment.data, experiment.label_column)
+    dataset = sources.dataset(experiment.data, experiment.table_format)
     measured = measure(setup, experiment.protocol, seed, dataset, energy)
     latency = latency_values(measured.details, measured.calls_per_timing, setup.batch_size)
     return Run.of(setup, seed, 0, **measured.values, **latency).to_row()

@@ -21,7 +21,7 @@ from significand.meters.counters import EnergyPlan, choose_counter, idle_power_w
 from significand.meters.energy import EnergyError
 from significand.meters.machine import describe_machine, git_revision
 from significand.meters.noise import NoiseMeter
-from significand.plan.experiment import DataFacts, Experiment, Surroundings, given_fields, plan_experiment
+from significand.plan.experiment import Experiment, Surroundings, plan_experiment, resumed_fields
 from significand.plan.problems import PlanError
 from significand.report import ReportError, import_parts, write_report
 from significand.results.journal import JOURNAL, Journal, read_journal
@@ -46,7 +46,7 @@ from significand.results.values import jsonable
 from significand.runner.block import Block
 from significand.runner.conductor import Here, OnProgress
 from significand.runner.server import RunnerError
-from significand.workload.data import Dataset, load_source
+from significand.workload.data import Dataset, DataSources
 
 if TYPE_CHECKING:
     from significand.analysis.claims import Claims
@@ -165,7 +165,7 @@ def run_experiment_in(
     """
     folder = Path(output_dir) if output_dir is not None else default_output_dir()
     stored = find_begun(folder, fields).facts.get("experiment") if resume else None
-    given = given_fields(stored) | dict(fields) if isinstance(stored, dict) else fields
+    given = resumed_fields(stored, fields) if isinstance(stored, dict) else fields
     experiment, dataset = _plan(given, folder)
     identity = _identity(experiment, dataset)
     with RunDirectory(folder) as directory:
@@ -254,9 +254,7 @@ class _Job:
         ended = {(run.repeat, run.setup) for run in self._runs}
         setups = self._experiment.setups()
         return [
-            Block(
-                self._experiment, repeat, tuple(one for one in setups if (repeat, one.name) not in ended), energy
-            )
+            Block(self._experiment, repeat, tuple(one for one in setups if (repeat, one.name) not in ended), energy)
             for repeat in range(self._experiment.most_repeats)
         ]
 
@@ -445,21 +443,14 @@ def write_summaries(
 
 def _plan(fields: Mapping[str, object], folder: Path) -> tuple[Experiment, Dataset | None]:
     """Check the plan, the folder and the energy counter, and report what is wrong with any of them at once."""
-    loaded: dict[tuple[str, str | None], Dataset | None] = {}
-
-    def inspect_data(name: str, column: str | None) -> DataFacts | None:
-        if (name, column) not in loaded:
-            loaded[name, column] = load_source(name, column)
-        dataset = loaded[name, column]
-        return dataset.facts if dataset else None
-
+    sources = DataSources()
     problems: list[str] = []
     try:
         check_writable(folder)
     except PlanError as error:
         problems += error.problems
     try:
-        experiment = plan_experiment(fields, Surroundings(engine_modes(), inspect_data))
+        experiment = plan_experiment(fields, Surroundings(engine_modes(), sources.facts))
     except PlanError as error:
         raise PlanError([*error.problems, *problems]) from None
     if experiment.idle_baseline_s:
@@ -483,7 +474,7 @@ def _plan(fields: Mapping[str, object], folder: Path) -> tuple[Experiment, Datas
         ]
     if problems:
         raise PlanError(problems)
-    return experiment, loaded[experiment.data, experiment.label_column]
+    return experiment, sources.dataset(experiment.data, experiment.table_format)
 
 
 def _import_what_comes_later() -> None:
@@ -495,7 +486,7 @@ def _import_what_comes_later() -> None:
 
 def _identity(experiment: Experiment, dataset: Dataset | None) -> dict[str, object]:
     """Return what must be the same for an experiment to be gone on with, as JSON keeps it."""
-    fields = experiment.model_dump(mode="json")
+    fields = experiment.to_json()
     text = json.dumps(jsonable(fields), sort_keys=True, allow_nan=False)
     return {
         "experiment_hash": hashlib.sha256(text.encode()).hexdigest(),

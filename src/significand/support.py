@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from significand.engines.base import ENGINES, engine_modes, get_engine
+from significand.engines.base import ENGINES, EngineMissingError, engine_modes, get_engine
 from significand.engines.support import lacks_instructions, why_not_native
 from significand.meters.machine import cpu_flags, instruction_sets
 from significand.plan.precision import MODES, PrecisionMode
@@ -52,11 +52,15 @@ def probe_modes() -> list[ModeSupport]:
     reference = reference_outputs(PROBE.layer_sizes, PROBE.activations, weights, x)
     support = []
     with tempfile.TemporaryDirectory(prefix="significand-") as folder:
-        for name in ENGINES:
-            engine = get_engine(name)
+        for name in engine_modes():
+            try:
+                engine = get_engine(name)
+            except EngineMissingError as error:
+                support += [_unable(name, mode, str(error)) for mode in MODES.values()]
+                continue
             for mode in MODES.values():
                 if mode.name not in engine_modes()[name]:
-                    able = [other for other, modes in engine_modes().items() if mode.name in modes]
+                    able = [other for other, entry in ENGINES.items() if mode.name in entry.modes]
                     support.append(_unable(name, mode, f"not on this engine; on: {', '.join(able) or 'none'}"))
                     continue
                 setup = Setup(PROBE, mode.name, name, batch_size=32, threads=1)

@@ -1,13 +1,16 @@
 """What an engine is, and the registry of engines. No engine is imported here, so no torch either."""
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 
+from significand.plan.problems import PlanError
 from significand.plan.setup import Setup
 from significand.workload.architecture import Weights
 
@@ -72,12 +75,12 @@ class Engine(Protocol):
 
 @dataclass(frozen=True)
 class EngineEntry:
-    """One line of the registry.
+    """One engine of this package, before it is imported.
 
     Attributes
     ----------
     module
-        Where the engine's class ``ENGINE`` is; imported on use only.
+        Where its object ``ENGINE`` is; imported on use only.
     modes
         Names of the precision modes it runs.
     native_modes
@@ -100,10 +103,39 @@ ENGINES = {
     "torch": EngineEntry("significand.engines.torch_eager", modes=_TORCH_MODES, native_modes=_TORCH_MODES),
 }
 
+GROUP = "significand.engines"
+"""Entry points by which other packages add engines: the engine's name, and the object that is one. Beside what `Engine`
+says, it has ``modes`` and ``native_modes`` as an `EngineEntry`."""
 
-def engine_modes() -> dict[str, tuple[str, ...]]:
-    """Return for each engine the modes that it runs."""
-    return {name: entry.modes for name, entry in ENGINES.items()}
+
+class EngineMissingError(PlanError):
+    """An engine that another package adds cannot be imported."""
+
+
+class _EngineModes(Mapping[str, Sequence[str]]):
+    """For each engine the modes that it runs; what another package adds is imported when it is asked for."""
+
+    def __getitem__(self, name: str) -> Sequence[str]:
+        return ENGINES[name].modes if name in ENGINES else tuple(_added_engine(name).modes)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((*ENGINES, *_added()))
+
+    def __len__(self) -> int:
+        return len(ENGINES) + len(_added())
+
+
+def engine_modes() -> Mapping[str, Sequence[str]]:
+    """Return for each engine the modes that it runs.
+
+    Looking up an engine of another package raises `EngineMissingError` where that cannot be imported.
+    """
+    return _EngineModes()
+
+
+def native_modes(name: str) -> Sequence[str]:
+    """Return the modes that an engine computes in their own format on any CPU."""
+    return ENGINES[name].native_modes if name in ENGINES else tuple(_added_engine(name).native_modes)
 
 
 def get_engine(name: str) -> Engine:
@@ -113,5 +145,33 @@ def get_engine(name: str) -> Engine:
     ------
     KeyError
         When there is none; plans are checked before, so this is a mistake in the program.
+    EngineMissingError
+        When it is another package's and cannot be imported.
     """
-    return cast("Engine", import_module(ENGINES[name].module).ENGINE)
+    return cast("Engine", import_module(ENGINES[name].module).ENGINE) if name in ENGINES else _added_engine(name)
+
+
+@functools.cache
+def _added() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=GROUP) if point.name not in ENGINES}
+
+
+@functools.cache
+def _added_engine(name: str) -> Any:  # noqa: ANN401 - an `Engine` with its modes
+    point = _added()[name]
+    try:
+        engine = point.load()
+        missing = [what for what in (*_WANTED, "modes", "native_modes") if not hasattr(engine, what)]
+    except Exception as error:
+        raise EngineMissingError([f"{_told(point)} cannot be imported: {type(error).__name__}: {error}"]) from error
+    if missing:
+        raise EngineMissingError([f"{_told(point)} is no engine: it has no {', '.join(missing)}"])
+    return engine
+
+
+_WANTED = ("file_suffix", "preload", "export_structure", "save", "computes_in", "open")
+
+
+def _told(point: EntryPoint) -> str:
+    package = f" of the package {point.dist.name}" if point.dist else ""
+    return f"{point.name!r} ({point.value}{package}; mend or uninstall it)"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from significand.plan.experiment import DataFacts
+from significand.plan.experiment import DataFacts, TableFormat
 from significand.plan.problems import PlanError
 from significand.workload.data_files import read_csv, read_npz
 
@@ -99,9 +99,9 @@ class DataSources:
     """The data sets that a plan asks about, each read once."""
 
     def __init__(self) -> None:
-        self._read: dict[tuple[str, str | None], Dataset | None] = {}
+        self._read: dict[tuple[str, TableFormat], Dataset | None] = {}
 
-    def dataset(self, data: str, label_column: str | None) -> Dataset | None:
+    def dataset(self, data: str, form: TableFormat) -> Dataset | None:
         """Return what `load_source` gives.
 
         Raises
@@ -109,11 +109,11 @@ class DataSources:
         PlanError
             As `load_source`.
         """
-        if (data, label_column) not in self._read:
-            self._read[data, label_column] = load_source(data, label_column)
-        return self._read[data, label_column]
+        if (data, form) not in self._read:
+            self._read[data, form] = load_source(data, form.label_column)
+        return self._read[data, form]
 
-    def facts(self, data: str, label_column: str | None) -> DataFacts | None:
+    def facts(self, data: str, form: TableFormat) -> DataFacts | None:
         """Return what a plan needs to know of it; None for data that is made to fit.
 
         Raises
@@ -121,7 +121,7 @@ class DataSources:
         PlanError
             As `load_source`.
         """
-        dataset = self.dataset(data, label_column)
+        dataset = self.dataset(data, form)
         return dataset.facts if dataset else None
 
 

@@ -68,7 +68,7 @@ def _written(name: str, value: object) -> str:
 
 def _fields(evidence: Evidence) -> Mapping[str, object]:
     planned = evidence.manifest.get("experiment")
-    return planned if isinstance(planned, dict) else evidence.experiment.model_dump(mode="json")
+    return planned if isinstance(planned, dict) else evidence.experiment.to_json()
 
 
 def _version(manifest: Mapping[str, object]) -> str:
