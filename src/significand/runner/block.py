@@ -54,11 +54,14 @@ class Timing:
         In measured steps: one run computes, all others are idle.
     prepared_s
         In steps that nobody times: data, warm-up, conversion, sessions, accuracy.
+    groups
+        How blocks were cut where not all of their runs could live at once, and why; else empty.
     """
 
     blocks_s: float
     measured_s: float
     prepared_s: float
+    groups: str = ""
 
 
 class Place(Protocol):

@@ -7,6 +7,7 @@ square, so a machine that drifts hits all setups alike.
 
 import contextlib
 import dataclasses
+import itertools
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,6 +22,7 @@ from significand.meters.steps import Step
 from significand.plan.setup import Setup
 from significand.results.records import FAILED, Progress, Run
 from significand.runner.block import Block, OnRun, Timing
+from significand.runner.groups import Room, available_memory_mb, cut, own_memory_mb, processes_left, room_for
 from significand.runner.protocol import (
     Done,
     Exited,
@@ -91,7 +93,8 @@ class Here:
                 if block.setups:
                     server.ensure_up()
                 conductor.run_block(block)
-            return Timing(time.perf_counter() - start, conductor.measured_s, conductor.prepared_s)
+            blocks_s = time.perf_counter() - start
+            return Timing(blocks_s, conductor.measured_s, conductor.prepared_s, _told(conductor.room, blocks))
 
 
 @dataclasses.dataclass
@@ -120,6 +123,7 @@ class _Worker:
     values: Mapping[str, object] = dataclasses.field(default_factory=dict)
     details: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
     ended: bool = False
+    given_back: bool = False
 
     @property
     def wants_alone(self) -> bool:
@@ -162,6 +166,7 @@ class _Conductor:
         self._turns: list[int] = []
         self._server_end = ""
         self._preparing_since: float | None = None
+        self.room: Room | None = None
         self.measured_s = 0.0
         self.prepared_s = 0.0
 
@@ -171,19 +176,45 @@ class _Conductor:
         before = len(block.experiment.setups()) - len(block.setups)
         self._ended += before
         self._steps_done += before * self._steps_per_run
+        names = [setup.name for setup in block.experiment.setups()]
+        baselines = {name: names[place] for name, place in zip(names, block.experiment.baselines(), strict=True)}
+        left = block.setups
+        while left:
+            group, *others = cut(left, baselines, self.room.runs if self.room else len(left))
+            left = (*self._run_group(group, baselines), *itertools.chain.from_iterable(others))
+
+    def _run_group(self, setups: Sequence[Setup], baselines: Mapping[str, str]) -> list[Setup]:
+        """Run setups that take turns; return those that there was no room for, as it turned out."""
         self._turns = []
         self._workers = []
         self._unnamed.clear()
-        for setup in block.setups:
+        for setup in setups:
             self._fork(setup)
             while any(worker.busy for worker in self._workers):  # one after the other, so that none waits for a core
                 self._listen()
         while not all(worker.ended for worker in self._workers):
             if not any(worker.busy for worker in self._workers):
                 self._report()
+                if self.room is None and any(worker.wants_alone for worker in self._workers):
+                    self._look_for_room(setups, baselines)
                 self._grant()
             self._listen()
         self._report()
+        return [worker.setup for worker in self._workers if worker.given_back]
+
+    def _look_for_room(self, setups: Sequence[Setup], baselines: Mapping[str, str]) -> None:
+        """Find out what a run needs, now that the first are ready to be measured; send away those that do not fit."""
+        ready = [worker for worker in self._workers if worker.wants_alone and worker.pid]
+        needed_mb = max((own_memory_mb(worker.pid) for worker in ready if worker.pid), default=0.0)
+        self.room = room_for(needed_mb, available_memory_mb() + len(ready) * needed_mb, processes_left())
+        kept = cut(setups, baselines, self.room.runs)[0]
+        for worker in self._workers:
+            if worker.setup not in kept and worker.wants == "prepare" and not worker.prepared and worker.pid:
+                worker.given_back, worker.wants, worker.verdict = True, None, ""
+                worker.since = time.perf_counter()
+                self._server.kill(worker.pid)
+        while any(worker.busy for worker in self._workers):
+            self._listen()
 
     def _fork(self, setup: Setup) -> None:
         since = time.perf_counter()
@@ -209,13 +240,13 @@ class _Conductor:
             self.prepared_s += now - self._preparing_since
             self._preparing_since = None
         left = [worker for worker in self._workers if not worker.ended]
-        least = min(worker.prepared for worker in left)
+        least = min((worker.prepared for worker in left), default=0)
         if waiting := [worker for worker in left if worker.wants_alone and worker.prepared == least]:
             self._go(self._next_turn(waiting))
             return
         self._preparing_since = now
         # More threads than cores hinder each other many times over, also where nobody times them.
-        together = max(1, available_cpus() // max(worker.setup.threads for worker in left))
+        together = max(1, available_cpus() // max((worker.setup.threads for worker in left), default=1))
         least_far = [worker for worker in left if worker.wants == "prepare" and worker.prepared == least]
         for worker in least_far[:together]:
             worker.prepared += 1
@@ -324,6 +355,8 @@ class _Conductor:
         worker.ended = True
         worker.wants = None
         worker.channel.close()
+        if worker.given_back:  # it will be run later
+            return
         self._ended += 1
         self._steps_done += worker.steps_left
         if worker.verdict != "":
@@ -341,6 +374,14 @@ class _Conductor:
                 share=self._steps_done / (self._runs * self._steps_per_run),
             )
         )
+
+
+def _told(room: Room | None, blocks: Sequence[Block]) -> str:
+    """Say that blocks were cut into groups, where they were."""
+    most = max((len(block.setups) for block in blocks), default=0)
+    if room is None or room.runs >= most:
+        return ""
+    return f"the {most} setups of a repeat were measured in groups of at most {room.runs}: {room.reason}"
 
 
 def _failed(setup: Setup, block: Block, reason: str, **values: object) -> Run:
