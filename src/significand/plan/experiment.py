@@ -22,12 +22,12 @@ from pydantic import (
 
 from significand.meters.machine import available_cpus
 from significand.meters.steps import OnNoise
+from significand.plan.metrics import OBJECTIVES, UNTIL_METRICS
 from significand.plan.options import (
     ACTIVATIONS,
     BUILT_IN_DATA,
     FEWEST_SEQUENTIAL,
     LEARNING_RATES,
-    OBJECTIVES,
     OPTIONS,
     SYNTHETIC_SAMPLES,
 )
@@ -143,13 +143,17 @@ def _share(value: object) -> object:
         return number
 
 
+class AmbiguousShareError(ValueError):
+    """A share without ``%`` that would be 100 % or more: it was meant as per cent, or was not."""
+
+
 def read_share(value: object) -> object:
     """Return a share as a number, of ``"2%"`` or ``0.02``; what is neither is returned as it is.
 
     Raises
     ------
-    ValueError
-        Of a bare number that was meant as per cent, as ``2``.
+    AmbiguousShareError
+        Of a bare number that may be meant as per cent, as ``2``.
     """
     text = str(value).strip()
     try:
@@ -159,7 +163,9 @@ def read_share(value: object) -> object:
     except ValueError:
         return value
     if 1 <= share < math.inf:
-        raise ValueError(f"{value!r} would be {100 * share:g} %; write {share:g}% or {100 * share:g}%, as you mean it")
+        raise AmbiguousShareError(
+            f"{value!r} would be {100 * share:g} %; write {share:g}% or {100 * share:g}%, as you mean it"
+        )
     return share
 
 
@@ -234,7 +240,7 @@ class Experiment(BaseModel):
     accuracy_margin: Annotated[Real | None, Field(gt=0, le=100)] = OPTIONS["accuracy_margin"].default
     objectives: Annotated[tuple[str, ...], BeforeValidator(_words)] = OPTIONS["objectives"].default
     until: Annotated[Share | None, Field(gt=0, lt=1)] = OPTIONS["until"].default
-    until_metric: Literal["latency", "train_time", "memory", "energy"] = OPTIONS["until_metric"].default
+    until_metric: Literal[UNTIL_METRICS] = OPTIONS["until_metric"].default  # type: ignore[valid-type]  # from the one table
     max_repeats: Count = OPTIONS["max_repeats"].default
     max_time_s: Annotated[Real | None, Field(gt=0)] = OPTIONS["max_time_s"].default
     step_timeout_s: Annotated[Real, Field(gt=0)] = OPTIONS["step_timeout_s"].default

@@ -3,22 +3,12 @@
 from dataclasses import dataclass
 from typing import Any
 
+from significand.plan.metrics import OBJECTIVES, UNTIL_METRICS
 from significand.plan.precision import MODES
 
 ACTIVATIONS = ("relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid", "softmax", "linear")
 BUILT_IN_DATA = ("synthetic", "digits")
 SYNTHETIC_SAMPLES = 512
-COST_METRICS = ("latency", "train_time", "memory", "energy")
-OBJECTIVES = (
-    "latency",
-    "accuracy",
-    "test_accuracy",
-    "memory",
-    "inference_memory",
-    "model_size",
-    "train_time",
-    "energy",
-)
 LEARNING_RATES = {"sgd": 0.01, "adam": 0.001}
 
 FEWEST_SEQUENTIAL = 10
@@ -112,7 +102,7 @@ OPTION_GROUPS = {
             "such as 1%",
             "run the repeats",
         ),
-        "until_metric": Option("latency", f"with until: whose ratio that is: {', '.join(COST_METRICS)}"),
+        "until_metric": Option("latency", f"with until: whose ratio that is: {', '.join(UNTIL_METRICS)}"),
         "max_repeats": Option(100, "with until: repeats at most"),
         "max_time_s": Option(
             None,

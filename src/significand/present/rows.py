@@ -5,6 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from significand.plan.precision import MODES
+from significand.results.records import told_method
+
+SEQUENTIAL = told_method("t", sequential=True)
+"""What a summary row says of its intervals where the repeats went on until these were narrow enough."""
 
 SummaryRow = Mapping[str, object]
 
@@ -108,7 +112,7 @@ def energy_estimated(row: SummaryRow) -> bool:
 
 def sequential(row: SummaryRow) -> bool:
     """Tell whether the repeats went on until the intervals were narrow enough."""
-    return str(row.get("interval_method") or "").startswith("sequential")
+    return row.get("interval_method") == SEQUENTIAL
 
 
 def visible(text: object) -> str:

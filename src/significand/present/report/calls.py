@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from significand.plan.metrics import LATENCY
 from significand.present.axes import Axis, choose_axis
 from significand.present.numbers import choose_unit, with_half_width
 from significand.present.report.setups import Setup
@@ -89,7 +90,7 @@ def calls_figure(times: Sequence[Times], batch_size: int) -> CallsFigure:
     """
     pooled = [(one.setup, _calls_s(one)) for one in times]
     pooled = [(setup, calls_s) for setup, calls_s in pooled if calls_s.size]
-    size, unit = choose_unit("latency", [float(np.median(calls_s)) for _, calls_s in pooled])
+    size, unit = choose_unit(LATENCY, [float(np.median(calls_s)) for _, calls_s in pooled])
     ends = [
         Cell(float(end) / size, math.nan)
         for _, calls_s in pooled

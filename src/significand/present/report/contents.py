@@ -7,7 +7,7 @@ from significand.evidence import Evidence
 from significand.present.claims_view import claim_lines
 from significand.present.report.facts import Facts, caveats, machine_facts, method, warnings, workload_facts
 from significand.present.report.reproduce import Reproduction, reproduction
-from significand.present.report.setups import Metric, Setup, metrics_of, setups_of
+from significand.present.report.setups import Setup, ShownMetric, metrics_of, setups_of
 from significand.present.report.table import Table, table_of
 from significand.present.rows import visible
 from significand.present.terminal import findings
@@ -41,7 +41,7 @@ class Contents:
     answer: Sequence[Sentence]
     findings: Sequence[str]
     setups: Sequence[Setup]
-    metrics: Mapping[str, Metric]
+    metrics: Mapping[str, ShownMetric]
     table: Table
     workload: Facts
     machine: Facts
