@@ -17,7 +17,7 @@ from cyclopts import CycloptsError
 
 from conftest import NO_DATA, SMALL, small_experiment
 from made_up_results import made_up_folder, made_up_runs
-from significand.analysis.claims import COMPARISON_COLUMNS, claims_of, comparison_row, summary_columns, summary_rows
+from significand.analysis.claims import ComparisonRow, claims_of, comparison_row, summary_columns, summary_rows
 from significand.analysis.pareto_bootstrap import FRONTIER_KEYS, frontier_uncertainty
 from significand.benchmark import Details, step_columns
 from significand.cli import app
@@ -29,7 +29,7 @@ from significand.plan.experiment import plan_experiment
 from significand.plan.options import OPTIONS
 from significand.results.contents import DETAIL_ARRAYS, FILES, MANIFEST_KEYS
 from significand.results.lock import LOCK
-from significand.results.records import STATISTICS, STEP_COLUMNS, MetricSummary, Run
+from significand.results.records import STATISTICS, STEP_COLUMNS, MetricSummary, Run, column_types, described
 from significand.results.store import RESULTS, read_json_object
 from test_job import instant
 
@@ -167,7 +167,7 @@ def test_every_column_is_documented_with_its_unit() -> None:
         "raw_runs.csv": of_runs,
         "steps.csv": STEP_COLUMNS,
         "summary_stats.csv and summary_stats.json": summary_columns(),
-        "comparisons.csv and comparisons.json": COMPARISON_COLUMNS,
+        "comparisons.csv and comparisons.json": described(ComparisonRow),
         "pareto.json": FRONTIER_KEYS,
         "manifest.json": MANIFEST_KEYS,
         "details": DETAIL_ARRAYS,
@@ -184,7 +184,7 @@ def test_columns_of_summaries_and_comparisons_are_those_that_are_written() -> No
     runs = [*made_up_runs(1), *made_up_runs(2, mode="int8")]
     claims = claims_of(runs, experiment)
     assert list(summary_rows(runs, experiment, claims)[0]) == list(summary_columns())
-    assert list(comparison_row(claims.comparisons[0])) == list(COMPARISON_COLUMNS)
+    assert list(comparison_row(claims.comparisons[0])) == list(column_types(ComparisonRow))
     assert list(STATISTICS) == [one.name for one in dataclasses.fields(MetricSummary)]
 
 

@@ -11,12 +11,12 @@ from scipy import stats
 
 from made_up_results import made_up_folder, made_up_runs, with_values
 from significand.analysis.intervals import Estimate
-from significand.analysis.measures import MEASURES
 from significand.history import History, Series, level_changes, read_history, with_changes
+from significand.plan.metrics import METRICS
 from significand.results.comparable import ResultsError
 from significand.results.values import jsonable
 
-LATENCY, ACCURACY = MEASURES["latency"], MEASURES["accuracy"]
+LATENCY, ACCURACY = METRICS["latency"], METRICS["accuracy"]
 
 
 def archived(tmp_path: Path, slower: list[float], **newest: object) -> Path:
@@ -86,7 +86,7 @@ def test_what_cannot_stand_beside_the_newest_is_skipped(tmp_path: Path) -> None:
         "other": "machine.host: 'b' in it, 'bench' in the newest, and 1 more",
         "failed": "no run finished",
         "timeless": "manifest.json does not say when it started",
-        "columns": "its version did not write latency, train_time, memory, model_size, accuracy, test_accuracy",
+        "columns": "its version did not write latency, train_time, memory, accuracy, test_accuracy, model_size",
     }
 
 

@@ -10,9 +10,8 @@ import numpy as np
 from significand.analysis.claims import comparison_row
 from significand.analysis.comparison import Comparison, compare
 from significand.analysis.intervals import mean
-from significand.analysis.measures import MEASURES
-from significand.analysis.summary import FURTHER_METRICS, SPECIFIED_METRICS
-from significand.plan.experiment import read_share
+from significand.plan.kinds import AmbiguousShareError, read_share
+from significand.plan.metrics import METHOD_OF_ESTIMATE, METRICS, headlines
 from significand.plan.problems import nearest, shown
 from significand.results.comparable import (
     Results,
@@ -25,24 +24,6 @@ from significand.results.comparable import (
 )
 
 OLD, NEW = "OLD", "NEW"
-
-COLUMNS = {name: column for name, column in (SPECIFIED_METRICS | FURTHER_METRICS).items() if name in MEASURES}
-"""By the name of the metric, the column of raw_runs.csv that holds it."""
-
-DEFAULT_METRICS = ("latency", "train_time", "memory", "model_size", "accuracy", "test_accuracy")
-"""Compared where nothing else is asked for, and energy where it was measured."""
-
-METHOD_COLUMNS = {
-    "memory": ("memory_method",),
-    "training_memory": ("memory_method",),
-    "inference_memory": ("memory_method",),
-    "energy": ("energy_kind", "energy_source", "energy_domains"),
-}
-"""Columns that say how a metric was measured: they must be the same, too."""
-
-ESTIMATE_COLUMNS = ("energy_assumptions",)
-"""The same of an estimated energy, which is as large as the watts that it assumes. What is noted beside a measured one,
-such as the power of the idle machine, may differ."""
 
 BUSY_SHARE = 0.2
 """Of the steps that had to be measured again, from which on a machine counts as busy: on quiet ones here it was 1 to
@@ -126,7 +107,8 @@ def compare_folders(
     old, new
         Result folders.
     metrics
-        Names from `COLUMNS`; by default `DEFAULT_METRICS`, and energy where it was measured in both.
+        Names from `significand.plan.metrics.METRICS`; by default the headlines, and of these energy where it was
+        measured in both.
     allow
         Fields that may differ, such as ``machine.versions.torch``, or ``machine.versions`` for all below it.
     margin
@@ -141,8 +123,8 @@ def compare_folders(
     """
     problems: list[str] = []
     sizes = {
-        False: _margin("margin", margin, LARGEST_MARGIN, problems),
-        True: _margin("accuracy_margin", accuracy_margin, LARGEST_ACCURACY_MARGIN, problems),
+        "ratio": _margin("margin", margin, LARGEST_MARGIN, problems),
+        "points": _margin("accuracy_margin", accuracy_margin, LARGEST_ACCURACY_MARGIN, problems),
     }
     problems += metric_problems(metrics or ())
     sides = []
@@ -162,7 +144,7 @@ def compare_folders(
         tried = " and ".join(f"{', '.join(side.modes()) or 'nothing'} in {label}" for label, side in _labelled(sides))
         problems.append(f"precision_modes: no mode has finished runs in both ({tried}); measure one in both")
     measured = energy_measured(sides, modes)
-    chosen = tuple(dict.fromkeys(metrics)) if metrics else (*DEFAULT_METRICS, *(("energy",) if measured else ()))
+    chosen = chosen_metrics(metrics, energy_measured=measured)
     methods = method_columns(chosen, energy_measured=measured)
     one, other = sides = [with_run_facts(side, modes, methods) for side in sides]
     problems += [line for label, side in _labelled(sides) for line in column_problems(side, chosen, label)]
@@ -176,7 +158,7 @@ def compare_folders(
     ]
     if problems:
         raise ResultsError(problems)
-    margins = {name: size for name in chosen if (size := sizes["accuracy" in name]) is not None}
+    margins = {name: size for name in chosen if (size := sizes[METRICS[name].scale]) is not None}
     return FolderComparison(
         one,
         other,
@@ -189,30 +171,39 @@ def compare_folders(
     )
 
 
+def chosen_metrics(metrics: Sequence[str] | None, *, energy_measured: bool) -> tuple[str, ...]:
+    """Return the metrics asked for, each once; where none are, the headlines that were measured."""
+    asked = metrics or [metric.name for metric in headlines(energy_measured=energy_measured)]
+    return tuple(dict.fromkeys(asked))
+
+
 def metric_problems(metrics: Collection[str]) -> list[str]:
     """Return a line for every name that is no metric."""
     return [
-        f"metrics: {shown(name)} is not a metric{nearest(name, COLUMNS)}; allowed: {', '.join(COLUMNS)}"
+        f"metrics: {shown(name)} is not a metric{nearest(name, METRICS)}; allowed: {', '.join(METRICS)}"
         for name in metrics
-        if name not in COLUMNS
+        if name not in METRICS
     ]
 
 
 def column_problems(results: Results, metrics: Collection[str], label: str) -> list[str]:
     """Return a line for every metric whose column the results lack, as those of an older version may."""
-    held = ",".join(name for name in metrics if COLUMNS.get(name) in results.columns)
+    known = [METRICS[name] for name in metrics if name in METRICS]
+    held = ",".join(metric.name for metric in known if metric.column in results.columns)
     return [
-        f"metrics: {label} has no column {COLUMNS[name]} for {name}, its version did not write it; leave {name} out: "
-        f"--metrics {held or 'and others'}"
-        for name in metrics
-        if name in COLUMNS and COLUMNS[name] not in results.columns
+        f"metrics: {label} has no column {metric.column} for {metric.name}, its version did not write it; leave "
+        f"{metric.name} out: --metrics {held or 'and others'}"
+        for metric in known
+        if metric.column not in results.columns
     ]
 
 
 def method_columns(metrics: Collection[str], *, energy_measured: bool) -> list[str]:
     """Return the columns that say how these metrics were measured."""
-    columns = [column for name in metrics for column in METHOD_COLUMNS.get(name, ())]
-    columns += ESTIMATE_COLUMNS if "energy" in metrics and not energy_measured else ()
+    known = [METRICS[name] for name in metrics if name in METRICS]
+    columns = [column for metric in known for column in metric.method_columns]
+    if not energy_measured and any(metric.may_be_estimated for metric in known):
+        columns += METHOD_OF_ESTIMATE
     return list(dict.fromkeys(columns))
 
 
@@ -241,7 +232,7 @@ def _compare(
     paired = one.experiment["seed"] == other.experiment["seed"]
     seeds = sorted({run.seed for _, run in coded})
     comparisons = compare(
-        {name: [getattr(run, COLUMNS[name]) for _, run in coded] for name in metrics},
+        {name: [getattr(run, METRICS[name].column) for _, run in coded] for name in metrics},
         setups=np.array([code for code, _ in coded], dtype=np.int64),
         blocks=np.searchsorted(seeds, [run.seed for _, run in coded]) if paired else None,
         names=[*([OLD] * len(modes)), *modes],
@@ -251,7 +242,7 @@ def _compare(
     )
     if not (_is_sequential(one) or _is_sequential(other)):
         return comparisons
-    return [replace(c, estimate=replace(c.estimate, method=f"sequential {c.estimate.method}")) for c in comparisons]
+    return [replace(c, estimate=replace(c.estimate, sequential=True)) for c in comparisons]
 
 
 def _notes(one: Results, other: Results, modes: Sequence[str], unrecorded: Sequence[str]) -> Iterator[str]:
@@ -302,10 +293,10 @@ def _margin(name: str, value: float | str | None, largest: float, problems: list
     share = name == "margin"
     try:
         size = float(read_share(value) if share else value)  # type: ignore[arg-type]  # what is no number raises
-    except ValueError as error:
-        if "write" in str(error):
-            problems.append(f"{name}: {error}")
-            return None
+    except AmbiguousShareError as error:
+        problems.append(f"{name}: {error}")
+        return None
+    except ValueError:
         size = math.nan
     if 0 < size <= largest:
         return size
@@ -323,7 +314,7 @@ def _is_sequential(results: Results) -> bool:
 
 
 def _mean(results: Results, mode: str, metric: str) -> float:
-    return mean([getattr(run, COLUMNS[metric]) for run in results.finished(mode)])
+    return mean([getattr(run, METRICS[metric].column) for run in results.finished(mode)])
 
 
 def _listed(words: Collection[str]) -> str:

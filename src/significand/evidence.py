@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from significand.analysis.claims import Claims, claims_of, summary_rows
-from significand.analysis.stopping import Precision, reached_precision
+from significand.analysis.stopping import Reached, reached_of
 from significand.plan.experiment import Experiment, stored_experiment
 from significand.results.comparable import ResultsError, read_results
 from significand.results.records import Run
@@ -42,7 +42,7 @@ class Evidence:
     runs: Sequence[Run]
     rows: Sequence[Mapping[str, object]]
     claims: Claims
-    precision: Precision | None = None
+    precision: Reached | None = None
 
     @property
     def incomplete(self) -> str:
@@ -91,5 +91,5 @@ def evidence_of(folder: Path, manifest: Mapping[str, object], experiment: Experi
         runs,
         summary_rows(runs, experiment, claims),
         claims,
-        reached_precision(runs, experiment),
+        reached_of(runs, experiment),
     )

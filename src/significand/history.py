@@ -16,16 +16,16 @@ from numpy.typing import NDArray
 from significand.analysis.comparison import ESTIMATED_ENERGY
 from significand.analysis.intervals import Estimate, mean_t
 from significand.analysis.levels import level_starts
-from significand.analysis.measures import MEASURES, Measure
+from significand.analysis.measures import shown
 from significand.analysis.steady import TOLERANCE
 from significand.compare import (
-    COLUMNS,
-    DEFAULT_METRICS,
+    chosen_metrics,
     column_problems,
     energy_measured,
     method_columns,
     metric_problems,
 )
+from significand.plan.metrics import METRICS, Metric
 from significand.results.comparable import Results, ResultsError, differences, read_results, with_run_facts
 from significand.results.store import HISTORY, MANIFEST
 
@@ -143,7 +143,7 @@ def read_history(folder: Path, *, metrics: Sequence[str] | None = None) -> Histo
     folder
         A result folder.
     metrics
-        Names from `significand.compare.COLUMNS`; by default what `significand compare` compares.
+        Names from `significand.plan.metrics.METRICS`; by default what `significand compare` compares.
 
     Raises
     ------
@@ -160,7 +160,7 @@ def read_history(folder: Path, *, metrics: Sequence[str] | None = None) -> Histo
     everything = [results for _, results in sorted(dated, key=lambda pair: pair[0])]
     newest = everything[-1]
     measured = energy_measured([newest], newest.modes())
-    chosen = tuple(dict.fromkeys(metrics)) if metrics else (*DEFAULT_METRICS, *(("energy",) if measured else ()))
+    chosen = chosen_metrics(metrics, energy_measured=measured)
     if lacking := column_problems(newest, chosen, "the newest result"):
         raise ResultsError(lacking)
     kept = []
@@ -179,13 +179,13 @@ def with_changes(series: Sequence[Series]) -> list[Series]:
     significance = SIGNIFICANCE / max(1, sum(not one.note for one in series))
 
     def changes(one: Series) -> list[Change]:
-        return level_changes([estimate.point for estimate in one.estimates], MEASURES[one.metric], significance)
+        return level_changes([estimate.point for estimate in one.estimates], METRICS[one.metric], significance)
 
     return [one if one.note else replace(one, changes=changes(one)) for one in series]
 
 
 def level_changes(
-    values: Sequence[float] | NDArray[np.float64], measure: Measure, significance: float = SIGNIFICANCE
+    values: Sequence[float] | NDArray[np.float64], metric: Metric, significance: float = SIGNIFICANCE
 ) -> list[Change]:
     """Return where a sequence of means changes its level.
 
@@ -199,7 +199,7 @@ def level_changes(
     values
         A mean per result, in order of time, shape (n,): costs in any unit, accuracies in [0, 1]. What is no positive
         number, or no share, is left out.
-    measure
+    metric
         How the metric is compared.
     significance
         Of a change, before the correction over all positions.
@@ -210,7 +210,7 @@ def level_changes(
         None with fewer than `FEWEST_RESULTS` values.
     """
     given = np.asarray(values, dtype=np.float64)
-    ratio = measure.scale == "ratio"
+    ratio = metric.scale == "ratio"
     usable = np.flatnonzero((given > 0) & (given < np.inf) if ratio else (given >= 0) & (given <= 1))
     if len(usable) < FEWEST_RESULTS:
         return []
@@ -222,8 +222,8 @@ def level_changes(
     return [
         Change(
             index=int(usable[start]),
-            size=measure.shown(step),
-            verdict="better" if (step < 0) == measure.lower_is_better else "worse",
+            size=shown(metric, step),
+            verdict="better" if (step < 0) == metric.lower_is_better else "worse",
         )
         for start, step in zip(starts[1:], steps, strict=True)
     ]
@@ -231,10 +231,10 @@ def level_changes(
 
 def _series(results: Sequence[Results], mode: str, metric: str) -> Series:
     """Return the means, and why no change can be looked for."""
-    estimates = [mean_t([getattr(run, COLUMNS[metric]) for run in one.finished(mode)]) for one in results]
+    estimates = [mean_t([getattr(run, METRICS[metric].column) for run in one.finished(mode)]) for one in results]
     note = ""
     found = sum(math.isfinite(estimate.point) for estimate in estimates)
-    if metric == "energy" and not energy_measured(results, [mode]):
+    if METRICS[metric].may_be_estimated and not energy_measured(results, [mode]):
         note = ESTIMATED_ENERGY
     elif found < FEWEST_RESULTS:
         note = f"too few results ({found}; at least {FEWEST_RESULTS})"
@@ -271,7 +271,7 @@ def _folders(folder: Path) -> Iterator[Path]:
 
 def _incomparable(results: Results, newest: Results, metrics: Sequence[str]) -> str:
     """Say why results cannot stand beside the newest; empty where they can."""
-    if lacking := [name for name in metrics if COLUMNS[name] not in results.columns]:
+    if lacking := [name for name in metrics if METRICS[name].column not in results.columns]:
         return f"its version did not write {', '.join(lacking)}"
     columns = method_columns(metrics, energy_measured=energy_measured([newest], newest.modes()))
     here, there = (with_run_facts(one, newest.modes(), columns) for one in (results, newest))

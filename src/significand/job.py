@@ -50,7 +50,7 @@ from significand.workload.data import Dataset, DataSources
 
 if TYPE_CHECKING:
     from significand.analysis.claims import Claims
-    from significand.analysis.stopping import Precision
+    from significand.analysis.stopping import Reached
 
 FEWEST_TO_PLAN = 5
 """Repeats before the number that a target will take is extrapolated."""
@@ -87,7 +87,7 @@ class Outcome:
     runs: list[Run]
     archive: Path | None
     claims: "Claims"
-    precision: "Precision | None"
+    precision: "Reached | None"
     report: Path | None
     report_missing: str = ""
     note: str = ""
@@ -264,11 +264,11 @@ class _Job:
         ended = Counter(run.repeat for run in self._runs)
         return sum(count == modes for count in ended.values())
 
-    def _precision(self) -> "Precision | None":
+    def _precision(self) -> "Reached | None":
         """Return how narrow the intervals are, where they decide when to stop."""
-        from significand.analysis.stopping import reached_precision  # noqa: PLC0415 - see write_summaries
+        from significand.analysis.stopping import reached_of  # noqa: PLC0415 - see write_summaries
 
-        return reached_precision(self._runs, self._experiment)
+        return reached_of(self._runs, self._experiment)
 
     def _is_enough(self, blocks: int) -> bool:
         """Tell before the next repeat whether the experiment is over, and say ahead how long it will take."""

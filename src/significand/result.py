@@ -6,49 +6,19 @@ What is missing (an empty cell there) is null, whatever the column's type; no nu
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from significand.analysis.claims import comparison_row
+from significand.analysis.claims import ComparisonRow, comparison_row
 from significand.evidence import Evidence, read_evidence
 from significand.present.rows import visible
 from significand.results.comparable import read_results
-from significand.results.records import Run
+from significand.results.records import Run, column_types
 
 if TYPE_CHECKING:
     import pandas as pd  # type: ignore[import-untyped]  # its types are a package of their own
     import polars as pl
-
-RUN_TYPES: Mapping[str, type] = {
-    column.name: column.type if isinstance(column.type, type) else bool  # bool | None is no type
-    for column in fields(Run)
-}
-
-COMPARISON_TYPES: Mapping[str, type] = {
-    "metric": str,
-    "precision_mode": str,
-    "baseline": str,
-    "scale": str,
-    "estimate": float,
-    "low": float,
-    "high": float,
-    "level": float,
-    "method": str,
-    "n": int,
-    "paired": bool,
-    "left_out": int,
-    "p_value": float,
-    "p_adjusted": float,
-    "p_equivalence": float,
-    "family": str,
-    "tests_in_family": int,
-    "verdict": str,
-    "smallest_detectable": float,
-    "margin": float,
-    "reason": str,
-}
-"""Of the columns of comparisons.csv, also where there is nothing to compare."""
 
 
 class Frames(NamedTuple):
@@ -86,7 +56,7 @@ class Result:
             {column: value for column, value in run.to_row().items() if column in self.columns}
             for run in self.evidence.runs
         ]
-        return _frame(rows, RUN_TYPES)
+        return _frame(rows, column_types(Run))
 
     @property
     def summary(self) -> "pl.DataFrame":
@@ -97,7 +67,7 @@ class Result:
     @property
     def comparisons(self) -> "pl.DataFrame":
         """Every mode against the baseline on every metric, with the columns of comparisons.csv."""
-        return _frame([comparison_row(one) for one in self.evidence.claims.comparisons], COMPARISON_TYPES)
+        return _frame([comparison_row(one) for one in self.evidence.claims.comparisons], column_types(ComparisonRow))
 
     def to_pandas(self) -> Frames:
         """Return the same three tables as pandas data frames.

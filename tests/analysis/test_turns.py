@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from conftest import small_experiment
 from significand.analysis.claims import compare_modes
-from significand.analysis.stopping import reached_precision
+from significand.analysis.stopping import reached_of
 from significand.analysis.summary import summarise
 from significand.analysis.turns import latencies_beside
 from significand.results.records import FAILED, Run
@@ -141,6 +141,6 @@ def test_every_answer_takes_latencies_turn_by_turn() -> None:
     assert row["latency_ratio"] == by_turns.estimate.point
     assert row["latency_ratio_ci95_t_low"] == by_turns.estimate.low
     experiment = small_experiment(precision_modes=["float32", "int8"], until=0.01, max_repeats=20)
-    precision = reached_precision(runs, experiment)
+    precision = reached_of(runs, experiment)
     assert precision is not None
     assert precision.half_widths["int8"] == pytest.approx(by_turns.estimate.high / by_turns.estimate.point - 1)

@@ -5,7 +5,7 @@ import pytest
 
 from conftest import small_experiment
 from significand.analysis.claims import claims_of
-from significand.analysis.stopping import Precision
+from significand.analysis.stopping import Reached
 from significand.present.claims_view import claim_lines
 from significand.results.records import FAILED, Run
 
@@ -60,20 +60,20 @@ def test_without_a_finished_run_nothing_is_claimed() -> None:
 def test_what_the_target_came_to_is_told(width: float, words: str) -> None:
     """Whether every interval was narrow enough, or which was not and how wide it is."""
     both = [*runs("float32", 1.0), *runs("int8", 0.25)]
-    precision = Precision({"int8": width}, 0.01, {"int8": 30})
+    precision = Reached({"int8": width}, 0.01, {"int8": 30})
     assert words in claim_lines(claims_of(both, small_experiment(until=0.01)), both, precision)[-1]
 
 
 def test_the_metric_of_the_target_is_named() -> None:
     """Another metric is named; with a single mode it is that of the mean; what can never be known is said."""
     both = [*runs("float32", 1.0), *runs("int8", 0.25)]
-    precision = Precision({"int8": math.nan}, 0.01, {"int8": None}, "train_time", ["int8"])
+    precision = Reached({"int8": math.nan}, 0.01, {"int8": None}, "train_time", ["int8"])
     assert claim_lines(claims_of(both, small_experiment(until=0.01)), both, precision)[-1] == (
         "Missed the target of ±1 % for every training time ratio after 6 repeats (intervals are sequential): int8 "
         "unknown, as no pair of runs is usable; mend what failed."
     )
     alone = small_experiment(until=0.01, precision_modes=["int8"])
-    precision = Precision({"int8": 0.005}, 0.01, {"int8": 10}, "memory")
+    precision = Reached({"int8": 0.005}, 0.01, {"int8": 10}, "memory")
     assert claim_lines(claims_of(both[6:], alone), both[6:], precision)[-1].startswith("The mean peak memory is within")
 
 

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import bdtr, ndtri, stdtrit  # not scipy.stats: importing that takes half a second
 
+from significand.results.records import told_method
+
 Sample = Sequence[float | None] | NDArray[np.float64]
 
 NORMAL_95 = 1.96
@@ -37,6 +39,8 @@ class Estimate:
         Confidence level of the interval, between 0 and 1.
     n
         Values behind it.
+    sequential
+        Whether measuring went on until the interval was narrow enough, which makes it a little too narrow.
     """
 
     point: float
@@ -45,6 +49,12 @@ class Estimate:
     method: str
     level: float
     n: int
+    sequential: bool = False
+
+    @property
+    def told_method(self) -> str:
+        """How the interval was made, as files and tables say it."""
+        return told_method(self.method, sequential=self.sequential)
 
 
 def finite(values: Sample) -> NDArray[np.float64]:
@@ -55,7 +65,10 @@ def finite(values: Sample) -> NDArray[np.float64]:
     values
         Numbers, shape (n,).
     """
-    array = np.array([math.nan if value is None else value for value in values], dtype=np.float64)
+    if isinstance(values, np.ndarray):
+        array = values.astype(np.float64, copy=False)
+    else:
+        array = np.array([math.nan if value is None else value for value in values], dtype=np.float64)
     return array[~np.isnan(array)]
 
 

@@ -10,8 +10,8 @@ from scipy.special import stdtrit
 
 from significand.analysis.comparison import log_ratios
 from significand.analysis.intervals import mean_t, sample_std
-from significand.analysis.summary import SPECIFIED_METRICS, default_baseline
 from significand.analysis.turns import latencies_beside
+from significand.plan.metrics import LATENCY, METRICS
 from significand.plan.options import FEWEST_SEQUENTIAL
 from significand.results.records import Run
 
@@ -66,7 +66,7 @@ def runs_needed(relative_std: float, target: float, level: float = 0.95) -> int 
 
 
 @dataclass(frozen=True)
-class Precision:
+class Reached:
     """How narrow the intervals of an experiment are, against its target.
 
     Attributes
@@ -112,9 +112,7 @@ class Precision:
         return {name: width for name, width in self.half_widths.items() if not width <= self.target}
 
 
-def precision_of(
-    costs: Mapping[str, Mapping[int, float]], baseline: str, target: float, metric: str = "latency"
-) -> Precision:
+def reached(costs: Mapping[str, Mapping[int, float]], baseline: str, target: float, metric: str = "latency") -> Reached:
     """Return how narrow the intervals of all ratios to the baseline are.
 
     Parameters
@@ -138,22 +136,23 @@ def precision_of(
             without_pair.append(name)
         widths[name] = ratio_half_width(logs)
         needed[name] = runs_needed(sample_std(logs), math.log1p(target))
-    return Precision(widths, target, needed, metric, without_pair)
+    return Reached(widths, target, needed, metric, without_pair)
 
 
-def reached_precision(runs: Sequence[Run], experiment: "Experiment") -> Precision | None:
+def reached_of(runs: Sequence[Run], experiment: "Experiment") -> Reached | None:
     """Return how narrow the intervals of an experiment's runs are, where they decide when to stop; else None."""
     if experiment.until is None:
         return None
-    baseline = experiment.baseline or default_baseline(experiment.precision_modes)
+    baseline = dict(experiment.baseline)["precision"]
     finished = [run for run in runs if run.finished]
-    values = [getattr(run, SPECIFIED_METRICS[experiment.until_metric]) for run in finished]
-    if experiment.until_metric == "latency":
+    metric = METRICS[experiment.until_metric]
+    values = [getattr(run, metric.column) for run in finished]
+    if metric is LATENCY:
         values = latencies_beside(finished, [run for run in finished if run.precision_mode == baseline])
     costs: dict[str, dict[int, float]] = {mode: {} for mode in experiment.precision_modes}
     for run, value in zip(finished, values, strict=True):
         costs[run.precision_mode][run.repeat] = value
-    return precision_of(costs, baseline, experiment.until, experiment.until_metric)
+    return reached(costs, baseline, experiment.until, experiment.until_metric)
 
 
 def _logs_of_mean(costs: Mapping[int, float]) -> list[float]:

@@ -15,31 +15,8 @@ from significand.analysis.intervals import (
 )
 from significand.analysis.pareto import frontier
 from significand.analysis.turns import latencies_beside
+from significand.plan.metrics import LATENCY, SPECIFIED, SPECIFIED_COSTS, SUMMARISED, Metric
 from significand.results.records import MetricSummary, Run, Summary
-
-SPECIFIED_METRICS = {
-    "train_time": "train_time_per_epoch_s",
-    "latency": "inference_latency_per_sample_s",
-    "memory": "peak_memory_mb",
-    "accuracy": "final_train_accuracy",
-    "energy": "energy_per_epoch_j",
-}
-"""The metrics of the specified interface, by the column of raw_runs.csv each summarises."""
-
-FURTHER_METRICS = {
-    "test_accuracy": "test_accuracy",
-    "training_memory": "training_peak_memory_mb",
-    "inference_memory": "inference_peak_memory_mb",
-    "model_size": "model_size_mb",
-    "relative_output_error": "relative_output_error",
-    "throughput": "batch_throughput_samples_per_s",
-    "batch_latency_p50": "batch_latency_p50_s",
-    "batch_latency_p95": "batch_latency_p95_s",
-    "batch_latency_p99": "batch_latency_p99_s",
-}
-
-COSTS = ("train_time", "latency", "memory", "energy")
-"""Metrics shown as ratios to the baseline."""
 
 FACTS = {
     "failed_runs": ("runs that failed; they are in no other number", ""),
@@ -72,7 +49,7 @@ RATIO_STATISTICS = {
     "ratio_ci95_t_low": "lower bound of its 95 % t interval, of log ratios",
     "ratio_ci95_t_high": "its upper bound",
 }
-"""What the columns ``<cost>_<statistic>`` of summary_stats are, for each of `COSTS`; without unit."""
+"""What the columns ``<cost>_<statistic>`` of summary_stats are, for each of `SPECIFIED_COSTS`; without unit."""
 
 BASELINE = "float32"
 
@@ -134,22 +111,25 @@ def summarise(runs: Sequence[Run], modes: Sequence[str], baseline: str | None = 
 
 
 def _metrics(runs: Sequence[Run]) -> dict[str, MetricSummary]:
-    return {name: _metric(_values(runs, name)) for name in SPECIFIED_METRICS | FURTHER_METRICS}
+    return {metric.name: _metric(_values(runs, metric)) for metric in SUMMARISED}
 
 
-def _values(runs: Sequence[Run], name: str) -> list[float]:
+def _values(runs: Sequence[Run], metric: Metric) -> list[float]:
     """Return a metric of the runs; nothing where it is measured in some and estimated in others: that has no mean."""
-    if name == "energy" and len({(run.energy_kind, run.energy_source) for run in runs}) > 1:
+    if metric.may_be_estimated and len({(run.energy_kind, run.energy_source) for run in runs}) > 1:
         return []
-    return [getattr(run, (SPECIFIED_METRICS | FURTHER_METRICS)[name]) for run in runs]
+    return [getattr(run, metric.column) for run in runs]
 
 
 def _bootstrap_intervals(runs: Sequence[Run]) -> dict[str, float]:
     """Return the bootstrap-t intervals of the specified metrics; NaN with fewer runs than they need."""
     row: dict[str, float] = {}
-    for name in SPECIFIED_METRICS:
-        estimate = mean_bootstrap_t(_values(runs, name), resamples=BOOTSTRAP_RESAMPLES)
-        row |= {f"{name}_ci95_bootstrap_t_low": estimate.low, f"{name}_ci95_bootstrap_t_high": estimate.high}
+    for metric in SPECIFIED:
+        estimate = mean_bootstrap_t(_values(runs, metric), resamples=BOOTSTRAP_RESAMPLES)
+        row |= {
+            f"{metric.name}_ci95_bootstrap_t_low": estimate.low,
+            f"{metric.name}_ci95_bootstrap_t_high": estimate.high,
+        }
     return row
 
 
@@ -173,10 +153,12 @@ def _metric(values: Sequence[float]) -> MetricSummary:
 def _ratios(runs: Sequence[Run], baseline: Sequence[Run]) -> dict[str, float]:
     row: dict[str, float] = {}
     same_energy = len({(run.energy_kind, run.energy_source) for run in (*runs, *baseline)}) <= 1
-    for name in COSTS:
-        compared = runs if same_energy or name != "energy" else ()
-        column = SPECIFIED_METRICS[name]
-        costs = [getattr(run, column) for run in compared] if name != "latency" else latencies_beside(runs, baseline)
+    for metric in SPECIFIED_COSTS:
+        name, column = metric.name, metric.column
+        compared = runs if same_energy or not metric.may_be_estimated else ()
+        costs = (
+            [getattr(run, column) for run in compared] if metric is not LATENCY else latencies_beside(runs, baseline)
+        )
         ratio = paired_ratio(
             {run.repeat: cost for run, cost in zip(compared, costs, strict=True)},
             {run.repeat: getattr(run, column) for run in baseline},

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 
-from significand.meters.energy import CpuTimeEstimate, EnergyCounter, NoCounterError
+from significand.meters.energy import CPU_TIME, CpuTimeEstimate, EnergyCounter, NoCounterError
 from significand.meters.nvml import open_nvml
 from significand.meters.rapl import open_rapl
 
@@ -45,7 +45,7 @@ def probe_counters(root: Path = Path("/"), nvml: ModuleType | None = None) -> li
     return [
         _probe("nvml", lambda: open_nvml(0, nvml)),
         _probe("rapl", lambda: open_rapl(root)),
-        CounterProbe("cpu-time", available=True, detail="an estimate: CPU time restated in joules", remedy=""),
+        CounterProbe(CPU_TIME, available=True, detail="an estimate: CPU time restated in joules", remedy=""),
     ]
 
 

@@ -108,7 +108,7 @@ class Share(Real):
         return number
 
 
-class PercentError(ValueError):
+class AmbiguousShareError(ValueError):
     """A bare number that may have been meant as per cent."""
 
 
@@ -117,7 +117,7 @@ def read_share(value: object) -> object:
 
     Raises
     ------
-    PercentError
+    AmbiguousShareError
         Of a bare number that was meant as per cent, as ``2``.
     """
     if isinstance(value, str) and value.strip().endswith("%"):
@@ -127,7 +127,7 @@ def read_share(value: object) -> object:
     if share is None:
         return value
     if 1 <= share < math.inf:
-        raise PercentError(
+        raise AmbiguousShareError(
             f"{value!r} would be {100 * share:g} %; write {share:g}% or {100 * share:g}%, as you mean it"
         )
     return share

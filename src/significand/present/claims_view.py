@@ -4,23 +4,18 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from significand.plan.metrics import METRICS
 from significand.present.rows import visible
-from significand.present.sentences import NOUNS, sentence
+from significand.present.sentences import sentence
 
 if TYPE_CHECKING:
     from significand.analysis.claims import Claims
     from significand.analysis.comparison import Comparison
-    from significand.analysis.stopping import Precision
+    from significand.analysis.stopping import Reached
     from significand.results.records import Run
 
-TOLD = ("latency", "memory", "accuracy")
-"""Metrics that the sentences tell; comparisons.csv holds all."""
 
-TOLD_IF_OTHER = ("train_time", "test_accuracy", "inference_memory", "model_size")
-"""Metrics that they tell where they differ, by a test or in every pair by the same."""
-
-
-def claim_lines(claims: "Claims", runs: Sequence["Run"], precision: "Precision | None" = None) -> list[str]:
+def claim_lines(claims: "Claims", runs: Sequence["Run"], precision: "Reached | None" = None) -> list[str]:
     """Return a sentence per mode against the baseline, then the frontier, then whether the target was reached.
 
     Parameters
@@ -41,12 +36,18 @@ def _comparisons(claims: "Claims", runs: Sequence["Run"]) -> Iterator[str]:
     engines = {run.precision_mode: run.engine for run in runs}
     for mode in dict.fromkeys(one.setup for one in claims.comparisons):
         of_mode = [one for one in claims.comparisons if one.setup == mode]
-        told = [one for one in of_mode if one.metric in TOLD or (one.metric in TOLD_IF_OTHER and _is_other(one))]
+        told = [one for one in of_mode if _is_told(one)]
         name = f"{mode} on {engines[mode]}" if engines.get(mode) else mode
         yield f"{sentence(name, told, quiet_runs=_quiet_runs(runs, mode, of_mode[0].baseline))}."
 
 
-def _is_other(comparison: "Comparison") -> bool:
+def _is_told(comparison: "Comparison") -> bool:
+    told = METRICS[comparison.metric].told
+    return told == "always" or (told == "where it differs" and _differs(comparison))
+
+
+def _differs(comparison: "Comparison") -> bool:
+    """Tell whether the two differ, by a test or in every pair by the same."""
     estimate = comparison.estimate
     always_the_same = comparison.verdict == "not tested" and estimate.low == estimate.high
     return comparison.verdict in {"better", "worse"} or always_the_same
@@ -93,12 +94,12 @@ def _probability(p: float) -> str:
     return "< 0.01" if p < 0.01 else f"{p:.2f}"
 
 
-def _target(claims: "Claims", precision: "Precision | None", runs: Sequence["Run"]) -> Iterator[str]:
+def _target(claims: "Claims", precision: "Reached | None", runs: Sequence["Run"]) -> Iterator[str]:
     if precision is None:
         return
     repeats = len({run.repeat for run in runs})
     wanted = f"±{100 * precision.target:g} %"
-    noun = NOUNS[precision.metric]
+    noun = METRICS[precision.metric].noun
     what = f"every {noun} ratio" if len(claims.modes) > 1 else f"the mean {noun}"
     after = f"after {repeats} repeats (intervals are sequential)"
     if precision.is_reached:
@@ -109,7 +110,7 @@ def _target(claims: "Claims", precision: "Precision | None", runs: Sequence["Run
     yield f"Missed the target of {wanted} for {what} {after}: {missed}; {remedy}."
 
 
-def _width(precision: "Precision", name: str) -> str:
+def _width(precision: "Reached", name: str) -> str:
     if name in precision.without_pair:
         return "unknown, as no pair of runs is usable"
     width = precision.half_widths[name]

@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from significand.analysis.pareto import frontier
+from significand.meters.energy import CPU_TIME
+from significand.plan.metrics import METRICS, SPECIFIED
 from significand.present.axes import Axis, choose_axis
-from significand.present.numbers import METRICS, choose_unit
+from significand.present.numbers import choose_unit
 from significand.present.rows import (
     Cell,
     SummaryRow,
@@ -111,16 +113,16 @@ def _figure(rows: Sequence[SummaryRow], cost: str, *, with_frontier: bool) -> Tr
     accuracies = [cell(row, "accuracy") for row in rows]
     drawn = [i for i in range(len(rows)) if math.isfinite(costs[i].mean) and math.isfinite(accuracies[i].mean)]
 
-    x_size, x_unit = choose_unit(cost, [costs[i].mean for i in drawn])
-    y_size, y_unit = choose_unit("accuracy", [accuracies[i].mean for i in drawn])
+    x_size, x_unit = choose_unit(METRICS[cost], [costs[i].mean for i in drawn])
+    y_size, y_unit = choose_unit(METRICS["accuracy"], [accuracies[i].mean for i in drawn])
     x_cells = [costs[i].in_unit(x_size) for i in drawn]
     y_cells = [accuracies[i].in_unit(y_size) for i in drawn]
-    details = [x_unit, _energy_origin(rows)] if cost == "energy" else [x_unit]
+    details = [x_unit, _energy_origin(rows)] if METRICS[cost].may_be_estimated else [x_unit]
     x_boxes = [_box(rows[i], cost, x_size) if with_frontier else None for i in drawn]
     y_boxes = [_box(rows[i], "accuracy", y_size) if with_frontier else None for i in drawn]
-    x_axis = choose_axis(METRICS[cost].title, details, _widest(x_cells, x_boxes))
+    x_axis = choose_axis(METRICS[cost].axis_title, details, _widest(x_cells, x_boxes))
     y_axis = choose_axis(
-        METRICS["accuracy"].title,
+        METRICS["accuracy"].axis_title,
         [y_unit],
         _widest(y_cells, y_boxes),
         largest=MOST_PERCENT,
@@ -197,8 +199,7 @@ def _energy_origin(rows: Sequence[SummaryRow]) -> str:
     estimated = [row for row in rows if energy_estimated(row)]
     if not estimated:
         return "measured" if rows and all(row.get("energy_kind") for row in rows) else ""
-    sources = [str(row.get("energy_source", "")).lower() for row in estimated]
-    from_cpu_time = all("cpu" in source and "time" in source for source in sources)
+    from_cpu_time = all(row.get("energy_source") == CPU_TIME for row in estimated)
     partly = "partly " if len(estimated) < len(rows) else ""
     return f"{partly}estimated{' from CPU time' if from_cpu_time else ''}"
 
@@ -207,12 +208,12 @@ def _notes(rows: Sequence[SummaryRow], labels: Sequence[str], cost: str, drawn: 
     """Say what a reader would otherwise miss: setups without a point, failed runs, bars not given."""
     notes = []
     for i, row in enumerate(rows):
-        missing = [name for name in METRICS if not math.isfinite(number(row, f"{name}_mean"))]
-        if len(missing) == len(METRICS):
+        missing = [one.name for one in SPECIFIED if not math.isfinite(number(row, f"{one.name}_mean"))]
+        if len(missing) == len(SPECIFIED):
             notes.append(f"{labels[i]}: no finished run")
             continue
         if i not in drawn:
-            wanted = [METRICS[name].title.lower() for name in (cost, "accuracy") if name in missing]
+            wanted = [METRICS[name].axis_title.lower() for name in (cost, "accuracy") if name in missing]
             notes.append(f"{labels[i]}: no value for {' and '.join(wanted)}")
         elif repeats(row) >= 2 and None in (cell(row, cost).bar, cell(row, "accuracy").bar):
             notes.append(f"{labels[i]}: interval not given")

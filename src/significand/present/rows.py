@@ -1,10 +1,14 @@
 """What a summary row says, checked where it is read: it may come from a CSV or from a user's own code."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from significand.plan.precision import MODES
+from significand.results.records import told_method
+
+SEQUENTIAL = told_method("t", sequential=True)
+"""What a summary row says of its intervals where the repeats went on until these were narrow enough."""
 
 SummaryRow = Mapping[str, object]
 
@@ -108,9 +112,15 @@ def energy_estimated(row: SummaryRow) -> bool:
 
 def sequential(row: SummaryRow) -> bool:
     """Tell whether the repeats went on until the intervals were narrow enough."""
-    return str(row.get("interval_method") or "").startswith("sequential")
+    return row.get("interval_method") == SEQUENTIAL
 
 
 def visible(text: object) -> str:
     """Make control characters visible: a name can break neither a line nor a terminal."""
     return "".join(character if character.isprintable() else "\ufffd" for character in str(text))
+
+
+def enumerated(values: Iterable[object]) -> str:
+    """Write values one after the other: ``"1, 8 and 32"``."""
+    *first, last = [visible(value) for value in values] or [""]
+    return f"{', '.join(first)} and {last}" if first else last

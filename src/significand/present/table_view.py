@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from significand.analysis.summary import COSTS
+from significand.plan.metrics import METRICS, SPECIFIED_COSTS
 from significand.present.compare_view import markdown
 from significand.present.numbers import with_half_width
-from significand.present.rows import SummaryRow, energy_estimated, mode_names, number, repeats, visible
+from significand.present.rows import SummaryRow, energy_estimated, enumerated, mode_names, number, repeats, visible
 from significand.present.terminal import MetricUnit, findings, metric_units, ratio_to_baseline
 
 if TYPE_CHECKING:
@@ -160,8 +160,8 @@ def _columns(units: Mapping[str, MetricUnit]) -> Iterator[tuple[str, str, Metric
     """Name the columns: those of the run's table, held-out accuracy beside that of training."""
     for metric, unit in units.items():
         if metric == "accuracy":
-            yield "accuracy", "Training accuracy", unit
-            yield "test_accuracy", "Test accuracy", unit
+            for name in ("accuracy", "test_accuracy"):
+                yield name, METRICS[name].title, unit
         else:
             yield metric, unit.heading[0].upper() + unit.heading[1:], unit
 
@@ -187,7 +187,7 @@ def _notes(evidence: "Evidence") -> Iterator[str]:
         yield f"Means over {runs} runs; ±: half-width of the 95 % interval (Student's t{sequential})."
     elif counts:
         yield "One run each: no interval."
-    if any(ratio_to_baseline(row, metric) for row in rows for metric in COSTS):
+    if any(ratio_to_baseline(row, cost.name) for row in rows for cost in SPECIFIED_COSTS):
         paired = f"×: ratio to {rows[0].get('ratio_baseline')}, paired by repeat"
         yield f"{paired}, with its 95 % t interval." if several else f"{paired}."
     if any(map(energy_estimated, rows)):
@@ -205,10 +205,10 @@ def _origin(evidence: "Evidence") -> str:
     versions = machine.get("versions")
     versions = versions if isinstance(versions, Mapping) else {}
     asked = evidence.experiment
-    programs = [f"{name} {versions.get(name) or ''}".strip() for name in ("significand", asked.engine)]
+    programs = [f"{name} {versions.get(name) or ''}".strip() for name in ("significand", *asked.engine)]
     network = "-".join(map(str, asked.layer_sizes))
     cpu = f" on {machine['cpu']}" if machine.get("cpu") else ""
     return (
-        f"Network {network}, batches of {asked.batch_size}, {asked.threads} threads; measured with "
-        f"{' and '.join(programs)}{cpu}."
+        f"Network {network}, batches of {enumerated(asked.batch_size)}, {enumerated(asked.threads)} threads; measured with "
+        f"{enumerated(programs)}{cpu}."
     )

@@ -15,7 +15,8 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from significand.present.numbers import METRICS, choose_unit, with_bounds, with_half_width
+from significand.plan.metrics import SPECIFIED
+from significand.present.numbers import choose_unit, with_bounds, with_half_width
 from significand.present.rows import (
     Cell,
     SummaryRow,
@@ -35,15 +36,6 @@ if TYPE_CHECKING:
 
 REFRESH_S = 0.25
 """The bar is drawn at most this often, and only between measured steps."""
-
-HEADINGS = {
-    "train_time": "training",
-    "latency": "latency",
-    "memory": "peak memory",
-    "accuracy": "accuracy",
-    "energy": "energy",
-}
-"""The metrics shown, in this order."""
 
 LONGEST_NAME = 24
 """Characters of a mode's name on one line; a longer name is broken, so that it leaves room for the numbers."""
@@ -236,11 +228,12 @@ class _Setup:
 def metric_units(rows: Sequence[SummaryRow]) -> dict[str, MetricUnit]:
     """Return in what each of the metrics shown is shown, the same for all rows; an estimate is called one."""
     units = {}
-    for metric, heading in HEADINGS.items():
-        size, name = choose_unit(metric, [number(row, f"{metric}_mean") for row in rows])
-        per = f"/{METRICS[metric].per}" if METRICS[metric].per else ""
-        estimated = metric == "energy" and any(map(energy_estimated, rows))
-        units[metric] = MetricUnit(f"{'est. ' if estimated else ''}{heading}", size, f"{name}{per}")
+    for metric in SPECIFIED:
+        size, name = choose_unit(metric, [number(row, f"{metric.name}_mean") for row in rows])
+        per = f"/{metric.per}" if metric.per else ""
+        estimated = metric.may_be_estimated and any(map(energy_estimated, rows))
+        heading = f"{'est. ' if estimated else ''}{metric.heading or metric.noun}"
+        units[metric.name] = MetricUnit(heading, size, f"{name}{per}")
     return units
 
 

@@ -42,8 +42,19 @@ FAILED = "failed"
 TRUTH_VALUES = {"true": True, "false": False, "": None}
 
 
-def _column(doc: str, unit: str = "", default: Any = NAN) -> Any:  # noqa: ANN401 - a field takes any type
+def column(doc: str, unit: str = "", default: Any = NAN) -> Any:  # noqa: ANN401 - a field takes any type
+    """Describe a column as the field of a row: what it means, its unit, and its value where none is known."""
     return field(default=default, metadata={"doc": doc, "unit": unit})
+
+
+def described(row: type) -> dict[str, tuple[str, str]]:
+    """Return every column of a kind of rows in order: what it means, and its unit."""
+    return {one.name: (str(one.metadata["doc"]), str(one.metadata["unit"])) for one in fields(row)}
+
+
+def column_types(row: type) -> dict[str, type]:
+    """Return the type of every column of a kind of rows: text, number, count or truth value."""
+    return {one.name: one.type if isinstance(one.type, type) else bool for one in fields(row)}  # bool | None is no type
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,124 +64,122 @@ class Run:
     A number that was not measured is NaN. Columns stand in this order.
     """
 
-    seed: int = _column("seed of everything random in the run: base seed + repeat", default=0)
-    layer_sizes: str = _column("units per layer, input first, as 64x128x10", default="")
-    precision_mode: str = _column("the precision mode asked for", default="")
-    batch_size: int = _column("samples per training step and per inference call", default=0)
-    epochs: int = _column("training epochs", default=0)
-    n_samples: int = _column("samples used, train and test together", default=0)
-    train_time_per_epoch_s: float = _column("mean time of a training epoch", "s")
-    inference_latency_per_sample_s: float = _column(
+    seed: int = column("seed of everything random in the run: base seed + repeat", default=0)
+    layer_sizes: str = column("units per layer, input first, as 64x128x10", default="")
+    precision_mode: str = column("the precision mode asked for", default="")
+    batch_size: int = column("samples per training step and per inference call", default=0)
+    epochs: int = column("training epochs", default=0)
+    n_samples: int = column("samples used, train and test together", default=0)
+    train_time_per_epoch_s: float = column("mean time of a training epoch", "s")
+    inference_latency_per_sample_s: float = column(
         "time of an inference call on one batch, divided by the batch size: median of calls in the rounds that count",
         "s",
     )
-    batch_throughput_samples_per_s: float = _column("batch size divided by the time of a call", "1/s")
-    peak_memory_mb: float = _column(
+    batch_throughput_samples_per_s: float = column("batch size divided by the time of a call", "1/s")
+    peak_memory_mb: float = column(
         "the run's peak: the larger of the training and the inference peak", "MB (10^6 bytes)"
     )
-    cpu_utilization_percent: float = _column("CPU time over wall time in training; 200 is two busy cores", "%")
-    final_train_accuracy: float = _column(
+    cpu_utilization_percent: float = column("CPU time over wall time in training; 200 is two busy cores", "%")
+    final_train_accuracy: float = column(
         "share of training samples classified rightly by the inference session, in the mode's own precision",
         "1",
     )
-    energy_per_epoch_j: float = _column("energy of a training epoch; see energy_kind", "J")
+    energy_per_epoch_j: float = column("energy of a training epoch; see energy_kind", "J")
 
-    repeat: int = _column("index of the repeat, from 0", default=0)
-    setup: str = _column("name of the setup: its precision, and its values on the other axes that vary", default="")
-    status: str = _column("finished or failed", default=FINISHED)
-    reason: str = _column("why the run failed", default="")
-    engine: str = _column("what executed the trained network", default="")
-    device: str = _column("where it ran", default="")
-    training_precision: str = _column("what training computed in", default="")
-    effective_precision: str = _column(
+    repeat: int = column("index of the repeat, from 0", default=0)
+    setup: str = column("name of the setup: its precision, and its values on the other axes that vary", default="")
+    status: str = column("finished or failed", default=FINISHED)
+    reason: str = column("why the run failed", default="")
+    engine: str = column("what executed the trained network", default="")
+    device: str = column("where it ran", default="")
+    training_precision: str = column("what training computed in", default="")
+    effective_precision: str = column(
         "what inference really computed in, found in the engine's optimised graph or its tensors", default=""
     )
-    precision_note: str = _column("why effective_precision is not what was asked for", default="")
-    relative_output_error: float = _column(
+    precision_note: str = column("why effective_precision is not what was asked for", default="")
+    relative_output_error: float = column(
         "norm of the difference between the session's outputs and those of the same weights in float64, divided by "
         "the norm of the latter",
         "1",
     )
-    rounding_flag: str = _column(
+    rounding_flag: str = column(
         "what is odd where relative_output_error does not fit the formats: something else ran", default=""
     )
-    test_accuracy: float = _column("the same as final_train_accuracy, on held-out samples", "1")
-    final_train_loss: float = _column("mean loss of the last training epoch", "1")
-    training_peak_memory_mb: float = _column(
+    test_accuracy: float = column("the same as final_train_accuracy, on held-out samples", "1")
+    final_train_loss: float = column("mean loss of the last training epoch", "1")
+    training_peak_memory_mb: float = column(
         "peak resident memory of training above the level before, data not included; as the next two, measured in a "
         "process that is not timed",
         "MB (10^6 bytes)",
     )
-    conversion_peak_memory_mb: float = _column(
+    conversion_peak_memory_mb: float = column(
         "peak resident memory of writing the trained network in the engine's format, above the level before training; "
         "a tool's need, not the network's, so no part of peak_memory_mb",
         "MB (10^6 bytes)",
     )
-    inference_peak_memory_mb: float = _column(
+    inference_peak_memory_mb: float = column(
         "peak resident memory of inference, in a process that never trained, above the level before",
         "MB (10^6 bytes)",
     )
-    memory_method: str = _column("how the peaks were found", default="")
-    model_size_mb: float = _column("size of the network on disk, in the engine's format", "MB (10^6 bytes)")
-    batch_latency_p50_s: float = _column(
+    memory_method: str = column("how the peaks were found", default="")
+    model_size_mb: float = column("size of the network on disk, in the engine's format", "MB (10^6 bytes)")
+    batch_latency_p50_s: float = column(
         "median of the time of a call over all counted calls; missing where calls are timed together", "s"
     )
-    batch_latency_p95_s: float = _column("95th percentile of the same", "s")
-    batch_latency_p99_s: float = _column("99th percentile of the same", "s")
-    latency_calls: int = _column("counted calls", default=0)
-    calls_per_timing: int = _column(
+    batch_latency_p95_s: float = column("95th percentile of the same", "s")
+    batch_latency_p99_s: float = column("99th percentile of the same", "s")
+    latency_calls: int = column("counted calls", default=0)
+    calls_per_timing: int = column(
         "consecutive calls timed together: one, unless calls are too short for the clock", default=0
     )
-    round_latencies_s: str = _column(
+    round_latencies_s: str = column(
         "the latency per sample in each round, median of its calls, in the order of the rounds, separated by blanks; "
         "ratios are taken round by round",
         "s",
         default="",
     )
-    steady_state: bool | None = _column(
+    steady_state: bool | None = column(
         "whether the latency rounds came to a steady state; empty where there are too few to tell", default=None
     )
-    steady_from_round: int = _column("first round, from 0, that counts in the latency", default=0)
-    steady_reason: str = _column("what kept the rounds from being steady, or came before", default="")
-    steps: int = _column("measured steps: training turns and latency rounds", default=0)
-    disturbed_steps: int = _column(
+    steady_from_round: int = column("first round, from 0, that counts in the latency", default=0)
+    steady_reason: str = column("what kept the rounds from being steady, or came before", default="")
+    steps: int = column("measured steps: training turns and latency rounds", default=0)
+    disturbed_steps: int = column(
         "steps that stayed disturbed by others and are in the numbers all the same", default=0
     )
-    unknown_steps: int = _column("steps of which nobody can tell whether others disturbed them", default=0)
-    remeasured_steps: int = _column("steps that were measured more than once because others disturbed them", default=0)
-    others_share: float = _column(
+    unknown_steps: int = column("steps of which nobody can tell whether others disturbed them", default=0)
+    remeasured_steps: int = column("steps that were measured more than once because others disturbed them", default=0)
+    others_share: float = column(
         "share of the CPU time the counted steps needed that others took; see steps.csv for each step", "1"
     )
-    others_cpu_s: float = _column("CPU time of other processes during the counted steps", "s")
-    steal_s: float = _column("time a hypervisor gave to others during the counted steps", "s")
-    throttled_s: float = _column("CPU time withheld by the control group's quota during the counted steps", "s")
-    run_queue_wait_s: float = _column("time own threads waited for a CPU during the counted steps", "s")
-    involuntary_switches: float = _column("times own threads had to make way during the counted steps", "1")
-    throttle_events: float = _column("thermal throttling events of the CPUs during the counted steps", "1")
-    frequency_mhz: float = _column("mean CPU frequency at the ends of the counted steps", "MHz")
-    energy_kind: str = _column("measured or estimated", default="")
-    energy_source: str = _column("the counter, or what the estimate rests on", default="")
-    energy_domains: str = _column("what the counter covers, as package-0+dram", default="")
-    energy_window_s: float = _column("time over which energy_per_epoch_j was taken, all windows together", "s")
-    energy_assumptions: str = _column(
+    others_cpu_s: float = column("CPU time of other processes during the counted steps", "s")
+    steal_s: float = column("time a hypervisor gave to others during the counted steps", "s")
+    throttled_s: float = column("CPU time withheld by the control group's quota during the counted steps", "s")
+    run_queue_wait_s: float = column("time own threads waited for a CPU during the counted steps", "s")
+    involuntary_switches: float = column("times own threads had to make way during the counted steps", "1")
+    throttle_events: float = column("thermal throttling events of the CPUs during the counted steps", "1")
+    frequency_mhz: float = column("mean CPU frequency at the ends of the counted steps", "MHz")
+    energy_kind: str = column("measured or estimated", default="")
+    energy_source: str = column("the counter, or what the estimate rests on", default="")
+    energy_domains: str = column("what the counter covers, as package-0+dram", default="")
+    energy_window_s: float = column("time over which energy_per_epoch_j was taken, all windows together", "s")
+    energy_assumptions: str = column(
         "what an estimate assumed, what was subtracted, why a number is missing", default=""
     )
-    data: str = _column("name or path of the data", default="")
-    n_train: int = _column("training samples", default=0)
-    n_test: int = _column("held-out samples", default=0)
-    activations: str = _column("activation of each layer transition, as relu+softmax", default="")
-    optimizer: str = _column("sgd or adam", default="")
-    learning_rate: float = _column("step size", "1")
-    threads: int = _column("threads of training and engine", default=0)
-    variant: str = _column("which of several equal setups; empty where the axes tell them apart", default="")
-    session: int = _column(
+    data: str = column("name or path of the data", default="")
+    n_train: int = column("training samples", default=0)
+    n_test: int = column("held-out samples", default=0)
+    activations: str = column("activation of each layer transition, as relu+softmax", default="")
+    optimizer: str = column("sgd or adam", default="")
+    learning_rate: float = column("step size", "1")
+    threads: int = column("threads of training and engine", default=0)
+    variant: str = column("which of several equal setups; empty where the axes tell them apart", default="")
+    session: int = column(
         "0 where the experiment ran through; counts up each time it was gone on with after an interruption", default=0
     )
-    ready_s: float = _column("from asking for the run's process to its first sign of life", "s")
-    measured_s: float = _column(
-        "time the run alone had the machine, with warm-up calls and threads coming to rest", "s"
-    )
-    timed_s: float = _column("time inside the epochs and calls that the numbers come from", "s")
+    ready_s: float = column("from asking for the run's process to its first sign of life", "s")
+    measured_s: float = column("time the run alone had the machine, with warm-up calls and threads coming to rest", "s")
+    timed_s: float = column("time inside the epochs and calls that the numbers come from", "s")
 
     def __post_init__(self) -> None:
         """Refuse texts that are no times: what reads them later could not say where they stood.
@@ -220,7 +229,7 @@ class Run:
 
     def to_row(self) -> dict[str, object]:
         """Return the run as a row: column name to value, in column order."""
-        return {column.name: getattr(self, column.name) for column in fields(self)}
+        return {one.name: getattr(self, one.name) for one in fields(self)}
 
     @classmethod
     def from_row(cls, row: Mapping[str, str | None]) -> "Run":
@@ -314,6 +323,14 @@ def _as_now(row: Mapping[str, str | None]) -> Mapping[str, str | None]:
     label = row.get("label") or ""
     name = "-".join(filter(None, [row.get("precision_mode"), label]))
     return {**row, "setup": name, "device": "cpu", "variant": label}
+
+
+def told_method(method: str, *, sequential: bool) -> str:
+    """Return the name of an interval's method as files and tables say it.
+
+    Sequential is what went on until the intervals were narrow enough, which makes these a little too narrow.
+    """
+    return f"sequential {method}" if sequential else method
 
 
 def _truth(text: str) -> bool | None:

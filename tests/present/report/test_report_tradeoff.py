@@ -21,7 +21,7 @@ def test_every_pair_of_measured_axes_is_offered(tmp_path: Path) -> None:
     estimated = made_up_evidence(tmp_path / "a")
     metrics = metrics_of(estimated.rows)
     costs, accuracies = axes_offered(metrics)
-    assert costs == ["latency", "memory", "model_size", "train_time"]
+    assert costs == ["latency", "train_time", "memory", "model_size"]
     assert accuracies == ["accuracy", "test_accuracy"]
     assert len(tradeoffs(setups_of(estimated), metrics)) == 8
     measured = made_up_evidence(tmp_path / "b", columns={"energy_kind": "measured", "energy_source": "rapl"})

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from significand.plan.metrics import LATENCY
 from significand.present.axes import Axis, choose_axis
 from significand.present.numbers import choose_unit, with_half_width
 from significand.present.report.setups import Setup
 from significand.present.report.times import Times
-from significand.present.rows import Cell, SummaryRow, number
+from significand.present.rows import Cell, SummaryRow, enumerated, number
 
 PERCENTILES = (50, 95, 99)
 
@@ -77,25 +78,25 @@ class CallsFigure:
     caption: str
 
 
-def calls_figure(times: Sequence[Times], batch_size: int) -> CallsFigure:
+def calls_figure(times: Sequence[Times], batch_sizes: Sequence[int]) -> CallsFigure:
     """Prepare the distributions of every setup's calls in the rounds that count in its latency.
 
     Parameters
     ----------
     times
         Of all setups with finished runs.
-    batch_size
-        Samples per call.
+    batch_sizes
+        Samples per call, of all setups.
     """
     pooled = [(one.setup, _calls_s(one)) for one in times]
     pooled = [(setup, calls_s) for setup, calls_s in pooled if calls_s.size]
-    size, unit = choose_unit("latency", [float(np.median(calls_s)) for _, calls_s in pooled])
+    size, unit = choose_unit(LATENCY, [float(np.median(calls_s)) for _, calls_s in pooled])
     ends = [
         Cell(float(end) / size, math.nan)
         for _, calls_s in pooled
         for end in (calls_s.min(), min(np.percentile(calls_s, _SHOWN_PERCENT), _SHOWN_P99 * np.percentile(calls_s, 99)))
     ]
-    axis = choose_axis(f"Time of a call on {batch_size} samples", [unit], ends)
+    axis = choose_axis(f"Time of a call on {enumerated(batch_sizes)} samples", [unit], ends)
     edges = (np.geomspace if axis.is_log else np.linspace)(axis.low, axis.high, _BINS + 1)
     distributions = tuple(_distribution(setup, calls_s / size, edges) for setup, calls_s in pooled)
     by_setup = {one.setup.index: one for one in distributions}

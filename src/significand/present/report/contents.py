@@ -7,9 +7,9 @@ from significand.evidence import Evidence
 from significand.present.claims_view import claim_lines
 from significand.present.report.facts import Facts, caveats, machine_facts, method, warnings, workload_facts
 from significand.present.report.reproduce import Reproduction, reproduction
-from significand.present.report.setups import Metric, Setup, metrics_of, setups_of
+from significand.present.report.setups import Setup, ShownMetric, metrics_of, setups_of
 from significand.present.report.table import Table, table_of
-from significand.present.rows import visible
+from significand.present.rows import enumerated, visible
 from significand.present.terminal import findings
 
 
@@ -41,7 +41,7 @@ class Contents:
     answer: Sequence[Sentence]
     findings: Sequence[str]
     setups: Sequence[Setup]
-    metrics: Mapping[str, Metric]
+    metrics: Mapping[str, ShownMetric]
     table: Table
     workload: Facts
     machine: Facts
@@ -80,7 +80,7 @@ def _subtitle(evidence: Evidence) -> str:
     machine = evidence.manifest.get("machine")
     repeats = len({run.repeat for run in evidence.runs})
     parts = [
-        visible(evidence.experiment.engine),
+        enumerated(evidence.experiment.engine),
         f"{repeats} repeat{'s' if repeats != 1 else ''}",
         visible(machine.get("cpu") or "") if isinstance(machine, dict) else "",
         visible(evidence.manifest.get("started_utc") or "")[:10],

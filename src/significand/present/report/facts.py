@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from significand.evidence import Evidence
 from significand.present.report.setups import Setup
-from significand.present.rows import energy_estimated, visible
+from significand.present.rows import energy_estimated, enumerated, visible
 
 Facts = tuple[tuple[str, str], ...]
 
@@ -16,12 +16,13 @@ def workload_facts(evidence: Evidence) -> Facts:
     fields = evidence.experiment
     samples = next((run for run in evidence.runs if run.n_train), None)
     split = f", {samples.n_train:,} for training and {samples.n_test:,} held out" if samples else ""
-    steps = f"{fields.epochs} epoch{'s' if fields.epochs != 1 else ''}, batches of {fields.batch_size}"
+    steps = f"{fields.epochs} epoch{'s' if fields.epochs != 1 else ''}, batches of {enumerated(fields.batch_size)}"
+    threads = enumerated(fields.threads)
     return (
         ("Network", f"{'-'.join(map(str, fields.layer_sizes))}, {visible(', '.join(fields.activations))}"),
         ("Data", f"{visible(fields.data)}{split}"),
         ("Training", f"{visible(fields.optimizer)}, {steps}"),
-        ("Inference", f"{visible(fields.engine)}, {fields.threads} thread{'s' if fields.threads != 1 else ''}"),
+        ("Inference", f"{enumerated(fields.engine)}, {threads} thread{'s' if threads != '1' else ''}"),
     )
 
 

@@ -8,9 +8,11 @@ from significand.analysis.comparison import ESTIMATED_ENERGY, Comparison
 from significand.evidence import Evidence
 from significand.plan.precision import MODES
 from significand.present.numbers import with_bounds, with_half_width
-from significand.present.report.setups import Metric, Setup, chance, chances, mean_of
+from significand.present.report.setups import Setup, ShownMetric, chance, chances, mean_of
 from significand.present.rows import number, other_format, visible
+from significand.present.rows import sequential as is_sequential
 from significand.present.sentences import HOPELESS, is_hopeless
+from significand.results.records import told_method
 
 SYMBOLS = {"better": "✓", "worse": "✗", "equivalent": "≈", "no difference shown": "○", "not tested": "–"}
 """Of the verdicts, so that none is told by its colour alone."""
@@ -84,12 +86,12 @@ class Row:
 class Table:
     """Columns and rows, and what must be known to read them."""
 
-    metrics: tuple[Metric, ...]
+    metrics: tuple[ShownMetric, ...]
     rows: tuple[Row, ...]
     notes: tuple[str, ...]
 
 
-def table_of(evidence: Evidence, setups: Sequence[Setup], metrics: Mapping[str, Metric]) -> Table:
+def table_of(evidence: Evidence, setups: Sequence[Setup], metrics: Mapping[str, ShownMetric]) -> Table:
     """Prepare the table."""
     compared = {(one.setup, one.metric): one for one in evidence.claims.comparisons}
     likely = chances(evidence)
@@ -127,7 +129,7 @@ def _reasons(evidence: Evidence, mode: str) -> tuple[str, ...]:
     return tuple(reasons if len(reasons) <= MOST_REASONS else [*reasons[:MOST_REASONS], more])
 
 
-def _cell(setup: Setup, metric: Metric, comparison: Comparison | None) -> Cell:
+def _cell(setup: Setup, metric: ShownMetric, comparison: Comparison | None) -> Cell:
     mean = mean_of(setup.row, metric)
     sort = number(setup.row, f"{metric.name}_mean")
     if not math.isfinite(sort):
@@ -165,11 +167,11 @@ def _verdict(comparison: Comparison) -> Verdict:
     return Verdict(comparison.verdict, SYMBOLS[comparison.verdict], note)
 
 
-def _notes(evidence: Evidence, rows: Sequence[Row], metrics: Mapping[str, Metric]) -> Iterator[str]:
+def _notes(evidence: Evidence, rows: Sequence[Row], metrics: Mapping[str, ShownMetric]) -> Iterator[str]:
     counts = {row.finished for row in rows}
     if max(counts, default=0) >= 2:
-        sequential = any(row.get("interval_method") == "sequential t" for row in evidence.rows)
-        kind = "sequential t" if sequential else "t"
+        sequential = any(map(is_sequential, evidence.rows))
+        kind = told_method("t", sequential=sequential)
         yield f"±: half-width of the 95 % {kind} interval of the mean over the runs."
     if 1 in counts:
         yield "No ±: a single run has no interval."
