@@ -1,4 +1,4 @@
-"""From an experiment's runs to its claims: every mode against the baseline, and the frontier with its uncertainty."""
+"""From an experiment's runs to its claims: every setup against its baseline, and the frontier with its uncertainty."""
 
 import math
 from collections.abc import Sequence
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Claims:
-    """What the runs of an experiment say about its modes.
+    """What the runs of an experiment say about its setups.
 
     Attributes
     ----------
-    modes, objectives
-        Names of the precision modes, and of the frontier's objectives.
+    names, objectives
+        Names of the setups, and of the frontier's objectives.
     comparisons
-        Every mode against the baseline on every metric: first the primary family of tests, then the further one.
+        Every setup against its baseline on every metric: first the primary family of tests, then the further one.
     frontier
         None where it is not defined, and then `frontier_missing` says why.
     """
 
-    modes: Sequence[str]
+    names: Sequence[str]
     objectives: Sequence[str]
     comparisons: list[Comparison]
     frontier: FrontierUncertainty | None
@@ -61,16 +61,16 @@ SPECIFIED_OBJECTIVES = ("latency", "accuracy")
 """Of the frontier whose probabilities stand in the summary rows."""
 
 
-def compare_modes(
+def compare_setups(
     runs: Sequence[Run],
-    modes: Sequence[str],
-    baseline: str,
+    names: Sequence[str],
+    baselines: Sequence[int],
     *,
     metrics: Sequence[str] = of_family("primary"),
     margin: float | None = None,
     accuracy_margin: float | None = None,
 ) -> list[Comparison]:
-    """Compare every mode with the baseline on every one of these metrics, paired by repeat, and judge all together.
+    """Compare every setup with its baseline on every one of these metrics, paired by repeat, and judge all together.
 
     Latencies, and what follows from them alone, are paired round by round: see `significand.analysis.turns`.
 
@@ -78,8 +78,8 @@ def compare_modes(
     ----------
     runs
         Of one experiment on one host; failed ones are left out.
-    modes, baseline
-        Names of the precision modes, and the one that the others are compared with.
+    names, baselines
+        Names of the setups, and the index of the one that each is compared with.
     metrics
         Names from `significand.plan.metrics.METRICS`.
     margin
@@ -91,24 +91,29 @@ def compare_modes(
     sizes = {"ratio": margin, "points": accuracy_margin}
     margins = {name: size for name in metrics if (size := sizes[METRICS[name].scale]) is not None}
     values = {name: [getattr(run, METRICS[name].column) for run in finished] for name in metrics}
-    references = [run for run in finished if run.precision_mode == baseline]
-    beside_s = latencies_beside(finished, references)
+    codes = np.array([names.index(run.setup) for run in finished], dtype=np.int64)
+    against = np.asarray(baselines, dtype=np.int64)[codes]
+    beside_s = np.full(len(finished), math.nan)
+    for baseline in np.unique(against):
+        ours = np.flatnonzero(against == baseline)
+        references = [run for run, code in zip(finished, codes, strict=True) if code == baseline]
+        beside_s[ours] = latencies_beside([finished[k] for k in ours], references)
     longer = [
         _ratio(time_s, run.inference_latency_per_sample_s) for time_s, run in zip(beside_s, finished, strict=True)
     ]
     for metric in map(METRICS.__getitem__, metrics):
         if metric is LATENCY:
-            values[metric.name] = beside_s
+            values[metric.name] = beside_s.tolist()
         elif power := metric.power_of_latency:
             values[metric.name] = [v * factor**power for v, factor in zip(values[metric.name], longer, strict=True)]
         elif metric.may_be_estimated:
-            values[metric.name] = _energies(finished, modes, baseline)
+            values[metric.name] = _energies(finished, names, baselines)
     return compare(
         values,
-        setups=np.array([modes.index(run.precision_mode) for run in finished], dtype=np.int64),
+        setups=codes,
         blocks=np.array([run.repeat for run in finished], dtype=np.int64),
-        names=modes,
-        baselines=modes.index(baseline),
+        names=names,
+        baselines=baselines,
         margins=margins,
         energy_measured=all(run.energy_kind == "measured" for run in finished),
     )
@@ -118,25 +123,25 @@ def _ratio(value: float, to: float) -> float:
     return value / to if value > 0 and to > 0 else math.nan
 
 
-def _energies(runs: Sequence[Run], modes: Sequence[str], baseline: str) -> list[float]:
-    """Return each run's energy; NaN where its mode and the baseline have it from several counters or estimates."""
-    sources = {
-        mode: {(run.energy_kind, run.energy_source) for run in runs if run.precision_mode in (mode, baseline)}
-        for mode in modes
-    }
-    return [run.energy_per_epoch_j if len(sources[run.precision_mode]) == 1 else math.nan for run in runs]
+def _energies(runs: Sequence[Run], names: Sequence[str], baselines: Sequence[int]) -> list[float]:
+    """Return each run's energy; NaN where its setup and the baseline have it from several counters or estimates."""
+    sources: dict[str, set[tuple[str, str]]] = {name: set() for name in names}
+    for run in runs:
+        sources[run.setup].add((run.energy_kind, run.energy_source))
+    both = {name: sources[name] | sources[names[place]] for name, place in zip(names, baselines, strict=True)}
+    return [run.energy_per_epoch_j if len(both[run.setup]) == 1 else math.nan for run in runs]
 
 
-def frontier_of(runs: Sequence[Run], modes: Sequence[str], names: Sequence[str]) -> FrontierUncertainty:
-    """Return the frontier of the modes, by their means and with the probabilities that the repeats leave open.
+def frontier_of(runs: Sequence[Run], names: Sequence[str], wanted: Sequence[str]) -> FrontierUncertainty:
+    """Return the frontier of the setups, by their means and with the probabilities that the repeats leave open.
 
     Parameters
     ----------
     runs
         Of one experiment on one host; failed ones are left out.
-    modes
-        Names of the precision modes.
     names
+        Names of the setups.
+    wanted
         Objectives, as `significand.analysis.pareto.select_objectives` takes them.
 
     Raises
@@ -145,25 +150,25 @@ def frontier_of(runs: Sequence[Run], modes: Sequence[str], names: Sequence[str])
         Where energy is an objective although it is an estimate.
     """
     finished = [run for run in runs if run.finished]
-    objectives = select_objectives(names, {run.energy_kind for run in finished})
+    objectives = select_objectives(wanted, {run.energy_kind for run in finished})
     repeats = sorted({run.repeat for run in runs})
     table = block_table(
         np.array([[getattr(run, one.column) for one in objectives] for run in finished]).reshape(-1, len(objectives)),
         [repeats.index(run.repeat) for run in finished],
-        [modes.index(run.precision_mode) for run in finished],
-        (len(repeats), len(modes)),
+        [names.index(run.setup) for run in finished],
+        (len(repeats), len(names)),
     )
     return frontier_uncertainty(table, [not one.lower_is_better for one in objectives])
 
 
 def claims_of(runs: Sequence[Run], experiment: "Experiment") -> Claims:
     """Return everything that an experiment's runs say, as its fields ask for it."""
-    modes = experiment.precision_modes
+    names = [setup.name for setup in experiment.setups()]
     primary, further = (
-        compare_modes(
+        compare_setups(
             runs,
-            modes,
-            dict(experiment.baseline)["precision"],
+            names,
+            experiment.baselines(),
             metrics=metrics,
             margin=experiment.margin,
             accuracy_margin=experiment.accuracy_margin,
@@ -173,14 +178,14 @@ def claims_of(runs: Sequence[Run], experiment: "Experiment") -> Claims:
     comparisons = [*primary, *(replace(one, family_name="further") for one in further)]
     frontier, missing = None, ""
     try:
-        frontier = frontier_of(runs, modes, experiment.objectives)
+        frontier = frontier_of(runs, names, experiment.objectives)
     except ValueError as error:
         missing = str(error)
     if experiment.until is not None:  # stopped by the look of the intervals
         comparisons = [replace(one, estimate=_sequential(one.estimate)) for one in comparisons]
         if frontier:
             frontier = replace(_sequential(frontier), hypervolume=_sequential(frontier.hypervolume))
-    return Claims(modes, experiment.objectives, comparisons, frontier, missing)
+    return Claims(names, experiment.objectives, comparisons, frontier, missing)
 
 
 def _sequential(found: Found) -> Found:
@@ -188,16 +193,17 @@ def _sequential(found: Found) -> Found:
 
 
 def summary_rows(runs: Sequence[Run], experiment: "Experiment", claims: Claims) -> list[dict[str, object]]:
-    """Return one row of summary_stats per precision mode."""
-    modes = experiment.precision_modes
+    """Return one row of summary_stats per setup."""
+    setups = experiment.setups()
+    names = [setup.name for setup in setups]
     is_specified = tuple(experiment.objectives) == SPECIFIED_OBJECTIVES
-    frontier = (claims.frontier if is_specified else None) or frontier_of(runs, modes, SPECIFIED_OBJECTIVES)
+    frontier = (claims.frontier if is_specified else None) or frontier_of(runs, names, SPECIFIED_OBJECTIVES)
     return [
         summary.to_row()
         | {"interval_method": told_method("t", sequential=experiment.until is not None)}
         | {"p_on_pareto_frontier": likely}
         for summary, likely in zip(
-            summarise(runs, modes, dict(experiment.baseline)["precision"]), frontier.p_on_frontier.tolist(), strict=True
+            summarise(runs, setups, experiment.baselines()), frontier.p_on_frontier.tolist(), strict=True
         )
     ]
 

@@ -112,26 +112,28 @@ class Reached:
         return {name: width for name, width in self.half_widths.items() if not width <= self.target}
 
 
-def reached(costs: Mapping[str, Mapping[int, float]], baseline: str, target: float, metric: str = "latency") -> Reached:
-    """Return how narrow the intervals of all ratios to the baseline are.
+def reached(
+    costs: Mapping[str, Mapping[int, float]], baselines: Mapping[str, str], target: float, metric: str = "latency"
+) -> Reached:
+    """Return how narrow the intervals of all ratios to the baselines are.
 
     Parameters
     ----------
     costs
         By setup and repeat.
-    baseline
-        The setup that the others are compared with; where it is the only one, its own mean is looked at.
+    baselines
+        By setup, the one that it is compared with; where each is its own, the means are looked at.
     target
         Half-width wanted, as a share.
     metric
         What the costs are.
     """
-    others = [name for name in costs if name != baseline]
+    others = [name for name in costs if baselines[name] != name]
     widths: dict[str, float] = {}
     needed: dict[str, int | None] = {}
     without_pair = []
-    for name in others or [baseline]:
-        logs = log_ratios(costs[name], costs[baseline]) if others else _logs_of_mean(costs[name])
+    for name in others or costs:
+        logs = log_ratios(costs[name], costs[baselines[name]]) if others else _logs_of_mean(costs[name])
         if not logs:
             without_pair.append(name)
         widths[name] = ratio_half_width(logs)
@@ -143,16 +145,17 @@ def reached_of(runs: Sequence[Run], experiment: "Experiment") -> Reached | None:
     """Return how narrow the intervals of an experiment's runs are, where they decide when to stop; else None."""
     if experiment.until is None:
         return None
-    baseline = dict(experiment.baseline)["precision"]
-    finished = [run for run in runs if run.finished]
+    names = [setup.name for setup in experiment.setups()]
+    baselines = {name: names[place] for name, place in zip(names, experiment.baselines(), strict=True)}
     metric = METRICS[experiment.until_metric]
-    values = [getattr(run, metric.column) for run in finished]
-    if metric is LATENCY:
-        values = latencies_beside(finished, [run for run in finished if run.precision_mode == baseline])
-    costs: dict[str, dict[int, float]] = {mode: {} for mode in experiment.precision_modes}
-    for run, value in zip(finished, values, strict=True):
-        costs[run.precision_mode][run.repeat] = value
-    return reached(costs, baseline, experiment.until, experiment.until_metric)
+    costs: dict[str, dict[int, float]] = {name: {} for name in names}
+    for name, baseline in baselines.items():
+        own = [run for run in runs if run.finished and run.setup == name]
+        values = [getattr(run, metric.column) for run in own]
+        if metric is LATENCY:
+            values = latencies_beside(own, [run for run in runs if run.finished and run.setup == baseline])
+        costs[name] = {run.repeat: value for run, value in zip(own, values, strict=True)}
+    return reached(costs, baselines, experiment.until, experiment.until_metric)
 
 
 def _logs_of_mean(costs: Mapping[int, float]) -> list[float]:

@@ -16,11 +16,16 @@ from significand.analysis.intervals import (
 from significand.analysis.pareto import frontier
 from significand.analysis.turns import latencies_beside
 from significand.plan.metrics import LATENCY, SPECIFIED, SPECIFIED_COSTS, SUMMARISED, Metric
+from significand.plan.setup import Setup
 from significand.results.records import MetricSummary, Run, Summary
 
 FACTS = {
     "failed_runs": ("runs that failed; they are in no other number", ""),
+    "setup": ("name of the setup: its precision, and its values on the other axes that vary", ""),
     "engine": ("what executed the trained network", ""),
+    "device": ("where it ran", ""),
+    "batch_size": ("samples per training step and per inference call", ""),
+    "threads": ("threads of training and engine", ""),
     "training_precision": ("what training computed in", ""),
     "effective_precision": ("what inference really computed in", ""),
     "precision_note": ("why that is not what was asked for", ""),
@@ -38,7 +43,7 @@ FACTS = {
     "unsteady_runs": ("runs whose latency rounds came to no steady state", ""),
     "steady_reason": ("what kept them from it", ""),
     "on_pareto_frontier": ("whether no other is as good in mean latency and mean accuracy and better in one", ""),
-    "ratio_baseline": ("the mode that the ratios below are to", ""),
+    "ratio_baseline": ("the setup that the ratios below are to", ""),
 }
 """Columns of summary_stats that are no statistic of a metric: what each means, and its unit. Where the runs do not
 agree on a text, it holds all of theirs, separated by ``|``."""
@@ -51,62 +56,61 @@ RATIO_STATISTICS = {
 }
 """What the columns ``<cost>_<statistic>`` of summary_stats are, for each of `SPECIFIED_COSTS`; without unit."""
 
-BASELINE = "float32"
-
 BOOTSTRAP_RESAMPLES = 999
 """Fewer than the 9,999 of a single estimate: five metrics of every mode are resampled at the end of each experiment."""
 
 
-def default_baseline(modes: Sequence[str]) -> str:
-    """Return float32, or the first mode where float32 is not among them."""
-    return BASELINE if BASELINE in modes else modes[0]
+def summarise(runs: Sequence[Run], setups: Sequence[Setup], baselines: Sequence[int]) -> list[Summary]:
+    """Return one summary per setup, in their order.
 
-
-def summarise(runs: Sequence[Run], modes: Sequence[str], baseline: str | None = None) -> list[Summary]:
-    """Return one summary per precision mode, in the order of `modes`.
-
-    Failed runs count in `failed_runs` and nowhere else. Ratios are paired by repeat with the baseline, by default
-    `default_baseline`. With no finished run every number is NaN.
+    Failed runs count in `failed_runs` and nowhere else. Ratios are paired by repeat with the baseline of each, given by
+    its index. With no finished run every number is NaN.
     """
-    by_mode = {mode: [run for run in runs if run.precision_mode == mode] for mode in modes}
-    baseline = baseline or default_baseline(modes)
-    finished = {mode: [run for run in of_mode if run.finished] for mode, of_mode in by_mode.items()}
-    metrics = {mode: _metrics(of_mode) for mode, of_mode in finished.items()}
+    by_name = {setup.name: [run for run in runs if run.setup == setup.name] for setup in setups}
+    finished = {name: [run for run in of_setup if run.finished] for name, of_setup in by_name.items()}
+    metrics = {name: _metrics(of_setup) for name, of_setup in finished.items()}
     on_frontier = frontier(
-        [metrics[mode]["latency"].mean for mode in by_mode],
-        [metrics[mode]["accuracy"].mean for mode in by_mode],
+        [metrics[name]["latency"].mean for name in by_name],
+        [metrics[name]["accuracy"].mean for name in by_name],
     )
+    names = list(by_name)
     return [
         Summary(
-            precision_mode=mode,
-            repeats=len(finished[mode]),
-            metrics=metrics[mode],
+            precision_mode=setup.precision,
+            repeats=len(finished[setup.name]),
+            metrics=metrics[setup.name],
             facts={
-                "failed_runs": len(by_mode[mode]) - len(finished[mode]),
-                "engine": _common(by_mode[mode], "engine"),
-                "training_precision": _common(finished[mode], "training_precision"),
-                "effective_precision": _common(finished[mode], "effective_precision"),
-                "precision_note": _common(finished[mode], "precision_note"),
-                "rounding_flag": _common(finished[mode], "rounding_flag"),
-                "energy_kind": _common(finished[mode], "energy_kind"),
-                "energy_source": _common(finished[mode], "energy_source"),
-                "energy_domains": _common(finished[mode], "energy_domains"),
-                "energy_assumptions": _common(finished[mode], "energy_assumptions"),
-                "memory_method": _common(finished[mode], "memory_method"),
-                "steps": sum(run.steps for run in finished[mode]),
-                "disturbed_steps": sum(run.disturbed_steps for run in finished[mode]),
-                "unknown_steps": sum(run.unknown_steps for run in finished[mode]),
-                "remeasured_steps": sum(run.remeasured_steps for run in finished[mode]),
-                "others_share": mean([run.others_share for run in finished[mode]]),
-                "unsteady_runs": sum(run.steady_state is False for run in finished[mode]),
-                "steady_reason": _common([run for run in finished[mode] if run.steady_state is False], "steady_reason"),
+                "failed_runs": len(by_name[setup.name]) - len(finished[setup.name]),
+                "setup": setup.name,
+                "engine": setup.engine,
+                "device": setup.device,
+                "batch_size": setup.batch_size,
+                "threads": setup.threads,
+                "training_precision": _common(finished[setup.name], "training_precision"),
+                "effective_precision": _common(finished[setup.name], "effective_precision"),
+                "precision_note": _common(finished[setup.name], "precision_note"),
+                "rounding_flag": _common(finished[setup.name], "rounding_flag"),
+                "energy_kind": _common(finished[setup.name], "energy_kind"),
+                "energy_source": _common(finished[setup.name], "energy_source"),
+                "energy_domains": _common(finished[setup.name], "energy_domains"),
+                "energy_assumptions": _common(finished[setup.name], "energy_assumptions"),
+                "memory_method": _common(finished[setup.name], "memory_method"),
+                "steps": sum(run.steps for run in finished[setup.name]),
+                "disturbed_steps": sum(run.disturbed_steps for run in finished[setup.name]),
+                "unknown_steps": sum(run.unknown_steps for run in finished[setup.name]),
+                "remeasured_steps": sum(run.remeasured_steps for run in finished[setup.name]),
+                "others_share": mean([run.others_share for run in finished[setup.name]]),
+                "unsteady_runs": sum(run.steady_state is False for run in finished[setup.name]),
+                "steady_reason": _common(
+                    [run for run in finished[setup.name] if run.steady_state is False], "steady_reason"
+                ),
                 "on_pareto_frontier": bool(on),
-                "ratio_baseline": baseline,
-                **_ratios(finished[mode], finished[baseline]),
-                **_bootstrap_intervals(finished[mode]),
+                "ratio_baseline": names[baseline],
+                **_ratios(finished[setup.name], finished[names[baseline]]),
+                **_bootstrap_intervals(finished[setup.name]),
             },
         )
-        for mode, on in zip(by_mode, on_frontier, strict=True)
+        for setup, baseline, on in zip(setups, baselines, on_frontier, strict=True)
     ]
 
 

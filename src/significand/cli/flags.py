@@ -32,7 +32,10 @@ if TYPE_CHECKING:
 else:
     # Every value stays text here: the experiment checks them all and reports every mistake at once.
     Flags = dataclasses.make_dataclass(
-        "Flags", [(name, Annotated[str | None, _grouped(name)], None) for name in OPTIONS], frozen=True
+        "Flags",
+        [(name, Annotated[str | None, _grouped(name)], None) for name in OPTIONS],
+        frozen=True,
+        namespace={"__module__": __name__},
     )
 
 NO_FLAGS = Flags()

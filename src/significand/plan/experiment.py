@@ -41,6 +41,10 @@ GRID = "axes"
 """A table of a TOML file, or a dict in Python, of axes by their names; the fields themselves take lists, too."""
 
 
+REFUSED = "refused"
+"""Beside the fields of a stored experiment, the setups that no engine ran: another machine's engines may run them."""
+
+
 @dataclass(frozen=True)
 class DataFacts:
     """What a plan needs to know of a data set: number of samples, features per sample, distinct labels."""
@@ -160,9 +164,9 @@ class Experiment(Fields):
     def to_json(self) -> dict[str, object]:
         """Return the fields as JSON holds them."""
         values = {name: getattr(self, name) for name in OPTIONS}
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()} | {
-            "baseline": [f"{axis}={value}" for axis, value in self.baseline]
-        }
+        told = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+        told["baseline"] = [f"{axis}={value}" for axis, value in self.baseline]
+        return told | ({REFUSED: [list(one) for one in self.refused]} if self.refused else {})
 
 
 AXES_READ: Mapping[str, Callable[[str], Any]] = {"precision": str, "engine": str, "batch_size": int, "threads": int}
@@ -516,7 +520,7 @@ def _dashed(sizes: Sequence[int]) -> str:
 def given_fields(stored: Mapping[str, object]) -> dict[str, object]:
     """Return a stored experiment's fields as somebody may have given them: without those that `until` would need."""
     unused = ONLY_WITH_UNTIL if stored.get("until") is None else ()
-    return {name: value for name, value in stored.items() if name not in unused}
+    return {name: value for name, value in stored.items() if name not in {*unused, REFUSED}}
 
 
 def resumed_fields(stored: Mapping[str, object], given: Mapping[str, object]) -> dict[str, object]:
@@ -558,5 +562,10 @@ def stored_experiment(fields: Mapping[str, object]) -> Experiment:
     values["threads"] = values.get("threads") or (1,)
     _check_baseline(plan)
     _check_question(plan)
+    refused: Any = fields.get(REFUSED) or []
+    if not isinstance(refused, list) or not all(
+        isinstance(one, list) and len(one) == 2 and all(isinstance(word, str) for word in one) for one in refused
+    ):
+        plan.raise_problems([f"{REFUSED}: {shown(refused)} is not a list of names with reasons"])
     plan.raise_problems()
-    return Experiment(**values)
+    return Experiment(**values, refused=tuple((name, why) for name, why in refused))

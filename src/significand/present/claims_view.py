@@ -33,7 +33,7 @@ def claim_lines(claims: "Claims", runs: Sequence["Run"], precision: "Reached | N
 
 
 def _comparisons(claims: "Claims", runs: Sequence["Run"]) -> Iterator[str]:
-    engines = {run.precision_mode: run.engine for run in runs}
+    engines = {run.setup: run.engine for run in runs}
     for mode in dict.fromkeys(one.setup for one in claims.comparisons):
         of_mode = [one for one in claims.comparisons if one.setup == mode]
         told = [one for one in of_mode if _is_told(one)]
@@ -55,7 +55,7 @@ def _differs(comparison: "Comparison") -> bool:
 
 def _quiet_runs(runs: Sequence["Run"], mode: str, baseline: str) -> tuple[int, int] | None:
     """Count the pairs of which nothing disturbed either run, and all; None where nobody can tell of one of them."""
-    finished = {(run.precision_mode, run.repeat): run for run in runs if run.finished}
+    finished = {(run.setup, run.repeat): run for run in runs if run.finished}
     pairs = [
         (run, finished[baseline, repeat])
         for (name, repeat), run in finished.items()
@@ -71,7 +71,7 @@ def _frontier(claims: "Claims") -> Iterator[str]:
         yield f"No frontier: {claims.frontier_missing}"
         return
     on = claims.frontier.p_on_frontier.tolist()
-    names = claims.modes
+    names = claims.names
     chances = sorted(zip(on, names, strict=True), key=lambda pair: -pair[0] if math.isfinite(pair[0]) else 1)
     listed = ", ".join(f"{name} {_probability(p)}" for p, name in chances if math.isfinite(p))
     if listed:
@@ -100,7 +100,7 @@ def _target(claims: "Claims", precision: "Reached | None", runs: Sequence["Run"]
     repeats = len({run.repeat for run in runs})
     wanted = f"±{100 * precision.target:g} %"
     noun = METRICS[precision.metric].noun
-    what = f"every {noun} ratio" if len(claims.modes) > 1 else f"the mean {noun}"
+    what = f"every {noun} ratio" if len(claims.names) > 1 else f"the mean {noun}"
     after = f"after {repeats} repeats (intervals are sequential)"
     if precision.is_reached:
         yield f"{what.capitalize()} is within {wanted} {after}."

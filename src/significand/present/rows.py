@@ -47,6 +47,11 @@ def mode_names(rows: Sequence[SummaryRow]) -> list[str]:
     return [str(row["precision_mode"]) for row in rows]
 
 
+def setup_name(row: SummaryRow) -> str:
+    """Return what a row's setup is called: by its precision mode alone in rows of a user's own."""
+    return str(row.get("setup") or row.get("precision_mode"))
+
+
 def number(row: SummaryRow, key: str) -> float:
     """Read a number; a missing, None or empty cell (as in the CSV) is NaN.
 

@@ -209,6 +209,6 @@ def _origin(evidence: "Evidence") -> str:
     network = "-".join(map(str, asked.layer_sizes))
     cpu = f" on {machine['cpu']}" if machine.get("cpu") else ""
     return (
-        f"Network {network}, batches of {enumerated(asked.batch_size)}, {enumerated(asked.threads)} threads; measured with "
-        f"{enumerated(programs)}{cpu}."
+        f"Network {network}, batches of {enumerated(asked.batch_size)}, {enumerated(asked.threads)} threads; measured "
+        f"with {enumerated(programs)}{cpu}."
     )

@@ -27,6 +27,7 @@ from significand.present.rows import (
     other_format,
     repeats,
     sequential,
+    setup_name,
     visible,
 )
 from significand.results import records
@@ -270,7 +271,7 @@ def _ran_as(row: SummaryRow) -> Text:
 def ratio_to_baseline(row: SummaryRow, metric: str) -> tuple[str, str] | None:
     """Write the ratio and its t interval, which may be empty; None of the baseline, and where there is no ratio."""
     ratio = number(row, f"{metric}_ratio")
-    if not math.isfinite(ratio) or row.get("ratio_baseline") == row["precision_mode"]:
+    if not math.isfinite(ratio) or row.get("ratio_baseline") == setup_name(row):
         return None
     low, high = number(row, f"{metric}_ratio_ci95_t_low"), number(row, f"{metric}_ratio_ci95_t_high")
     shown, interval = with_bounds(ratio, low, high)

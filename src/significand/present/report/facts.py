@@ -142,8 +142,8 @@ def caveats(evidence: Evidence, setups: Sequence[Setup]) -> Iterator[str]:
 def warnings(evidence: Evidence) -> Iterator[str]:
     """Say what must be known before anything is believed."""
     state = str(evidence.manifest.get("state") or "finished")
-    modes = evidence.experiment.precision_modes
+    setups = evidence.experiment.setups()
     if state != "finished":
-        planned = evidence.experiment.most_repeats * len(modes)
+        planned = evidence.experiment.most_repeats * len(setups)
         most = "up to " if evidence.experiment.until is not None else ""
         yield f"This experiment is not complete ({visible(state)}): {len(evidence.runs)} of {most}{planned} runs ended."

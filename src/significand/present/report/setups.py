@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from significand.evidence import Evidence
 from significand.plan.metrics import METRICS, Metric
 from significand.present.numbers import choose_unit, with_half_width
-from significand.present.rows import SummaryRow, energy_estimated, number, repeats, visible
+from significand.present.rows import SummaryRow, energy_estimated, number, repeats, setup_name, visible
 from significand.present.styles import Style, mode_styles, setup_labels
 from significand.results.records import Run
 
@@ -89,7 +89,7 @@ class Setup:
 
 def setups_of(evidence: Evidence) -> list[Setup]:
     """Return every mode of an experiment, in its order."""
-    modes = [str(row["precision_mode"]) for row in evidence.rows]
+    modes = [setup_name(row) for row in evidence.rows]
     labels = setup_labels(evidence.rows, modes)
     styles = mode_styles(modes)
     return [
@@ -100,7 +100,7 @@ def setups_of(evidence: Evidence) -> list[Setup]:
             label=labels[index],
             style=styles[mode],
             row=evidence.rows[index],
-            runs=[run for run in evidence.runs if run.precision_mode == mode and run.finished],
+            runs=[run for run in evidence.runs if run.setup == mode and run.finished],
         )
         for index, mode in enumerate(modes)
     ]
@@ -147,5 +147,5 @@ def chance(row_chance: float) -> str:
 def chances(evidence: Evidence) -> dict[str, float]:
     """Return each mode's probability of being on the frontier of the experiment's objectives; NaN where unknown."""
     frontier = evidence.claims.frontier
-    known = frontier.p_on_frontier.tolist() if frontier else [math.nan] * len(evidence.claims.modes)
-    return dict(zip(evidence.claims.modes, known, strict=True))
+    known = frontier.p_on_frontier.tolist() if frontier else [math.nan] * len(evidence.claims.names)
+    return dict(zip(evidence.claims.names, known, strict=True))

@@ -105,7 +105,7 @@ def table_of(evidence: Evidence, setups: Sequence[Setup], metrics: Mapping[str, 
             trained=visible(setup.row.get("training_precision") or ""),
             differs=_differs(setup),
             finished=len(setup.runs),
-            failed=sum(not run.finished and run.precision_mode == setup.mode for run in evidence.runs),
+            failed=sum(not run.finished and run.setup == setup.mode for run in evidence.runs),
             reasons=_reasons(evidence, setup.mode),
             on_frontier=chance(likely.get(setup.mode, math.nan)),
             chance=likely.get(setup.mode, math.nan),
@@ -123,7 +123,7 @@ def _differs(setup: Setup) -> str:
 
 
 def _reasons(evidence: Evidence, mode: str) -> tuple[str, ...]:
-    failed = [run for run in evidence.runs if run.precision_mode == mode and not run.finished]
+    failed = [run for run in evidence.runs if run.setup == mode and not run.finished]
     reasons = list(dict.fromkeys(visible(run.reason) or "no reason was kept" for run in failed))
     more = f"and {len(reasons) - MOST_REASONS} other reasons; see raw_runs.csv"
     return tuple(reasons if len(reasons) <= MOST_REASONS else [*reasons[:MOST_REASONS], more])
