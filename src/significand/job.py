@@ -229,7 +229,7 @@ class _Job:
 
     @property
     def _planned(self) -> int:
-        return self._experiment.most_repeats * len(self._experiment.precision_modes)
+        return self._experiment.most_repeats * len(self._experiment.setups())
 
     def _measure(self, on_progress: OnProgress) -> None:
         """Run what is not in the journal yet."""
@@ -260,9 +260,9 @@ class _Job:
 
     def _blocks(self) -> int:
         """Return how many repeats are complete."""
-        modes = len(self._experiment.precision_modes)
+        setups = len(self._experiment.setups())
         ended = Counter(run.repeat for run in self._runs)
-        return sum(count == modes for count in ended.values())
+        return sum(count == setups for count in ended.values())
 
     def _precision(self) -> "Reached | None":
         """Return how narrow the intervals are, where they decide when to stop."""
@@ -433,7 +433,7 @@ def write_summaries(
     write_json(comparisons, folder / COMPARISONS_JSON)
     missing = {"objectives": experiment.objectives, "reason": claims.frontier_missing}
     frontier = (
-        claims.frontier.to_dict(experiment.precision_modes, experiment.objectives) if claims.frontier else missing
+        claims.frontier.to_dict(claims.names, experiment.objectives) if claims.frontier else missing
     )
     write_json(frontier, folder / PARETO_JSON)
     save_tradeoff_plots(rows, folder)
