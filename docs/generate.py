@@ -19,7 +19,7 @@ from significand.analysis.pareto_bootstrap import FRONTIER_KEYS
 from significand.analysis.summary import FACTS, RATIO_STATISTICS
 from significand.cli import BAD_INPUT, DONE, INTERRUPTED, SOME_RUN_FAILED, app
 from significand.plan.metrics import SPECIFIED_COSTS, SUMMARISED
-from significand.plan.options import OPTION_GROUPS, OPTIONS
+from significand.plan.options import GROUPS, OPTIONS
 from significand.results.contents import DETAIL_ARRAYS, FILES, MANIFEST_KEYS
 from significand.results.records import STATISTICS, STEP_COLUMNS, Run, described
 
@@ -47,7 +47,7 @@ Every file that `significand run` writes, with every column, its unit and its me
 """
 
 SUMMARY_INTRO = """\
-One row per precision mode, in the order asked for; in JSON a list of objects with the same keys. Most columns are a
+One row per setup: with one axis per precision mode, in the order asked for. In JSON a list of objects with the same keys. Most columns are a
 metric and a statistic, `<metric>_<statistic>`. First come `precision_mode`, `repeats`, and for each metric `_mean`,
 `_std` and `_ci95`; then for each metric the other statistics; then what is no statistic; then the ratios.
 """
@@ -124,7 +124,7 @@ def files_page() -> str:
     parts.append(
         _section(
             "comparisons.csv and comparisons.json",
-            "One row per mode and metric; in JSON a list of objects with the same keys.\n",
+            "One row per setup and metric; in JSON a list of objects with the same keys.\n",
             _columns(described(ComparisonRow)),
         )
     )
@@ -190,8 +190,9 @@ def _command_section(command: str) -> str:
         parts.append(_table(("argument", "meaning"), ((_code(*one.names), one.meaning) for one in arguments)))
     if own := [one for one in named if one not in of_experiment]:
         parts.append(_option_table(own))
-    for title, group in OPTION_GROUPS.items() if of_experiment else ():
-        parts += [f"{title}:\n", _option_table([one for one in of_experiment if one.field in group])]
+    for title in GROUPS if of_experiment else ():
+        of_group = [one for one in of_experiment if OPTIONS[one.field].group == title]
+        parts += [f"{title}:\n", _option_table(of_group)]
     return _section(f"significand {command}", *parts)
 
 
