@@ -9,7 +9,7 @@ import shlex
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ from significand.meters.counters import EnergyPlan, choose_counter, idle_power_w
 from significand.meters.energy import EnergyError
 from significand.meters.machine import describe_machine, git_revision
 from significand.meters.noise import NoiseMeter
-from significand.plan.experiment import Experiment, Surroundings, plan_experiment, resumed_fields
+from significand.plan.experiment import MOST_SETUPS, Experiment, Surroundings, plan_experiment, resumed_fields
 from significand.plan.problems import PlanError
 from significand.report import ReportError, import_parts, write_report
 from significand.results.journal import JOURNAL, Journal, read_journal
@@ -136,6 +136,7 @@ def run_experiment_in(
     on_progress: OnProgress = lambda progress: None,  # noqa: ARG005 - nobody watches
     *,
     resume: bool = False,
+    yes: bool = False,
 ) -> Outcome:
     """Plan, run, summarise and write one experiment.
 
@@ -150,6 +151,8 @@ def run_experiment_in(
     resume
         Go on with the interrupted experiment in the folder. Fields left out are taken from it; where a given one, the
         data, the machine or a version differs, it is refused. Where nothing was begun yet, what `fields` say begins.
+    yes
+        Begin also a grid of more than `significand.plan.experiment.MOST_SETUPS` setups.
 
     Raises
     ------
@@ -167,6 +170,8 @@ def run_experiment_in(
     stored = find_begun(folder, fields).facts.get("experiment") if resume else None
     given = resumed_fields(stored, fields) if isinstance(stored, dict) else fields
     experiment, dataset = _plan(given, folder)
+    if not (yes or resume):
+        _check_size(experiment)
     identity = _identity(experiment, dataset)
     with RunDirectory(folder) as directory:
         journal = None
@@ -432,9 +437,7 @@ def write_summaries(
     write_csv(comparisons, folder / COMPARISONS_CSV)
     write_json(comparisons, folder / COMPARISONS_JSON)
     missing = {"objectives": experiment.objectives, "reason": claims.frontier_missing}
-    frontier = (
-        claims.frontier.to_dict(claims.names, experiment.objectives) if claims.frontier else missing
-    )
+    frontier = claims.frontier.to_dict(claims.names, experiment.objectives) if claims.frontier else missing
     write_json(frontier, folder / PARETO_JSON)
     save_tradeoff_plots(rows, folder)
     save_pareto_plot(rows, folder)
@@ -475,6 +478,19 @@ def _plan(fields: Mapping[str, object], folder: Path) -> tuple[Experiment, Datas
     if problems:
         raise PlanError(problems)
     return experiment, sources.dataset(experiment.data, experiment.table_format)
+
+
+def _check_size(experiment: Experiment) -> None:
+    """Refuse a grid that was perhaps not meant to be so large."""
+    number = len(experiment.setups())
+    if number > MOST_SETUPS:
+        duration = timedelta(seconds=round(experiment.estimated_s()))
+        raise PlanError(
+            [
+                f"axes: {number} setups x {experiment.repeats} repeats take about {duration}; more than {MOST_SETUPS} "
+                "setups are begun with --yes only; give it, or fewer values"
+            ]
+        )
 
 
 def _import_what_comes_later() -> None:

@@ -42,6 +42,12 @@ def run(
             help="go on with the interrupted experiment in the folder, exactly as it was planned",
         ),
     ] = False,
+    yes: Annotated[
+        bool,
+        Parameter(
+            name=("--yes", "-y"), negative="", show_default=False, help="begin a grid of more than 48 setups, too"
+        ),
+    ] = False,
     quiet: Annotated[
         bool,
         Parameter(name=("--quiet", "-q"), negative="", show_default=False, help="only errors and failed runs"),
@@ -67,7 +73,7 @@ def run(
         fields.pop("output_dir", None)
         fields |= {name: value for name, value in vars(flags).items() if value is not None}
         with ProgressDisplay(console(stderr=True, quiet=quiet or json)) as display:
-            outcome = run_experiment_in(folder, fields, display.update, resume=resume)
+            outcome = run_experiment_in(folder, fields, display.update, resume=resume, yes=yes)
     except PlanError as error:
         for problem in error.problems:
             complain(problem)
