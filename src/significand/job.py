@@ -485,12 +485,8 @@ def _check_size(experiment: Experiment) -> None:
     number = len(experiment.setups())
     if number > MOST_SETUPS:
         duration = timedelta(seconds=round(experiment.estimated_s()))
-        raise PlanError(
-            [
-                f"axes: {number} setups x {experiment.repeats} repeats take about {duration}; more than {MOST_SETUPS} "
-                "setups are begun with --yes only; give it, or fewer values"
-            ]
-        )
+        told = f"{number} setups x {experiment.repeats} repeats take about {duration}"
+        raise PlanError([f"axes: {told}; more than {MOST_SETUPS} are begun with --yes only: give it, or fewer values"])
 
 
 def _import_what_comes_later() -> None:
