@@ -22,7 +22,7 @@ from significand.meters.memory import return_free_memory, take_large_blocks_from
 from significand.meters.steps import Attempt, DisturbedError
 from significand.peaks import Peaks, measure_peaks
 from significand.phases import Inference, TakeTurn, Training, infer, train
-from significand.plan.experiment import DataFacts, Setup, Surroundings, plan_experiment
+from significand.plan.experiment import DataFacts, Setup, Surroundings, TableFormat, plan_experiment
 from significand.plan.precision import MODES
 from significand.plan.problems import PlanError
 from significand.results.records import Run
@@ -69,6 +69,9 @@ def benchmark_one_setup(
     *,
     data: str = "synthetic",
     label_column: str | None = None,
+    separator: str | None = None,
+    header: str | None = None,
+    missing: Sequence[str] | None = None,
     engine: str = "onnxruntime",
     optimizer: str = "sgd",
     learning_rate: float | None = None,
@@ -105,7 +108,7 @@ def benchmark_one_setup(
         Samples per step and per inference call; samples in all, None for as many as there are; training epochs.
     seed
         Decides data split, initial weights and shuffling.
-    data, label_column, engine, optimizer, learning_rate, momentum, test_fraction, threads
+    data, label_column, separator, header, missing, engine, optimizer, learning_rate, momentum, test_fraction, threads
         As in `significand.plan.options.OPTIONS`.
     latency_rounds, round_duration_s, watts_per_core, on_noise, noise_share, remeasure_limit, remeasure_nice
         The same.
@@ -147,9 +150,9 @@ def benchmark_one_setup(
     """
     loaded = dataset
 
-    def inspect_data(name: str, column: str | None) -> DataFacts | None:
+    def inspect_data(name: str, form: TableFormat) -> DataFacts | None:
         nonlocal loaded
-        loaded = loaded or load_source(name, column)
+        loaded = loaded or load_source(name, form)
         return loaded.facts if loaded else None
 
     experiment = plan_experiment(
@@ -158,6 +161,9 @@ def benchmark_one_setup(
             "activations": activations,
             "data": data,
             "label_column": label_column,
+            "separator": separator,
+            "header": header,
+            "missing": missing,
             "n_samples": n_samples,
             "engine": engine,
             "precision_modes": [precision_mode],

@@ -21,7 +21,14 @@ from significand.meters.counters import choose_counter, idle_power_w
 from significand.meters.energy import EnergyError
 from significand.meters.machine import describe_machine, git_revision
 from significand.meters.noise import NoiseMeter
-from significand.plan.experiment import DataFacts, Experiment, Surroundings, given_fields, plan_experiment
+from significand.plan.experiment import (
+    DataFacts,
+    Experiment,
+    Surroundings,
+    TableFormat,
+    plan_experiment,
+    resumed_fields,
+)
 from significand.plan.problems import PlanError
 from significand.report import ReportError, import_parts, write_report
 from significand.results.journal import JOURNAL, Journal, read_journal
@@ -45,7 +52,7 @@ from significand.results.store import (
 from significand.results.values import jsonable
 from significand.runner.conductor import OnProgress, run_experiment
 from significand.runner.server import RunnerError
-from significand.workload.data import Dataset, load_source
+from significand.workload.data import Dataset, check_splits, load_source
 
 if TYPE_CHECKING:
     from significand.analysis.claims import Claims
@@ -164,7 +171,7 @@ def run_experiment_in(
     """
     folder = Path(output_dir) if output_dir is not None else default_output_dir()
     stored = find_begun(folder, fields).facts.get("experiment") if resume else None
-    given = given_fields(stored) | dict(fields) if isinstance(stored, dict) else fields
+    given = resumed_fields(stored, fields) if isinstance(stored, dict) else fields
     experiment, dataset = _plan(given, folder)
     identity = _identity(experiment, dataset)
     with RunDirectory(folder) as directory:
@@ -435,12 +442,12 @@ def write_summaries(
 
 def _plan(fields: Mapping[str, object], folder: Path) -> tuple[Experiment, Dataset | None]:
     """Check the plan, the folder and the energy counter, and report what is wrong with any of them at once."""
-    loaded: dict[tuple[str, str | None], Dataset | None] = {}
+    loaded: dict[tuple[str, TableFormat], Dataset | None] = {}
 
-    def inspect_data(name: str, column: str | None) -> DataFacts | None:
-        if (name, column) not in loaded:
-            loaded[name, column] = load_source(name, column)
-        dataset = loaded[name, column]
+    def inspect_data(name: str, form: TableFormat) -> DataFacts | None:
+        if (name, form) not in loaded:
+            loaded[name, form] = load_source(name, form)
+        dataset = loaded[name, form]
         return dataset.facts if dataset else None
 
     problems: list[str] = []
@@ -452,6 +459,16 @@ def _plan(fields: Mapping[str, object], folder: Path) -> tuple[Experiment, Datas
         experiment = plan_experiment(fields, Surroundings(engine_modes(), inspect_data))
     except PlanError as error:
         raise PlanError([*error.problems, *problems]) from None
+    dataset = loaded[experiment.data, experiment.table_format]
+    problems += [*_energy_problems(experiment), *_split_problems(experiment, dataset)]
+    if problems:
+        raise PlanError(problems)
+    return experiment, dataset
+
+
+def _energy_problems(experiment: Experiment) -> list[str]:
+    """Return what is asked of an energy counter that none here can answer."""
+    problems = []
     if experiment.idle_baseline_s:
         counter = choose_counter(experiment.watts_per_core)
         if counter.kind != "measured":
@@ -471,9 +488,20 @@ def _plan(fields: Mapping[str, object], folder: Path) -> tuple[Experiment, Datas
             "leave it out, or measure where an energy counter can be read (see `significand doctor`)"
             for name in judged_by_energy
         ]
-    if problems:
-        raise PlanError(problems)
-    return experiment, loaded[experiment.data, experiment.label_column]
+    return problems
+
+
+def _split_problems(experiment: Experiment, dataset: Dataset | None) -> list[str]:
+    """Return what some repeat could not hold of the data."""
+    if dataset is None:
+        return []
+    n_samples = experiment.n_samples or len(dataset.x)
+    seeds = range(experiment.seed, experiment.seed + experiment.most_repeats)
+    try:
+        check_splits(dataset, n_samples, experiment.test_fraction, seeds)
+    except PlanError as error:
+        return [f"data: {problem}" for problem in error.problems]
+    return []
 
 
 def _import_what_comes_later() -> None:

@@ -32,8 +32,8 @@ def test_help_is_one_line_and_says_what_no_default_means(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "shown"),
     [
-        ("layer_sizes", "64-128-10"),
-        ("activations", "relu,softmax"),
+        ("hidden", "128"),
+        ("objectives", "latency,accuracy"),
         ("precision_modes", "float32,float16,int8"),
         ("repeats", "5"),
         ("seed", "42"),

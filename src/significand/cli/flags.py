@@ -38,10 +38,14 @@ class Flags:
     Every value stays text here: the experiment checks them all and reports every mistake at once.
     """
 
+    hidden: Annotated[str | None, grouped("hidden")] = None
     layer_sizes: Annotated[str | None, grouped("layer_sizes")] = None
     activations: Annotated[str | None, grouped("activations")] = None
     data: Annotated[str | None, grouped("data")] = None
     label_column: Annotated[str | None, grouped("label_column")] = None
+    separator: Annotated[str | None, grouped("separator")] = None
+    header: Annotated[str | None, grouped("header")] = None
+    missing: Annotated[str | None, grouped("missing")] = None
     n_samples: Annotated[str | None, grouped("n_samples")] = None
     test_fraction: Annotated[str | None, grouped("test_fraction")] = None
     batch_size: Annotated[str | None, grouped("batch_size")] = None

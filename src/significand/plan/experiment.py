@@ -26,9 +26,12 @@ from significand.plan.options import (
     ACTIVATIONS,
     BUILT_IN_DATA,
     FEWEST_SEQUENTIAL,
+    HIDDEN,
     LEARNING_RATES,
     OBJECTIVES,
     OPTIONS,
+    SEPARATORS,
+    SYNTHETIC_ENDS,
     SYNTHETIC_SAMPLES,
 )
 from significand.plan.precision import MODES
@@ -36,7 +39,11 @@ from significand.plan.problems import PlanError, nearest, problems_of, raise_if,
 
 LARGEST_LAYER = 2**24
 
-DATA_SUFFIXES = (".npz", ".csv")
+TABLE_SUFFIXES = (".csv", ".tsv")
+DATA_SUFFIXES = (".npz", *TABLE_SUFFIXES)
+
+SEPARATOR_WORDS = {mark: word for word, mark in SEPARATORS.items()} | {r"\t": "tab", r"\s+": "space"}
+"""What else people write for a separator."""
 
 ONLY_WITH_UNTIL = ("until_metric", "max_repeats", "max_time_s")
 """Fields that say how an experiment goes on until its intervals are narrow enough; alone they would be ignored."""
@@ -52,6 +59,28 @@ class DataFacts:
 
 
 @dataclass(frozen=True)
+class TableFormat:
+    """How a table in a file is to be read; None where it is found out.
+
+    Attributes
+    ----------
+    label_column
+        Column that holds the label; None for the last.
+    separator
+        A key of `significand.plan.options.SEPARATORS`.
+    header
+        ``"yes"`` or ``"no"``: whether the first line names the columns.
+    missing
+        Words that mean a missing value.
+    """
+
+    label_column: str | None = None
+    separator: str | None = None
+    header: str | None = None
+    missing: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
 class Surroundings:
     """What the layers above know and a plan must fit.
 
@@ -60,12 +89,12 @@ class Surroundings:
     engine_modes
         For each engine the modes that it runs.
     inspect_data
-        Called with the name or path of the data and the label column; None for data that is made to fit.
+        Called with the name or path of the data and how a table is to be read; None for data that is made to fit.
         Raises `PlanError` naming what is wrong with a file.
     """
 
     engine_modes: Mapping[str, Sequence[str]]
-    inspect_data: Callable[[str, str | None], DataFacts | None]
+    inspect_data: Callable[[str, TableFormat], DataFacts | None]
 
 
 @dataclass(frozen=True)
@@ -87,6 +116,9 @@ class Setup:
     activations: tuple[str, ...]
     data: str
     label_column: str | None
+    separator: str | None
+    header: str | None
+    missing: tuple[str, ...] | None
     n_samples: int
     engine: str
     precision_mode: str
@@ -174,6 +206,25 @@ def _words(value: object) -> object:
     return [word.strip() for word in value.split(",")] if isinstance(value, str) else _ordered(value)
 
 
+def _hidden(value: object) -> object:
+    """Read ``"128,64"`` as sizes, a single number as one layer, and ``"none"`` and ``""`` as no layer at all."""
+    if isinstance(value, str) and value.strip().lower() in {"", "none"}:
+        return ()
+    return [value] if isinstance(value, int) and not isinstance(value, bool) else _sizes(value)
+
+
+def _separator(value: object) -> object:
+    """Return the word of a separator, however it was written."""
+    return SEPARATOR_WORDS.get(value, value) if isinstance(value, str) else value
+
+
+def _header(value: object) -> object:
+    """Read TOML's true and false as yes and no, and auto as what it stands for: nothing given."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return None if value == "auto" else value
+
+
 def _sizes(value: object) -> object:
     """Split ``"64-128-10"`` or ``"64x128x10"`` or ``"64,128,10"`` into its numbers."""
     if isinstance(value, str):
@@ -200,10 +251,15 @@ class Experiment(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     # The order matters: a field's check may look at the fields above it. What they mean: plan/options.py.
+    label_column: str | None = OPTIONS["label_column"].default
+    separator: Annotated[str | None, BeforeValidator(_separator)] = OPTIONS["separator"].default
+    header: Annotated[Literal["yes", "no"] | None, BeforeValidator(_header)] = OPTIONS["header"].default
+    missing: Annotated[tuple[str, ...] | None, BeforeValidator(_words)] = OPTIONS["missing"].default
+    data: str = OPTIONS["data"].default
+    # Of hidden nothing is left: it is what layer_sizes comes from.
+    hidden: Annotated[tuple[int, ...] | None, BeforeValidator(_hidden)] = OPTIONS["hidden"].default
     layer_sizes: Annotated[tuple[int, ...], BeforeValidator(_sizes)] = OPTIONS["layer_sizes"].default
     activations: Annotated[tuple[str, ...], BeforeValidator(_words)] = OPTIONS["activations"].default
-    label_column: str | None = OPTIONS["label_column"].default
-    data: str = OPTIONS["data"].default
     n_samples: Count | None = OPTIONS["n_samples"].default
     engine: str = OPTIONS["engine"].default
     precision_modes: Annotated[tuple[str, ...], BeforeValidator(_words)] = OPTIONS["precision_modes"].default
@@ -239,17 +295,91 @@ class Experiment(BaseModel):
     max_time_s: Annotated[Real | None, Field(gt=0)] = OPTIONS["max_time_s"].default
     step_timeout_s: Annotated[Real, Field(gt=0)] = OPTIONS["step_timeout_s"].default
 
+    @field_validator("separator")
+    @classmethod
+    def _check_separator(cls, separator: str | None) -> str | None:
+        if separator is not None and separator not in SEPARATORS:
+            raise ValueError(
+                f"{shown(separator)} is not a separator{nearest(separator, SEPARATORS)}; allowed: "
+                f"{', '.join(SEPARATORS)}"
+            )
+        return separator
+
+    @field_validator("header")
+    @classmethod
+    def _check_header(cls, header: str | None, info: ValidationInfo) -> str | None:
+        column = info.data.get("label_column")
+        if header == "no" and column is not None:
+            raise ValueError(f"'no' names no columns, but label_column is {column!r}; leave one of them out")
+        return header
+
+    @field_validator("data")
+    @classmethod
+    def _check_data(cls, data: str, info: ValidationInfo) -> str:
+        suffix = Path(data).suffix.lower()
+        if data not in BUILT_IN_DATA and suffix not in DATA_SUFFIXES:
+            raise ValueError(
+                f"{data!r} is neither a data set ({', '.join(BUILT_IN_DATA)}) nor a .npz, .csv or .tsv file"
+                f"{nearest(data, BUILT_IN_DATA)}"
+            )
+        form = _table_format(info)
+        given = [] if form is None else [(name, value) for name, value in vars(form).items() if value is not None]
+        if given and (data in BUILT_IN_DATA or suffix not in TABLE_SUFFIXES):
+            raise_if([f"{data!r} is no table, but {name} is {value!r}; leave {name} out" for name, value in given])
+        if form is not None:
+            _surroundings(info).inspect_data(data, form)
+        return data
+
+    @field_validator("hidden")
+    @classmethod
+    def _check_hidden(cls, sizes: tuple[int, ...] | None) -> tuple[int, ...] | None:
+        _check_units(sizes or ())
+        return sizes
+
+    @field_validator("layer_sizes", mode="before")
+    @classmethod
+    def _fill_layer_sizes(cls, sizes: object, info: ValidationInfo) -> object:
+        hidden = info.data.get("hidden")
+        if sizes is not None:
+            if hidden is not None:
+                raise ValueError(
+                    f"{shown(sizes)} is given beside hidden, {'-'.join(map(str, hidden)) or 'none'}; give hidden, and "
+                    "inputs and outputs follow from the data, or layer_sizes alone"
+                )
+            return sizes
+        facts = _facts(info)
+        inputs, outputs = (facts.n_features, facts.n_classes) if facts else SYNTHETIC_ENDS
+        return (inputs, *(HIDDEN if hidden is None else hidden), outputs)
+
     @field_validator("layer_sizes")
     @classmethod
-    def _check_layer_sizes(cls, sizes: tuple[int, ...]) -> tuple[int, ...]:
+    def _check_layer_sizes(cls, sizes: tuple[int, ...], info: ValidationInfo) -> tuple[int, ...]:
         told = "-".join(map(str, sizes))
         if len(sizes) < 2:
             raise ValueError(f"{told or 'nothing'} has {len(sizes)} entries; at least 2 are needed: inputs and outputs")
-        if min(sizes) < 1:
-            raise ValueError(f"{told} has the entry {min(sizes)}; every layer needs at least 1 unit")
-        if max(sizes) > LARGEST_LAYER:
-            raise ValueError(f"{told} has the entry {max(sizes)}; at most {LARGEST_LAYER} units fit a layer")
+        _check_units(sizes)
+        facts, data = _facts(info), info.data.get("data")
+        problems = []
+        if facts and facts.n_features != sizes[0]:
+            problems.append(
+                f"{told} begins with {sizes[0]}, but {data!r} has {facts.n_features} features; begin it with "
+                f"{facts.n_features}, or give hidden instead"
+            )
+        if facts and facts.n_classes != _classes(sizes):
+            problems.append(
+                f"{told} ends with {sizes[-1]}, for {_classes(sizes)} classes, but {data!r} has {facts.n_classes} "
+                f"classes; end it with {facts.n_classes}, or give hidden instead"
+            )
+        raise_if(problems)
         return sizes
+
+    @field_validator("activations", mode="before")
+    @classmethod
+    def _fill_activations(cls, activations: object, info: ValidationInfo) -> object:
+        sizes = info.data.get("layer_sizes", SYNTHETIC_ENDS)
+        if activations is not None:
+            return activations
+        return ("relu",) * (len(sizes) - 2) + ("sigmoid" if sizes[-1] == 1 else "softmax",)
 
     @field_validator("activations")
     @classmethod
@@ -273,44 +403,14 @@ class Experiment(BaseModel):
         raise_if(problems)
         return activations
 
-    @field_validator("data")
-    @classmethod
-    def _check_data(cls, data: str, info: ValidationInfo) -> str:
-        if data not in BUILT_IN_DATA and Path(data).suffix not in DATA_SUFFIXES:
-            raise ValueError(
-                f"{data!r} is neither a data set ({', '.join(BUILT_IN_DATA)}) nor a .npz or .csv file"
-                f"{nearest(data, BUILT_IN_DATA)}"
-            )
-        column = info.data.get("label_column")
-        if column is not None and Path(data).suffix != ".csv":
-            raise ValueError(f"{data!r} has no columns, but label_column is {column!r}; leave label_column out")
-        facts = _facts(data, info)
-        sizes = info.data.get("layer_sizes")
-        if facts is None or sizes is None:
-            return data
-        problems = []
-        if facts.n_features != sizes[0]:
-            problems.append(
-                f"{data!r} has {facts.n_features} features, but layer_sizes begins with {sizes[0]}; "
-                f"begin layer_sizes with {facts.n_features}"
-            )
-        if facts.n_classes != _classes(sizes):
-            problems.append(
-                f"{data!r} has {facts.n_classes} classes, but layer_sizes ends with {sizes[-1]}, for "
-                f"{_classes(sizes)} classes; end layer_sizes with {facts.n_classes}"
-            )
-        raise_if(problems)
-        return data
-
     @field_validator("n_samples")
     @classmethod
     def _check_n_samples(cls, n_samples: int | None, info: ValidationInfo) -> int | None:
-        data = info.data.get("data")
-        facts = _facts(data, info) if data else None
-        sizes = info.data.get("layer_sizes")
+        data, facts, sizes = info.data.get("data"), _facts(info), info.data.get("layer_sizes")
         if n_samples is None:
             n_samples = facts.n_samples if facts else SYNTHETIC_SAMPLES
-        classes = facts.n_classes if facts else _classes(sizes) if sizes else 0
+        # Where nothing is known of the data, the ends of the network may be anybody's.
+        classes = facts.n_classes if facts else _classes(sizes) if sizes and data else 0
         if n_samples < classes:
             raise ValueError(f"{n_samples} is smaller than the {classes} classes; give at least {classes}")
         if facts and n_samples > facts.n_samples:
@@ -392,6 +492,11 @@ class Experiment(BaseModel):
         return rate if rate is not None else LEARNING_RATES[info.data.get("optimizer", "sgd")]
 
     @property
+    def table_format(self) -> TableFormat:
+        """How a table is to be read."""
+        return TableFormat(self.label_column, self.separator, self.header, self.missing)
+
+    @property
     def most_repeats(self) -> int:
         """Repeats at most: those given, or `max_repeats` where they go on until the intervals are narrow enough."""
         return self.repeats if self.until is None else self.max_repeats
@@ -433,7 +538,7 @@ def plan_experiment(fields: Mapping[str, object], surroundings: Surroundings) ->
         raise PlanError([*problems_of(error, Experiment.model_fields), *problems]) from None
     if problems:
         raise PlanError(problems)
-    return experiment
+    return experiment.model_copy(update={"hidden": None})
 
 
 def given_fields(stored: Mapping[str, object]) -> dict[str, object]:
@@ -447,14 +552,38 @@ def _classes(layer_sizes: Sequence[int]) -> int:
     return max(2, layer_sizes[-1])
 
 
-def _facts(data: str, info: ValidationInfo) -> DataFacts | None:
-    return _surroundings(info).inspect_data(data, info.data.get("label_column"))
+def _check_units(sizes: Sequence[int]) -> None:
+    told = "-".join(map(str, sizes))
+    if min(sizes, default=1) < 1:
+        raise ValueError(f"{told} has the entry {min(sizes)}; every layer needs at least 1 unit")
+    if max(sizes, default=1) > LARGEST_LAYER:
+        raise ValueError(f"{told} has the entry {max(sizes)}; at most {LARGEST_LAYER} units fit a layer")
+
+
+def _table_format(info: ValidationInfo) -> TableFormat | None:
+    """Return how a table is to be read; None where that was a mistake."""
+    names = TableFormat.__dataclass_fields__
+    return TableFormat(**{name: info.data[name] for name in names}) if names.keys() <= info.data.keys() else None
+
+
+def _facts(info: ValidationInfo) -> DataFacts | None:
+    """Return what is known of the data; None where they are made to fit, or were a mistake."""
+    data, form = info.data.get("data"), _table_format(info)
+    return _surroundings(info).inspect_data(data, form) if data is not None and form is not None else None
 
 
 def _surroundings(info: ValidationInfo) -> Surroundings:
     if not isinstance(info.context, Surroundings):
         raise TypeError("an experiment is checked against its surroundings; build it with plan_experiment")
     return info.context
+
+
+def resumed_fields(stored: Mapping[str, object], given: Mapping[str, object]) -> dict[str, object]:
+    """Return the fields of a stored experiment with those that are given again in place of its own."""
+    before = given_fields(stored)
+    if given.get("hidden") is not None:
+        before.pop("layer_sizes", None)  # what hidden says, and the data
+    return before | dict(given)
 
 
 def stored_experiment(fields: Mapping[str, object]) -> Experiment:

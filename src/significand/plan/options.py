@@ -8,6 +8,13 @@ from significand.plan.precision import MODES
 ACTIVATIONS = ("relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid", "softmax", "linear")
 BUILT_IN_DATA = ("synthetic", "digits")
 SYNTHETIC_SAMPLES = 512
+SYNTHETIC_ENDS = (64, 10)
+"""Inputs and outputs of a network whose data are made to fit."""
+
+HIDDEN = (128,)
+SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|", "space": " "}
+"""What may separate the cells of a table: its word, and the character itself."""
+
 COST_METRICS = ("latency", "train_time", "memory", "energy")
 OBJECTIVES = (
     "latency",
@@ -54,10 +61,32 @@ class Option:
 
 OPTION_GROUPS = {
     "The network and its data": {
-        "layer_sizes": Option((64, 128, 10), "units per layer, input first, such as 64-128-10"),
-        "activations": Option(("relu", "softmax"), f"one per layer transition, of {', '.join(ACTIVATIONS)}"),
-        "data": Option("digits", "synthetic, digits, or a .npz (X, y) or .csv file"),
+        "hidden": Option(
+            None,
+            "units of the layers between inputs and outputs, which follow from the data, such as 128,64, or none",
+            ",".join(map(str, HIDDEN)),
+        ),
+        "layer_sizes": Option(
+            None,
+            "units of every layer, input first, such as 64-128-10, for who wants to say all",
+            "by the data and hidden: 64-128-10 for digits",
+        ),
+        "activations": Option(
+            None,
+            f"one per layer transition, of {', '.join(ACTIVATIONS)}",
+            "relu between, softmax last; sigmoid for a single output",
+        ),
+        "data": Option("digits", "synthetic, digits, or a .npz (X, y), .csv or .tsv file"),
         "label_column": Option(None, "column of a .csv file that holds the label", "the last"),
+        "separator": Option(
+            None, f"what separates the cells of a .csv file, of {', '.join(SEPARATORS)}", "what it is found to be"
+        ),
+        "header": Option(None, "whether the first line of a .csv file names the columns: yes, no or auto", "auto"),
+        "missing": Option(
+            None,
+            "words that mean a missing value in a .csv file, such as NA,?; an empty cell always does",
+            "nan, NA, null, None and the like among numbers",
+        ),
         "n_samples": Option(
             None, "samples used, train and test together", f"all; of synthetic data {SYNTHETIC_SAMPLES}"
         ),
