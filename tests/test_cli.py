@@ -246,6 +246,18 @@ def test_flags_win_over_the_config_file(tmp_path: Path) -> None:
     assert (experiment["repeats"], experiment["epochs"], experiment["layer_sizes"]) == (1, 1, [5, 8, 3])
 
 
+def test_an_own_table_is_measured_by_its_name_alone(tmp_path: Path) -> None:
+    """A table as pandas writes it, row numbers and all, needs no option that describes it."""
+    random = np.random.default_rng(0)
+    lines = [f"{at},{random.normal()},{random.normal()},{'NA' if at % 3 else 'none'}" for at in range(60)]
+    (tmp_path / "own.csv").write_text("\n".join([",a,b,kind", *lines]), encoding="utf-8")
+    words = ["--modes", "float32", "--epochs", "1", "--repeats", "1", "--latency-rounds", "1", "-q"]
+    done = called("run", "--data", str(tmp_path / "own.csv"), "--output-dir", str(tmp_path / "out"), *words)
+    assert (done.returncode, done.stdout, done.stderr) == (DONE, "", "")
+    experiment = json.loads((tmp_path / "out/manifest.json").read_text(encoding="utf-8"))["experiment"]
+    assert (experiment["layer_sizes"], experiment["activations"]) == ([2, 128, 2], ["relu", "softmax"])
+
+
 def test_unknown_config_keys_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """An unknown TOML key is refused, with the nearest name."""
     (tmp_path / "plan.toml").write_text("epoch = 3\n", encoding="utf-8")

@@ -263,6 +263,60 @@ def test_another_machine_or_version_is_refused(
         run_experiment_in(tmp_path, SMALL, resume=True)
 
 
+OWN_TABLE = {name: value for name, value in SMALL.items() if name not in {"layer_sizes", "activations", "n_samples"}}
+
+
+@pytest.fixture
+def own_table(tmp_path: Path) -> Path:
+    """Return a table of five features and three classes, separated by semicolons, with decimal commas."""
+    path = tmp_path / "own.csv"
+    lines = [";".join([*(f"{at + column},5" for column in range(5)), "abc"[at % 3]]) for at in range(30)]
+    path.write_text("\n".join(["v;w;x;y;z;kind", *lines]), encoding="utf-8")
+    return path
+
+
+@pytest.mark.usefixtures("instant")
+def test_an_own_table_needs_no_layer_sizes(tmp_path: Path, own_table: Path) -> None:
+    """Inputs and outputs follow from the table, and the whole network is what is kept; the same command resumes it."""
+    fields = OWN_TABLE | {"data": str(own_table), "hidden": "8,6"}
+    with pytest.raises(ExperimentInterrupted):
+        run_experiment_in(tmp_path / "out", fields, interrupt_at(1))
+    assert manifest(tmp_path / "out")["experiment"]["layer_sizes"] == [5, 8, 6, 3]
+    assert not run_experiment_in(tmp_path / "out", fields, resume=True).failed
+    assert not run_experiment_in(tmp_path / "out", {}, resume=True).failed
+    assert refusal(tmp_path / "out", {"hidden": "8,7"})[0].startswith(
+        "resume: experiment.layer_sizes: [5, 8, 6, 3] then"
+    )
+
+
+@pytest.mark.usefixtures("instant")
+def test_an_experiment_of_before_tables_had_options_is_resumed(tmp_path: Path) -> None:
+    """A journal that does not know how a table is read goes on as what it did."""
+    interrupted(tmp_path)
+    path = tmp_path / JOURNAL
+    first, *others = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    facts = json.loads(first)
+    for name in ("hidden", "separator", "header", "missing"):
+        assert facts["experiment"].pop(name) is None
+    path.write_text("".join([json.dumps(facts) + "\n", *others]), encoding="utf-8")
+    assert not run_experiment_in(tmp_path, {}, resume=True).failed
+
+
+@pytest.mark.usefixtures("instant")
+def test_a_feature_that_some_repeat_cannot_hold_is_refused_before_anything_is_written(
+    tmp_path: Path, own_table: Path
+) -> None:
+    """An outlier is refused with its column where any repeat of those planned would hold it out."""
+    text = own_table.read_text(encoding="utf-8").replace("\n9,5;10,5", "\n9,5;10,5e300")
+    own_table.write_text(text, encoding="utf-8")
+    fields = OWN_TABLE | {"data": str(own_table), "repeats": 40}
+    with pytest.raises(PlanError) as caught:
+        run_experiment_in(tmp_path / "out", fields)
+    (line,) = caught.value.problems
+    assert line.startswith("data: column w has 1.05e+301 in sample 9 (counted from 0), held out")
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.usefixtures("instant")
 def test_another_method_is_refused(tmp_path: Path) -> None:
     """Runs of two methods are not mixed; a journal that does not say its method is of the first one."""

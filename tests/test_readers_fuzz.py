@@ -73,7 +73,7 @@ def read_experiment(path: Path) -> None:
 
 def read_data(path: Path) -> None:
     """Read data, and check that they keep what the rest of the program relies on."""
-    dataset = load_source(str(path), None)
+    dataset = load_source(str(path))
     assert isinstance(dataset, Dataset)
     assert dataset.x.shape == (len(dataset.y), dataset.facts.n_features)
     assert dataset.x.dtype == np.float64

@@ -46,7 +46,7 @@ from significand.results.values import jsonable
 from significand.runner.block import Block
 from significand.runner.conductor import Here, OnProgress
 from significand.runner.server import RunnerError
-from significand.workload.data import Dataset, DataSources
+from significand.workload.data import Dataset, DataSources, check_splits
 
 if TYPE_CHECKING:
     from significand.analysis.claims import Claims
@@ -456,6 +456,16 @@ def _plan(fields: Mapping[str, object], folder: Path) -> tuple[Experiment, Datas
         experiment = plan_experiment(fields, Surroundings(engine_modes(), sources.facts))
     except PlanError as error:
         raise PlanError([*error.problems, *problems]) from None
+    dataset = sources.dataset(experiment.data, experiment.table_format)
+    problems += [*_energy_problems(experiment), *_split_problems(experiment, dataset)]
+    if problems:
+        raise PlanError(problems)
+    return experiment, dataset
+
+
+def _energy_problems(experiment: Experiment) -> list[str]:
+    """Return what is asked of an energy counter that none here can answer."""
+    problems = []
     if experiment.idle_baseline_s:
         counter = choose_counter(experiment.watts_per_core)
         if counter.kind != "measured":
@@ -475,9 +485,20 @@ def _plan(fields: Mapping[str, object], folder: Path) -> tuple[Experiment, Datas
             "leave it out, or measure where an energy counter can be read (see `significand doctor`)"
             for name in judged_by_energy
         ]
-    if problems:
-        raise PlanError(problems)
-    return experiment, sources.dataset(experiment.data, experiment.table_format)
+    return problems
+
+
+def _split_problems(experiment: Experiment, dataset: Dataset | None) -> list[str]:
+    """Return what some repeat could not hold of the data."""
+    if dataset is None:
+        return []
+    n_samples = experiment.n_samples or len(dataset.x)
+    seeds = range(experiment.seed, experiment.seed + experiment.most_repeats)
+    try:
+        check_splits(dataset, n_samples, experiment.test_fraction, seeds)
+    except PlanError as error:
+        return [f"data: {problem}" for problem in error.problems]
+    return []
 
 
 def _check_size(experiment: Experiment) -> None:

@@ -7,7 +7,7 @@ add a field is a line here, and one where a run uses it. Nothing heavy is import
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
-from significand.plan.kinds import SIZES, Kind, Real, Several, Share, Text, Whole, Word
+from significand.plan.kinds import HIDDEN_SIZES, SIZES, Kind, Real, Several, Share, Text, Whole, Word
 from significand.plan.metrics import OBJECTIVES, UNTIL_METRICS
 from significand.plan.precision import MODES
 
@@ -91,9 +91,9 @@ class Fields:
 
     hidden: tuple[int, ...] | None = option(
         None,
-        "units of the layers between inputs and outputs, which follow from the data, such as 128,64; none for no layer",
+        "units of the layers between inputs and outputs, which follow from the data, such as 128,64, or none",
         NETWORK,
-        SIZES,
+        HIDDEN_SIZES,
         otherwise=",".join(map(str, HIDDEN)),
     )
     layer_sizes: tuple[int, ...] = option(
