@@ -14,15 +14,8 @@ from significand.analysis.measures import MEASURES
 from significand.analysis.summary import FURTHER_METRICS, SPECIFIED_METRICS
 from significand.plan.experiment import read_share
 from significand.plan.problems import nearest, shown
-from significand.results.comparable import (
-    Results,
-    ResultsError,
-    allow_problems,
-    differences,
-    is_admitted,
-    read_results,
-    with_run_facts,
-)
+from significand.results.comparable import Results, ResultsError, differences, read_results, with_run_facts
+from significand.results.difference import allow_problems, as_names, is_admitted
 
 OLD, NEW = "OLD", "NEW"
 
@@ -139,6 +132,7 @@ def compare_folders(
     ResultsError
         With every reason why there is nothing to compare.
     """
+    allow = as_names(allow)
     problems: list[str] = []
     sizes = {
         False: _margin("margin", margin, LARGEST_MARGIN, problems),

@@ -25,6 +25,7 @@ def run_repeated_benchmarks(
     *,
     data: str = "synthetic",
     resume: bool = False,
+    allow: Sequence[str] = (),
     **options: object,
 ) -> list[dict[str, object]]:
     """Run a network in several precision modes repeatedly, write every result, and return the summaries.
@@ -50,6 +51,9 @@ def run_repeated_benchmarks(
         ``"synthetic"``, ``"digits"``, or the path of a .npz or .csv file.
     resume
         Go on with the interrupted experiment in `output_dir`, which must be the same one.
+    allow
+        With `resume`, what of the machine may differ, such as ``machine.host``, or ``machine.versions`` for all below
+        it.
     **options
         Further fields of `significand.plan.experiment.Experiment`: ``engine``, ``threads``, ``optimizer``,
         ``learning_rate``, ``latency_rounds``, ...
@@ -86,7 +90,7 @@ def run_repeated_benchmarks(
         "seed": seed,
         "data": data,
     }
-    outcome = run_experiment_in(output_dir, fields | options, resume=resume)
+    outcome = run_experiment_in(output_dir, fields | options, resume=resume, allow=allow)
     if outcome.report_missing:
         warnings.warn(outcome.report_missing, stacklevel=2)
     return outcome.rows

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import psutil
 from pydantic import (
@@ -32,9 +32,22 @@ from significand.plan.options import (
     SYNTHETIC_SAMPLES,
 )
 from significand.plan.precision import MODES
-from significand.plan.problems import PlanError, nearest, problems_of, raise_if, shown
+from significand.plan.problems import (
+    PlanError,
+    listed,
+    nearest,
+    problems_of,
+    raise_if,
+    repeated_modes,
+    shown,
+    unknown_fields,
+    unknown_words,
+)
 
 LARGEST_LAYER = 2**24
+
+MOST_ITEMS = 10_000
+"""Entries of a list, at most."""
 
 DATA_SUFFIXES = (".npz", ".csv")
 
@@ -159,13 +172,15 @@ def read_share(value: object) -> object:
     except ValueError:
         return value
     if 1 <= share < math.inf:
-        raise ValueError(f"{value!r} would be {100 * share:g} %; write {share:g}% or {100 * share:g}%, as you mean it")
+        raise ValueError(
+            f"{shown(value)} would be {100 * share:g} %; write {share:g}% or {100 * share:g}%, as you mean it"
+        )
     return share
 
 
 def _ordered(value: object) -> object:
     if isinstance(value, set | frozenset):
-        raise ValueError(f"{value!r} has no order; give a list")  # noqa: TRY004 - pydantic collects ValueError
+        raise ValueError(f"{shown(value)} has no order; give a list")  # noqa: TRY004 - pydantic collects ValueError
     return value
 
 
@@ -186,8 +201,17 @@ def _sizes(value: object) -> object:
         return value
 
 
+def _not_too_many(items: object) -> object:
+    """Refuse a list that nobody writes: looking at each of its items would take for ever."""
+    if isinstance(items, Sequence) and len(items) > MOST_ITEMS:
+        raise ValueError(f"{len(items)} entries are given; give at most {MOST_ITEMS}")
+    return items
+
+
 Count = Annotated[int, BeforeValidator(_plain_number), Field(ge=1, lt=2**31)]
 Real = Annotated[float, BeforeValidator(_plain_number), Field(allow_inf_nan=False)]
+Unit = Annotated[int, Field(ge=-(2**63), lt=2**63)]  # what is larger cannot even be written out
+Words = Annotated[tuple[str, ...], BeforeValidator(_not_too_many), BeforeValidator(_words)]
 Share = Annotated[float, BeforeValidator(_share), Field(allow_inf_nan=False)]
 
 
@@ -200,13 +224,15 @@ class Experiment(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     # The order matters: a field's check may look at the fields above it. What they mean: plan/options.py.
-    layer_sizes: Annotated[tuple[int, ...], BeforeValidator(_sizes)] = OPTIONS["layer_sizes"].default
-    activations: Annotated[tuple[str, ...], BeforeValidator(_words)] = OPTIONS["activations"].default
+    layer_sizes: Annotated[tuple[Unit, ...], BeforeValidator(_not_too_many), BeforeValidator(_sizes)] = OPTIONS[
+        "layer_sizes"
+    ].default
+    activations: Words = OPTIONS["activations"].default
     label_column: str | None = OPTIONS["label_column"].default
     data: str = OPTIONS["data"].default
     n_samples: Count | None = OPTIONS["n_samples"].default
     engine: str = OPTIONS["engine"].default
-    precision_modes: Annotated[tuple[str, ...], BeforeValidator(_words)] = OPTIONS["precision_modes"].default
+    precision_modes: Words = OPTIONS["precision_modes"].default
     batch_size: Count = OPTIONS["batch_size"].default
     epochs: Count = OPTIONS["epochs"].default
     repeats: Count = OPTIONS["repeats"].default
@@ -232,7 +258,7 @@ class Experiment(BaseModel):
     baseline: str | None = OPTIONS["baseline"].default
     margin: Annotated[Share | None, Field(gt=0, le=10)] = OPTIONS["margin"].default
     accuracy_margin: Annotated[Real | None, Field(gt=0, le=100)] = OPTIONS["accuracy_margin"].default
-    objectives: Annotated[tuple[str, ...], BeforeValidator(_words)] = OPTIONS["objectives"].default
+    objectives: Words = OPTIONS["objectives"].default
     until: Annotated[Share | None, Field(gt=0, lt=1)] = OPTIONS["until"].default
     until_metric: Literal["latency", "train_time", "memory", "energy"] = OPTIONS["until_metric"].default
     max_repeats: Count = OPTIONS["max_repeats"].default
@@ -254,15 +280,11 @@ class Experiment(BaseModel):
     @field_validator("activations")
     @classmethod
     def _check_activations(cls, activations: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        problems = [
-            f"{name!r} is not an activation{nearest(name, ACTIVATIONS)}; allowed: {', '.join(ACTIVATIONS)}"
-            for name in activations
-            if name not in ACTIVATIONS
-        ]
+        problems = unknown_words(activations, ACTIVATIONS, "an activation")
         sizes = info.data.get("layer_sizes")
         if sizes and len(activations) != len(sizes) - 1:
             problems.append(
-                f"{len(activations)} given ({', '.join(activations)}), {len(sizes) - 1} needed: one for each "
+                f"{len(activations)} given ({listed(activations)}), {len(sizes) - 1} needed: one for each "
                 f"transition of {'-'.join(map(str, sizes))}"
             )
         elif sizes and sizes[-1] == 1 and activations[-1] != "sigmoid":
@@ -325,7 +347,7 @@ class Experiment(BaseModel):
     def _check_engine(cls, engine: str, info: ValidationInfo) -> str:
         known = _surroundings(info).engine_modes
         if engine not in known:
-            raise ValueError(f"{engine!r} is not an engine{nearest(engine, known)}; allowed: {', '.join(known)}")
+            raise_if(unknown_words([engine], known, "an engine"))
         return engine
 
     @field_validator("precision_modes")
@@ -333,17 +355,14 @@ class Experiment(BaseModel):
     def _check_precision_modes(cls, modes: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         problems = [] if modes else [f"none given; name at least one of {', '.join(MODES)}"]
         engine = info.data.get("engine")
+        problems += unknown_words(modes, MODES, "a precision mode")
         for mode in dict.fromkeys(modes):
-            if mode not in MODES:
-                problems.append(f"{mode!r} is not a precision mode{nearest(mode, MODES)}; allowed: {', '.join(MODES)}")
-            elif engine and mode not in _surroundings(info).engine_modes[engine]:
+            if engine and mode in MODES and mode not in _surroundings(info).engine_modes[engine]:
                 able = [name for name, able_modes in _surroundings(info).engine_modes.items() if mode in able_modes]
                 problems.append(
                     f"{mode!r} cannot run on the engine {engine!r}; engines that can: {', '.join(able) or 'none'}"
                 )
-            if modes.count(mode) > 1:
-                problems.append(f"{mode!r} is given {modes.count(mode)} times; name each mode once")
-        raise_if(problems)
+        raise_if([*problems, *repeated_modes(modes)])
         return modes
 
     @field_validator("baseline")
@@ -352,21 +371,17 @@ class Experiment(BaseModel):
         modes = info.data.get("precision_modes", ())
         if baseline is not None and modes and baseline not in modes:
             raise ValueError(
-                f"{baseline!r} is not among the precision modes{nearest(baseline, modes)}; give one of "
-                f"{', '.join(modes)}"
+                f"{shown(baseline)} is not among the precision modes{nearest(baseline, modes)}; give one of "
+                f"{listed(modes)}"
             )
         return baseline
 
     @field_validator("objectives")
     @classmethod
     def _check_objectives(cls, objectives: tuple[str, ...]) -> tuple[str, ...]:
-        problems = [
-            f"{name!r} is not an objective{nearest(name, OBJECTIVES)}; allowed: {', '.join(OBJECTIVES)}"
-            for name in dict.fromkeys(objectives)
-            if name not in OBJECTIVES
-        ]
+        problems = unknown_words(objectives, OBJECTIVES, "an objective")
         if len(objectives) < 2 or len(set(objectives)) < len(objectives):
-            problems.append(f"{','.join(objectives) or 'nothing'} given; name two or more, each once")
+            problems.append(f"{listed(objectives) or 'nothing'} given; name two or more, each once")
         raise_if(problems)
         return objectives
 
@@ -427,10 +442,13 @@ def plan_experiment(fields: Mapping[str, object], surroundings: Surroundings) ->
         for name in ONLY_WITH_UNTIL
         if fields.get("until") is None and fields.get(name) is not None
     ]
+    unknown = [name for name in fields if name not in Experiment.model_fields]
+    problems += unknown_fields(unknown, Experiment.model_fields)
     try:
-        experiment = Experiment.model_validate(dict(fields), context=surroundings)
+        known = {name: value for name, value in fields.items() if name in Experiment.model_fields}
+        experiment = Experiment.model_validate(known, context=surroundings)
     except ValidationError as error:
-        raise PlanError([*problems_of(error, Experiment.model_fields), *problems]) from None
+        raise PlanError([*problems_of(error), *problems]) from None
     if problems:
         raise PlanError(problems)
     return experiment
@@ -457,7 +475,82 @@ def _surroundings(info: ValidationInfo) -> Surroundings:
     return info.context
 
 
+class _StoredExperiment(Experiment):
+    """An experiment as a result folder tells of it.
+
+    Every field is of its type and within its range, and what the analysis relies on holds. What depended on the
+    machine, its engines and its data files, or on a rule for those who begin one, is as it was then.
+    """
+
+    @field_validator("layer_sizes", mode="before")
+    @classmethod
+    def _check_layer_sizes_are_there(cls, sizes: object) -> object:
+        if sizes is None:
+            raise ValueError("None is not a list; give the units per layer, such as [64, 128, 10]")
+        return sizes
+
+    @field_validator("activations")
+    @classmethod
+    def _check_activations(cls, activations: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        problems = unknown_words(activations, ACTIVATIONS, "an activation")
+        sizes = info.data.get("layer_sizes")
+        if sizes and len(activations) != len(sizes) - 1:
+            problems.append(f"{len(activations)} given, {len(sizes) - 1} needed: one for each transition")
+        raise_if(problems)
+        return activations
+
+    @field_validator("data")
+    @classmethod
+    def _check_data(cls, data: str, info: ValidationInfo) -> str:  # noqa: ARG003 - as above; so the next
+        return data
+
+    @field_validator("n_samples")
+    @classmethod
+    def _check_n_samples(cls, n_samples: int | None, info: ValidationInfo) -> int | None:  # noqa: ARG003
+        return n_samples
+
+    @field_validator("engine")
+    @classmethod
+    def _check_engine(cls, engine: str, info: ValidationInfo) -> str:  # noqa: ARG003
+        return engine
+
+    @field_validator("max_repeats")
+    @classmethod
+    def _check_max_repeats(cls, most: int, info: ValidationInfo) -> int:  # noqa: ARG003
+        return most
+
+    @field_validator("threads")
+    @classmethod
+    def _check_threads(cls, threads: int | None) -> int | None:  # type: ignore[override]  # not known of the first ones
+        return threads
+
+    @field_validator("precision_modes")
+    @classmethod
+    def _check_precision_modes(cls, modes: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:  # noqa: ARG003
+        if not all(modes):
+            raise ValueError(f"{shown(list(modes))} has an entry without a name; name each mode")
+        raise_if([] if modes else ["none given; name at least one"])
+        raise_if(repeated_modes(modes))
+        return modes
+
+
 def stored_experiment(fields: Mapping[str, object]) -> Experiment:
-    """Return the experiment that a result folder's manifest tells of, as it was then: nothing is checked again."""
-    known: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
-    return Experiment.model_construct(**{name: known[name] for name in Experiment.model_fields if name in known})
+    """Return the experiment that a result folder's manifest or journal tells of, as it was then.
+
+    It is not checked against this machine: it may have run on another.
+
+    Parameters
+    ----------
+    fields
+        By name. What is no field of an experiment, as a later version may have written, is left out.
+
+    Raises
+    ------
+    PlanError
+        With one line for every field of the wrong type or value.
+    """
+    known = {name: value for name, value in fields.items() if name in Experiment.model_fields}
+    try:
+        return _StoredExperiment.model_validate(known)
+    except ValidationError as error:
+        raise PlanError(problems_of(error)) from None

@@ -33,6 +33,7 @@ FIRST_METHOD = {
 NAN = math.nan
 FINISHED = "finished"
 FAILED = "failed"
+LARGEST_WHOLE = 2**63 - 1
 TRUTH_VALUES = {"true": True, "false": False, "": None}
 
 
@@ -198,7 +199,8 @@ class Run:
         Raises
         ------
         ValueError
-            Where a text is not of its column's type, or the line ends before it.
+            Where a text is not of its column's type, a number too large for a table of numbers, or the line ends before
+            it.
         """
         values: dict[str, Any] = {}
         for column in fields(cls):
@@ -210,7 +212,7 @@ class Run:
             if column.type is float:
                 values[column.name] = float(text) if text else NAN
             elif column.type is int:
-                values[column.name] = int(text or 0)
+                values[column.name] = _whole(column.name, text)
             elif column.type is str:
                 values[column.name] = text
             else:
@@ -250,6 +252,13 @@ def step_rows(run: Run, details: Mapping[str, Any]) -> list[dict[str, object]]:
     lines = zip(*(details[f"step_{name}"].tolist() for name in names), strict=True)
     own: dict[str, object] = {"repeat": run.repeat, "precision_mode": run.precision_mode}
     return [own | dict(zip(names, line, strict=True)) for line in lines]
+
+
+def _whole(name: str, text: str) -> int:
+    number = int(text or 0)
+    if abs(number) > LARGEST_WHOLE:
+        raise ValueError(f"{name}: {text[:20]}... is out of range; at most {LARGEST_WHOLE} is kept")
+    return number
 
 
 def _truth(text: str) -> bool | None:
