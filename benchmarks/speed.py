@@ -17,7 +17,7 @@ import numpy as np
 from significand.engines.base import get_engine
 from significand.meters.latency import calls_per_timing, measure_round
 from significand.plan.precision import MODES
-from significand.results.store import read_runs
+from significand.results.read import read_runs
 from significand.workload.architecture import Architecture
 from significand.workload.model import initial_network, read_weights
 

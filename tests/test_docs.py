@@ -29,8 +29,9 @@ from significand.plan.experiment import plan_experiment
 from significand.plan.options import OPTIONS
 from significand.results.contents import DETAIL_ARRAYS, FILES, MANIFEST_KEYS
 from significand.results.lock import LOCK
+from significand.results.read import read_json_object
 from significand.results.records import STATISTICS, STEP_COLUMNS, MetricSummary, Run, column_types, described
-from significand.results.store import RESULTS, read_json_object
+from significand.results.store import RESULTS
 from test_job import instant
 
 __all__ = ["instant"]  # the fixture

@@ -24,17 +24,9 @@ from significand.cli import BAD_INPUT, INTERRUPTED, SOME_RUN_FAILED, main
 from significand.job import ExperimentInterrupted, ResultsLostError, run_experiment_in
 from significand.plan.problems import PlanError
 from significand.results.journal import JOURNAL, append_run, read_journal
+from significand.results.read import read_json_object
 from significand.results.records import Progress, Run
-from significand.results.store import (
-    DETAILS,
-    HISTORY,
-    MANIFEST,
-    NEXT,
-    RESULTS,
-    RunDirectory,
-    read_json_object,
-    replacing,
-)
+from significand.results.store import DETAILS, HISTORY, MANIFEST, NEXT, RESULTS, RunDirectory, replacing
 from test_cli import QUICK
 from test_job import instant, instant_run, interrupt_at, interrupted, scores
 

@@ -22,20 +22,9 @@ from significand.plan.problems import PlanError
 from significand.report import ReportError
 from significand.results.journal import JOURNAL, read_journal
 from significand.results.lock import LOCK
+from significand.results.read import read_details, read_json_object, read_runs
 from significand.results.records import FAILED, METHOD, Progress, Run
-from significand.results.store import (
-    DETAILS,
-    MANIFEST,
-    NEXT,
-    PLOTS,
-    REPORT,
-    RESULTS,
-    RunDirectory,
-    read_details,
-    read_json_object,
-    read_runs,
-    replacing,
-)
+from significand.results.store import DETAILS, MANIFEST, NEXT, PLOTS, REPORT, RESULTS, RunDirectory, replacing
 from significand.runner.conductor import OnProgress, OnRun, Timing
 from significand.runner.server import RunnerError
 from significand.workload.data import Dataset

@@ -23,9 +23,11 @@ from significand.plan.config import read_config
 from significand.plan.experiment import Surroundings, plan_experiment
 from significand.plan.options import OPTIONS
 from significand.plan.problems import PlanError
-from significand.results.journal import JournalError, append_run, differences, first_line, read_journal
+from significand.results.difference import differing
+from significand.results.journal import JournalError, append_run, first_line, read_journal
+from significand.results.read import read_details, read_json_object, read_runs
 from significand.results.records import SCHEMA_VERSION, Run
-from significand.results.store import read_details, read_json_object, read_runs, write_csv
+from significand.results.store import write_csv
 from significand.workload.data import Dataset, load_source
 
 # The same examples every time, and none may take long: hanging is a failure too.
@@ -109,7 +111,7 @@ def journal(run: Run) -> bytes:
 def read_begun(path: Path) -> None:
     """Read a journal, and look for differences from what its first line says."""
     facts = read_journal(path).facts
-    differences({"experiment": {"seed": 3}, "machine": {"cpu": "x"}}, facts)
+    list(differing({"experiment": {"seed": 3}, "machine": {"cpu": "x"}}, facts))
 
 
 def read_times(path: Path) -> None:

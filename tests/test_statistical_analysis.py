@@ -14,8 +14,9 @@ from PIL import Image
 from conftest import SMALL
 from significand.job import ExperimentInterrupted, run_experiment_in
 from significand.plan.problems import PlanError
+from significand.results.read import read_runs
 from significand.results.records import Run
-from significand.results.store import RunDirectory, read_runs
+from significand.results.store import RunDirectory
 from significand.statistical_analysis import (
     _ci95,
     _save_csv,

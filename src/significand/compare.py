@@ -13,15 +13,8 @@ from significand.analysis.intervals import mean
 from significand.plan.kinds import AmbiguousShareError, read_share
 from significand.plan.metrics import METHOD_OF_ESTIMATE, METRICS, headlines
 from significand.plan.problems import nearest, shown
-from significand.results.comparable import (
-    Results,
-    ResultsError,
-    allow_problems,
-    differences,
-    is_admitted,
-    read_results,
-    with_run_facts,
-)
+from significand.results.comparable import Results, ResultsError, differences, read_results, with_run_facts
+from significand.results.difference import allow_problems, as_names, is_admitted
 
 OLD, NEW = "OLD", "NEW"
 
@@ -121,6 +114,7 @@ def compare_folders(
     ResultsError
         With every reason why there is nothing to compare.
     """
+    allow = as_names(allow)
     problems: list[str] = []
     sizes = {
         "ratio": _margin("margin", margin, LARGEST_MARGIN, problems),

@@ -1,17 +1,19 @@
 """Everything that a result folder says, recomputed from its runs: what reports, tables and notebooks are made of."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from significand.analysis.claims import Claims, claims_of, summary_rows
 from significand.analysis.stopping import Reached, reached_of
-from significand.plan.experiment import Experiment, stored_experiment
-from significand.results.comparable import ResultsError, read_results
+from significand.plan.experiment import Experiment
+from significand.plan.paths import shell_word
+from significand.results.comparable import Results, ResultsError, read_results
+from significand.results.read import read_details
 from significand.results.records import Run
-from significand.results.store import DETAILS, MANIFEST, read_details, read_json_object
+from significand.results.store import DETAILS
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,8 @@ class Evidence:
         ValueError
             When their file is damaged.
         """
-        return read_details(self.folder / DETAILS / f"{run.name}.npz")
+        # The name of a mode that somebody else wrote may lead out of the folder.
+        return {} if "/" in run.name else read_details(self.folder / DETAILS / f"{run.name}.npz")
 
 
 def read_evidence(folder: Path) -> Evidence:
@@ -71,14 +74,25 @@ def read_evidence(folder: Path) -> Evidence:
     significand.results.comparable.ResultsError
         Where it is none, is damaged, has no runs, or was written by a newer version.
     """
-    results = read_results(folder)
+    return evidence_from(read_results(folder))
+
+
+def evidence_from(results: Results) -> Evidence:
+    """Say what the results of a folder say.
+
+    Raises
+    ------
+    significand.results.comparable.ResultsError
+        Where they have no runs.
+    """
+    folder = results.folder
     if not results.runs:
-        raise ResultsError([f"{str(folder)!r} has no runs yet; go on with `significand run --resume`"])
+        command = f"`significand run --resume --output-dir={shell_word(folder)}`"
+        raise ResultsError([f"{str(folder)!r} has no runs yet; go on with {command}"])
     # A mode whose block was not reached has no runs; one that the manifest does not know was measured all the same.
-    planned = results.experiment.get("precision_modes")
-    modes = dict.fromkeys([*(map(str, planned) if isinstance(planned, list | tuple) else ()), *results.modes()])
-    experiment = stored_experiment({**results.experiment, "precision_modes": tuple(modes)})
-    return evidence_of(folder, read_json_object(folder / MANIFEST), experiment, results.runs)
+    modes = tuple(dict.fromkeys([*results.planned(), *results.modes()]))
+    experiment = replace(results.plan, precision_modes=modes)
+    return evidence_of(folder, results.manifest, experiment, results.runs)
 
 
 def evidence_of(folder: Path, manifest: Mapping[str, object], experiment: Experiment, runs: Sequence[Run]) -> Evidence:

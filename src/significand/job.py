@@ -5,7 +5,7 @@ import dataclasses
 import errno
 import hashlib
 import json
-import shlex
+import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,9 +22,13 @@ from significand.meters.energy import EnergyError
 from significand.meters.machine import describe_machine, git_revision
 from significand.meters.noise import NoiseMeter
 from significand.plan.experiment import MOST_SETUPS, Experiment, Surroundings, plan_experiment, resumed_fields
-from significand.plan.problems import PlanError
+from significand.plan.paths import expanded, shell_word
+from significand.plan.problems import PlanError, shown
 from significand.report import ReportError, import_parts, write_report
+from significand.results.difference import Difference, as_names
+from significand.results.files import ForeignFileError
 from significand.results.journal import JOURNAL, Journal, read_journal
+from significand.results.read import read_details, read_json_object
 from significand.results.records import METHOD, STEP_COLUMNS, Run, step_rows
 from significand.results.resume import check_same, find_begun
 from significand.results.store import (
@@ -36,9 +40,8 @@ from significand.results.store import (
     SUMMARY_CSV,
     SUMMARY_JSON,
     RunDirectory,
+    StrandedError,
     check_writable,
-    read_details,
-    read_json_object,
     write_csv,
     write_json,
 )
@@ -113,7 +116,7 @@ class ExperimentInterrupted(KeyboardInterrupt):
         self.finished, self.planned, self.folder = finished, planned, folder
         super().__init__(
             f"interrupted: {finished} of {planned} runs finished and kept in {folder}; "
-            f"go on with: significand run --resume --output-dir {shlex.quote(str(folder))}"
+            f"go on with: significand run --resume --output-dir={shell_word(folder)}"
         )
 
 
@@ -137,6 +140,7 @@ def run_experiment_in(
     *,
     resume: bool = False,
     yes: bool = False,
+    allow: Sequence[str] = (),
 ) -> Outcome:
     """Plan, run, summarise and write one experiment.
 
@@ -153,6 +157,9 @@ def run_experiment_in(
         data, the machine or a version differs, it is refused. Where nothing was begun yet, what `fields` say begins.
     yes
         Begin also a grid of more than `significand.plan.experiment.MOST_SETUPS` setups.
+    allow
+        With `resume`, what of the machine may differ, such as ``machine.host``, or ``machine.versions`` for all below
+        it. manifest.json says what did.
 
     Raises
     ------
@@ -166,7 +173,11 @@ def run_experiment_in(
         When a result cannot be written, as on a full disk or in a folder that was removed; what was written before is
         kept.
     """
-    folder = Path(output_dir) if output_dir is not None else default_output_dir()
+    folder = _result_folder(output_dir)
+    allow = as_names(allow)
+    if allow and not resume:
+        raise PlanError([f"allow: {shown(list(allow))} means nothing without resume; leave it out"])
+    fields = _with_home(fields)
     stored = find_begun(folder, fields).facts.get("experiment") if resume else None
     given = resumed_fields(stored, fields) if isinstance(stored, dict) else fields
     experiment, dataset = _plan(given, folder)
@@ -174,14 +185,30 @@ def run_experiment_in(
         _check_size(experiment)
     identity = _identity(experiment, dataset)
     with RunDirectory(folder) as directory:
-        journal = None
+        journal, allowed = None, []
         if resume:
             begun = find_begun(folder, fields)  # again: it may have gone on until the folder was locked
             if begun.facts:
-                check_same(folder, begun.facts, identity)
+                allowed = check_same(folder, begun.facts, identity, allow)
             journal = begun.journal
-        outcome = _Job(directory, experiment, dataset, identity, journal).run(on_progress)
+        outcome = _Job(directory, experiment, dataset, identity, journal, allowed).run(on_progress)
         return dataclasses.replace(outcome, note=_what_was_resumed(journal, outcome.runs) if resume else "")
+
+
+def _result_folder(output_dir: Path | str | None) -> Path:
+    if output_dir is None:
+        return default_output_dir()
+    if not isinstance(output_dir, str | os.PathLike):
+        raise PlanError([f"output_dir: {shown(output_dir)} is not a path; give the path of a folder"])
+    if not os.fspath(output_dir):
+        raise PlanError(["output_dir: '' is not a path; give the path of a folder, . for this one"])
+    return Path(expanded("output_dir", os.fspath(output_dir)))
+
+
+def _with_home(fields: Mapping[str, object]) -> Mapping[str, object]:
+    """Return the fields with ``~`` in the path of the data as the home folder."""
+    data = fields.get("data")
+    return {**fields, "data": expanded("data", data)} if isinstance(data, str) else fields
 
 
 def _what_was_resumed(journal: Journal | None, runs: Sequence[Run]) -> str:
@@ -201,12 +228,14 @@ class _Job:
         dataset: Dataset | None,
         identity: Mapping[str, object],
         journal: Journal | None,
+        allowed: Sequence[Difference],
     ) -> None:
         self._directory = directory
         self._experiment = experiment
         self._dataset = dataset
         self._identity = identity
         self._journal = journal
+        self._allowed = allowed
         self._runs: list[Run] = list(journal.runs) if journal else []
         self._session = max((run.session for run in self._runs), default=0) + 1 if journal else 0
         self._archive: Path | None = None
@@ -317,9 +346,23 @@ class _Job:
             **self._idle,
         }
         if self._journal:
-            self._directory.reopen(self._journal, {"state": "running", "resumed_utc": _now()}, begun)
-        else:
+            resumed = {"state": "running", "resumed_utc": _now()}
+            self._directory.reopen(self._journal, resumed | self._allowed_facts(), begun)
+            return
+        try:
             self._archive = self._directory.begin(self._identity, {"state": "running", **begun})
+        except StrandedError as error:
+            raise ResultsLostError(error.strerror) from None
+
+    def _allowed_facts(self) -> dict[str, object]:
+        """Say what differed and was allowed to, this time and the times before."""
+        if not self._allowed:
+            return {}
+        before = read_json_object(self._directory.folder / MANIFEST).get("allowed")
+        now = [
+            {"field": one.field, "then": one.one, "now": one.other, "session": self._session} for one in self._allowed
+        ]
+        return {"allowed": [*(before if isinstance(before, list) else []), *now]}
 
     def _keep(self, run: Run, details: Mapping[str, np.ndarray]) -> None:
         run = dataclasses.replace(run, session=self._session)
@@ -414,7 +457,9 @@ class _Job:
                     f"the result folder {folder!r} or its lock was removed or replaced while the experiment ran; what "
                     "is there now was left as it is"
                 ) from None
-            remedy = "make room, and go on with --resume" if error.errno == errno.ENOSPC else "go on with --resume"
+            first = {errno.ENOSPC: "make room", errno.EDQUOT: "make room"}.get(error.errno or 0, "")
+            first = error.remedy if isinstance(error, ForeignFileError) else first
+            remedy = f"{first}, and go on with --resume" if first else "go on with --resume"
             raise ResultsLostError(f"{error}; {self._kept()}: {remedy}") from None
 
     def _kept(self) -> str:

@@ -2,11 +2,11 @@
 
 import contextlib
 import errno
-import shlex
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from significand.plan.paths import shell_word
 from significand.results.store import REPORT, replacing
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def write_report(evidence: "Evidence") -> Path:
 
 def _told(error: BaseException, folder: Path) -> str:
     """Say what is missing, why, and the remedy."""
-    command = f"`significand report {shlex.quote(str(folder))}`"
+    command = f"`significand report {shell_word(folder)}`"
     if isinstance(error, ImportError):
         cause, remedy = str(error), f"install significand again with all that it needs, then give {command}"
     elif isinstance(error, OSError):

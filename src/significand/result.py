@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from significand.analysis.claims import ComparisonRow, comparison_row
-from significand.evidence import Evidence, read_evidence
+from significand.evidence import Evidence, evidence_from
+from significand.plan.paths import expanded
+from significand.plan.problems import PlanError
 from significand.present.rows import visible
-from significand.results.comparable import read_results
+from significand.results.comparable import ResultsError, read_results
 from significand.results.records import Run, column_types
 
 if TYPE_CHECKING:
@@ -111,8 +113,11 @@ def load(folder: Path | str) -> Result:
     significand.results.comparable.ResultsError
         Where it is none, is damaged, has no runs, or was written by a newer version.
     """
-    folder = Path(folder)
-    return Result(read_evidence(folder), read_results(folder).columns)
+    try:
+        results = read_results(Path(expanded("folder", str(folder))))
+    except PlanError as error:
+        raise ResultsError(error.problems) from None
+    return Result(evidence_from(results), results.columns)
 
 
 def _type(value: object) -> type:

@@ -180,7 +180,6 @@ class Fields:
         COMPARED,
         Several(Text(), alone=True, once="engine"),
         axis="engine",
-        free=True,
     )
     batch_size: tuple[int, ...] = option(
         (32,),
@@ -188,7 +187,6 @@ class Fields:
         COMPARED,
         Several(Whole(), alone=True, once="value"),
         axis="batch_size",
-        free=True,
     )
     threads: tuple[int, ...] = option(
         None,
@@ -197,7 +195,6 @@ class Fields:
         Several(Whole(), alone=True, once="value"),
         otherwise="the physical cores",
         axis="threads",
-        free=True,
     )
     repeats: int = option(5, "runs of each setup; repeat r uses seed + r", COMPARED, Whole(), free=True)
     baseline: tuple[tuple[str, str], ...] = option(

@@ -4,32 +4,29 @@ Everything that a number depends on must be the same: the experiment, the method
 differ is how often it was repeated, from which seed, and what was only asked of the analysis.
 """
 
-import csv
 import math
+import os
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from significand.plan.experiment import Experiment
 from significand.plan.options import OPTIONS
-from significand.plan.problems import nearest, shown
+from significand.plan.problems import capped, shown
+from significand.results.difference import Difference
+from significand.results.facts import FactsError, check_facts
+from significand.results.files import TooLargeError, open_to_read
+from significand.results.read import MANIFEST_BYTES, read_json_object, read_table
 from significand.results.records import FIRST_METHOD, SCHEMA_VERSION, Run
 from significand.results.resume import SAME_MEMORY
-from significand.results.store import MANIFEST, RAW_RUNS, read_json_object, read_runs
+from significand.results.store import MANIFEST, RAW_RUNS
 from significand.results.values import jsonable
 
-FREE = frozenset({
-    "precision_modes",  # modes of one folder only are not compared
-    "repeats",
-    "seed",  # where it differs, runs are not paired
-    "watts_per_core",  # of an estimated energy, which is not compared
-    "step_timeout_s",
-    *("baseline", "margin", "accuracy_margin", "objectives"),  # asked of the analysis
-    *("until", "until_metric", "max_repeats", "max_time_s"),  # how many repeats there are
-})  # fmt: skip
+FREE = frozenset(name for name, option in OPTIONS.items() if option.free)
 """Fields of an experiment that may differ."""
 
-BEFORE = {"on_noise": "mark"}
+BEFORE = {name: option.before for name, option in OPTIONS.items() if option.before is not None}
 """What versions did that did not know a field yet, where that is not the field's default."""
 
 NEEDED = ("seed", "repeat", "precision_mode", "status")
@@ -39,7 +36,7 @@ class ResultsError(ValueError):
     """Results that cannot be read or compared. ``problems`` holds one line a reason."""
 
     def __init__(self, problems: Sequence[str]) -> None:
-        self.problems = tuple(problems)
+        self.problems = capped(problems)
         super().__init__("\n".join(self.problems))
 
 
@@ -53,8 +50,13 @@ class Results:
         Where they are.
     started_utc, state
         As manifest.json says them; empty where it does not.
+    manifest
+        What manifest.json says, checked.
+    plan
+        The experiment.
     experiment
-        Fields by name; those that the folder's version did not know are what it did.
+        Its fields by name; those that the folder's version did not know are what it did, and those that this one does
+        not know are as they are.
     facts
         What must be the same for a comparison, by dotted names such as ``machine.versions.torch``.
     columns
@@ -66,6 +68,8 @@ class Results:
     folder: Path
     started_utc: str
     state: str
+    manifest: Mapping[str, object]
+    plan: Experiment
     experiment: Mapping[str, object]
     facts: Mapping[str, object]
     columns: frozenset[str]
@@ -90,21 +94,15 @@ class Results:
 
     def planned(self) -> list[str]:
         """Return every mode that the experiment asked for, whether it has runs or not."""
-        modes = self.experiment["precision_modes"]
-        return [str(mode) for mode in modes] if isinstance(modes, list | tuple) else []
+        return list(self.plan.precision_modes)
 
-
-@dataclass(frozen=True)
-class Difference:
-    """A field that should be the same: its name and what it is in the one and in the other."""
-
-    field: str
-    one: object
-    other: object
-
-    def told(self, one: str, other: str) -> str:
-        """Say it, given what the two are called: ``"machine.host: 'a' in OLD, 'b' in NEW"``."""
-        return f"{self.field}: {shown(self.one)} in {one}, {shown(self.other)} in {other}"
+    def allowed(self) -> list[str]:
+        """Return the fields that differed when it was resumed, and were allowed to."""
+        entries = self.manifest.get("allowed")
+        names = (
+            [entry.get("field") for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+        )
+        return list(dict.fromkeys(name for name in names if isinstance(name, str)))
 
 
 def read_results(folder: Path) -> Results:
@@ -113,32 +111,71 @@ def read_results(folder: Path) -> Results:
     Raises
     ------
     ResultsError
-        Where it is none, is damaged, or was written by a newer version.
+        Where it is none, is damaged or holds what cannot be, or was written by a newer version.
     """
+    manifest = _manifest(folder)
+    stored = manifest["experiment"]
+    filled = {name: option.default for name, option in OPTIONS.items()} | BEFORE
+    filled |= stored if isinstance(stored, dict) else {}
+    try:
+        plan = check_facts(folder / MANIFEST, {**manifest, "experiment": filled})
+    except FactsError as error:
+        raise ResultsError(error.problems) from None
+    columns, runs = _table(folder / RAW_RUNS)
+    experiment = filled | plan.to_json()
+    method = FIRST_METHOD | (recorded if isinstance(recorded := manifest.get("method"), dict) else {})
+    facts = dict(_flat({"experiment": experiment, "machine": manifest["machine"], "method": method}))
+    if manifest.get("data_sha256"):
+        facts["data_sha256"] = manifest["data_sha256"]
+    return Results(
+        folder,
+        _text(manifest.get("started_utc")),
+        _text(manifest.get("state")),
+        manifest,
+        plan,
+        experiment,
+        facts,
+        frozenset(columns),
+        runs,
+    )
+
+
+def _manifest(folder: Path) -> dict[str, object]:
+    """Read a folder's manifest, which has an experiment and a machine and is of a version that is known."""
     if not folder.is_dir():
-        what = "is a file, no folder" if folder.exists() else "does not exist"
+        what = "is a file, no folder" if os.path.lexists(folder) else "does not exist"
         raise _refused(f"{str(folder)!r} {what}; give a folder that `significand run` has written")
-    if not (folder / MANIFEST).exists():
+    path = folder / MANIFEST
+    if not os.path.lexists(path):
         raise _refused(f"{str(folder)!r} holds no results; give a folder that `significand run` has written")
-    manifest = read_json_object(folder / MANIFEST)
-    experiment, machine = manifest.get("experiment"), manifest.get("machine")
-    if not isinstance(experiment, dict) or not isinstance(machine, dict):
+    try:
+        open_to_read(path, MANIFEST_BYTES, "it is no manifest of an experiment").close()
+    except TooLargeError as error:
+        raise _refused(str(error)) from None
+    except OSError as error:
+        raise _refused(f"{str(path)!r} cannot be read ({error.strerror}); give a readable one") from None
+    manifest = read_json_object(path)
+    if not isinstance(manifest.get("experiment"), dict) or not isinstance(manifest.get("machine"), dict):
         raise _refused(
-            f"{str(folder / MANIFEST)!r} is damaged or without experiment and machine; give a folder that "
-            "`significand run` has written"
+            f"{str(path)!r} is damaged or without experiment and machine; give a folder that `significand run` has "
+            "written"
         )
     version = manifest.get("schema_version")
-    if not isinstance(version, int) or not 1 <= version <= SCHEMA_VERSION:
+    if not isinstance(version, int) or isinstance(version, bool) or not 1 <= version <= SCHEMA_VERSION:
         raise _refused(
             f"{str(folder)!r} has schema version {shown(version)}, this program reads 1 to {SCHEMA_VERSION}; compare "
             "with the version of significand that wrote it, or newer"
         )
-    path = folder / RAW_RUNS
+    return manifest
+
+
+def _table(path: Path) -> tuple[Sequence[str], list[Run]]:
+    """Read a table of runs in which each run is there once."""
     try:
-        with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
-            columns = frozenset(next(csv.reader(file), ()))
-        runs = read_runs(path)
-    except (OSError, ValueError, csv.Error) as error:
+        columns, runs = read_table(path)
+    except TooLargeError as error:
+        raise _refused(str(error)) from None
+    except (OSError, ValueError) as error:
         cause = error.strerror if isinstance(error, OSError) else error
         raise _refused(f"{str(path)!r} cannot be read ({cause}); measure again") from None
     if lacking := [name for name in NEEDED if name not in columns]:
@@ -146,25 +183,8 @@ def read_results(folder: Path) -> Results:
     twice = [key for key, count in Counter((run.precision_mode, run.seed) for run in runs).items() if count > 1]
     if twice:
         mode, seed = twice[0]
-        raise _refused(f"{str(path)!r} has the run of {mode!r} with seed {seed} twice; remove the wrong line")
-    experiment = {name: option.default for name, option in OPTIONS.items()} | BEFORE | experiment
-    recorded = manifest.get("method")
-    method = FIRST_METHOD | recorded if isinstance(recorded, dict) else FIRST_METHOD
-    try:
-        facts = dict(_flat({"experiment": experiment, "machine": machine, "method": method}))
-    except RecursionError:
-        raise _refused(f"{str(folder / MANIFEST)!r} is damaged: it is nested too deeply; measure again") from None
-    if manifest.get("data_sha256"):
-        facts["data_sha256"] = manifest["data_sha256"]
-    return Results(
-        folder,
-        _text(manifest.get("started_utc")),
-        _text(manifest.get("state")),
-        experiment,
-        facts,
-        columns,
-        runs,
-    )
+        raise _refused(f"{str(path)!r} has the run of {shown(mode)} with seed {seed} twice; remove the wrong line")
+    return columns, runs
 
 
 def differences(one: Results, other: Results) -> tuple[list[Difference], list[str]]:
@@ -197,21 +217,6 @@ def with_run_facts(results: Results, modes: Collection[str], columns: Collection
         if (values := {str(getattr(run, column)) for mode in modes for run in results.finished(mode)} - {""})
     }
     return replace(results, facts={**results.facts, **said})
-
-
-def is_admitted(field: str, allowed: Collection[str]) -> bool:
-    """Tell whether a field or something that it is part of is among the allowed."""
-    return any(field == name or field.startswith(f"{name}.") for name in allowed)
-
-
-def allow_problems(allowed: Collection[str], known: Collection[str]) -> list[str]:
-    """Return a line for every allowed name that is neither a field nor the beginning of one."""
-    return [
-        f"allow: {shown(name)} is not a field{nearest(name, known)}; give a field such as machine.versions.torch, or "
-        "all fields below one, such as machine.versions"
-        for name in allowed
-        if not any(is_admitted(field, [name]) for field in known)
-    ]
 
 
 def _refused(problem: str) -> ResultsError:

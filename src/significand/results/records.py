@@ -39,6 +39,7 @@ FIRST_METHOD = {
 NAN = math.nan
 FINISHED = "finished"
 FAILED = "failed"
+LARGEST_WHOLE = 2**63 - 1
 TRUTH_VALUES = {"true": True, "false": False, "": None}
 
 
@@ -240,7 +241,8 @@ class Run:
         Raises
         ------
         ValueError
-            Where a text is not of its column's type, or the line ends before it.
+            Where a text is not of its column's type, a number too large for a table of numbers, or the line ends before
+            it.
         """
         row = _as_now(row)
         values: dict[str, Any] = {}
@@ -253,7 +255,7 @@ class Run:
             if column.type is float:
                 values[column.name] = float(text) if text else NAN
             elif column.type is int:
-                values[column.name] = int(text or 0)
+                values[column.name] = _whole(column.name, text)
             elif column.type is str:
                 values[column.name] = text
             else:
@@ -331,6 +333,13 @@ def told_method(method: str, *, sequential: bool) -> str:
     Sequential is what went on until the intervals were narrow enough, which makes these a little too narrow.
     """
     return f"sequential {method}" if sequential else method
+
+
+def _whole(name: str, text: str) -> int:
+    number = int(text or 0)
+    if abs(number) > LARGEST_WHOLE:
+        raise ValueError(f"{name}: {text[:20]}... is out of range; at most {LARGEST_WHOLE} is kept")
+    return number
 
 
 def _truth(text: str) -> bool | None:
