@@ -254,9 +254,7 @@ class _Job:
         ended = {(run.repeat, run.setup) for run in self._runs}
         setups = self._experiment.setups()
         return [
-            Block(
-                self._experiment, repeat, tuple(one for one in setups if (repeat, one.name) not in ended), energy
-            )
+            Block(self._experiment, repeat, tuple(one for one in setups if (repeat, one.name) not in ended), energy)
             for repeat in range(self._experiment.most_repeats)
         ]
 

@@ -238,9 +238,7 @@ def run_selftest(
     # Runs that stand next to each other take their turns nearer in time: the equal two shall have no such advantage.
     slower = [label for label in shares if label != AGAIN]
     order = {label: shares.get(label, 0.0) for label in (BASE, *slower[:1], AGAIN, *slower[1:])}
-    setups = tuple(
-        dataclasses.replace(plain, variant=label, slowdown=share, name="") for label, share in order.items()
-    )
+    setups = tuple(dataclasses.replace(plain, variant=label, slowdown=share, name="") for label, share in order.items())
     runs: list[Run] = []
     size = len(setups) * repeats  # runs of a small experiment
     begun_s = start_s
