@@ -33,6 +33,7 @@ def made_up_runs(
             seed=seed + repeat,
             repeat=repeat,
             precision_mode=mode,
+            setup=mode,
             effective_precision=mode,
             inference_latency_per_sample_s=2e-6 * slower * float(np.exp(spread * random.normal())),
             train_time_per_epoch_s=0.1 * float(np.exp(spread * random.normal())),

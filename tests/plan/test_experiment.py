@@ -335,8 +335,8 @@ def test_setups_stand_in_the_order_of_the_modes(modes: list[str]) -> None:
     """There is one setup per mode, in the order given, otherwise all alike."""
     experiment = plan(precision_modes=modes, batch_size=7)
     setups = experiment.setups()
-    assert [setup.precision_mode for setup in setups] == modes
-    assert {(setup.layers, setup.batch_size, setup.threads) for setup in setups} == {
+    assert [setup.precision for setup in setups] == modes
+    assert {(setup.workload.layers, setup.batch_size, setup.threads) for setup in setups} == {
         ("64x128x10", 7, experiment.threads)
     }
 

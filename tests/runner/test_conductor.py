@@ -16,11 +16,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conftest import eventually, forkserver_of, small_experiment, workers_of
+from conftest import blocks_of, eventually, forkserver_of, small_experiment, workers_of
 from made_up_server import MadeUpServer, Script
 from significand.meters.counters import EnergyPlan
 from significand.meters.steps import Step
-from significand.plan.experiment import Experiment
 from significand.plan.setup import Setup
 from significand.results.records import Progress, Run
 from significand.runner import conductor
@@ -29,12 +28,6 @@ from significand.runner.conductor import Here, turn_order
 from test_benchmark import one
 
 pytestmark = pytest.mark.usefixtures("no_orphans", "scratch")
-
-
-def blocks_of(experiment: Experiment) -> list[Block]:
-    """Return all blocks of an experiment."""
-    energy = EnergyPlan(experiment.watts_per_core)
-    return [Block(experiment, repeat, tuple(experiment.setups()), energy) for repeat in range(experiment.repeats)]
 
 
 def run_all(on_progress: Callable[[Progress], None] = lambda progress: None, **changes: object) -> list[Run]:  # noqa: ARG005
@@ -124,7 +117,8 @@ def test_no_run_computes_while_another_may_be_measured(undisturbed: Watched) -> 
 def steps(setup: Setup, seed: int) -> Iterator[Step]:
     """Ask for two training turns and four rounds, with a preparation between, as a run does that nobody disturbs."""
     del setup, seed
-    yield from ("measure", "measure", "prepare", "measure", "measure", "measure", "measure")
+    asked: list[Step] = ["measure", "measure", "prepare", "measure", "measure", "measure", "measure"]
+    yield from asked
 
 
 def taken(script: Script, **changes: object) -> tuple[MadeUpServer, list[Run]]:
@@ -174,7 +168,8 @@ def test_nobody_goes_on_while_another_is_measured_again() -> None:
         for number, step in enumerate(steps(setup, seed)):
             yield step
             if number in again.get(setup.precision, ()):
-                yield from ("again", "again")
+                yield "again"
+                yield "again"
 
     server, _ = taken(disturbed, repeats=1)
     parts = in_steps(server.granted)
@@ -201,7 +196,8 @@ def test_turns_stay_balanced_where_steps_are_measured_again() -> None:
         for step in steps(setup, seed):
             yield step
             if step == "measure":
-                yield from random.integers(3) * ["again"]
+                for _ in range(random.integers(3)):
+                    yield "again"
 
     server, _ = taken(disturbed)
     orders = [[name for name, step in part if step == "measure"] for part in in_steps(server.granted)]
@@ -215,7 +211,11 @@ def test_what_a_run_finds_out_alone_is_found_before_all_are_measured() -> None:
 
     def slowed(setup: Setup, seed: int) -> Iterator[Step]:
         del seed
-        yield from ("measure", "prepare", *(["again"] if setup.precision == "int8" else []), "measure")
+        yield "measure"
+        yield "prepare"
+        if setup.precision == "int8":
+            yield "again"
+        yield "measure"
 
     server, _ = taken(slowed, repeats=1)
     names_and_steps = [(name, step) for _, name, step in server.granted if step != "prepare"]
@@ -227,7 +227,11 @@ def test_a_run_that_hangs_is_ended_and_the_others_go_on() -> None:
     """What takes longer than the time-out is killed, and its row says what it was."""
 
     def hanging(setup: Setup, seed: int) -> Iterator[Step | None]:
-        yield from steps(setup, seed) if setup.precision != "int8" else ["measure", None]
+        if setup.precision != "int8":
+            yield from steps(setup, seed)
+            return
+        yield "measure"
+        yield None
 
     server, runs = taken(hanging, repeats=1, step_timeout_s=0.2)
     (failed,) = (run for run in runs if not run.finished)
