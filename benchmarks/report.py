@@ -79,7 +79,7 @@ def make_up(folder: Path) -> None:
     write_csv([run.to_row() for run in runs], folder / RAW_RUNS, [field.name for field in dataclasses.fields(Run)])
     experiment = plan_experiment({"repeats": REPEATS}, Surroundings(engine_modes(), lambda *_: None))
     facts = {"schema_version": SCHEMA_VERSION, "method": METHOD, "state": "finished", "machine": {"cpu": "made up"}}
-    fields = experiment.model_dump(mode="json") | {"precision_modes": modes}
+    fields = experiment.to_json() | {"precision_modes": modes}
     write_json(facts | {"experiment": fields, "started_utc": "2026-01-01T00:00:00+00:00"}, folder / MANIFEST)
 
 

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,17 +23,16 @@ from cyclopts.completion.detect import ShellDetectionError
 from rich.text import Text
 
 from conftest import eventually, workers_of
+from made_up_place import MadeUpPlace, made_to_fail
 from made_up_results import made_up_folder, made_up_runs, with_values
 from made_up_selftest import NOTHING, RESULT
 from significand import __version__
 from significand.checks.report import Check
 from significand.cli import BAD_INPUT, DONE, INTERRUPTED, SOME_RUN_FAILED, UNFIT, Flags, app, main, program
 from significand.cli.base import console
-from significand.plan.options import OPTION_GROUPS, OPTIONS
+from significand.plan.options import GROUPS, OPTIONS
 from significand.report import ReportError
-from significand.results.records import FAILED, Run
 from significand.results.store import REPORT, RunDirectory
-from significand.runner.conductor import OnRun, Timing
 from significand.selftest import WORKLOAD, SelfTest, Verdict
 from test_job import instant
 
@@ -267,14 +267,14 @@ def test_unknown_config_keys_are_named(tmp_path: Path, capsys: pytest.CaptureFix
 
 def test_every_field_has_a_flag() -> None:
     """Flags and fields of an experiment are the same set."""
-    assert [field.name for field in dataclasses.fields(Flags)] == list(OPTIONS)
+    assert [field.name for field in dataclasses.fields(Flags)] == list(OPTIONS)  # type: ignore[arg-type]  # at run time
 
 
 def test_help_shows_the_flags_in_groups(capsys: pytest.CaptureFixture[str]) -> None:
     """Help of run has a heading for every group of options, in their order, after the flags that are no fields."""
     assert main(["run", "--help"]) == DONE
     text = capsys.readouterr().out
-    places = [text.index(what) for what in ("--config", *OPTION_GROUPS)]
+    places = [text.index(what) for what in ("--config", *GROUPS)]
     assert places == sorted(places)
     assert places[1] < text.index("--layer-sizes") < places[2]
 
@@ -753,22 +753,8 @@ def test_a_reason_cannot_move_the_cursor(
     tmp_path: Path, instant: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Control characters in a failed run's reason are shown as signs, on stderr as in the table."""
-
-    def fail(
-        experiment: object,
-        dataset: object,
-        on_run: OnRun,
-        on_progress: object,
-        on_ready: Callable[[], None],
-        **_: object,
-    ) -> Timing:
-        del experiment, dataset, on_progress
-        on_ready()
-        for mode in ("float32", "int8"):
-            on_run(Run(precision_mode=mode, status=FAILED, reason="lost \x1b[2J\x07words"), {})
-        return Timing(3.0, 2.0, 1.0)
-
-    instant.setattr("significand.job.run_experiment", fail)
+    place = partial(MadeUpPlace, make=made_to_fail(reason="lost \x1b[2J\x07words"))
+    instant.setattr("significand.job.Here", place)
     assert main([*QUICK, "--repeats", "1", "--output-dir", str(tmp_path)]) == SOME_RUN_FAILED
     captured = capsys.readouterr()
     assert "\x1b" not in captured.err + captured.out

@@ -19,12 +19,9 @@ from conftest import NO_DATA, SMALL, small_experiment
 from made_up_results import made_up_folder, made_up_runs
 from significand.analysis.claims import ComparisonRow, claims_of, comparison_row, summary_columns, summary_rows
 from significand.analysis.pareto_bootstrap import FRONTIER_KEYS, frontier_uncertainty
-from significand.benchmark import Details, step_columns
 from significand.cli import app
 from significand.job import run_experiment_in
 from significand.meters.machine import describe_machine
-from significand.meters.noise_share import Noise
-from significand.meters.steps import Attempt
 from significand.plan.experiment import plan_experiment
 from significand.plan.options import OPTIONS
 from significand.results.contents import DETAIL_ARRAYS, FILES, MANIFEST_KEYS
@@ -198,13 +195,6 @@ def test_keys_of_the_frontier_are_those_that_are_written() -> None:
     assert isinstance(volume, dict)
     keys = [*written, *(f"setups[].{key}" for key in setups[0]), *(f"hypervolume.{key}" for key in volume), "reason"]
     assert keys == list(FRONTIER_KEYS)
-
-
-def test_arrays_of_details_are_those_that_are_written() -> None:
-    """What a run keeps of its single times is documented: every array, and every step's column."""
-    attempt = Attempt("training", 0, 0, 1.0, Noise(*[0.0] * 9), disturbed=False, counted=True, nice=0)
-    arrays = [one.name for one in dataclasses.fields(Details) if one.name != "steps"]
-    assert {*arrays, *(f"step_{name}" for name in step_columns([attempt]))} == set(DETAIL_ARRAYS)
 
 
 @pytest.mark.usefixtures("instant")

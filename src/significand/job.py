@@ -283,14 +283,13 @@ class _Job:
         with self._storing():
             self._directory.update_manifest(dataclasses.asdict(timing))
 
-    def _blocks_left(self, energy: EnergyPlan) -> list[Block]:
-        """Return every block with the setups that have not ended yet."""
+    def _blocks_left(self, energy: EnergyPlan) -> Iterator[Block]:
+        """Give every block with the setups that have not ended yet."""
         ended = {(run.repeat, run.setup) for run in self._runs}
         setups = self._experiment.setups()
-        return [
-            Block(self._experiment, repeat, tuple(one for one in setups if (repeat, one.name) not in ended), energy)
-            for repeat in range(self._experiment.most_repeats)
-        ]
+        for repeat in range(self._experiment.most_repeats):
+            left = tuple(setup for setup in setups if (repeat, setup.name) not in ended)
+            yield Block(self._experiment, repeat, left, energy, done=len(setups) - len(left))
 
     def _blocks(self) -> int:
         """Return how many repeats are complete."""

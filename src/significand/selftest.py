@@ -261,7 +261,7 @@ def run_selftest(
     interrupted = False
     try:
         energy = EnergyPlan(experiment.watts_per_core)
-        blocks = [Block(experiment, repeat, setups, energy) for repeat in range(experiment.repeats)]
+        blocks = (Block(experiment, repeat, setups, energy) for repeat in range(experiment.repeats))
         (place or Here(None)).run(blocks, keep, is_enough)
     except KeyboardInterrupt:
         interrupted = True

@@ -18,8 +18,8 @@ from significand.plan.experiment import (
     default_threads,
     given_fields,
     plan_experiment,
-    stored_experiment,
     resumed_fields,
+    stored_experiment,
 )
 from significand.plan.options import OPTIONS
 from significand.plan.precision import MODES

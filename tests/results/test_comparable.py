@@ -69,9 +69,19 @@ def test_what_does_not_matter_may_differ(tmp_path: Path) -> None:
     assert set(OPTIONS) >= FREE
     assert set(OPTIONS) >= BEFORE.keys()
     others: dict[str, object] = {
-        **{"precision_modes": ["int8"], "repeats": 9, "seed": 1, "watts_per_core": 5.0, "step_timeout_s": 9.0},
-        **{"baseline": "int8", "margin": 0.1, "accuracy_margin": 1.0, "objectives": ["latency", "memory"]},
-        **{"until": 0.05, "until_metric": "memory", "max_repeats": 50, "max_time_s": 60.0},
+        "precision_modes": ["int8"],
+        "repeats": 9,
+        "seed": 1,
+        "watts_per_core": 5.0,
+        "step_timeout_s": 9.0,
+        "baseline": "int8",
+        "margin": 0.1,
+        "accuracy_margin": 1.0,
+        "objectives": ["latency", "memory"],
+        "until": 0.05,
+        "until_metric": "memory",
+        "max_repeats": 50,
+        "max_time_s": 60.0,
     }
     assert others.keys() == FREE
     old = made_up_folder(tmp_path / "old", made_up_runs(1))

@@ -36,7 +36,7 @@ RUNS = st.builds(
     **{column.name: BY_TYPE[column.type] for column in fields(Run)} | {"round_latencies_s": ROUNDS},  # type: ignore[index]
 )
 
-THREE = [Run(repeat=repeat, precision_mode="int8", final_train_accuracy=0.1 * repeat) for repeat in range(3)]
+THREE = [Run(repeat=repeat, setup="int8", final_train_accuracy=0.1 * repeat) for repeat in range(3)]
 
 
 def write(path: Path, runs: list[Run], facts: Mapping[str, object] | None = None) -> Path:

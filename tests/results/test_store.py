@@ -80,7 +80,7 @@ def test_appended_runs_read_back_exactly(runs: list[Run]) -> None:
 
 def test_appended_run_is_on_the_disk_at_once(folder: Path) -> None:
     """A run and the single times behind it can be read while the experiment goes on."""
-    run = Run(precision_mode="int8", repeat=2, final_train_accuracy=0.1 + 0.2)
+    run = Run(setup="int8", repeat=2, final_train_accuracy=0.1 + 0.2)
     with RunDirectory(folder) as directory:
         directory.begin({})
         assert read_runs(folder / RAW_RUNS) == []

@@ -9,8 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
+from significand.plan.experiment import TableFormat
 from significand.plan.problems import PlanError
-from significand.workload.data import Dataset, check_splits, draw, load_saved, load_source, make_synthetic, split
+from significand.workload.data import (
+    Dataset,
+    DataSources,
+    check_splits,
+    draw,
+    load_saved,
+    load_source,
+    make_synthetic,
+    split,
+)
 
 
 def problems(path: Path) -> tuple[str, ...]:
@@ -229,3 +239,35 @@ def test_draw_makes_synthetic_data_from_the_repeats_seed() -> None:
     np.testing.assert_array_equal(made.train_x, same.train_x)
     assert made.train_x.dtype == np.float32
     assert made.train_y.dtype == np.int64
+
+
+def test_sources_are_read_once(tmp_path: Path) -> None:
+    """However often a plan asks, a file is read at the first question; another column of it is another source."""
+    path = tmp_path / "own.csv"
+    path.write_text("a,b,c\n1,0,1\n2,1,0\n3,0,1\n4,1,0\n", encoding="utf-8")
+    sources = DataSources()
+    facts = sources.facts(str(path), TableFormat())
+    dataset = sources.dataset(str(path), TableFormat())
+    path.unlink()
+    assert sources.dataset(str(path), TableFormat()) is dataset
+    assert dataset is not None
+    assert sources.facts(str(path), TableFormat()) == facts == dataset.facts
+    with pytest.raises(PlanError, match="missing"):
+        sources.dataset(str(path), TableFormat(label_column="b"))
+
+
+def test_data_that_are_made_to_fit_have_no_facts() -> None:
+    """Of synthetic data there is nothing to know before it is made."""
+    sources = DataSources()
+    assert sources.dataset("synthetic", TableFormat()) is None
+    assert sources.facts("synthetic", TableFormat()) is None
+
+
+def test_a_source_that_cannot_be_read_is_asked_for_again(tmp_path: Path) -> None:
+    """A mistake is told each time, and mended in between it is none any more."""
+    sources, path = DataSources(), tmp_path / "own.csv"
+    for _ in range(2):
+        with pytest.raises(PlanError, match="missing"):
+            sources.facts(str(path), TableFormat())
+    path.write_text("1,0\n2,1\n", encoding="utf-8")
+    assert sources.facts(str(path), TableFormat()) is not None

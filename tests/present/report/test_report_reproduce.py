@@ -38,7 +38,7 @@ def test_what_is_not_the_default_has_its_flag(field: str, value: object, flag: s
 def test_the_command_plans_the_same_experiment() -> None:
     """Read back flag by flag, it gives the fields that it was made of."""
     experiment = small_experiment(until=0.02, objectives=["latency", "test_accuracy"], optimizer="adam")
-    words = shlex.split(command_line(experiment.model_dump(mode="json")))[2:]
+    words = shlex.split(command_line(experiment.to_json()))[2:]
     flags = {
         name.removeprefix("--").replace("-", "_"): text for name, text in zip(words[::2], words[1::2], strict=True)
     }
