@@ -247,6 +247,7 @@ def test_the_separator_is_found(write_csv: Write, content: str) -> None:
     [
         ("1,5;a\n2,5;b\n", None, "may be separated by comma or semicolon; give separator comma or semicolon"),
         ("a;y\n1,5;0\n1.234;1\n", None, "line 3, column a holds '1.234'"),
+        ("a;y\n1,234;0\n999;1\n", None, "in column a whose commas may group digits or be decimal ones"),
         ("a;y\n1,5;0\n1,2,3;1\n", None, "line 3, column a holds '1,2,3'"),
         ('a,y\n"1,5",0\n"2,5",1\n', None, "write a decimal point, or separate the columns by semicolons"),
         ("a,y\n1,0\n2,1\n", "semicolon", "it is read as separated by semicolon; give separator"),

@@ -1,5 +1,6 @@
 """Samples and labels from a .csv file that anybody may have written."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +18,8 @@ LONGEST_LABEL = 200
 
 ROOM_PER_BYTE = 8
 """Least memory that reading takes: a cell is two bytes in the file or more, and two references of 8 bytes here."""
+
+GROUPED = re.compile(r"[+-]?[1-9][0-9]{0,2},[0-9]{3}", re.ASCII)
 
 FEWEST_ONE_HOT = 3
 """Two columns of which one is 1 may be a feature and its opposite."""
@@ -117,6 +120,13 @@ def _numbers(lines: Lines, features: Sequence[int], missing: Sequence[str] | Non
     if infinite:
         told = f"has {len(infinite)} values that float64 cannot hold: {first(infinite)}, the first"
         problems.append(f"{told}; fill, drop or scale them")
+    if comma and not problems:
+        problems += [
+            f"has numbers in column {lines.column(features[number])} whose commas may group digits or be decimal ones; "
+            "write them with a decimal point, or without groups"
+            for number, column in enumerate(columns)
+            if _may_group(column)
+        ]
     if not problems:
         problems += [
             f"loses its column {lines.column(features[number])}: the values, such as {cut(columns[number][0])}, differ "
@@ -145,6 +155,12 @@ def _converted(
             else:
                 odd.append((row, number))
     return x, gaps, odd
+
+
+def _may_group(column: Sequence[str]) -> bool:
+    """Tell whether a column reads as 999 and 1,234: decimal commas would make a thousandth of the larger ones."""
+    with_comma = [cell for cell in column if "," in cell]
+    return 0 < len(with_comma) < len(column) and all(map(GROUPED.fullmatch, with_comma))
 
 
 def _numeral(cell: str, comma: bool) -> str:
