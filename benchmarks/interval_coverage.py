@@ -29,6 +29,7 @@ from significand.analysis.turns import latencies_beside
 from significand.engines.base import engine_modes
 from significand.plan.experiment import Surroundings, plan_experiment
 from significand.results.records import Run
+from significand.results.table import table_of
 from significand.runner.conductor import run_experiment
 
 Floats = NDArray[np.float64]
@@ -182,7 +183,9 @@ def measure(runs: int) -> dict[str, list[float]]:
 
     run_experiment(experiment, None, keep, setups=[replace(setup, label=name) for name in SETUPS])
     plain, again = ([run for run in seen if run.label == name] for name in SETUPS)
-    for run, latency_s in zip(again, latencies_beside(again, plain), strict=True):
+    sides = table_of([*again, *plain])
+    beside_s = latencies_beside(sides, np.arange(len(again), len(sides)))
+    for run, latency_s in zip(again, beside_s.tolist(), strict=False):
         latencies_s[BESIDE][run.repeat] = latency_s
     return latencies_s
 

@@ -10,6 +10,7 @@ from scipy import stats
 from significand.analysis.summary import summarise
 from significand.plan.metrics import SPECIFIED, SPECIFIED_COSTS, SUMMARISED
 from significand.results.records import FAILED, MetricSummary, Run
+from significand.results.table import table_of
 
 # DESIGN section 3: the keys of a summary row that come first, in this order.
 SPECIFIED_KEYS = [
@@ -42,7 +43,7 @@ def run(mode: str, repeat: int = 0, value: float = 1.0, **changes: object) -> Ru
 
 def rows(runs: list[Run], *modes: str) -> dict[str, dict[str, object]]:
     """Summarise and return the rows by mode."""
-    return {summary.precision_mode: summary.to_row() for summary in summarise(runs, modes)}
+    return {summary.precision_mode: summary.to_row() for summary in summarise(table_of(runs, modes))}
 
 
 def test_row_begins_with_the_specified_keys_in_order() -> None:

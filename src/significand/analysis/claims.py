@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
+import polars as pl
+from numpy.typing import NDArray
 
 from significand.analysis.comparison import Comparison, compare
 from significand.analysis.intervals import Estimate
@@ -13,13 +15,16 @@ from significand.analysis.pareto import block_table, select_objectives
 from significand.analysis.pareto_bootstrap import FrontierUncertainty, Hypervolume, frontier_uncertainty
 from significand.analysis.summary import (
     FACTS,
+    MOST_FOR_BOOTSTRAP,
     RATIO_STATISTICS,
     default_baseline,
+    sources,
     summarise,
 )
 from significand.analysis.turns import latencies_beside
 from significand.plan.metrics import LATENCY, METRICS, SPECIFIED, SPECIFIED_COSTS, SUMMARISED, of_family
 from significand.results.records import STATISTICS, Run, column, told_method
+from significand.results.table import RunTable
 
 if TYPE_CHECKING:
     from significand.plan.experiment import Experiment
@@ -31,15 +36,15 @@ class Claims:
 
     Attributes
     ----------
-    modes, objectives
-        Names of the precision modes, and of the frontier's objectives.
+    setups, objectives
+        Names of the setups, and of the frontier's objectives.
     comparisons
         Every mode against the baseline on every metric: first the primary family of tests, then the further one.
     frontier
         None where it is not defined, and then `frontier_missing` says why.
     """
 
-    modes: Sequence[str]
+    setups: Sequence[str]
     objectives: Sequence[str]
     comparisons: list[Comparison]
     frontier: FrontierUncertainty | None
@@ -62,16 +67,15 @@ SPECIFIED_OBJECTIVES = ("latency", "accuracy")
 """Of the frontier whose probabilities stand in the summary rows."""
 
 
-def compare_modes(
-    runs: Sequence[Run],
-    modes: Sequence[str],
+def compare_setups(
+    runs: RunTable,
     baseline: str,
     *,
     metrics: Sequence[str] = of_family("primary"),
     margin: float | None = None,
     accuracy_margin: float | None = None,
 ) -> list[Comparison]:
-    """Compare every mode with the baseline on every one of these metrics, paired by repeat, and judge all together.
+    """Compare every setup with the baseline on every one of these metrics, paired by repeat, and judge all together.
 
     Latencies, and what follows from them alone, are paired round by round: see `significand.analysis.turns`.
 
@@ -79,8 +83,8 @@ def compare_modes(
     ----------
     runs
         Of one experiment on one host; failed ones are left out.
-    modes, baseline
-        Names of the precision modes, and the one that the others are compared with.
+    baseline
+        Name of the setup that the others are compared with.
     metrics
         Names from `significand.plan.metrics.METRICS`.
     margin
@@ -88,55 +92,51 @@ def compare_modes(
     accuracy_margin
         The same for accuracies, in percentage points.
     """
-    finished = [run for run in runs if run.finished]
+    against = runs.setups.index(baseline)
     sizes = {"ratio": margin, "points": accuracy_margin}
     margins = {name: size for name in metrics if (size := sizes[METRICS[name].scale]) is not None}
-    values = {name: [getattr(run, METRICS[name].column) for run in finished] for name in metrics}
-    references = [run for run in finished if run.precision_mode == baseline]
-    beside_s = latencies_beside(finished, references)
-    longer = [
-        _ratio(time_s, run.inference_latency_per_sample_s) for time_s, run in zip(beside_s, finished, strict=True)
-    ]
+    beside_s = latencies_beside(runs, runs.rows_of(against))
+    own_s = runs.numbers(LATENCY.column)
+    usable = (beside_s > 0) & (own_s > 0)
+    longer = np.divide(beside_s, own_s, out=np.full(len(runs), math.nan), where=usable)
+    values = {name: runs.numbers(METRICS[name].column) for name in metrics}
     for metric in map(METRICS.__getitem__, metrics):
         if metric is LATENCY:
             values[metric.name] = beside_s
         elif power := metric.power_of_latency:
-            values[metric.name] = [v * factor**power for v, factor in zip(values[metric.name], longer, strict=True)]
+            values[metric.name] = values[metric.name] * longer**power
         elif metric.may_be_estimated:
-            values[metric.name] = _energies(finished, modes, baseline)
+            values[metric.name] = _of_one_source(runs, values[metric.name], against)
+    finished = runs.finished
     return compare(
-        values,
-        setups=np.array([modes.index(run.precision_mode) for run in finished], dtype=np.int64),
-        blocks=np.array([run.repeat for run in finished], dtype=np.int64),
-        names=modes,
-        baselines=modes.index(baseline),
+        {name: column[finished] for name, column in values.items()},
+        setups=runs.codes[finished],
+        blocks=np.unique(runs.counts("repeat")[finished], return_inverse=True)[1],
+        names=runs.setups,
+        baselines=against,
         margins=margins,
-        energy_measured=all(run.energy_kind == "measured" for run in finished),
+        energy_measured=bool((runs.texts("energy_kind").filter(pl.Series(finished)) == "measured").all()),
     )
 
 
-def _ratio(value: float, to: float) -> float:
-    return value / to if value > 0 and to > 0 else math.nan
+def _of_one_source(runs: RunTable, values: NDArray[np.float64], baseline: int) -> NDArray[np.float64]:
+    """Return energies; NaN where a setup and the baseline have them from several counters or estimates."""
+    known = values.copy()
+    references = runs.rows_of(baseline)
+    for setup in range(len(runs.setups)):
+        rows = runs.rows_of(setup)
+        if sources(runs, np.concatenate([rows, references])) > 1:
+            known[rows] = math.nan
+    return known
 
 
-def _energies(runs: Sequence[Run], modes: Sequence[str], baseline: str) -> list[float]:
-    """Return each run's energy; NaN where its mode and the baseline have it from several counters or estimates."""
-    sources = {
-        mode: {(run.energy_kind, run.energy_source) for run in runs if run.precision_mode in (mode, baseline)}
-        for mode in modes
-    }
-    return [run.energy_per_epoch_j if len(sources[run.precision_mode]) == 1 else math.nan for run in runs]
-
-
-def frontier_of(runs: Sequence[Run], modes: Sequence[str], names: Sequence[str]) -> FrontierUncertainty:
-    """Return the frontier of the modes, by their means and with the probabilities that the repeats leave open.
+def frontier_of(runs: RunTable, names: Sequence[str]) -> FrontierUncertainty:
+    """Return the frontier of the setups, by their means and with the probabilities that the repeats leave open.
 
     Parameters
     ----------
     runs
         Of one experiment on one host; failed ones are left out.
-    modes
-        Names of the precision modes.
     names
         Objectives, as `significand.analysis.pareto.select_objectives` takes them.
 
@@ -145,26 +145,24 @@ def frontier_of(runs: Sequence[Run], modes: Sequence[str], names: Sequence[str])
     ValueError
         Where energy is an objective although it is an estimate.
     """
-    finished = [run for run in runs if run.finished]
-    objectives = select_objectives(names, {run.energy_kind for run in finished})
-    repeats = sorted({run.repeat for run in runs})
+    finished = runs.finished
+    objectives = select_objectives(names, runs.texts("energy_kind").filter(pl.Series(finished)).unique().to_list())
+    repeats, blocks = np.unique(runs.counts("repeat"), return_inverse=True)
     table = block_table(
-        np.array([[getattr(run, one.column) for one in objectives] for run in finished]).reshape(-1, len(objectives)),
-        [repeats.index(run.repeat) for run in finished],
-        [modes.index(run.precision_mode) for run in finished],
-        (len(repeats), len(modes)),
+        np.column_stack([runs.numbers(one.column)[finished] for one in objectives]),
+        blocks[finished],
+        runs.codes[finished],
+        (len(repeats), len(runs.setups)),
     )
     return frontier_uncertainty(table, [not one.lower_is_better for one in objectives])
 
 
-def claims_of(runs: Sequence[Run], experiment: "Experiment") -> Claims:
+def claims_of(runs: RunTable, experiment: "Experiment") -> Claims:
     """Return everything that an experiment's runs say, as its fields ask for it."""
-    modes = experiment.precision_modes
     primary, further = (
-        compare_modes(
+        compare_setups(
             runs,
-            modes,
-            experiment.baseline or default_baseline(modes),
+            experiment.baseline or default_baseline(runs.setups),
             metrics=metrics,
             margin=experiment.margin,
             accuracy_margin=experiment.accuracy_margin,
@@ -174,32 +172,29 @@ def claims_of(runs: Sequence[Run], experiment: "Experiment") -> Claims:
     comparisons = [*primary, *(replace(one, family_name="further") for one in further)]
     frontier, missing = None, ""
     try:
-        frontier = frontier_of(runs, modes, experiment.objectives)
+        frontier = frontier_of(runs, experiment.objectives)
     except ValueError as error:
         missing = str(error)
     if experiment.until is not None:  # stopped by the look of the intervals
         comparisons = [replace(one, estimate=_sequential(one.estimate)) for one in comparisons]
         if frontier:
             frontier = replace(_sequential(frontier), hypervolume=_sequential(frontier.hypervolume))
-    return Claims(modes, experiment.objectives, comparisons, frontier, missing)
+    return Claims(runs.setups, experiment.objectives, comparisons, frontier, missing)
 
 
 def _sequential(found: Found) -> Found:
     return replace(found, sequential=True)
 
 
-def summary_rows(runs: Sequence[Run], experiment: "Experiment", claims: Claims) -> list[dict[str, object]]:
-    """Return one row of summary_stats per precision mode."""
-    modes = experiment.precision_modes
+def summary_rows(runs: RunTable, experiment: "Experiment", claims: Claims) -> list[dict[str, object]]:
+    """Return one row of summary_stats per setup."""
     is_specified = tuple(experiment.objectives) == SPECIFIED_OBJECTIVES
-    frontier = (claims.frontier if is_specified else None) or frontier_of(runs, modes, SPECIFIED_OBJECTIVES)
+    frontier = (claims.frontier if is_specified else None) or frontier_of(runs, SPECIFIED_OBJECTIVES)
     return [
         summary.to_row()
         | {"interval_method": told_method("t", sequential=experiment.until is not None)}
         | {"p_on_pareto_frontier": likely}
-        for summary, likely in zip(
-            summarise(runs, modes, experiment.baseline), frontier.p_on_frontier.tolist(), strict=True
-        )
+        for summary, likely in zip(summarise(runs, experiment.baseline), frontier.p_on_frontier.tolist(), strict=True)
     ]
 
 
@@ -225,7 +220,9 @@ def summary_columns() -> dict[str, tuple[str, str]]:
             ("low", "lower bound of the bootstrap-t interval of the mean at 95 %"),
             ("high", "its upper bound"),
         ):
-            told = f"{metric.column}: {bound}" + ("; none below ten runs" if end == "low" else "")
+            told = f"{metric.column}: {bound}" + (
+                f"; none below ten runs or above {MOST_FOR_BOOTSTRAP:,}" if end == "low" else ""
+            )
             columns[f"{metric.name}_ci95_bootstrap_t_{end}"] = (told, units[metric.column])
     return columns | {
         "interval_method": ("t; sequential t where the experiment went on until the intervals were narrow enough", ""),

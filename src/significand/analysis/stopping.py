@@ -1,20 +1,21 @@
 """When to stop measuring: how narrow the intervals are, and how many runs a target will take."""
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from significand.analysis.comparison import log_ratios
-from significand.analysis.intervals import mean_t, sample_std
+from significand.analysis.comparison import Costs, log_ratios, logs_of
+from significand.analysis.intervals import Sample, mean_t, sample_std
 from significand.analysis.summary import default_baseline
 from significand.analysis.turns import latencies_beside
 from significand.plan.metrics import LATENCY, METRICS
 from significand.plan.options import FEWEST_SEQUENTIAL
-from significand.results.records import Run
+from significand.results.table import RunTable
 
 if TYPE_CHECKING:
     from significand.plan.experiment import Experiment
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 MOST_PLANNED = 1_000_000
 
 
-def ratio_half_width(log_ratios: Sequence[float | None], level: float = 0.95) -> float:
+def ratio_half_width(log_ratios: Sample, level: float = 0.95) -> float:
     """Return how far the interval of a mean log ratio reaches, as a share of the ratio: exp(half-width) - 1.
 
     Returns
@@ -113,13 +114,13 @@ class Reached:
         return {name: width for name, width in self.half_widths.items() if not width <= self.target}
 
 
-def reached(costs: Mapping[str, Mapping[int, float]], baseline: str, target: float, metric: str = "latency") -> Reached:
+def reached(costs: Mapping[str, Costs], baseline: str, target: float, metric: str = "latency") -> Reached:
     """Return how narrow the intervals of all ratios to the baseline are.
 
     Parameters
     ----------
     costs
-        By setup and repeat.
+        By setup.
     baseline
         The setup that the others are compared with; where it is the only one, its own mean is looked at.
     target
@@ -133,28 +134,27 @@ def reached(costs: Mapping[str, Mapping[int, float]], baseline: str, target: flo
     without_pair = []
     for name in others or [baseline]:
         logs = log_ratios(costs[name], costs[baseline]) if others else _logs_of_mean(costs[name])
-        if not logs:
+        if not logs.size:
             without_pair.append(name)
         widths[name] = ratio_half_width(logs)
         needed[name] = runs_needed(sample_std(logs), math.log1p(target))
     return Reached(widths, target, needed, metric, without_pair)
 
 
-def reached_of(runs: Sequence[Run], experiment: "Experiment") -> Reached | None:
+def reached_of(runs: RunTable, experiment: "Experiment") -> Reached | None:
     """Return how narrow the intervals of an experiment's runs are, where they decide when to stop; else None."""
     if experiment.until is None:
         return None
-    baseline = experiment.baseline or default_baseline(experiment.precision_modes)
-    finished = [run for run in runs if run.finished]
+    baseline = experiment.baseline or default_baseline(runs.setups)
     metric = METRICS[experiment.until_metric]
-    values = [getattr(run, metric.column) for run in finished]
+    values = runs.numbers(metric.column)
     if metric is LATENCY:
-        values = latencies_beside(finished, [run for run in finished if run.precision_mode == baseline])
-    costs: dict[str, dict[int, float]] = {mode: {} for mode in experiment.precision_modes}
-    for run, value in zip(finished, values, strict=True):
-        costs[run.precision_mode][run.repeat] = value
-    return reached(costs, baseline, experiment.until, experiment.until_metric)
+        values = latencies_beside(runs, runs.rows_of(runs.setups.index(baseline)))
+    repeats = runs.counts("repeat")
+    rows = {name: runs.rows_of(code) for code, name in enumerate(runs.setups)}
+    costs = {name: Costs(repeats[mine], values[mine]) for name, mine in rows.items()}
+    return reached(costs, baseline, experiment.until, metric.name)
 
 
-def _logs_of_mean(costs: Mapping[int, float]) -> list[float]:
-    return [math.log(cost) for cost in costs.values() if 0 < cost < math.inf]
+def _logs_of_mean(costs: Costs) -> NDArray[np.float64]:
+    return logs_of(costs.values[(costs.values > 0) & (costs.values < math.inf)])

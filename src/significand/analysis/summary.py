@@ -3,7 +3,10 @@
 import math
 from collections.abc import Sequence
 
-from significand.analysis.comparison import paired_ratio
+import numpy as np
+from numpy.typing import NDArray
+
+from significand.analysis.comparison import Costs, paired_ratio
 from significand.analysis.intervals import (
     ci95_half_width,
     finite,
@@ -16,7 +19,8 @@ from significand.analysis.intervals import (
 from significand.analysis.pareto import frontier
 from significand.analysis.turns import latencies_beside
 from significand.plan.metrics import LATENCY, SPECIFIED, SPECIFIED_COSTS, SUMMARISED, Metric
-from significand.results.records import MetricSummary, Run, Summary
+from significand.results.records import MetricSummary, Summary
+from significand.results.table import Rows, RunTable
 
 FACTS = {
     "failed_runs": ("runs that failed; they are in no other number", ""),
@@ -51,89 +55,110 @@ RATIO_STATISTICS = {
 }
 """What the columns ``<cost>_<statistic>`` of summary_stats are, for each of `SPECIFIED_COSTS`; without unit."""
 
+COMMON_FACTS = (
+    "training_precision",
+    "effective_precision",
+    "precision_note",
+    "rounding_flag",
+    "energy_kind",
+    "energy_source",
+    "energy_domains",
+    "energy_assumptions",
+    "memory_method",
+)
+"""Of the facts, texts of the finished runs."""
+
+COUNTED_FACTS = ("steps", "disturbed_steps", "unknown_steps", "remeasured_steps")
+"""Of the facts, sums over the finished runs."""
+
 BASELINE = "float32"
 
 BOOTSTRAP_RESAMPLES = 999
-"""Fewer than the 9,999 of a single estimate: five metrics of every mode are resampled at the end of each experiment."""
+"""Fewer than the 9,999 of a single estimate: five metrics of every setup are resampled after each experiment."""
+
+MOST_FOR_BOOTSTRAP = 2_000
+"""Of so many runs the bootstrap-t is the t interval but for its own chance, and resampling more would take minutes."""
 
 
-def default_baseline(modes: Sequence[str]) -> str:
-    """Return float32, or the first mode where float32 is not among them."""
-    return BASELINE if BASELINE in modes else modes[0]
+def default_baseline(setups: Sequence[str]) -> str:
+    """Return float32, or the first setup where float32 is not among them."""
+    return BASELINE if BASELINE in setups else setups[0]
 
 
-def summarise(runs: Sequence[Run], modes: Sequence[str], baseline: str | None = None) -> list[Summary]:
-    """Return one summary per precision mode, in the order of `modes`.
+def summarise(runs: RunTable, baseline: str | None = None) -> list[Summary]:
+    """Return one summary per setup, in the order of the table's setups.
 
     Failed runs count in `failed_runs` and nowhere else. Ratios are paired by repeat with the baseline, by default
     `default_baseline`. With no finished run every number is NaN.
     """
-    by_mode = {mode: [run for run in runs if run.precision_mode == mode] for mode in modes}
-    baseline = baseline or default_baseline(modes)
-    finished = {mode: [run for run in of_mode if run.finished] for mode, of_mode in by_mode.items()}
-    metrics = {mode: _metrics(of_mode) for mode, of_mode in finished.items()}
-    on_frontier = frontier(
-        [metrics[mode]["latency"].mean for mode in by_mode],
-        [metrics[mode]["accuracy"].mean for mode in by_mode],
-    )
+    baseline = baseline or default_baseline(runs.setups)
+    references = runs.rows_of(runs.setups.index(baseline))
+    beside_s = latencies_beside(runs, references)
+    every = [runs.rows_of(code, finished=False) for code in range(len(runs.setups))]
+    finished = [rows[runs.finished[rows]] for rows in every]
+    metrics = [_metrics(runs, rows) for rows in finished]
+    on_frontier = frontier(*([of_setup[name].mean for of_setup in metrics] for name in ("latency", "accuracy")))
     return [
         Summary(
-            precision_mode=mode,
-            repeats=len(finished[mode]),
-            metrics=metrics[mode],
+            precision_mode=name,
+            repeats=len(rows),
+            metrics=of_setup,
             facts={
-                "failed_runs": len(by_mode[mode]) - len(finished[mode]),
-                "engine": _common(by_mode[mode], "engine"),
-                "training_precision": _common(finished[mode], "training_precision"),
-                "effective_precision": _common(finished[mode], "effective_precision"),
-                "precision_note": _common(finished[mode], "precision_note"),
-                "rounding_flag": _common(finished[mode], "rounding_flag"),
-                "energy_kind": _common(finished[mode], "energy_kind"),
-                "energy_source": _common(finished[mode], "energy_source"),
-                "energy_domains": _common(finished[mode], "energy_domains"),
-                "energy_assumptions": _common(finished[mode], "energy_assumptions"),
-                "memory_method": _common(finished[mode], "memory_method"),
-                "steps": sum(run.steps for run in finished[mode]),
-                "disturbed_steps": sum(run.disturbed_steps for run in finished[mode]),
-                "unknown_steps": sum(run.unknown_steps for run in finished[mode]),
-                "remeasured_steps": sum(run.remeasured_steps for run in finished[mode]),
-                "others_share": mean([run.others_share for run in finished[mode]]),
-                "unsteady_runs": sum(run.steady_state is False for run in finished[mode]),
-                "steady_reason": _common([run for run in finished[mode] if run.steady_state is False], "steady_reason"),
+                **_facts(runs, rows, all_rows),
                 "on_pareto_frontier": bool(on),
                 "ratio_baseline": baseline,
-                **_ratios(finished[mode], finished[baseline]),
-                **_bootstrap_intervals(finished[mode]),
+                **_ratios(runs, rows, references, beside_s),
+                **_bootstrap_intervals(runs, rows),
             },
         )
-        for mode, on in zip(by_mode, on_frontier, strict=True)
+        for name, rows, all_rows, of_setup, on in zip(runs.setups, finished, every, metrics, on_frontier, strict=True)
     ]
 
 
-def _metrics(runs: Sequence[Run]) -> dict[str, MetricSummary]:
-    return {metric.name: _metric(_values(runs, metric)) for metric in SUMMARISED}
+def _facts(runs: RunTable, rows: Rows, all_rows: Rows) -> dict[str, object]:
+    """Return what is not a mean, of the finished runs of a setup and of all."""
+    unsteady = rows[(runs.frame["steady_state"][rows] == False).fill_null(value=False).to_numpy()]  # noqa: E712 - a column
+    return {
+        "failed_runs": len(all_rows) - len(rows),
+        "engine": _common(runs, all_rows, "engine"),
+        **{name: _common(runs, rows, name) for name in COMMON_FACTS},
+        **{name: int(runs.counts(name)[rows].sum()) for name in COUNTED_FACTS},
+        "others_share": mean(runs.numbers("others_share")[rows]),
+        "unsteady_runs": len(unsteady),
+        "steady_reason": _common(runs, unsteady, "steady_reason"),
+    }
 
 
-def _values(runs: Sequence[Run], metric: Metric) -> list[float]:
+def _metrics(runs: RunTable, rows: Rows) -> dict[str, MetricSummary]:
+    return {metric.name: _metric(_values(runs, rows, metric)) for metric in SUMMARISED}
+
+
+def _values(runs: RunTable, rows: Rows, metric: Metric) -> NDArray[np.float64]:
     """Return a metric of the runs; nothing where it is measured in some and estimated in others: that has no mean."""
-    if metric.may_be_estimated and len({(run.energy_kind, run.energy_source) for run in runs}) > 1:
-        return []
-    return [getattr(run, metric.column) for run in runs]
+    if metric.may_be_estimated and sources(runs, rows) > 1:
+        return np.empty(0)
+    return runs.numbers(metric.column)[rows]
 
 
-def _bootstrap_intervals(runs: Sequence[Run]) -> dict[str, float]:
-    """Return the bootstrap-t intervals of the specified metrics; NaN with fewer runs than they need."""
+def sources(runs: RunTable, rows: Rows) -> int:
+    """Count the different counters and estimates that the runs have their energies from."""
+    return np.unique(runs.energy_sources[rows]).size
+
+
+def _bootstrap_intervals(runs: RunTable, rows: Rows) -> dict[str, float]:
+    """Return the bootstrap-t intervals of the specified metrics; NaN with fewer runs than they need, or many."""
     row: dict[str, float] = {}
     for metric in SPECIFIED:
-        estimate = mean_bootstrap_t(_values(runs, metric), resamples=BOOTSTRAP_RESAMPLES)
-        row |= {
-            f"{metric.name}_ci95_bootstrap_t_low": estimate.low,
-            f"{metric.name}_ci95_bootstrap_t_high": estimate.high,
-        }
+        values = _values(runs, rows, metric)
+        low = high = math.nan
+        if values.size <= MOST_FOR_BOOTSTRAP:
+            estimate = mean_bootstrap_t(values, resamples=BOOTSTRAP_RESAMPLES)
+            low, high = estimate.low, estimate.high
+        row |= {f"{metric.name}_ci95_bootstrap_t_low": low, f"{metric.name}_ci95_bootstrap_t_high": high}
     return row
 
 
-def _metric(values: Sequence[float]) -> MetricSummary:
+def _metric(values: NDArray[np.float64]) -> MetricSummary:
     t, median, known = mean_t(values), median_exact(values), finite(values)
     return MetricSummary(
         mean=mean(values),
@@ -150,27 +175,23 @@ def _metric(values: Sequence[float]) -> MetricSummary:
     )
 
 
-def _ratios(runs: Sequence[Run], baseline: Sequence[Run]) -> dict[str, float]:
+def _ratios(runs: RunTable, rows: Rows, references: Rows, beside_s: NDArray[np.float64]) -> dict[str, float]:
     row: dict[str, float] = {}
-    same_energy = len({(run.energy_kind, run.energy_source) for run in (*runs, *baseline)}) <= 1
+    repeats = runs.counts("repeat")
+    same_source = sources(runs, np.concatenate([rows, references])) <= 1
     for metric in SPECIFIED_COSTS:
-        name, column = metric.name, metric.column
-        compared = runs if same_energy or not metric.may_be_estimated else ()
-        costs = (
-            [getattr(run, column) for run in compared] if metric is not LATENCY else latencies_beside(runs, baseline)
-        )
-        ratio = paired_ratio(
-            {run.repeat: cost for run, cost in zip(compared, costs, strict=True)},
-            {run.repeat: getattr(run, column) for run in baseline},
-        )
+        compared = rows if same_source or not metric.may_be_estimated else rows[:0]
+        values = runs.numbers(metric.column)
+        own = beside_s if metric is LATENCY else values
+        ratio = paired_ratio(Costs(repeats[compared], own[compared]), Costs(repeats[references], values[references]))
         row |= {
-            f"{name}_ratio": ratio.point,
-            f"{name}_ratio_ci95_t_low": ratio.low,
-            f"{name}_ratio_ci95_t_high": ratio.high,
+            f"{metric.name}_ratio": ratio.point,
+            f"{metric.name}_ratio_ci95_t_low": ratio.low,
+            f"{metric.name}_ratio_ci95_t_high": ratio.high,
         }
     return row
 
 
-def _common(runs: Sequence[Run], column: str) -> str:
+def _common(runs: RunTable, rows: Rows, column: str) -> str:
     """Return what the runs agree on; where they differ, all of it, but for what is empty."""
-    return " | ".join(dict.fromkeys(text for run in runs if (text := getattr(run, column))))
+    return " | ".join(runs.said(column, rows))
