@@ -172,10 +172,11 @@ def read_table(path: Path, planned: Sequence[str] = ()) -> RunTable:
         path,
         has_header=False,
         skip_rows=1,
-        new_columns=[str(place) for place in range(len(header))],
         schema={str(place): pl.String() for place in range(len(header))},
         encoding="utf8-lossy",
         truncate_ragged_lines=True,
+        extra_columns="ignore",
+        missing_columns="insert",
     )
     # Of two columns of one name the last one counts, as csv.DictReader has it.
     place = {name: str(index) for index, name in enumerate(header)}
@@ -276,6 +277,8 @@ def _may_be_cut(path: Path, n_columns: int) -> bool:
         quote_char=None,
         encoding="utf8-lossy",
         truncate_ragged_lines=True,
+        extra_columns="ignore",
+        missing_columns="insert",
     )
     cut = lines.filter(line.is_not_null()).select((separators < n_columns - 1).any())
     return bool(cut.collect(engine="streaming").item())
