@@ -25,6 +25,7 @@ from significand.engines.base import engine_modes
 from significand.meters.counters import EnergyPlan
 from significand.plan.experiment import Surroundings, plan_experiment
 from significand.results.records import Run
+from significand.results.table import table_of
 from significand.runner.block import Block
 from significand.runner.conductor import Here
 
@@ -69,7 +70,9 @@ def measure(way: Way, repeats: int, options: dict[str, object], *, backwards: bo
     assert all(run.finished for run in runs), next(run.reason for run in runs if run.reason)
     way.elapsed_s += time.perf_counter() - begin
     first, second = ([run for run in runs if run.precision_mode == mode] for mode in MODES)
-    total = math.fsum(math.log(time_s) for time_s in latencies_beside(first, second))
+    sides = table_of([*first, *second])
+    beside_s = latencies_beside(sides, np.arange(len(first), len(sides)))[: len(first)]
+    total = math.fsum(math.log(time_s) for time_s in beside_s.tolist())
     return (total - math.fsum(math.log(run.inference_latency_per_sample_s) for run in second)) / repeats
 
 

@@ -30,6 +30,7 @@ from significand.engines.base import engine_modes
 from significand.meters.counters import EnergyPlan
 from significand.plan.experiment import Surroundings, plan_experiment
 from significand.results.records import Run
+from significand.results.table import table_of
 from significand.runner.block import Block
 from significand.runner.conductor import Here
 
@@ -186,7 +187,9 @@ def measure(runs: int) -> dict[str, list[float]]:
     energy = EnergyPlan(experiment.watts_per_core)
     Here(None).run([Block(experiment, repeat, setups, energy) for repeat in range(runs)], keep)
     plain, again = ([run for run in seen if run.variant == name] for name in SETUPS)
-    for run, latency_s in zip(again, latencies_beside(again, plain), strict=True):
+    sides = table_of([*again, *plain])
+    beside_s = latencies_beside(sides, np.arange(len(again), len(sides)))
+    for run, latency_s in zip(again, beside_s.tolist(), strict=False):
         latencies_s[BESIDE][run.repeat] = latency_s
     return latencies_s
 

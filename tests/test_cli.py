@@ -467,7 +467,7 @@ def test_the_help_of_comparing_tells_what_the_margin_does(capsys: pytest.Capture
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """Let a report be a word."""
-    monkeypatch.setattr("significand.present.report.report_html", lambda evidence: f"page of {len(evidence.runs)} runs")
+    monkeypatch.setattr("significand.present.report.report_html", lambda results: f"page of {len(results.runs)} runs")
     return monkeypatch
 
 
@@ -727,8 +727,8 @@ def test_a_missing_report_is_told_on_stderr(
 ) -> None:
     """It costs neither the table nor the exit code, and is told however quiet the rest is."""
 
-    def cannot(evidence: object) -> None:
-        del evidence
+    def cannot(results: object) -> None:
+        del results
         raise ReportError("report.html could not be made (no ink); no result is lost")
 
     instant.setattr("significand.job.write_report", cannot)

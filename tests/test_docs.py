@@ -29,6 +29,7 @@ from significand.results.lock import LOCK
 from significand.results.read import read_json_object
 from significand.results.records import STATISTICS, STEP_COLUMNS, MetricSummary, Run, column_types, described
 from significand.results.store import RESULTS
+from significand.results.table import table_of
 from test_job import instant
 
 __all__ = ["instant"]  # the fixture
@@ -179,7 +180,7 @@ def test_every_column_is_documented_with_its_unit() -> None:
 def test_columns_of_summaries_and_comparisons_are_those_that_are_written() -> None:
     """The documented columns are the keys of the rows, in their order."""
     experiment = small_experiment(precision_modes=["float32", "int8"])
-    runs = [*made_up_runs(1), *made_up_runs(2, mode="int8")]
+    runs = table_of([*made_up_runs(1), *made_up_runs(2, mode="int8")])
     claims = claims_of(runs, experiment)
     assert list(summary_rows(runs, experiment, claims)[0]) == list(summary_columns())
     assert list(comparison_row(claims.comparisons[0])) == list(column_types(ComparisonRow))

@@ -15,7 +15,7 @@ import pytest
 from conftest import SMALL
 from made_up_counter import SteadyCounter
 from made_up_place import MadeUpPlace, made_to_fail
-from significand.evidence import Evidence
+from significand.folder import Folder
 from significand.job import ExperimentInterrupted, Outcome, ResultsLostError, default_output_dir, run_experiment_in
 from significand.meters.counters import EnergyPlan
 from significand.meters.machine import available_cpus, describe_machine
@@ -39,11 +39,11 @@ def plain_plots(rows: object, folder: Path) -> None:
             file.write(b"plot")
 
 
-def plain_report(evidence: Evidence) -> Path:
+def plain_report(results: Folder) -> Path:
     """Stand in for the report: a file of the right name, made as the report is, that says how it all ended."""
-    path = evidence.folder / REPORT
+    path = results.path / REPORT
     with replacing(path, "w") as file:
-        file.write(f"{evidence.manifest['state']}, {len(evidence.runs)} runs, {len(evidence.rows)} modes")
+        file.write(f"{results.manifest['state']}, {len(results.runs)} runs, {len(results.rows)} modes")
     return path
 
 
@@ -484,9 +484,9 @@ def test_an_experiment_goes_on_until_its_intervals_are_narrow_enough(
     )
     repeats = len(outcome.runs) // 2
     assert 10 <= repeats < 60
-    assert outcome.precision is not None
-    assert outcome.precision.is_reached
-    assert 0 < outcome.precision.half_widths["int8"] <= 0.02
+    assert outcome.reached is not None
+    assert outcome.reached.is_reached
+    assert 0 < outcome.reached.half_widths["int8"] <= 0.02
     assert {row["interval_method"] for row in outcome.rows} == {"sequential t"}
     assert not any(notes[: 2 * 5])  # nothing is said ahead of five repeats
     assert any("repeats for ±2 %" in note for note in notes[2 * 5 :])
@@ -497,8 +497,8 @@ def test_a_target_missed_ends_at_the_most_repeats(tmp_path: Path, instant: pytes
     del instant
     outcome = run_experiment_in(tmp_path, SMALL | {"until": 0.001, "max_repeats": 12})
     assert len(outcome.runs) == 2 * 12
-    assert outcome.precision is not None
-    assert list(outcome.precision.missed) == ["int8"]
+    assert outcome.reached is not None
+    assert list(outcome.reached.missed) == ["int8"]
 
 
 def test_no_new_repeat_begins_after_the_time_is_up(tmp_path: Path, instant: pytest.MonkeyPatch) -> None:
@@ -517,8 +517,8 @@ def test_a_mode_that_always_fails_holds_the_others_up_for_ten_repeats_only(
     fields = SMALL | {"precision_modes": ["float32", "float16", "int8"], "until": "2%", "max_repeats": 60}
     outcome = run_experiment_in(tmp_path, fields, lambda progress: notes.append(progress.note))
     assert 10 <= len(outcome.runs) // 3 < 60
-    assert outcome.precision is not None
-    assert list(outcome.precision.missed) == ["float16"]
+    assert outcome.reached is not None
+    assert list(outcome.reached.missed) == ["float16"]
     assert any("repeats for ±2 %" in note for note in notes)
 
 
@@ -584,8 +584,8 @@ def test_an_interrupted_experiment_has_a_report_of_what_there_is(tmp_path: Path)
 def test_a_report_that_cannot_be_made_costs_nothing(tmp_path: Path, instant: pytest.MonkeyPatch) -> None:
     """Every other file is there, the experiment is finished, and the outcome says why there is no report."""
 
-    def cannot(evidence: Evidence) -> Path:
-        del evidence
+    def cannot(results: Folder) -> Path:
+        del results
         raise ReportError("no ink; give more")
 
     instant.setattr("significand.job.write_report", cannot)
@@ -599,8 +599,8 @@ def test_a_report_that_cannot_be_made_costs_nothing(tmp_path: Path, instant: pyt
 def test_an_interrupt_while_the_report_is_made(tmp_path: Path, instant: pytest.MonkeyPatch) -> None:
     """Ctrl-C then is told as any other, every run is kept, and resuming measures nothing and makes the report."""
 
-    def press(evidence: Evidence) -> Path:
-        del evidence
+    def press(results: Folder) -> Path:
+        del results
         raise KeyboardInterrupt
 
     with instant.context() as patch:

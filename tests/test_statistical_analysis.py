@@ -283,7 +283,7 @@ def test_the_helpers_work_alone(tmp_path: Path) -> None:
 def test_a_missing_report_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A caller is told that everything was written but the report, and what to do."""
 
-    def fail(evidence: object) -> NoReturn:  # noqa: ARG001 - whatever it says
+    def fail(results: object) -> NoReturn:  # noqa: ARG001 - whatever it says
         raise ZeroDivisionError
 
     monkeypatch.setattr("significand.present.report.report_html", fail)

@@ -54,6 +54,7 @@ from significand.workload.data import Dataset, DataSources, check_splits
 if TYPE_CHECKING:
     from significand.analysis.claims import Claims
     from significand.analysis.stopping import Reached
+    from significand.folder import Folder
 
 FEWEST_TO_PLAN = 5
 """Repeats before the number that a target will take is extrapolated."""
@@ -67,16 +68,12 @@ class Outcome:
     ----------
     folder
         Where its files are.
-    rows
-        One summary row per precision mode, as in summary_stats.
+    results
+        What is in it and what that says.
     runs
         Every run, finished or failed, in the order of their ends.
     archive
         Where results of an earlier experiment in the same folder were put; None where there were none.
-    claims
-        What the runs say about the modes.
-    precision
-        How narrow the intervals are, where the experiment went on until they are narrow enough; else None.
     report
         Where report.html is; None where it could not be made.
     report_missing
@@ -86,14 +83,27 @@ class Outcome:
     """
 
     folder: Path
-    rows: list[dict[str, object]]
+    results: "Folder"
     runs: list[Run]
     archive: Path | None
-    claims: "Claims"
-    precision: "Reached | None"
     report: Path | None
     report_missing: str = ""
     note: str = ""
+
+    @property
+    def rows(self) -> list[dict[str, object]]:
+        """One summary row per setup, as in summary_stats."""
+        return [dict(row) for row in self.results.rows]
+
+    @property
+    def claims(self) -> "Claims":
+        """What the runs say about the setups."""
+        return self.results.claims
+
+    @property
+    def reached(self) -> "Reached | None":
+        """How narrow the intervals are, where the experiment went on until they are narrow enough; else None."""
+        return self.results.reached
 
     @property
     def failed(self) -> list[Run]:
@@ -246,10 +256,10 @@ class _Job:
     def run(self, on_progress: OnProgress) -> Outcome:
         try:
             self._measure(on_progress)
-            rows, claims = self._write_summaries()
+            results = self._write_summaries()
             with self._storing():
                 self._end("finished")
-            report, missing = self._write_report(rows, claims)
+            report, missing = self._write_report(results)
         except KeyboardInterrupt:
             raise self._interrupted() from None
         except BaseException as error:
@@ -257,9 +267,7 @@ class _Job:
             if isinstance(error, RunnerError) and self._directory.begun:
                 raise RunnerError(f"{error}; {self._kept()}: go on with --resume") from None
             raise
-        return Outcome(
-            self._directory.folder, rows, self._runs, self._archive, claims, self._precision(), report, missing
-        )
+        return Outcome(self._directory.folder, results, self._runs, self._archive, report, missing)
 
     @property
     def _planned(self) -> int:
@@ -297,26 +305,33 @@ class _Job:
         ended = Counter(run.repeat for run in self._runs)
         return sum(count == setups for count in ended.values())
 
-    def _precision(self) -> "Reached | None":
+    def _reached(self) -> "Reached | None":
         """Return how narrow the intervals are, where they decide when to stop."""
-        from significand.analysis.stopping import reached_of  # noqa: PLC0415 - see write_summaries
+        return None if self._experiment.until is None else self._results().reached
 
-        return reached_of(self._runs, self._experiment)
+    def _results(self) -> "Folder":
+        """Return what there is by now, the runs as columns."""
+        from significand.folder import Folder  # noqa: PLC0415 - see _import_what_comes_later
+        from significand.results.table import table_of  # noqa: PLC0415 - the same
+
+        folder = self._directory.folder
+        runs = table_of(self._runs, [setup.name for setup in self._experiment.setups()])
+        return Folder(folder, read_json_object(folder / MANIFEST), self._experiment, runs)
 
     def _is_enough(self, blocks: int) -> bool:
         """Tell before the next repeat whether the experiment is over, and say ahead how long it will take."""
-        precision = self._precision()
-        if precision is None or blocks < FEWEST_TO_PLAN:
+        reached = self._reached()
+        if reached is None or blocks < FEWEST_TO_PLAN:
             return False
         self._note = ""
-        if needed := precision.repeats_needed:
-            self._note = f"about {needed} repeats for ±{100 * precision.target:g} %"
+        if needed := reached.repeats_needed:
+            self._note = f"about {needed} repeats for ±{100 * reached.target:g} %"
             if needed > self._experiment.max_repeats:
                 self._note += f", more than max_repeats ({self._experiment.max_repeats})"
         if blocks < self._experiment.fewest_repeats:
             return False
         most_s = self._experiment.max_time_s
-        return precision.is_settled or (most_s is not None and time.perf_counter() - self._started_s >= most_s)
+        return reached.is_settled or (most_s is not None and time.perf_counter() - self._started_s >= most_s)
 
     def _energy(self) -> EnergyPlan:
         """Measure the idle machine where that is asked for, before anything of ours computes."""
@@ -404,27 +419,24 @@ class _Job:
         self._try_to_end("interrupted")
         if summary:
             with contextlib.suppress(KeyboardInterrupt):
-                self._write_report(*summary)
+                self._write_report(summary)
         finished = sum(run.finished for run in self._runs) if self._directory.is_ours() else 0
         return ExperimentInterrupted(finished, self._planned, self._directory.folder)
 
-    def _write_summaries(self) -> "tuple[list[dict[str, object]], Claims]":
+    def _write_summaries(self) -> "Folder":
         with self._storing():
             self._directory.check_ours()
             steps = [row for run in self._runs for row in self._steps(run)]
             write_csv(steps, self._directory.folder / STEPS, list(STEP_COLUMNS))
-            return write_summaries(self._runs, self._experiment, self._directory.folder)
+            results = self._results()
+            write_summaries(results)
+            return results
 
-    def _write_report(self, rows: Sequence[Mapping[str, object]], claims: "Claims") -> tuple[Path | None, str]:
+    def _write_report(self, results: "Folder") -> tuple[Path | None, str]:
         """Write the last file, and say why where that fails: every number is in the others."""
-        from significand.evidence import Evidence  # noqa: PLC0415 - see write_summaries
-
-        folder = self._directory.folder
         try:
             self._directory.check_ours()
-            manifest = read_json_object(folder / MANIFEST)
-            evidence = Evidence(folder, manifest, self._experiment, self._runs, rows, claims, self._precision())
-            return write_report(evidence), ""
+            return write_report(results.with_manifest(read_json_object(results.path / MANIFEST))), ""
         except (OSError, ReportError) as error:
             return None, str(error)
 
@@ -465,27 +477,23 @@ class _Job:
         return f"finished runs are kept in {str(self._directory.folder)!r}"
 
 
-def write_summaries(
-    runs: Sequence[Run], experiment: Experiment, folder: Path
-) -> "tuple[list[dict[str, object]], Claims]":
-    """Summarise runs and write the tables and plots; return the summary rows and what they say."""
+def write_summaries(results: "Folder") -> None:
+    """Write the tables and plots of an experiment's runs into its folder."""
     # What takes long to import is imported while the forkserver starts.
-    from significand.analysis.claims import claims_of, comparison_row, summary_rows  # noqa: PLC0415
+    from significand.analysis.claims import comparison_row  # noqa: PLC0415
     from significand.present.plots import save_pareto_plot, save_tradeoff_plots  # noqa: PLC0415
 
-    claims = claims_of(runs, experiment)
-    rows = summary_rows(runs, experiment, claims)
+    claims, rows, folder = results.claims, results.rows, results.path
     write_csv(rows, folder / SUMMARY_CSV)
     write_json(rows, folder / SUMMARY_JSON)
     comparisons = [comparison_row(one) for one in claims.comparisons]
     write_csv(comparisons, folder / COMPARISONS_CSV)
     write_json(comparisons, folder / COMPARISONS_JSON)
-    missing = {"objectives": experiment.objectives, "reason": claims.frontier_missing}
-    frontier = claims.frontier.to_dict(claims.names, experiment.objectives) if claims.frontier else missing
+    missing = {"objectives": claims.objectives, "reason": claims.frontier_missing}
+    frontier = claims.frontier.to_dict(claims.setups, claims.objectives) if claims.frontier else missing
     write_json(frontier, folder / PARETO_JSON)
     save_tradeoff_plots(rows, folder)
     save_pareto_plot(rows, folder)
-    return rows, claims
 
 
 def _plan(fields: Mapping[str, object], folder: Path) -> tuple[Experiment, Dataset | None]:
@@ -556,7 +564,7 @@ def _check_size(experiment: Experiment) -> None:
 
 def _import_what_comes_later() -> None:
     """Import what is needed after the runs while the forkserver imports what is needed in them."""
-    for module in ("significand.evidence", "significand.analysis.summary", "significand.present.plots"):
+    for module in ("significand.folder", "significand.present.plots"):
         import_module(module)
     import_parts()
 

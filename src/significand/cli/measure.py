@@ -207,7 +207,7 @@ def _show(outcome: "Outcome", *, quiet: bool, as_json: bool) -> None:
         out = console()
         out.print(summary_view(outcome.rows))
         out.print()
-        for line in claim_lines(outcome.claims, outcome.runs, outcome.precision):
+        for line in claim_lines(outcome.results):
             out.print(line, markup=False)
         if outcome.note:
             print(f"Resumed: {outcome.note}")

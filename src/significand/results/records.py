@@ -183,13 +183,15 @@ class Run:
     timed_s: float = column("time inside the epochs and calls that the numbers come from", "s")
 
     def __post_init__(self) -> None:
-        """Refuse texts that are no times: what reads them later could not say where they stood.
+        """Name a setup that nothing else tells apart, and refuse texts that are no times: who reads them cannot say where.
 
         Raises
         ------
         ValueError
             Where `round_latencies_s` holds anything but numbers.
         """
+        if not self.setup:
+            object.__setattr__(self, "setup", "-".join(filter(None, [self.precision_mode, self.variant])))
         for word in self.round_latencies_s.split():
             float(word)
 
@@ -322,9 +324,7 @@ def _as_now(row: Mapping[str, str | None]) -> Mapping[str, str | None]:
     """Return a row of any schema with the columns of this one, as far as the older ones tell them."""
     if "setup" in row:
         return row
-    label = row.get("label") or ""
-    name = "-".join(filter(None, [row.get("precision_mode"), label]))
-    return {**row, "setup": name, "device": "cpu", "variant": label}
+    return {**row, "device": "cpu", "variant": row.get("label") or ""}
 
 
 def told_method(method: str, *, sequential: bool) -> str:
