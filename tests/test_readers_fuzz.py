@@ -28,6 +28,7 @@ from significand.results.journal import JournalError, append_run, first_line, re
 from significand.results.read import read_details, read_json_object, read_runs
 from significand.results.records import SCHEMA_VERSION, Run
 from significand.results.store import write_csv
+from significand.results.table import TableError, read_table
 from significand.workload.data import Dataset, load_source
 
 # The same examples every time, and none may take long: hanging is a failure too.
@@ -245,6 +246,13 @@ READERS = {
         raw_runs(Run(seed=3, layer_sizes="4x2", status="failed", reason='no, "never"\n', peak_memory_mb=1.5)),
         csv_files(COLUMN_NAMES),
         (ValueError,),
+    ),
+    "runs as columns": Reader(
+        "raw_runs.csv",
+        read_table,
+        raw_runs(Run(seed=3, layer_sizes="4x2", status="failed", reason='no, "never"\n', peak_memory_mb=1.5)),
+        csv_files(COLUMN_NAMES),
+        (TableError,),
     ),
     "journal": Reader(
         "journal.jsonl", read_begun, journal(Run(seed=3, reason="no\n", peak_memory_mb=1.5)), JOURNALS, (JournalError,)

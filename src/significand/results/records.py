@@ -183,7 +183,7 @@ class Run:
     timed_s: float = column("time inside the epochs and calls that the numbers come from", "s")
 
     def __post_init__(self) -> None:
-        """Name a setup that nothing else tells apart, and refuse texts that are no times: who reads them cannot say where.
+        """Name the setup where nobody did, and refuse texts that are no times: who reads them later cannot say where.
 
         Raises
         ------
