@@ -273,11 +273,11 @@ def test_an_interrupt_while_a_run_is_kept(tmp_path: Path, monkeypatch: pytest.Mo
     with monkeypatch.context() as patch:
         real = RunDirectory._write_runs
 
-        def press(self: RunDirectory) -> None:
+        def press(self: RunDirectory, path: Path) -> None:
             if len(self._runs) == 2:
                 patch.setattr(RunDirectory, "_write_runs", real)
                 raise KeyboardInterrupt
-            real(self)
+            real(self, path)
 
         patch.setattr(RunDirectory, "_write_runs", press)
         with pytest.raises(ExperimentInterrupted, match="2 of 4"):
