@@ -35,7 +35,19 @@ SMALL: dict[str, object] = {
     "on_noise": "mark",  # the machine of the tests is busy, and measuring again would take its time
 }
 
+SPECIFIED = "test_statistical_analysis.py"
+"""Slow as a whole; that file stays as it is."""
+
 NO_DATA = Surroundings(engine_modes(), lambda name, column: None)  # noqa: ARG005 - synthetic data has no facts
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out modules that are slow as a whole where the slow are left out: importing torch alone takes seconds."""
+    if config.getoption("markexpr") != "not slow" or collection_path.suffix != ".py":
+        return None
+    marks = "\npytestmark = pytest.mark.slow\n", "\npytestmark = [\n    pytest.mark.slow,\n"
+    text = collection_path.read_text(encoding="utf-8")
+    return collection_path.name == SPECIFIED or any(mark in text for mark in marks) or None
 
 
 def small_experiment(**changes: object) -> Experiment:
@@ -99,14 +111,19 @@ def eventually(condition: Callable[[], bool], timeout_s: float = 20.0) -> bool:
     return condition()
 
 
+def forkservers_of(pid: int) -> list[psutil.Process]:
+    """Return the forkserver that a process has started; none where there is none yet."""
+    return [child for child in psutil.Process(pid).children() if _is_forkserver(child)]
+
+
 def forkserver_of(pid: int | None = None) -> psutil.Process:
     """Return the forkserver that a process has started."""
-    return next(child for child in psutil.Process(pid or os.getpid()).children() if _is_forkserver(child))
+    return forkservers_of(pid or os.getpid())[0]
 
 
 def workers_of(pid: int) -> list[psutil.Process]:
     """Return the workers of the forkserver that a process has started; none where there is no forkserver yet."""
-    return [worker for child in psutil.Process(pid).children() if _is_forkserver(child) for worker in child.children()]
+    return [worker for forkserver in forkservers_of(pid) for worker in forkserver.children()]
 
 
 def _is_forkserver(process: psutil.Process) -> bool:

@@ -117,6 +117,7 @@ def test_a_killed_worker_gives_exit_code_1_and_the_other_rows(tmp_path: Path) ->
     assert all(row["repeats"] >= 1 for row in rows)
 
 
+@pytest.mark.usefixtures("instant")
 def test_a_full_disk_is_told_in_a_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -231,7 +232,8 @@ def test_words_that_are_not_understood(words: list[str], said: str, capsys: pyte
     assert said in capsys.readouterr().err
 
 
-def test_flags_win_over_the_config_file(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("instant")
+def test_flags_win_over_the_config_file(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """A TOML file gives the experiment, its paths relative to itself; flags change single fields; -q prints nothing."""
     random = np.random.default_rng(0)
     np.savez(tmp_path / "own.npz", X=random.normal(size=(60, 5)), y=np.arange(60) % 3)
@@ -240,8 +242,8 @@ def test_flags_win_over_the_config_file(tmp_path: Path) -> None:
         'precision_modes = ["float32"]\nepochs = 1\nrepeats = 7\nlatency_rounds = 1\n',
         encoding="utf-8",
     )
-    done = called("run", "--config", str(tmp_path / "plan.toml"), "--repeats", "1", "-q")
-    assert (done.returncode, done.stdout, done.stderr) == (DONE, "", "")
+    assert main(["run", "--config", str(tmp_path / "plan.toml"), "--repeats", "1", "-q"]) == DONE
+    assert capfd.readouterr() == ("", "")
     experiment = json.loads((tmp_path / "out/manifest.json").read_text(encoding="utf-8"))["experiment"]
     assert (experiment["repeats"], experiment["epochs"], experiment["layer_sizes"]) == (1, 1, [5, 8, 3])
 

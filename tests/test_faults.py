@@ -3,6 +3,7 @@
 import ast
 import contextlib
 import errno
+import functools
 import importlib
 import os
 import random
@@ -13,7 +14,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -486,7 +486,7 @@ def test_times_of_a_run_that_was_never_kept(tmp_path: Path, instant: pytest.Monk
     """Killed between a run's times and its line, and failed the second time: the times of the first are not its own."""
     interrupted(tmp_path)
     shutil.copy(tmp_path / "details/r000-float32.npz", tmp_path / "details/r000-int8.npz")
-    instant.setattr("significand.job.Here", partial(MadeUpPlace, make=made_to_fail("int8")))
+    instant.setattr("significand.job.Here", functools.partial(MadeUpPlace, make=made_to_fail("int8")))
     run_experiment_in(tmp_path, SMALL, resume=True)
     assert "r000-int8.npz" not in {path.name for path in (tmp_path / DETAILS).iterdir()}
     assert "0,int8," not in (tmp_path / "steps.csv").read_text(encoding="utf-8")
@@ -524,6 +524,13 @@ def table_tests() -> list[str]:
     return [name for row in rows for name in re.findall(r"`(tests/[^`]+)`", row.split("|")[-2])]
 
 
+@functools.cache
+def functions(path: Path) -> frozenset[str]:
+    """Return the names of a module's functions."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return frozenset(node.name for node in tree.body if isinstance(node, ast.FunctionDef))
+
+
 def test_every_row_of_the_table_names_a_test() -> None:
     """Each fault has its test, and that test exists."""
     rows = [line for line in TABLE.read_text(encoding="utf-8").splitlines() if line.startswith("| ")][2:]
@@ -531,13 +538,11 @@ def test_every_row_of_the_table_names_a_test() -> None:
     assert all("`tests/" in row.split("|")[-2] for row in rows)
     for name in table_tests():
         path, _, function = name.partition("::")
-        tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
-        assert function in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}, name
+        assert function in functions(ROOT / path), name
 
 
 def test_every_fault_test_is_in_the_table() -> None:
     """No proof goes untold."""
-    tree = ast.parse(Path(__file__).read_text(encoding="utf-8"))
-    here = {node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")}
+    here = {name for name in functions(Path(__file__)) if name.startswith("test_")}
     told = {name.partition("::")[2] for name in table_tests() if name.startswith("tests/test_faults.py")}
     assert here - told == {"test_every_row_of_the_table_names_a_test", "test_every_fault_test_is_in_the_table"}
