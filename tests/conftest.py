@@ -18,7 +18,7 @@ from significand.runner.block import Block
 
 # A shared machine may stall any single example; what is slow shows in the suite's own time.
 settings.register_profile("significand", deadline=None, max_examples=60)
-settings.load_profile("significand")
+settings.register_profile("quick", deadline=None, max_examples=15)
 
 SMALL: dict[str, object] = {
     "layer_sizes": [16, 32, 4],
@@ -35,10 +35,18 @@ SMALL: dict[str, object] = {
     "on_noise": "mark",  # the machine of the tests is busy, and measuring again would take its time
 }
 
+SHARED = {"results", "undisturbed", "peaks", "sessions", "support"}
+"""Fixtures of whole modules that start processes or open every engine: to be made once, not once a test process."""
+
 SPECIFIED = "test_statistical_analysis.py"
 """Slow as a whole; that file stays as it is."""
 
 NO_DATA = Surroundings(engine_modes(), lambda name, column: None)  # noqa: ARG005 - synthetic data has no facts
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Try fewer examples where the slow tests are left out."""
+    settings.load_profile("quick" if config.getoption("markexpr") == "not slow" else "significand")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -48,6 +56,15 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     marks = "\npytestmark = pytest.mark.slow\n", "\npytestmark = [\n    pytest.mark.slow,\n"
     text = collection_path.read_text(encoding="utf-8")
     return collection_path.name == SPECIFIED or any(mark in text for mark in marks) or None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let tests that share a start go to one process, first of all, then the slow: both processes end together."""
+    shared = {item: bool(SHARED & set(getattr(item, "fixturenames", ()))) for item in items}
+    for item in items:
+        if shared[item]:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+    items.sort(key=lambda item: (not shared[item], item.get_closest_marker("slow") is None))
 
 
 def small_experiment(**changes: object) -> Experiment:

@@ -28,6 +28,8 @@ from significand.results.records import SCHEMA_VERSION, Run
 from significand.results.store import read_details, read_json_object, read_runs, write_csv
 from significand.workload.data import Dataset, load_source
 
+pytestmark = pytest.mark.slow
+
 # The same examples every time, and none may take long: hanging is a failure too.
 steady = settings(
     derandomize=True,

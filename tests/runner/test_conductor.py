@@ -121,6 +121,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
         yield Watched(runs, progress, asleep, list(temporary.rglob("*")))
 
 
+@pytest.mark.slow
 def test_no_run_computes_while_another_may_be_measured(undisturbed: Watched) -> None:
     """When the baton is about to be handed on, every worker and its training process is asleep, and stays so."""
     assert len(undisturbed.asleep) >= 6
@@ -306,6 +307,7 @@ def test_setups_that_are_not_the_experiments_own_count_as_they_are() -> None:
     assert (progress[0].ended, progress[0].share, progress[-1].ended, progress[-1].share) == (0, 0, 3, 1)
 
 
+@pytest.mark.slow
 def test_every_setup_runs_in_every_repeat(undisturbed: Watched) -> None:
     """Each mode has one finished run per repeat, seeded base seed + repeat, with its own process's times."""
     runs, progress = undisturbed.runs, undisturbed.progress
@@ -320,6 +322,7 @@ def test_every_setup_runs_in_every_repeat(undisturbed: Watched) -> None:
     assert progress[-1].ended == progress[-1].runs == 4
 
 
+@pytest.mark.slow
 def test_setups_of_a_repeat_are_paired(undisturbed: Watched) -> None:
     """float32 and int8 train alike from the same weights and data in each repeat; another repeat differs."""
     losses = {(run.precision_mode, run.repeat): run.final_train_loss for run in undisturbed.runs}
@@ -328,6 +331,7 @@ def test_setups_of_a_repeat_are_paired(undisturbed: Watched) -> None:
     assert losses["float32", 0] != losses["float32", 1]
 
 
+@pytest.mark.slow
 def test_isolated_runs_learn_the_same_as_a_run_in_this_process(undisturbed: Watched) -> None:
     """A run in a worker gives the accuracy that the same setup gives when called directly."""
     from test_benchmark import one  # noqa: PLC0415 - imports torch, which no other test here needs
@@ -338,6 +342,7 @@ def test_isolated_runs_learn_the_same_as_a_run_in_this_process(undisturbed: Watc
     assert run.test_accuracy == direct["test_accuracy"]
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_a_failed_row_and_the_others_go_on() -> None:
     """SIGKILL to a worker at its start, in training, in inference, and to a training process: the others finish."""
     kills = [Once(share / 4, lambda workers: workers[0].kill()) for share in (0.0, 1.3, 2.7)]
@@ -356,6 +361,7 @@ def test_a_killed_worker_is_a_failed_row_and_the_others_go_on() -> None:
     assert failed[3].reason.startswith("the training process")
 
 
+@pytest.mark.slow
 def test_a_hanging_worker_is_ended() -> None:
     """A worker that stops answering is killed after the time-out, and its row says what took too long."""
     runs = run_all(Once(0.2, lambda workers: workers[0].suspend()), step_timeout_s=2, repeats=1)
@@ -366,6 +372,7 @@ def test_a_hanging_worker_is_ended() -> None:
     assert "step_timeout_s" in failed[0].reason
 
 
+@pytest.mark.slow
 def test_a_killed_forkserver_costs_its_block_only() -> None:
     """When the forkserver dies its block fails and says so; the next block runs in a new one."""
     # Many steps are left when it dies: the kernel ends the workers a moment later, and they must not be done by then.
@@ -374,6 +381,7 @@ def test_a_killed_forkserver_costs_its_block_only() -> None:
     assert all("the process that forks the runs was killed by SIGKILL" in run.reason for run in runs[:2])
 
 
+@pytest.mark.slow
 def test_a_forkserver_that_hangs_costs_its_block_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """A forkserver that no longer answers is ended with its workers after the time-out; the next block runs."""
     monkeypatch.setattr("significand.runner.server.STOP_TIMEOUT_S", 0.2)
@@ -386,16 +394,19 @@ def test_a_forkserver_that_hangs_costs_its_block_only(monkeypatch: pytest.Monkey
     assert [run.finished for run in runs] == [False, False, True, True]
 
 
+@pytest.mark.slow
 def test_what_lies_in_the_working_directory_is_not_run(undisturbed: Watched) -> None:
     """A torch.py or a significand folder where the user stands does not get into the runs' processes."""
     assert all(run.finished for run in undisturbed.runs)
 
 
+@pytest.mark.slow
 def test_nothing_is_left_in_the_temporary_folder(undisturbed: Watched) -> None:
     """The scratch files of the runs are gone at the end."""
     assert undisturbed.left == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["starting", "running"])
 def test_nothing_outlives_a_killed_program(moment: str, tmp_path: Path, scratch: Path) -> None:
     """SIGKILL to the program, while it starts or while it measures, leaves no process and no temporary file behind."""
