@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import blocks_of, eventually, forkserver_of, forkservers_of, small_experiment, workers_of
@@ -254,10 +254,9 @@ def test_a_run_that_hangs_is_ended_and_the_others_go_on() -> None:
     assert server.overlaps == 0
 
 
-@given(enough=st.integers(0, 4))
-@settings(max_examples=5)
+@pytest.mark.parametrize("enough", range(5))
 def test_blocks_are_run_until_it_is_enough(enough: int) -> None:
-    """Before each block it is asked, with how many have ended; no more blocks are asked for than are run."""
+    """Before each block it is asked, with how many have ended; blocks are taken one by one."""
     server, runs, asked, made = MadeUpServer(steps), [], [], []
 
     def blocks() -> Iterator[Block]:
