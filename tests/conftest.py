@@ -1,6 +1,7 @@
 """Experiments small enough for a test, and what several tests look at."""
 
 import contextlib
+import functools
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -35,9 +36,6 @@ SMALL: dict[str, object] = {
     "on_noise": "mark",  # the machine of the tests is busy, and measuring again would take its time
 }
 
-SHARED = {"results", "undisturbed", "peaks", "sessions", "support"}
-"""Fixtures of whole modules that start processes or open every engine: to be made once, not once a test process."""
-
 SPECIFIED = "test_statistical_analysis.py"
 """Slow as a whole; that file stays as it is."""
 
@@ -51,20 +49,19 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave out modules that are slow as a whole where the slow are left out: importing torch alone takes seconds."""
-    if config.getoption("markexpr") != "not slow" or collection_path.suffix != ".py":
-        return None
+    return (config.getoption("markexpr") == "not slow" and _is_slow(collection_path)) or None
+
+
+@functools.cache
+def _is_slow(path: Path) -> bool:
+    """Tell whether a file is a module of which all tests are slow, without importing it."""
     marks = "\npytestmark = pytest.mark.slow\n", "\npytestmark = [\n    pytest.mark.slow,\n"
-    text = collection_path.read_text(encoding="utf-8")
-    return collection_path.name == SPECIFIED or any(mark in text for mark in marks) or None
+    return path.name == SPECIFIED or (path.suffix == ".py" and any(mark in path.read_text("utf-8") for mark in marks))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let tests that share a start go to one process, first of all, then the slow: both processes end together."""
-    shared = {item: bool(SHARED & set(getattr(item, "fixturenames", ()))) for item in items}
-    for item in items:
-        if shared[item]:
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
-    items.sort(key=lambda item: (not shared[item], item.get_closest_marker("slow") is None))
+    """Let modules that are slow as a whole go first, then the other slow tests: both test processes end together."""
+    items.sort(key=lambda item: (not _is_slow(item.path), item.get_closest_marker("slow") is None))
 
 
 def small_experiment(**changes: object) -> Experiment:
