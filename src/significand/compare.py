@@ -13,9 +13,10 @@ from significand.analysis.intervals import mean
 from significand.analysis.measures import MEASURES
 from significand.analysis.summary import FURTHER_METRICS, SPECIFIED_METRICS
 from significand.plan.experiment import read_share
-from significand.plan.problems import nearest, shown
+from significand.plan.problems import listed, nearest, shown
 from significand.results.comparable import Results, ResultsError, differences, read_results, with_run_facts
 from significand.results.difference import allow_problems, as_names, is_admitted
+from significand.results.facts import allowed_fields
 
 OLD, NEW = "OLD", "NEW"
 
@@ -264,7 +265,7 @@ def _notes(one: Results, other: Results, modes: Sequence[str], unrecorded: Seque
             counts = ", ".join(f"{before} and {after}" for before, after in sorted({(len(b), len(a)) for b, a in runs}))
             yield f"Verdicts are of the repeats that both have, the means of {OLD} and {NEW} of all runs ({counts})."
     if unrecorded:
-        yield f"Known of one folder only, so not checked: {', '.join(unrecorded)}."
+        yield f"Known of one folder only, so not checked: {listed(unrecorded)}."
 
 
 def _notes_of(label: str, side: Results, without: Results) -> Iterator[str]:
@@ -279,6 +280,8 @@ def _notes_of(label: str, side: Results, without: Results) -> Iterator[str]:
             f"{label}: {again} of {steps} steps had to be measured again because others disturbed them; the machine "
             "was busy all the time, which slows steps in ways that no process shows. Measure again when it is quiet."
         )
+    if allowed := allowed_fields(side.manifest):
+        yield f"{label}: resumed although {listed(allowed)} differed, as was allowed; its runs are of both."
     if _is_sequential(side):
         yield f"{label}: measured until its intervals were narrow enough, which makes them a little too narrow."
     for mode in side.modes():

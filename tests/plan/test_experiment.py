@@ -352,3 +352,46 @@ def test_unknown_keys_of_a_config_are_left_to_the_plan(tmp_path: Path) -> None:
     config = tmp_path / "plan.toml"
     config.write_text("repeat = 3\n", encoding="utf-8")
     assert "did you mean 'repeats'?" in problems(**read_config(config))[0]
+
+
+HUGE = 10**7
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("baseline", "x" * HUGE),
+        ("engine", "x" * HUGE),
+        ("data", "x" * HUGE),
+        ("optimizer", "x" * HUGE),
+        ("activations", ["x" * HUGE, "softmax"]),
+        ("precision_modes", "x" * HUGE),
+        ("objectives", ["latency", "x" * HUGE]),
+        ("until", "0" * HUGE + "5"),
+        ("label_column", ["x" * HUGE]),
+        ("layer_sizes", "-".join(["64"] * HUGE)),
+        ("layer_sizes", [10] * 20_000),
+        ("layer_sizes", [64, 10**5000, 10]),
+        ("activations", ["relu"] * 300_000),
+        ("precision_modes", [f"mode{number}" for number in range(9_000)]),
+        ("precision_modes", ["float32"] * 9_000),
+        ("objectives", [f"objective{number}" for number in range(300_000)]),
+        ("x" * HUGE, 1),
+        ("seed", {"a": list(range(HUGE // 10))}),
+    ],
+)
+def test_a_value_of_any_size_is_a_few_short_lines(field: str, value: object) -> None:
+    """Megabytes, thousands of entries and numbers without end are told as shortly as anything else, and soon."""
+    lines = problems(**{field: value})
+    assert len(lines) < 15
+    assert sum(map(len, lines)) < 12_000
+    assert all(line.startswith(f"{field[:80]}: ") for line in lines)
+
+
+def test_hundreds_of_thousands_of_unknown_fields_are_a_few_lines() -> None:
+    """The first are named, with what they may have meant; the fields that are known are checked all the same."""
+    unknown = {f"epoch{number}": 1 for number in range(300_000)}
+    lines = problems(**unknown, seed=-1)
+    assert lines[0] == "seed: -1 is out of range; give at least 0"
+    assert lines[1].startswith("epoch0: is not a field of an experiment (did you mean 'epochs'?); known: layer_sizes, ")
+    assert lines[11:] == ("299990 more names are not fields of an experiment; correct these first",)

@@ -1,6 +1,6 @@
 import contextlib
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -69,9 +69,19 @@ def test_what_does_not_matter_may_differ(tmp_path: Path) -> None:
     assert set(OPTIONS) >= FREE
     assert set(OPTIONS) >= BEFORE.keys()
     others: dict[str, object] = {
-        **{"precision_modes": ["int8"], "repeats": 9, "seed": 1, "watts_per_core": 5.0, "step_timeout_s": 9.0},
-        **{"baseline": "int8", "margin": 0.1, "accuracy_margin": 1.0, "objectives": ["latency", "memory"]},
-        **{"until": 0.05, "until_metric": "memory", "max_repeats": 50, "max_time_s": 60.0},
+        "precision_modes": ["int8"],
+        "repeats": 9,
+        "seed": 1,
+        "watts_per_core": 5.0,
+        "step_timeout_s": 9.0,
+        "baseline": "int8",
+        "margin": 0.1,
+        "accuracy_margin": 1.0,
+        "objectives": ["latency", "memory"],
+        "until": 0.05,
+        "until_metric": "memory",
+        "max_repeats": 50,
+        "max_time_s": 60.0,
     }
     assert others.keys() == FREE
     old = made_up_folder(tmp_path / "old", made_up_runs(1))
@@ -140,6 +150,11 @@ def test_folders_without_results_are_refused(tmp_path: Path) -> None:
         read_results(made_up_folder(tmp_path / "columns", runs, columns=columns))
     with pytest.raises(ResultsError, match="'float32' with seed 7 twice"):
         read_results(made_up_folder(tmp_path / "twice", [*runs, runs[0]]))
+    with pytest.raises(ResultsError, match="'float32' with repeat 0 twice"):
+        read_results(made_up_folder(tmp_path / "again", [*runs, replace(runs[0], seed=99)]))
+    for repeat in (-1, 2**31):
+        with pytest.raises(ResultsError, match=f"has the repeat {repeat}; they count from 0 to 2147483647"):
+            read_results(made_up_folder(tmp_path / str(repeat), [*runs[1:], replace(runs[0], repeat=repeat)]))
     torn = made_up_folder(tmp_path / "torn", runs)
     text = (torn / RAW_RUNS).read_text(encoding="utf-8")
     (torn / RAW_RUNS).write_text(text[: len(text) - 200], encoding="utf-8")

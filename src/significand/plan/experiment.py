@@ -186,13 +186,13 @@ def _ordered(value: object) -> object:
 
 def _words(value: object) -> object:
     """Split ``"relu,softmax"``, as flags give it, into its words."""
-    return [word.strip() for word in value.split(",")] if isinstance(value, str) else _ordered(value)
+    return [word.strip() for word in value.split(",", MOST_ITEMS)] if isinstance(value, str) else _ordered(value)
 
 
 def _sizes(value: object) -> object:
     """Split ``"64-128-10"`` or ``"64x128x10"`` or ``"64,128,10"`` into its numbers."""
     if isinstance(value, str):
-        return re.split(r"[x,]|(?<=\d)-", value)  # a minus that follows no digit is a sign
+        return re.split(r"[x,]|(?<=\d)-", value, maxsplit=MOST_ITEMS)  # a minus that follows no digit is a sign
     if isinstance(_ordered(value), Mapping | bytes):
         return value
     try:
@@ -204,7 +204,7 @@ def _sizes(value: object) -> object:
 def _not_too_many(items: object) -> object:
     """Refuse a list that nobody writes: looking at each of its items would take for ever."""
     if isinstance(items, Sequence) and len(items) > MOST_ITEMS:
-        raise ValueError(f"{len(items)} entries are given; give at most {MOST_ITEMS}")
+        raise ValueError(f"more than {MOST_ITEMS} entries are given; give at most so many")
     return items
 
 

@@ -37,6 +37,9 @@ FREE = frozenset({
 BEFORE = {"on_noise": "mark"}
 """What versions did that did not know a field yet, where that is not the field's default."""
 
+MOST_REPEATS = 2**31
+"""Of an experiment; no more can be planned."""
+
 NEEDED = ("seed", "repeat", "precision_mode", "status")
 
 
@@ -103,14 +106,6 @@ class Results:
     def planned(self) -> list[str]:
         """Return every mode that the experiment asked for, whether it has runs or not."""
         return list(self.plan.precision_modes)
-
-    def allowed(self) -> list[str]:
-        """Return the fields that differed when it was resumed, and were allowed to."""
-        entries = self.manifest.get("allowed")
-        names = (
-            [entry.get("field") for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
-        )
-        return list(dict.fromkeys(name for name in names if isinstance(name, str)))
 
 
 def read_results(folder: Path) -> Results:
@@ -188,10 +183,15 @@ def _table(path: Path) -> tuple[Sequence[str], list[Run]]:
         raise _refused(f"{str(path)!r} cannot be read ({cause}); measure again") from None
     if lacking := [name for name in NEEDED if name not in columns]:
         raise _refused(f"{str(path)!r} lacks the column {', '.join(lacking)}; it is no table of runs")
-    twice = [key for key, count in Counter((run.precision_mode, run.seed) for run in runs).items() if count > 1]
-    if twice:
-        mode, seed = twice[0]
-        raise _refused(f"{str(path)!r} has the run of {shown(mode)} with seed {seed} twice; remove the wrong line")
+    if odd := next((run.repeat for run in runs if not 0 <= run.repeat < MOST_REPEATS), None):
+        raise _refused(f"{str(path)!r} has the repeat {odd}; they count from 0 to {MOST_REPEATS - 1}; correct the line")
+    for name in ("seed", "repeat"):
+        counts = Counter((run.precision_mode, getattr(run, name)) for run in runs)
+        if twice := next((key for key, count in counts.items() if count > 1), None):
+            mode, number = twice
+            raise _refused(
+                f"{str(path)!r} has the run of {shown(mode)} with {name} {number} twice; remove the wrong line"
+            )
     return columns, runs
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 
 from significand.analysis.claims import comparison_row
 from significand.evidence import Evidence
+from significand.results.files import TooLargeError, open_to_read
 from significand.results.records import Run
 from significand.results.store import COMPARISONS_CSV, RAW_RUNS, SUMMARY_CSV
 from significand.results.values import cell
@@ -30,24 +31,34 @@ def downloads(evidence: Evidence, room: int) -> list[Download]:
     room
         Bytes of the page that they may take.
     """
-    contents = {name: _content(evidence, name) for name in (RAW_RUNS, SUMMARY_CSV, COMPARISONS_CSV)}
+    contents = {name: _content(evidence, name, room) for name in (RAW_RUNS, SUMMARY_CSV, COMPARISONS_CSV)}
     addresses = {
         name: f"data:text/csv;charset=utf-8;base64,{base64.b64encode(content).decode('ascii')}"
         for name, content in contents.items()
+        if content is not None
     }
     inside = sorted(addresses, key=lambda name: len(addresses[name]))
     while inside and sum(len(addresses[name]) for name in inside) > room:
         inside.pop()
     return [
-        Download(name, len(content) / 1000, addresses[name] if name in inside else "")
+        Download(
+            name,
+            (len(content) if content is not None else (evidence.folder / name).stat().st_size) / 1000,
+            addresses[name] if name in inside else "",
+        )
         for name, content in contents.items()
     ]
 
 
-def _content(evidence: Evidence, name: str) -> bytes:
-    """Return a table as it is in the folder; where it is not there, as it would be."""
+def _content(evidence: Evidence, name: str, room: int) -> bytes | None:
+    """Return a table as it is in the folder; where it is not there, as it would be; None where it is too large."""
+    path = evidence.folder / name
     try:
-        return (evidence.folder / name).read_bytes()
+        if not path.is_symlink():  # the page may be passed on, and a link may lead to anything
+            with open_to_read(path, room, "") as file:
+                return file.read()
+    except TooLargeError:
+        return None
     except OSError:
         pass
     if name == RAW_RUNS:
