@@ -286,9 +286,9 @@ def test_another_energy_counter_is_refused(tmp_path: Path, instant: pytest.Monke
     """Energies of two counters are not mixed: both are named."""
     interrupted(tmp_path)
     instant.setattr("significand.job.choose_counter", lambda watts_per_core: SteadyCounter())  # noqa: ARG005
-    (line, _) = refusal(tmp_path, {})
+    (line,) = refusal(tmp_path, {})
     assert line.startswith("resume: energy_source: '")
-    assert line.endswith("' then, 'made-up' now")
+    assert "' then, 'made-up' now; if its runs may be mixed all the same, give --allow energy_source" in line
 
 
 def test_runs_are_told_the_counter_and_the_idle_power(tmp_path: Path, instant: pytest.MonkeyPatch) -> None:

@@ -56,6 +56,10 @@ MANIFEST_KEYS = {
     "idle_power_w": ("power of the idle machine, where idle_baseline_s asked for it", "W"),
     "idle_others_cpu_s": ("CPU time of other processes while that was measured", "s"),
     "resumed_utc": ("when it was gone on with, where it was", "UTC"),
+    "allowed": (
+        "what differed when it was resumed, as --allow permitted: field, value then, value now, and the session",
+        "",
+    ),
     "blocks_s": ("from the first repeat's start to the last one's end, in this session", "s"),
     "measured_s": ("of that, time in measured steps", "s"),
     "prepared_s": ("of that, time in steps that nobody times: data, warm-up, conversion, accuracy", "s"),
