@@ -12,6 +12,7 @@ from hypothesis import settings
 
 from significand.engines.base import engine_modes
 from significand.plan.experiment import Experiment, Surroundings, plan_experiment
+from significand.runner.guard import NAME
 
 # A shared machine may stall any single example; what is slow shows in the suite's own time.
 settings.register_profile("significand", deadline=None, max_examples=60)
@@ -87,7 +88,15 @@ def forkserver_of(pid: int | None = None) -> psutil.Process:
 
 def workers_of(pid: int) -> list[psutil.Process]:
     """Return the workers of the forkserver that a process has started; none where there is no forkserver yet."""
-    return [worker for child in psutil.Process(pid).children() if _is_forkserver(child) for worker in child.children()]
+    forkservers = [child for child in psutil.Process(pid).children() if _is_forkserver(child)]
+    return [child for forkserver in forkservers for child in forkserver.children() if not is_guard(child)]
+
+
+def is_guard(process: psutil.Process) -> bool:
+    """Tell whether a child of the forkserver is its guard, and no worker."""
+    with contextlib.suppress(psutil.NoSuchProcess):  # it is gone with its name
+        return str(process.name()) == NAME[:15]
+    return False
 
 
 def _is_forkserver(process: psutil.Process) -> bool:
