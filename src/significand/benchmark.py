@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from significand.engines.support import why_not_native
 from significand.meters.counters import choose_counter
 from significand.meters.machine import cpu_flags, instruction_sets
 from significand.meters.memory import return_free_memory, take_large_blocks_from_the_system
+from significand.meters.openmp import told_of_this_process, unbound
 from significand.meters.steps import Attempt, DisturbedError
 from significand.peaks import Peaks, measure_peaks
 from significand.phases import Inference, TakeTurn, Training, infer, train
@@ -144,6 +146,11 @@ def benchmark_one_setup(
         When the loss stops being finite.
     significand.meters.steps.DisturbedError
         When others disturb a step and `on_noise` is ``"fail"``.
+
+    Warns
+    -----
+    UserWarning
+        When the environment has variables about threads that torch obeys in this process.
     """
     loaded = dataset
 
@@ -182,11 +189,14 @@ def benchmark_one_setup(
     )
     if not (math.isfinite(idle_power_w) and idle_power_w >= 0):
         raise PlanError([f"idle_power_w: {idle_power_w!r} is no power; give watts, 0 or more"])
+    if isolate is None and (obeyed := told_of_this_process()):
+        warnings.warn(obeyed, stacklevel=2)
     setup = dataclasses.replace(experiment.setups()[0], label=label, slowdown=slowdown)
     architecture = Architecture(setup.layer_sizes, setup.activations)
     codec = get_engine(setup.engine)
     split = draw(loaded, setup.layer_sizes, setup.n_samples, setup.test_fraction, seed)
     with (
+        unbound(),
         closing(choose_counter(setup.watts_per_core)) as counter,
         tempfile.TemporaryDirectory(prefix="significand-") as scratch,
     ):

@@ -21,6 +21,7 @@ from significand.meters.counters import choose_counter, idle_power_w
 from significand.meters.energy import EnergyError
 from significand.meters.machine import describe_machine, git_revision
 from significand.meters.noise import NoiseMeter
+from significand.meters.openmp import overridden
 from significand.plan.experiment import DataFacts, Experiment, Surroundings, given_fields, plan_experiment
 from significand.plan.problems import PlanError
 from significand.report import ReportError, import_parts, write_report
@@ -76,7 +77,7 @@ class Outcome:
     report
         Where report.html is; None where it could not be made.
     report_missing
-        Why not, and what to do about it.
+        Why not, and what to do about it; and, on a line of its own, why the pictures are missing.
     note
         What came of going on with an experiment; empty where that was not asked for.
     """
@@ -122,7 +123,11 @@ class ResultsLostError(OSError):
 
 def default_output_dir(start: Path | None = None) -> Path:
     """Return ``benchmarks/statistical`` below the repository root, or below `start` where there is none."""
-    start = start or Path.cwd()
+    start = start or _working_directory()
+    if start is None:
+        raise PlanError(
+            ["output_dir: the working directory was removed; give an absolute folder, or go to another one"]
+        )
     for folder in (start, *start.parents):
         if (folder / ".git").exists() or (folder / "pyproject.toml").exists():
             return folder / "benchmarks" / "statistical"
@@ -204,6 +209,7 @@ class _Job:
         self._runs: list[Run] = list(journal.runs) if journal else []
         self._archive: Path | None = None
         self._note = ""
+        self._plots_missing = ""
         self._idle: dict[str, float] = {}
         self._started_s = time.perf_counter()
 
@@ -221,6 +227,7 @@ class _Job:
             if isinstance(error, RunnerError) and self._directory.begun:
                 raise RunnerError(f"{error}; {self._kept()}: go on with --resume") from None
             raise
+        missing = "\n".join(filter(None, [self._plots_missing, missing]))
         return Outcome(
             self._directory.folder, rows, self._runs, self._archive, claims, self._precision(), report, missing
         )
@@ -298,9 +305,11 @@ class _Job:
         return power_w
 
     def _begin(self) -> None:
+        here = _working_directory()
         begun = {
-            "working_directory": str(Path.cwd()),
-            "git_revision": git_revision(Path.cwd()),
+            "working_directory": str(here) if here else None,
+            "git_revision": git_revision(here) if here else None,
+            "overridden_environment": overridden(),
             "started_utc": _now(),
             **self._idle,
         }
@@ -354,11 +363,16 @@ class _Job:
         return ExperimentInterrupted(finished, self._planned, self._directory.folder)
 
     def _write_summaries(self) -> "tuple[list[dict[str, object]], Claims]":
-        with self._storing():
+        from significand.present.plots import one_artist  # noqa: PLC0415 - see write_summaries
+
+        folder = self._directory.folder
+        with self._storing(), one_artist():
             self._directory.check_ours()
             steps = [row for run in self._runs for row in self._steps(run)]
-            write_csv(steps, self._directory.folder / STEPS, list(STEP_COLUMNS))
-            return write_summaries(self._runs, self._experiment, self._directory.folder)
+            write_csv(steps, folder / STEPS, list(STEP_COLUMNS))
+            rows, claims = write_summaries(self._runs, self._experiment, folder)
+            self._plots_missing = write_plots(rows, folder)
+        return rows, claims
 
     def _write_report(self, rows: Sequence[Mapping[str, object]], claims: "Claims") -> tuple[Path | None, str]:
         """Write the last file, and say why where that fails: every number is in the others."""
@@ -411,10 +425,9 @@ class _Job:
 def write_summaries(
     runs: Sequence[Run], experiment: Experiment, folder: Path
 ) -> "tuple[list[dict[str, object]], Claims]":
-    """Summarise runs and write the tables and plots; return the summary rows and what they say."""
+    """Summarise runs and write the tables; return the summary rows and what they say."""
     # What takes long to import is imported while the forkserver starts.
     from significand.analysis.claims import claims_of, comparison_row, summary_rows  # noqa: PLC0415
-    from significand.present.plots import save_pareto_plot, save_tradeoff_plots  # noqa: PLC0415
 
     claims = claims_of(runs, experiment)
     rows = summary_rows(runs, experiment, claims)
@@ -428,9 +441,19 @@ def write_summaries(
         claims.frontier.to_dict(experiment.precision_modes, experiment.objectives) if claims.frontier else missing
     )
     write_json(frontier, folder / PARETO_JSON)
-    save_tradeoff_plots(rows, folder)
-    save_pareto_plot(rows, folder)
     return rows, claims
+
+
+def write_plots(rows: Sequence[Mapping[str, object]], folder: Path) -> str:
+    """Draw and write the pictures; return why they could not be drawn, where so: every number is in other files."""
+    from significand.present.plots import PlotError, save_pareto_plot, save_tradeoff_plots  # noqa: PLC0415
+
+    try:
+        save_tradeoff_plots(rows, folder)
+        save_pareto_plot(rows, folder)
+    except PlotError as error:
+        return f"{error}, and draw them with --resume, which measures nothing again"
+    return ""
 
 
 def _plan(fields: Mapping[str, object], folder: Path) -> tuple[Experiment, Dataset | None]:
@@ -495,6 +518,14 @@ def _identity(experiment: Experiment, dataset: Dataset | None) -> dict[str, obje
         "machine": describe_machine(),
         "energy_source": choose_counter(experiment.watts_per_core).source,
     }
+
+
+def _working_directory() -> Path | None:
+    """Return the working directory; None where somebody has removed it."""
+    try:
+        return Path.cwd()
+    except OSError:
+        return None
 
 
 def _now() -> str:
