@@ -52,6 +52,7 @@ MANIFEST_KEYS = {
     "state": ("running, finished, failed or interrupted", ""),
     "working_directory": ("where the command was given", ""),
     "git_revision": ("commit of that directory and whether its files were changed; null outside a checkout", ""),
+    "overridden_environment": ("variables about threads and CPUs that the runs were started without, by name", ""),
     "started_utc": ("when it began", "UTC"),
     "idle_power_w": ("power of the idle machine, where idle_baseline_s asked for it", "W"),
     "idle_others_cpu_s": ("CPU time of other processes while that was measured", "s"),
