@@ -1,7 +1,6 @@
 """Commands that measure, and those that look at what can be measured here."""
 
 import dataclasses
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,9 +14,12 @@ from significand.cli.base import (
     UNFIT,
     complain,
     console,
+    note,
     print_json,
+    say,
 )
 from significand.cli.flags import NO_FLAGS, Flags, flag
+from significand.cli.streams import streams
 from significand.plan.options import FEWEST_SEQUENTIAL
 
 if TYPE_CHECKING:
@@ -81,6 +83,7 @@ def run(
     except ExperimentInterrupted as error:
         complain(error)
         return INTERRUPTED
+    streams().kept = f"the results are in {outcome.folder}; `significand table` prints them"
     _show(outcome, quiet=quiet, as_json=json)
     return SOME_RUN_FAILED if outcome.failed else DONE
 
@@ -158,16 +161,17 @@ def selftest(
             parse_budget(budget),
             repeats=repeats,
             workload={**WORKLOAD, "threads": threads},
-            on_experiment=lambda number, elapsed_s: print(
-                f"experiment {number} is complete, {elapsed_s:.0f} s of {budget}", file=sys.stderr, flush=True
+            on_experiment=lambda number, elapsed_s: note(
+                f"experiment {number} is complete, {elapsed_s:.0f} s of {budget}"
             ),
         )
     except (PlanError, ValueError) as error:
-        print(f"significand: {error}", file=sys.stderr)
+        complain(error)
         return BAD_INPUT
     except RunnerError as error:
-        print(f"significand: {error}", file=sys.stderr)
+        complain(error)
         return SOME_RUN_FAILED
+    streams().kept = "a self-test is kept nowhere: run it again"
     if json:
         print_json(dataclasses.asdict(result))
     else:
@@ -194,12 +198,12 @@ def _show(outcome: "Outcome", *, quiet: bool, as_json: bool) -> None:
         for line in claim_lines(outcome.claims, outcome.runs, outcome.precision):
             out.print(line, markup=False)
         if outcome.note:
-            print(f"Resumed: {outcome.note}")
+            say(f"Resumed: {outcome.note}")
         if outcome.archive:
-            print(f"Earlier results: {visible(outcome.archive)}")
-        print(f"Results: {visible(outcome.folder)}")
+            say(f"Earlier results: {visible(outcome.archive)}")
+        say(f"Results: {visible(outcome.folder)}")
         if outcome.report:
-            print(f"Report: {visible(outcome.report)}")
+            say(f"Report: {visible(outcome.report)}")
     if outcome.report_missing:
         complain(outcome.report_missing)
     for failed in outcome.failed:
