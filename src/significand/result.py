@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from significand.analysis.claims import comparison_row
 from significand.evidence import Evidence, read_evidence
+from significand.plan.paths import path_of
 from significand.present.rows import visible
 from significand.results.comparable import read_results
 from significand.results.records import Run
@@ -138,10 +139,12 @@ def load(folder: Path | str) -> Result:
 
     Raises
     ------
+    TypeError, ValueError
+        Where `folder` is no path.
     significand.results.comparable.ResultsError
         Where it is none, is damaged, has no runs, or was written by a newer version.
     """
-    folder = Path(folder)
+    folder = path_of("folder", folder)
     return Result(read_evidence(folder), read_results(folder).columns)
 
 
