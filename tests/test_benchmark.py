@@ -3,6 +3,7 @@
 import math
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -248,7 +249,7 @@ def test_every_mistake_is_reported_before_anything_runs() -> None:
     """Bad arguments raise one error with a line for each."""
     with pytest.raises(PlanError) as caught:
         one("float17", layer_sizes=[16], epochs=0)
-    assert [line.split(":")[0] for line in caught.value.problems] == ["layer_sizes", "precision_modes", "epochs"]
+    assert [line.split(":")[0] for line in caught.value.problems] == ["layer_sizes", "precision_mode", "epochs"]
 
 
 def test_a_batch_larger_than_the_data_is_filled_up(tmp_path: Path) -> None:
@@ -272,3 +273,33 @@ def test_a_slowed_run_says_which_it_is_and_has_its_share_found_alone() -> None:
     row = one(label="slow", slowdown=0.5, take_turn=turns.append)
     assert row["label"] == "slow"
     assert turns == ["measure", "measure", "prepare", "again", "measure", "measure"]
+
+
+def test_arguments_that_no_plan_knows_are_checked_with_the_others() -> None:
+    """What is wrong with any of them stands in the same error, before anything runs."""
+    wrong: dict[str, Any] = {"dataset": ([], []), "repeat": "a", "idle_power_w": "5", "slowdown": math.nan}
+    with pytest.raises(PlanError) as caught:
+        one(epochs=0, **wrong)
+    assert [line.split(":")[0] for line in caught.value.problems] == ["epochs", *wrong]
+    for name, value in wrong.items():
+        with pytest.raises(PlanError, match=f"^{name}: "):
+            one(**{name: value})
+
+
+def test_arrays_generators_and_paths_are_taken(tmp_path: Path) -> None:
+    """Layer sizes as an array, activations as a generator and data as a path give the run of lists and texts."""
+    path = tmp_path / "data.npz"
+    np.savez(path, X=np.random.default_rng(1).normal(size=(40, 16)), y=np.arange(40) % 4)
+    shared: dict[str, Any] = {"n_samples": None, "epochs": 1}
+    plain = one(data=str(path), **shared)
+    other = one(
+        data=path,
+        layer_sizes=np.array([16, 32, 4]),
+        activations=(name for name in ("relu", "softmax")),
+        seed=np.int64(7),
+        **shared,
+    )
+    assert (plain["layer_sizes"], plain["final_train_accuracy"]) == (
+        other["layer_sizes"],
+        other["final_train_accuracy"],
+    )

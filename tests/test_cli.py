@@ -760,7 +760,7 @@ def test_a_reason_cannot_move_the_cursor(
     assert main([*QUICK, "--repeats", "1", "--output-dir", str(tmp_path)]) == SOME_RUN_FAILED
     captured = capsys.readouterr()
     assert "\x1b" not in captured.err + captured.out
-    assert "significand: run r000-int8 failed: lost \ufffd[2J\ufffdwords\n" in captured.err
+    assert "significand: 2 runs failed, r000-float32, r000-int8: lost \ufffd[2J\ufffdwords\n" in captured.err
 
 
 @pytest.mark.parametrize("words", [["--config", "plan.toml"], ["--data", "\x1b[2Jx"], ["--\x1b[2Jx", "1"]])
@@ -781,3 +781,41 @@ def test_a_pipe_for_a_config_is_refused_at_once(tmp_path: Path, capsys: pytest.C
     os.mkfifo(tmp_path / "plan.toml")
     assert main(["run", "--config", str(tmp_path / "plan.toml")]) == BAD_INPUT
     assert "is not a file; give the path of a TOML file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("given", ["", " --output-dir="])
+def test_an_empty_folder_name_is_not_the_working_directory(given: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A shell variable that is not set names no folder; nothing is measured into the one that we stand in."""
+    words = ["run", *(given.split() or ["--output-dir", ""])]
+    assert main(words) == BAD_INPUT
+    assert "'' names nothing" in capsys.readouterr().err
+
+
+def test_runs_that_failed_for_one_reason_are_one_line(
+    tmp_path: Path, instant: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A reason is told once, with how many runs it ended and the first of their names; another one has its own line."""
+
+    def fail(
+        experiment: object,
+        dataset: object,
+        on_run: OnRun,
+        on_progress: object,
+        on_ready: Callable[[], None],
+        **_: object,
+    ) -> Timing:
+        del experiment, dataset, on_progress
+        on_ready()
+        for repeat in range(2):
+            for mode in ("float32", "int8"):
+                reason = "diverged" if (repeat, mode) != (1, "int8") else "killed"
+                on_run(Run(precision_mode=mode, repeat=repeat, status=FAILED, reason=reason), {})
+        on_run(Run(precision_mode="float32", repeat=2, status=FAILED, reason="diverged"), {})
+        return Timing(3.0, 2.0, 1.0)
+
+    instant.setattr("significand.job.run_experiment", fail)
+    assert main([*QUICK, "--repeats", "3", "--output-dir", str(tmp_path)]) == SOME_RUN_FAILED
+    assert [line for line in capsys.readouterr().err.splitlines() if "failed" in line] == [
+        "significand: 4 runs failed, r000-float32, r000-int8, r001-float32, ...: diverged",
+        "significand: run r001-int8 failed: killed",
+    ]

@@ -24,7 +24,7 @@ from significand.peaks import Peaks, measure_peaks
 from significand.phases import Inference, TakeTurn, Training, infer, train
 from significand.plan.experiment import DataFacts, Setup, Surroundings, plan_experiment
 from significand.plan.precision import MODES
-from significand.plan.problems import PlanError
+from significand.plan.problems import PlanError, shown
 from significand.results.records import Run
 from significand.workload.architecture import Architecture
 from significand.workload.data import Dataset, draw, load_source
@@ -67,7 +67,7 @@ def benchmark_one_setup(
     epochs: int = 2,
     seed: int = 42,
     *,
-    data: str = "synthetic",
+    data: Path | str = "synthetic",
     label_column: str | None = None,
     engine: str = "onnxruntime",
     optimizer: str = "sgd",
@@ -145,43 +145,49 @@ def benchmark_one_setup(
     significand.meters.steps.DisturbedError
         When others disturb a step and `on_noise` is ``"fail"``.
     """
-    loaded = dataset
+    problems = _problems_of_what_no_plan_knows(dataset, repeat, idle_power_w, slowdown)
+    loaded = dataset if isinstance(dataset, Dataset) else None
 
     def inspect_data(name: str, column: str | None) -> DataFacts | None:
         nonlocal loaded
         loaded = loaded or load_source(name, column)
         return loaded.facts if loaded else None
 
-    experiment = plan_experiment(
-        {
-            "layer_sizes": layer_sizes,
-            "activations": activations,
-            "data": data,
-            "label_column": label_column,
-            "n_samples": n_samples,
-            "engine": engine,
-            "precision_modes": [precision_mode],
-            "batch_size": batch_size,
-            "epochs": epochs,
-            "repeats": 1,
-            "seed": seed,
-            "optimizer": optimizer,
-            "learning_rate": learning_rate,
-            "momentum": momentum,
-            "test_fraction": test_fraction,
-            "threads": threads,
-            "latency_rounds": latency_rounds,
-            "round_duration_s": round_duration_s,
-            "watts_per_core": watts_per_core,
-            "on_noise": on_noise,
-            "noise_share": noise_share,
-            "remeasure_limit": remeasure_limit,
-            "remeasure_nice": remeasure_nice,
-        },
-        Surroundings(engine_modes(), inspect_data),
-    )
-    if not (math.isfinite(idle_power_w) and idle_power_w >= 0):
-        raise PlanError([f"idle_power_w: {idle_power_w!r} is no power; give watts, 0 or more"])
+    try:
+        experiment = plan_experiment(
+            {
+                "layer_sizes": layer_sizes,
+                "activations": activations,
+                "data": data,
+                "label_column": label_column,
+                "n_samples": n_samples,
+                "engine": engine,
+                "precision_modes": [precision_mode],
+                "batch_size": batch_size,
+                "epochs": epochs,
+                "repeats": 1,
+                "seed": seed,
+                "optimizer": optimizer,
+                "learning_rate": learning_rate,
+                "momentum": momentum,
+                "test_fraction": test_fraction,
+                "threads": threads,
+                "latency_rounds": latency_rounds,
+                "round_duration_s": round_duration_s,
+                "watts_per_core": watts_per_core,
+                "on_noise": on_noise,
+                "noise_share": noise_share,
+                "remeasure_limit": remeasure_limit,
+                "remeasure_nice": remeasure_nice,
+            },
+            Surroundings(engine_modes(), inspect_data),
+        )
+    except PlanError as error:
+        named = [line.replace("precision_modes:", "precision_mode:", 1) for line in error.problems]
+        raise PlanError([*named, *problems]) from None
+    if problems:
+        raise PlanError(problems)
+    seed = experiment.seed  # a plain integer, whatever was given
     setup = dataclasses.replace(experiment.setups()[0], label=label, slowdown=slowdown)
     architecture = Architecture(setup.layer_sizes, setup.activations)
     codec = get_engine(setup.engine)
@@ -283,6 +289,31 @@ def benchmark_one_setup(
         "timed_s": train_time_s + float(calls_s.sum()) * inference.calls_per_timing,
     }
     return Run(**columns | _latency(setup, inference) | noise_columns(attempts)).to_row()  # type: ignore[arg-type]  # by name
+
+
+def _problems_of_what_no_plan_knows(
+    dataset: object, repeat: object, idle_power_w: object, slowdown: object
+) -> list[str]:
+    """Return a line for every argument that is not a field of an experiment and is wrong."""
+    problems = []
+    if not (dataset is None or isinstance(dataset, Dataset)):
+        problems.append(f"dataset: type {type(dataset).__name__} is no Dataset; give its path or name as data")
+    if not _is_number_from_0(repeat) or int(repeat) != repeat:  # type: ignore[call-overload]  # a number by then
+        problems.append(f"repeat: {shown(repeat)} is no count; give 0, 1, 2, ...")
+    if not _is_number_from_0(idle_power_w):
+        problems.append(f"idle_power_w: {shown(idle_power_w)} is no power; give watts, 0 or more")
+    if not (slowdown is None or _is_number_from_0(slowdown)):
+        problems.append(
+            f"slowdown: {shown(slowdown)} is no share of a call's time; give a number such as 0.02, or None"
+        )
+    return problems
+
+
+def _is_number_from_0(value: object) -> bool:
+    try:
+        return not isinstance(value, str | bool) and 0 <= float(value) < math.inf  # type: ignore[arg-type]  # or raises
+    except (TypeError, ValueError, OverflowError):
+        return False
 
 
 def _latency(setup: Setup, inference: Inference) -> dict[str, object]:

@@ -13,6 +13,7 @@ from significand.analysis.intervals import mean
 from significand.analysis.measures import MEASURES
 from significand.analysis.summary import FURTHER_METRICS, SPECIFIED_METRICS
 from significand.plan.experiment import read_share
+from significand.plan.phrases import counted, merged
 from significand.plan.problems import nearest, shown
 from significand.results.comparable import (
     Results,
@@ -257,10 +258,15 @@ def _compare(
 def _notes(one: Results, other: Results, modes: Sequence[str], unrecorded: Sequence[str]) -> Iterator[str]:
     for label, side, without in ((OLD, one, other), (NEW, other, one)):
         yield from _notes_of(label, side, without)
-    for mode in modes:
-        before, after = ({run.effective_precision for run in side.finished(mode)} for side in (one, other))
-        if before != after:
-            yield f"{mode} ran as {_listed(before)} in {OLD}, as {_listed(after)} in {NEW}."
+    formats = {
+        mode: [{run.effective_precision for run in side.finished(mode)} for side in (one, other)] for mode in modes
+    }
+    changed = (
+        (mode, f"ran as {_listed(before)} in {OLD}, as {_listed(after)} in {NEW}.")
+        for mode, (before, after) in formats.items()
+        if before != after
+    )
+    yield from (f"{names} {told}" for names, told in merged(changed))
     if one.experiment["seed"] != other.experiment["seed"]:
         seeds = f"{shown(one.experiment['seed'])} in {OLD}, {shown(other.experiment['seed'])} in {NEW}"
         yield f"The seeds differ ({seeds}): runs are not paired."
@@ -287,10 +293,9 @@ def _notes_of(label: str, side: Results, without: Results) -> Iterator[str]:
         )
     if _is_sequential(side):
         yield f"{label}: measured until its intervals were narrow enough, which makes them a little too narrow."
-    for mode in side.modes():
-        if failed := side.failed(mode):
-            runs = failed + len(side.finished(mode))
-            yield f"{mode} in {label}: {failed} of {runs} runs failed and are in no number."
+    failed = ((mode, side.failed(mode), side.failed(mode) + len(side.finished(mode))) for mode in side.modes())
+    if told := counted(failed):
+        yield f"{told[0]} in {label}: {told[1]} runs failed and are in no number."
     if only := [mode for mode in side.modes() if mode not in without.modes()]:
         yield f"Only in {label}, so not compared: {', '.join(only)}."
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from significand.analysis.intervals import ci95_half_width
 from significand.job import run_experiment_in
 from significand.plan.paths import path_of
-from significand.plan.problems import PlanError
+from significand.plan.problems import PlanError, shown
 from significand.present.rows import given_rows
 from significand.results.store import write_csv
 
@@ -89,6 +89,8 @@ def run_repeated_benchmarks(
         "seed": seed,
         "data": data,
     }
+    if not isinstance(resume, bool):
+        raise PlanError([f"resume: {shown(resume)} is neither True nor False; give one of them"])
     try:
         folder = None if output_dir is None else path_of("output_dir", output_dir)
     except (TypeError, ValueError) as error:

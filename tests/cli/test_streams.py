@@ -19,8 +19,8 @@ from significand.checks.report import Check
 from significand.cli import BAD_INPUT, DONE, INTERRUPTED, UNFIT, main
 from significand.cli.base import FAILED_GATE, NOT_WRITTEN
 from significand.cli.streams import Stream
-from significand.results.journal import read_journal
-from significand.results.store import JOURNAL, MANIFEST, SUMMARY_CSV
+from significand.results.journal import JOURNAL, read_journal
+from significand.results.store import MANIFEST, SUMMARY_CSV
 
 QUICK = [
     *("run", "--data", "synthetic", "--layer-sizes", "16-32-4", "--activations", "relu,softmax", "--n-samples", "200"),

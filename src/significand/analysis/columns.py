@@ -46,7 +46,7 @@ def _without_empty_texts(array: NDArray[Any]) -> NDArray[Any]:
     if array.dtype.kind not in "OU":
         return array
     kept = array.astype(object)
-    kept[array == ""] = None
+    kept[(np.char.strip(array) if array.dtype.kind == "U" else array) == ""] = None
     return kept
 
 

@@ -3,6 +3,7 @@
 import functools
 import math
 import operator
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -186,6 +187,19 @@ def _sizes(value: object) -> object:
         return value
 
 
+def _location(value: object) -> object:
+    """Take a path for the text that it is; arrays in memory have to be saved first."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    in_memory = hasattr(value, "__array__") or isinstance(value, list | tuple | Mapping)
+    if in_memory and not isinstance(value, str):
+        raise ValueError(
+            f"data of type {type(value).__name__} are neither a name nor a path; save them, "
+            "numpy.savez('data.npz', X=X, y=y), and give 'data.npz'"
+        )
+    return value
+
+
 Count = Annotated[int, BeforeValidator(_plain_number), Field(ge=1, lt=2**31)]
 Real = Annotated[float, BeforeValidator(_plain_number), Field(allow_inf_nan=False)]
 Share = Annotated[float, BeforeValidator(_share), Field(allow_inf_nan=False)]
@@ -203,7 +217,7 @@ class Experiment(BaseModel):
     layer_sizes: Annotated[tuple[int, ...], BeforeValidator(_sizes)] = OPTIONS["layer_sizes"].default
     activations: Annotated[tuple[str, ...], BeforeValidator(_words)] = OPTIONS["activations"].default
     label_column: str | None = OPTIONS["label_column"].default
-    data: str = OPTIONS["data"].default
+    data: Annotated[str, BeforeValidator(_location)] = OPTIONS["data"].default
     n_samples: Count | None = OPTIONS["n_samples"].default
     engine: str = OPTIONS["engine"].default
     precision_modes: Annotated[tuple[str, ...], BeforeValidator(_words)] = OPTIONS["precision_modes"].default

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from significand.analysis.pareto import frontier
+from significand.plan.phrases import merged
 from significand.present.axes import Axis, choose_axis
 from significand.present.numbers import METRICS, choose_unit
 from significand.present.rows import (
@@ -218,18 +219,18 @@ def _energy_origin(rows: Sequence[SummaryRow]) -> str:
 
 def _notes(rows: Sequence[SummaryRow], labels: Sequence[str], cost: str, drawn: Sequence[int]) -> tuple[str, ...]:
     """Say what a reader would otherwise miss: setups without a point, failed runs, bars not given."""
-    notes = []
+    notes: list[tuple[str, str]] = []
     for i, row in enumerate(rows):
         missing = [name for name in METRICS if not math.isfinite(number(row, f"{name}_mean"))]
         if len(missing) == len(METRICS):
-            notes.append(f"{labels[i]}: no finished run")
+            notes.append((labels[i], "no finished run"))
             continue
         if i not in drawn:
             wanted = {name: METRICS[name].title.lower() for name in (cost, "accuracy")}
             if lacking := [title for name, title in wanted.items() if name in missing]:
-                notes.append(f"{labels[i]}: no value for {' and '.join(lacking)}")
+                notes.append((labels[i], f"no value for {' and '.join(lacking)}"))
             notes += [
-                f"{labels[i]}: {title} {number(row, f'{name}_mean'):.3g} cannot be drawn"
+                (labels[i], f"{title} {number(row, f'{name}_mean'):.3g} cannot be drawn")
                 for name, title in wanted.items()
                 if name not in missing and not _can_be_drawn(number(row, f"{name}_mean"))
             ]
@@ -237,11 +238,11 @@ def _notes(rows: Sequence[SummaryRow], labels: Sequence[str], cost: str, drawn: 
             _with_drawn_bar(cell(row, cost)).bar,
             _with_drawn_bar(cell(row, "accuracy")).bar,
         ):
-            notes.append(f"{labels[i]}: interval not given")
+            notes.append((labels[i], "interval not given"))
         n_failed = number(row, "failed_runs")
         if n_failed >= 1:
-            notes.append(f"{labels[i]}: {n_failed:.0f} failed run{'s' if n_failed > 1 else ''}")
-    return tuple(notes)
+            notes.append((labels[i], f"{n_failed:.0f} failed run{'s' if n_failed > 1 else ''}"))
+    return tuple(f"{names}: {note}" for names, note in merged(notes))
 
 
 def _footnote(
