@@ -340,7 +340,7 @@ def test_an_interval_of_a_generator_is_that_of_its_list() -> None:
         ({"output_dir": ""}, "output_dir: '' names nothing"),
         ({"output_dir": b"x"}, "output_dir: b'x' is not a path"),
         ({"resume": "no"}, "resume: 'no' is neither True nor False"),
-        ({"data": np.ones((3, 2))}, "data: data of type ndarray are neither .* savez"),
+        ({"data": np.ones((3, 2))}, "data: data of type ndarray are neither .*savez"),
         ({"data": ([[1.0]], [0])}, "data: data of type tuple are neither"),
         ({"data": pl.DataFrame({"a": [1]})}, "data: data of type DataFrame are neither"),
         ({"learning_rat": 0.1}, "learning_rat: is not a field .*did you mean 'learning_rate'"),
