@@ -14,13 +14,14 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from significand.analysis.claims import COMPARISON_COLUMNS, summary_columns
+from significand.analysis.claims import ComparisonRow, summary_columns
 from significand.analysis.pareto_bootstrap import FRONTIER_KEYS
-from significand.analysis.summary import COSTS, FACTS, FURTHER_METRICS, RATIO_STATISTICS, SPECIFIED_METRICS
+from significand.analysis.summary import FACTS, RATIO_STATISTICS
 from significand.cli import BAD_INPUT, DONE, INTERRUPTED, SOME_RUN_FAILED, app
-from significand.plan.options import OPTION_GROUPS, OPTIONS
+from significand.plan.metrics import SPECIFIED_COSTS, SUMMARISED
+from significand.plan.options import GROUPS, OPTIONS
 from significand.results.contents import DETAIL_ARRAYS, FILES, MANIFEST_KEYS
-from significand.results.records import STATISTICS, STEP_COLUMNS, Run
+from significand.results.records import STATISTICS, STEP_COLUMNS, Run, described
 
 DOCS = Path(__file__).parent
 
@@ -46,9 +47,9 @@ Every file that `significand run` writes, with every column, its unit and its me
 """
 
 SUMMARY_INTRO = """\
-One row per precision mode, in the order asked for; in JSON a list of objects with the same keys. Most columns are a
-metric and a statistic, `<metric>_<statistic>`. First come `precision_mode`, `repeats`, and for each metric `_mean`,
-`_std` and `_ci95`; then for each metric the other statistics; then what is no statistic; then the ratios.
+One row per setup, in the order asked for. In JSON a list of objects with the same keys. Most columns are a metric and a
+statistic, `<metric>_<statistic>`. First come `precision_mode`, `repeats`, and for each metric `_mean`, `_std` and
+`_ci95`; then for each metric the other statistics; then what is no statistic; then the ratios.
 """
 
 JOURNAL_TEXT = """\
@@ -128,8 +129,8 @@ def files_page() -> str:
     parts.append(
         _section(
             "comparisons.csv and comparisons.json",
-            "One row per mode and metric; in JSON a list of objects with the same keys.\n",
-            _columns(COMPARISON_COLUMNS),
+            "One row per setup and metric; in JSON a list of objects with the same keys.\n",
+            _columns(described(ComparisonRow)),
         )
     )
     parts.append(_section("pareto.json", _columns(FRONTIER_KEYS, "key")))
@@ -170,9 +171,9 @@ def _summary_tables() -> Iterator[str]:
     every = summary_columns()
     levels = [name for name in every if name.endswith("_median_ci_level")]
     rows = []
-    for metric, column in (SPECIFIED_METRICS | FURTHER_METRICS).items():
-        names = [name for statistic in STATISTICS if (name := f"{metric}_{statistic}") not in levels]
-        rows.append((", ".join(map(_code, names)), every[names[0]][1], _code(column)))
+    for metric in SUMMARISED:
+        names = [name for statistic in STATISTICS if (name := f"{metric.name}_{statistic}") not in levels]
+        rows.append((", ".join(map(_code, names)), every[names[0]][1], _code(metric.column)))
     yield _table(("columns", "unit", "of this column of raw_runs.csv"), rows)
     yield _table(("columns", "unit", "meaning"), [(", ".join(map(_code, levels)), "1", STATISTICS["median_ci_level"])])
     bootstrap = {name: told for name, told in every.items() if "_bootstrap_t_" in name}
@@ -180,7 +181,7 @@ def _summary_tables() -> Iterator[str]:
     last = {name: every[name] for name in list(every) if name in FACTS or name in list(every)[-2:]}
     yield _columns(first | last)
     yield _table(("ratio", "meaning"), ((_code(f"_{name}"), told) for name, told in RATIO_STATISTICS.items()))
-    ratios = [[f"{cost}_{name}" for name in RATIO_STATISTICS] for cost in COSTS]
+    ratios = [[f"{cost.name}_{name}" for name in RATIO_STATISTICS] for cost in SPECIFIED_COSTS]
     yield _table(("columns", "unit"), ((", ".join(map(_code, names)), every[names[0]][1]) for names in ratios))
 
 
@@ -194,8 +195,9 @@ def _command_section(command: str) -> str:
         parts.append(_table(("argument", "meaning"), ((_code(*one.names), one.meaning) for one in arguments)))
     if own := [one for one in named if one not in of_experiment]:
         parts.append(_option_table(own))
-    for title, group in OPTION_GROUPS.items() if of_experiment else ():
-        parts += [f"{title}:\n", _option_table([one for one in of_experiment if one.field in group])]
+    for title in GROUPS if of_experiment else ():
+        of_group = [one for one in of_experiment if OPTIONS[one.field].group == title]
+        parts += [f"{title}:\n", _option_table(of_group)]
     return _section(f"significand {command}", *parts)
 
 

@@ -11,12 +11,12 @@ from scipy import stats
 
 from made_up_results import made_up_folder, made_up_runs, with_values
 from significand.analysis.intervals import Estimate
-from significand.analysis.measures import MEASURES
 from significand.history import History, Series, level_changes, read_history, with_changes
+from significand.plan.metrics import METRICS
 from significand.results.comparable import ResultsError
 from significand.results.values import jsonable
 
-LATENCY, ACCURACY = MEASURES["latency"], MEASURES["accuracy"]
+LATENCY, ACCURACY = METRICS["latency"], METRICS["accuracy"]
 
 
 def archived(tmp_path: Path, slower: list[float], **newest: object) -> Path:
@@ -46,7 +46,8 @@ def test_results_come_in_the_order_of_time(tmp_path: Path) -> None:
     history = read_history(folder, metrics=["latency"])
     assert starts(history) == ["00", "01", "02"]
     (series,) = history.series
-    values = [run.inference_latency_per_sample_s for run in history.results[1].finished("float32")]
+    second = history.results[1]
+    values = second.runs.numbers("inference_latency_per_sample_s")[second.finished("float32")]
     low, high = stats.t.interval(0.95, 7, np.mean(values), stats.sem(values))
     estimate = series.estimates[1]
     assert (estimate.point, estimate.low, estimate.high) == pytest.approx((np.mean(values), low, high), rel=1e-9)
@@ -86,7 +87,7 @@ def test_what_cannot_stand_beside_the_newest_is_skipped(tmp_path: Path) -> None:
         "other": "machine.host: 'b' in it, 'bench' in the newest, and 1 more",
         "failed": "no run finished",
         "timeless": "manifest.json does not say when it started",
-        "columns": "its version did not write latency, train_time, memory, model_size, accuracy, test_accuracy",
+        "columns": "its version did not write latency, train_time, memory, accuracy, test_accuracy, model_size",
     }
 
 

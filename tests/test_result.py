@@ -10,11 +10,11 @@ import pytest
 
 import significand
 from made_up_results import made_up_folder, made_up_runs, with_values
-from significand.analysis.claims import comparison_row
-from significand.evidence import read_evidence
-from significand.result import COMPARISON_TYPES, Result, load
+from significand.analysis.claims import ComparisonRow, comparison_row
+from significand.folder import read_folder
+from significand.result import Result, load
 from significand.results.comparable import ResultsError
-from significand.results.records import FAILED, SCHEMA_VERSION, Run
+from significand.results.records import FAILED, SCHEMA_VERSION, Run, column_types
 from significand.results.store import RAW_RUNS
 
 
@@ -33,9 +33,9 @@ def test_frames_have_the_columns_of_the_files(folder: Path) -> None:
         lines = list(csv.reader(file))
     assert result.runs.columns == lines[0]
     assert result.runs.height == len(lines) - 1 == 17
-    assert result.summary.columns == list(read_evidence(folder).rows[0])
+    assert result.summary.columns == list(read_folder(folder).rows[0])
     assert result.summary["precision_mode"].to_list() == ["float32", "int8"]
-    assert result.comparisons.columns == [*comparison_row(result.evidence.claims.comparisons[0])]
+    assert result.comparisons.columns == [*comparison_row(result.source.claims.comparisons[0])]
     assert set(result.comparisons["precision_mode"]) == {"int8"}
     assert result.folder == folder
 
@@ -76,15 +76,15 @@ def test_a_single_mode_has_nothing_to_compare_and_its_columns_all_the_same(tmp_p
     modes = {"precision_modes": ["float32"]}
     result = load(made_up_folder(tmp_path / "one", made_up_runs(1), experiment=modes))
     assert result.comparisons.filter(pl.col("verdict") == "worse").is_empty()
-    assert result.comparisons.columns == [*COMPARISON_TYPES]
+    assert result.comparisons.columns == [*column_types(ComparisonRow)]
     assert result.to_pandas().comparisons["n"].dtype == "int64"
 
 
 def test_columns_of_comparisons_are_all_known(folder: Path) -> None:
     """Each has its type, and values of that type."""
-    (row, *_) = (comparison_row(one) for one in read_evidence(folder).claims.comparisons)
-    assert list(row) == list(COMPARISON_TYPES)
-    assert all(value is None or isinstance(value, COMPARISON_TYPES[column]) for column, value in row.items())
+    (row, *_) = (comparison_row(one) for one in read_folder(folder).claims.comparisons)
+    assert list(row) == list(column_types(ComparisonRow))
+    assert all(value is None or isinstance(value, column_types(ComparisonRow)[column]) for column, value in row.items())
 
 
 def test_text_that_is_no_unicode_is_shown_all_the_same(tmp_path: Path) -> None:
@@ -119,9 +119,9 @@ def test_without_pandas_the_error_says_what_to_install(folder: Path, monkeypatch
 
 
 def test_a_notebook_shows_the_core_of_the_report(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The HTML of a result is that of its evidence; in a plain console it is a line."""
+    """The HTML of a result is that of its results; in a plain console it is a line."""
     result = load(folder)
-    monkeypatch.setattr("significand.present.report.core_html", lambda evidence: f"<p>{len(evidence.runs)} runs</p>")
+    monkeypatch.setattr("significand.present.report.core_html", lambda results: f"<p>{len(results.runs)} runs</p>")
     assert result._repr_html_() == "<p>17 runs</p>"
     assert repr(result) == f"<significand result of float32, int8; runs finished: 16, failed: 1; in {folder}>"
 

@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from typing import Literal
 
 from significand.analysis.comparison import ESTIMATED_ENERGY, Comparison
-from significand.analysis.measures import MEASURES
+from significand.analysis.measures import band
 from significand.compare import FolderComparison
+from significand.plan.metrics import METRICS
 
 FailOn = Literal["worse", "different"]
-
-SIZE = "model_size"
 
 
 def failing(result: FolderComparison, fail_on: FailOn) -> list[Comparison]:
@@ -34,7 +33,7 @@ def unjudged(result: FolderComparison) -> list[str]:
 
 
 def _is_judged(comparisons: Sequence[Comparison]) -> bool:
-    decisive = [one for one in comparisons if one.metric != SIZE] or comparisons
+    decisive = [one for one in comparisons if not METRICS[one.metric].is_exact] or comparisons
     return any(one.verdict != "not tested" or _is_exact(one) for one in decisive)
 
 
@@ -42,12 +41,12 @@ def _is_beyond(comparison: Comparison, fail_on: FailOn) -> bool:
     verdicts = ("worse", "better") if fail_on == "different" else ("worse",)
     if comparison.verdict not in verdicts and not _is_exact(comparison):
         return False
-    measure, estimate = MEASURES[comparison.metric], comparison.estimate
+    metric, estimate = METRICS[comparison.metric], comparison.estimate
     bounds = (estimate.point, estimate.point) if _is_exact(comparison) else (estimate.low, estimate.high)
-    band = 0.0 if comparison.margin is None else measure.band(comparison.margin)
-    signed = [_log(bound) if measure.scale == "ratio" else bound for bound in bounds]
-    worsened = sorted(signed if measure.lower_is_better else [-bound for bound in signed])
-    return worsened[0] > band or (fail_on == "different" and worsened[1] < -band)
+    within = 0.0 if comparison.margin is None else band(metric, comparison.margin)
+    signed = [_log(bound) if metric.scale == "ratio" else bound for bound in bounds]
+    worsened = sorted(signed if metric.lower_is_better else [-bound for bound in signed])
+    return worsened[0] > within or (fail_on == "different" and worsened[1] < -within)
 
 
 def _is_exact(comparison: Comparison) -> bool:
@@ -56,7 +55,7 @@ def _is_exact(comparison: Comparison) -> bool:
     if comparison.verdict != "not tested" or comparison.reason == ESTIMATED_ENERGY or not math.isfinite(estimate.point):
         return False
     single = math.isnan(estimate.low)
-    return estimate.low == estimate.high or (single and comparison.metric == SIZE)
+    return estimate.low == estimate.high or (single and METRICS[comparison.metric].is_exact)
 
 
 def _log(ratio: float) -> float:

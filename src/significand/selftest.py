@@ -14,15 +14,18 @@ from typing import Literal
 import numpy as np
 from scipy.stats import binomtest
 
-from significand.analysis.comparison import Comparison, compare, log_ratios
+from significand.analysis.comparison import Comparison, Costs, compare, log_ratios
 from significand.analysis.intervals import Estimate, sample_std
 from significand.analysis.multiplicity import POWER, smallest_detectable
 from significand.analysis.turns import latencies_beside
 from significand.engines.base import engine_modes
-from significand.plan.experiment import Experiment, Setup, Surroundings, plan_experiment
+from significand.meters.counters import EnergyPlan
+from significand.plan.experiment import Surroundings, plan_experiment
 from significand.plan.options import FEWEST_SEQUENTIAL
 from significand.results.records import Run
-from significand.runner.conductor import run_experiment
+from significand.results.table import RunTable, table_of
+from significand.runner.block import Block, Place
+from significand.runner.conductor import Here
 
 LEVEL = 0.95
 ALLOWED = 1 - LEVEL
@@ -63,9 +66,6 @@ WORKLOAD: Mapping[str, object] = {
 }
 
 Verdict = Literal["trust", "trust so far", "trust with more repeats", "do not trust", "cannot say"]
-IsEnough = Callable[[int], bool]
-Measure = Callable[[Experiment, Sequence[Setup], Callable[[Run], None], IsEnough], None]
-"""Measures the setups block by block, hands on every run, and asks before each block whether to stop."""
 
 EXAMINE = "`significand doctor` says what disturbs"
 
@@ -189,7 +189,7 @@ def run_selftest(
     workload: Mapping[str, object] = WORKLOAD,
     injected: Sequence[float] = INJECTED,
     on_experiment: Callable[[int, float], None] = lambda number, elapsed_s: None,  # noqa: ARG005 - nobody watches
-    measure: Measure | None = None,
+    place: Place | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> SelfTest:
     """Measure known differences in small experiments, and judge how they were judged.
@@ -208,8 +208,8 @@ def run_selftest(
         Slowdowns, as shares of the call's own time, each above 0.
     on_experiment
         Called after each whole experiment with its number, from 1, and the seconds so far; nothing is measured then.
-    measure
-        Measures; None for the conductor and its workers.
+    place
+        Where it is measured; None for here.
     clock
         Seconds from any origin.
 
@@ -239,12 +239,13 @@ def run_selftest(
     # Runs that stand next to each other take their turns nearer in time: the equal two shall have no such advantage.
     slower = [label for label in shares if label != AGAIN]
     order = {label: shares.get(label, 0.0) for label in (BASE, *slower[:1], AGAIN, *slower[1:])}
-    setups = [dataclasses.replace(plain, label=label, slowdown=share) for label, share in order.items()]
+    setups = tuple(dataclasses.replace(plain, variant=label, slowdown=share, name="") for label, share in order.items())
     runs: list[Run] = []
     size = len(setups) * repeats  # runs of a small experiment
     begun_s = start_s
 
-    def keep(run: Run) -> None:
+    def keep(run: Run, details: Mapping[str, np.ndarray]) -> None:
+        del details
         runs.append(run)
         number, rest = divmod(len(runs), size)
         if not rest:
@@ -260,7 +261,9 @@ def run_selftest(
 
     interrupted = False
     try:
-        (measure or _measure)(experiment, setups, keep, is_enough)
+        energy = EnergyPlan(experiment.watts_per_core)
+        blocks = (Block(experiment, repeat, setups, energy) for repeat in range(experiment.repeats))
+        (place or Here(None)).run(blocks, keep, is_enough)
     except KeyboardInterrupt:
         interrupted = True
     return assess(
@@ -282,7 +285,7 @@ def assess(
     runs
         Of whole experiments, finished or failed, experiment by experiment.
     shares
-        By label, what was injected; 0 for the same again.
+        By variant, what was injected; 0 for the same again.
     repeats
         Blocks in a small experiment.
     duration_s, interrupted
@@ -358,19 +361,13 @@ def _check(budget_s: float, experiments: int | None, repeats: int, injected: Seq
         raise ValueError(f"a slowdown of {wrong[0]:g}; give shares above 0 and at most 10, such as 0.02")
 
 
-def _measure(
-    experiment: Experiment, setups: Sequence[Setup], on_run: Callable[[Run], None], is_enough: IsEnough
-) -> None:
-    run_experiment(experiment, None, lambda run, details: on_run(run), setups=setups, is_enough=is_enough)  # noqa: ARG005
-
-
 def _compared(runs: Sequence[Run], label: str) -> Comparison:
     """Compare a setup's latency with that of the plain one, as every experiment does."""
-    sides = [run for run in runs if run.finished and run.label in {BASE, label}]
+    sides, is_plain, beside_s = _sides(runs, label)
     (comparison,) = compare(
-        {"latency": latencies_beside(sides, [run for run in sides if run.label == BASE])},
-        [int(run.label == label) for run in sides],
-        [run.repeat for run in sides],
+        {"latency": beside_s},
+        (~is_plain).astype(np.int64),
+        sides.counts("repeat"),
         [BASE, label],
         0,
         level=LEVEL,
@@ -378,13 +375,19 @@ def _compared(runs: Sequence[Run], label: str) -> Comparison:
     return comparison
 
 
-def _log_ratios(runs: Sequence[Run], label: str) -> list[float]:
+def _log_ratios(runs: Sequence[Run], label: str) -> np.ndarray:
     """Return the log ratio of a setup's latency to the plain one's in every block that has both."""
-    ours, plain = ([run for run in runs if run.finished and run.label == one] for one in (label, BASE))
-    return log_ratios(
-        {run.repeat: time_s for run, time_s in zip(ours, latencies_beside(ours, plain), strict=True)},
-        {run.repeat: run.inference_latency_per_sample_s for run in plain},
-    )
+    sides, is_plain, beside_s = _sides(runs, label)
+    repeats = sides.counts("repeat")
+    return log_ratios(*(Costs(repeats[rows], beside_s[rows]) for rows in (~is_plain, is_plain)))
+
+
+def _sides(runs: Sequence[Run], label: str) -> tuple[RunTable, np.ndarray, np.ndarray]:
+    """Return the finished runs of a setup and of the plain one, which are the latter, and latencies beside these."""
+    sides = [run for run in runs if run.finished and run.variant in {BASE, label}]
+    is_plain = np.array([run.variant == BASE for run in sides], dtype=np.bool_)
+    table = table_of(sides)
+    return table, is_plain, latencies_beside(table, np.flatnonzero(is_plain))
 
 
 def _rate(hits: int, n: int) -> Rate:

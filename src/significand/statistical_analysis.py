@@ -4,7 +4,7 @@
 """
 
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from significand.analysis.intervals import ci95_half_width
@@ -28,6 +28,8 @@ def run_repeated_benchmarks(
     *,
     data: Path | str = "synthetic",
     resume: bool = False,
+    yes: bool = False,
+    allow: Sequence[str] = (),
     **options: object,
 ) -> list[dict[str, object]]:
     """Run a network in several precision modes repeatedly, write every result, and return the summaries.
@@ -53,6 +55,11 @@ def run_repeated_benchmarks(
         ``"synthetic"``, ``"digits"``, or the path of a .npz or .csv file.
     resume
         Go on with the interrupted experiment in `output_dir`, which must be the same one.
+    yes
+        Begin also a grid of more than 48 setups.
+    allow
+        With `resume`, what of the machine may differ, such as ``machine.host``, or ``machine.versions`` for all below
+        it.
     **options
         Further fields of `significand.plan.experiment.Experiment`: ``engine``, ``threads``, ``optimizer``,
         ``learning_rate``, ``latency_rounds``, ...
@@ -91,11 +98,7 @@ def run_repeated_benchmarks(
     }
     if not isinstance(resume, bool):
         raise PlanError([f"resume: {shown(resume)} is neither True nor False; give one of them"])
-    try:
-        folder = None if output_dir is None else path_of("output_dir", output_dir)
-    except (TypeError, ValueError) as error:
-        raise PlanError([str(error)]) from None
-    outcome = run_experiment_in(folder, fields | options, resume=resume)
+    outcome = run_experiment_in(output_dir, fields | options, resume=resume, yes=yes, allow=allow)
     if outcome.report_missing:
         warnings.warn(outcome.report_missing, stacklevel=2)
     return outcome.rows

@@ -11,16 +11,15 @@ from typing import Literal
 
 import numpy as np
 
-from significand.engines.base import ENGINES, engine_modes, get_engine
+from significand.engines.base import ENGINES, EngineMissingError, engine_modes, get_engine
 from significand.engines.support import NEEDED, lacks_instructions, why_not_native
 from significand.meters.machine import cpu_flags, instruction_sets
 from significand.plan.precision import MODES, PrecisionMode
-from significand.workload.architecture import Architecture
+from significand.plan.setup import Perceptron, Setup
 from significand.workload.data import draw
 from significand.workload.model import initial_network, read_weights, reference_outputs
 
-PROBE = Architecture((32, 64, 4), ("relu", "softmax"))
-PROBE_SAMPLES = 256
+PROBE = Perceptron((32, 64, 4), ("relu", "softmax"), "synthetic", 512, 0.5, 1, "sgd", 0.01, 0.9)
 
 
 @dataclass(frozen=True)
@@ -49,23 +48,27 @@ def probe_modes() -> list[ModeSupport]:
     """Run a small network in every mode on every engine, and say how each really computed."""
     instructions = instruction_sets(cpu_flags())
     weights = read_weights(initial_network(PROBE.layer_sizes, PROBE.activations, seed=0))
-    x = draw(None, PROBE.layer_sizes, PROBE_SAMPLES, 0.5, seed=0).train_x
+    x = draw(None, PROBE.layer_sizes, PROBE.n_samples, PROBE.test_fraction, seed=0).train_x
     reference = reference_outputs(PROBE.layer_sizes, PROBE.activations, weights, x)
     support = []
     with tempfile.TemporaryDirectory(prefix="significand-") as folder:
-        for name in ENGINES:
-            engine = get_engine(name)
-            structure = engine.export_structure(PROBE)
+        for name in engine_modes():
+            try:
+                engine = get_engine(name)
+            except EngineMissingError as error:
+                support += [_unable(name, mode, str(error)) for mode in MODES.values()]
+                continue
             for mode in MODES.values():
                 if mode.name not in engine_modes()[name]:
-                    able = [other for other, modes in engine_modes().items() if mode.name in modes]
+                    able = [other for other, entry in ENGINES.items() if mode.name in entry.modes]
                     support.append(_unable(name, mode, f"not on this engine; on: {', '.join(able) or 'none'}"))
                     continue
+                setup = Setup(PROBE, mode.name, name, batch_size=32, threads=1)
                 path = Path(folder) / f"{name}-{mode.name}{engine.file_suffix}"
                 try:
-                    engine.write(path, structure, PROBE, weights, mode, x)
-                    effective = engine.effective_precision(path, PROBE, mode, threads=1)
-                    outputs = engine.open(path, PROBE, mode, threads=1).predict(x)
+                    engine.save(path, engine.export_structure(setup), weights, setup, x)
+                    effective = engine.computes_in(path, setup)
+                    outputs = engine.open(path, setup).predict(x)
                 except Exception as error:  # noqa: BLE001 - an engine's own word is the answer here
                     support.append(_unable(name, mode, f"{type(error).__name__}: {error}"))
                     continue

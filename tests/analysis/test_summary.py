@@ -7,8 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from significand.analysis.summary import COSTS, FURTHER_METRICS, SPECIFIED_METRICS, summarise
+from conftest import small_experiment
+from significand.analysis.summary import summarise
+from significand.plan.metrics import SPECIFIED, SPECIFIED_COSTS, SUMMARISED
 from significand.results.records import FAILED, MetricSummary, Run
+from significand.results.table import table_of
 
 # DESIGN section 3: the keys of a summary row that come first, in this order.
 SPECIFIED_KEYS = [
@@ -34,21 +37,23 @@ SPECIFIED_KEYS = [
 
 def run(mode: str, repeat: int = 0, value: float = 1.0, **changes: object) -> Run:
     """Return a finished run in which every specified metric is `value`."""
-    columns: dict[str, object] = dict.fromkeys(SPECIFIED_METRICS.values(), value)
-    fields: dict[str, object] = {"precision_mode": mode, "repeat": repeat} | columns | changes
+    columns: dict[str, object] = dict.fromkeys((one.column for one in SPECIFIED), value)
+    fields: dict[str, object] = {"precision_mode": mode, "setup": mode, "repeat": repeat} | columns | changes
     return Run(**fields)  # type: ignore[arg-type]  # fields by name
 
 
 def rows(runs: list[Run], *modes: str) -> dict[str, dict[str, object]]:
     """Summarise and return the rows by mode."""
-    return {summary.precision_mode: summary.to_row() for summary in summarise(runs, modes)}
+    experiment = small_experiment(precision_modes=list(modes))
+    summaries = summarise(table_of(runs, modes), experiment.setups(), experiment.baselines())
+    return {summary.precision_mode: summary.to_row() for summary in summaries}
 
 
 def test_row_begins_with_the_specified_keys_in_order() -> None:
     """The specified keys come first and in the specified order, ours after them."""
     row = rows([run("int8")], "int8")["int8"]
     assert list(row)[: len(SPECIFIED_KEYS)] == SPECIFIED_KEYS
-    assert {f"{name}_mean" for name in FURTHER_METRICS} <= set(row)
+    assert {f"{one.name}_mean" for one in SUMMARISED} <= set(row)
 
 
 def test_rows_stand_in_the_order_of_the_modes() -> None:
@@ -57,7 +62,7 @@ def test_rows_stand_in_the_order_of_the_modes() -> None:
     assert list(rows(runs, "float16", "float32", "int8")) == ["float16", "float32", "int8"]
 
 
-@pytest.mark.parametrize(("metric", "column"), SPECIFIED_METRICS.items())
+@pytest.mark.parametrize(("metric", "column"), [(one.name, one.column) for one in SPECIFIED])
 def test_metric_summarises_its_own_column(metric: str, column: str) -> None:
     """Each metric is made of its column: of 1, 2, 3 and 6 by hand mean 3, s sqrt(14/3), 1.96 s / 2."""
     runs = [run("float32", repeat, 99.0, **{column: value}) for repeat, value in enumerate([1.0, 2.0, 3.0, 6.0])]
@@ -92,7 +97,7 @@ def test_ten_runs_have_bootstrap_t_intervals_of_the_specified_metrics() -> None:
     """From ten runs on, each specified metric has an interval that follows its skewness; with nine it is missing."""
     runs = [run("float32", repeat, value) for repeat, value in enumerate([1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 2, 3, 6])]
     row = rows(runs, "float32")["float32"]
-    for metric in SPECIFIED_METRICS:
+    for metric in [one.name for one in SPECIFIED]:
         low, high = (row[f"{metric}_ci95_bootstrap_t_{end}"] for end in ("low", "high"))
         assert low < row[f"{metric}_mean"] < high  # type: ignore[operator]
         assert high > row[f"{metric}_ci95_t_high"]  # type: ignore[operator]  # skewed upwards
@@ -127,7 +132,7 @@ def test_noise_and_steadiness_are_counted_over_the_finished_runs() -> None:
 def test_single_run_has_a_mean_and_no_spread() -> None:
     """With one run the mean is its value, and deviation and interval are NaN, never 0."""
     row = rows([run("int8", 0, 5.0)], "int8")["int8"]
-    for metric in SPECIFIED_METRICS:
+    for metric in [one.name for one in SPECIFIED]:
         assert row[f"{metric}_mean"] == 5.0
         assert math.isnan(row[f"{metric}_std"])  # type: ignore[arg-type]  # a number
         assert math.isnan(row[f"{metric}_ci95"])  # type: ignore[arg-type]  # a number
@@ -140,8 +145,8 @@ def test_mode_without_a_finished_run_is_nan_throughout(runs: list[Run]) -> None:
     numbers = {name: value for name, value in row.items() if isinstance(value, float)}
     shares = 1  # others_share
     per_metric = len(fields(MetricSummary))
-    metrics = len(SPECIFIED_METRICS) + len(FURTHER_METRICS)
-    assert len(numbers) == per_metric * metrics + 3 * len(COSTS) + 2 * len(SPECIFIED_METRICS) + shares
+    metrics = len(SUMMARISED)
+    assert len(numbers) == per_metric * metrics + 3 * len(SPECIFIED_COSTS) + 2 * len(SPECIFIED) + shares
     assert all(map(math.isnan, numbers.values()))
     assert row["repeats"] == 0
     assert row["on_pareto_frontier"] is False
@@ -164,7 +169,7 @@ def test_baseline_is_float32_or_the_first_mode(modes: list[str], baseline: str) 
     runs = [run(mode, repeat, 1.0 + modes.index(mode)) for mode in modes for repeat in range(3)]
     summaries = rows(runs, *modes)
     assert {row["ratio_baseline"] for row in summaries.values()} == {baseline}
-    for cost in COSTS:
+    for cost in [one.name for one in SPECIFIED_COSTS]:
         assert summaries[baseline][f"{cost}_ratio"] == 1.0
 
 
@@ -172,7 +177,7 @@ def test_ratios_are_paired_by_repeat() -> None:
     """A mode that takes half of float32's time in every repeat has the ratio 1/2, although the repeats differ."""
     runs = [run(mode, r, factor * 10.0**r) for mode, factor in [("float32", 2.0), ("int8", 1.0)] for r in range(3)]
     row = rows([*runs, run("int8", 3, 1e9)], "float32", "int8")["int8"]
-    for cost in COSTS:
+    for cost in [one.name for one in SPECIFIED_COSTS]:
         bounds = [row[f"{cost}_{name}"] for name in ("ratio", "ratio_ci95_t_low", "ratio_ci95_t_high")]
         assert bounds == pytest.approx([0.5, 0.5, 0.5], rel=1e-9)
 

@@ -14,9 +14,12 @@ from significand.plan.experiment import (
     DataFacts,
     Experiment,
     Surroundings,
+    TableFormat,
     default_threads,
     given_fields,
     plan_experiment,
+    resumed_fields,
+    stored_experiment,
 )
 from significand.plan.options import OPTIONS
 from significand.plan.precision import MODES
@@ -38,7 +41,7 @@ def _four_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def plan(facts: DataFacts | None = DIGITS, /, **fields: object) -> Experiment:
     """Plan with the engines above and data of the given facts."""
-    return plan_experiment(fields, Surroundings(ENGINE_MODES, lambda name, column: facts))  # noqa: ARG005
+    return plan_experiment(fields, Surroundings(ENGINE_MODES, lambda name, form: facts))  # noqa: ARG005
 
 
 def problems(facts: DataFacts | None = DIGITS, /, **fields: object) -> tuple[str, ...]:
@@ -55,7 +58,8 @@ def test_everything_has_a_default() -> None:
         if option.default is not None:
             assert getattr(experiment, name) == option.default
     assert experiment.learning_rate == 0.01
-    assert experiment.threads == default_threads()
+    assert experiment.threads == (default_threads(),)
+    assert experiment.baseline == (("precision", "float32"),)
 
 
 BAD = [
@@ -73,7 +77,7 @@ BAD = [
     ({"engine": "tourch"}, ["engine: 'tourch'", "did you mean 'torch'?", "allowed: onnxruntime, torch"]),
     ({"n_samples": 9}, ["n_samples: 9 is smaller than the 10 classes; give at least 10"]),
     ({"n_samples": 2000}, ["n_samples: 2000 exceeds the 1797 samples of 'digits'; give at most 1797"]),
-    ({"wats_per_core": 5}, ["wats_per_core: is not a field", "did you mean 'watts_per_core'?", "known: layer_sizes"]),
+    ({"wats_per_core": 5}, ["wats_per_core: is not a field", "did you mean 'watts_per_core'?", "known: hidden"]),
     ({"threads": CPUS + 1}, ["threads: 5 exceeds the 4 CPUs", "give at most 4"]),
     ({"optimizer": "lion"}, ["optimizer: 'lion' is not known; allowed: 'sgd' or 'adam'"]),
     ({"data": "digit"}, ["data: 'digit' is neither", "did you mean 'digits'?"]),
@@ -92,8 +96,16 @@ BAD = [
     ({"max_repeats": 0, "until": "1%"}, ["max_repeats: 0 is out of range; give at least 1"]),
     ({"seed": -1}, ["seed: -1 is out of range; give at least 0"]),
     ({"seed": 2**31}, ["seed: 2147483648 is out of range; give less than 2147483648"]),
-    ({"layer_sizes": [32, 10], "activations": "softmax"}, ["data: 'digits' has 64 features", "begins with 32"]),
-    ({"layer_sizes": [64, 9], "activations": "softmax"}, ["data: 'digits' has 10 classes", "end layer_sizes with 10"]),
+    ({"layer_sizes": [32, 10], "activations": "softmax"}, ["begins with 32, but 'digits' has 64 features", "hidden"]),
+    ({"layer_sizes": [64, 9], "activations": "softmax"}, ["'digits' has 10 classes; end it with 10, or give hidden"]),
+    ({"hidden": [0]}, ["hidden: 0 has the entry 0; every layer needs at least 1 unit"]),
+    ({"batch_size": [8, 8]}, ["batch_size: 8 is given 2 times; name each value once"]),
+    ({"engine": ["torch", "torch"]}, ["engine: 'torch' is given 2 times; name each engine once"]),
+    ({"threads": [1, 9]}, ["threads: 9 exceeds the 4 CPUs"]),
+    ({"engine": []}, ["engine: none given; name at least one"]),
+    ({"baseline": "engine=torch"}, ["baseline: 'torch' is not among the values of engine", "give one of onnxruntime"]),
+    ({"baseline": "colour=red"}, ["baseline: 'colour' is not an axis", "allowed: precision, engine"]),
+    ({"baseline": "precision=int8,precision=float32"}, ["baseline: precision is given twice, 'int8' and 'float32'"]),
 ]
 
 
@@ -106,10 +118,11 @@ def test_mistake_is_one_line_that_names_field_value_and_remedy(fields: dict[str,
     assert [part for part in parts if part not in line] == []
 
 
-COUNTS = ("batch_size", "n_samples", "epochs", "repeats", "threads", "latency_rounds")
+AXES_OF_COUNTS = ("batch_size", "threads")
+COUNTS = ("n_samples", "epochs", "repeats", "latency_rounds")
 
 
-@pytest.mark.parametrize("field", COUNTS)
+@pytest.mark.parametrize("field", [*COUNTS, *AXES_OF_COUNTS])
 @pytest.mark.parametrize("value", [0, -3])
 def test_count_below_one_is_refused(field: str, value: int) -> None:
     """Nothing that is counted may be below 1."""
@@ -156,10 +169,11 @@ def test_truth_value_is_no_number(field: str, value: bool) -> None:
         ("activations", [["relu"], "softmax"], "['relu'] is not a text; give a text"),
         ("precision_modes", {"float32"}, "{'float32'} has no order; give a list"),
         ("precision_modes", [5], "5 is not a text; give a text"),
-        ("engine", ["torch"], "['torch'] is not a text; give a text"),
+        ("engine", [["torch"]], "['torch'] is not a text; give a text"),
         ("data", dt.date(2026, 1, 1), "datetime.date(2026, 1, 1) is not a text; give a text"),
         ("label_column", 3, "3 is not a text; give a text"),
-        ("batch_size", np.array([1, 2]), "array([1, 2]) is not a whole number; give a whole number"),
+        ("epochs", np.array([1, 2]), "array([1, 2]) is not a whole number; give a whole number"),
+        ("batch_size", [1, [2]], "[2] is not a whole number; give a whole number"),
         ("batch_size", 10**30, f"{10**30} is out of range; give less than 2147483648"),
     ],
 )
@@ -168,9 +182,17 @@ def test_value_of_another_type_is_refused(field: str, value: object, line: str) 
     assert problems(**{field: value}) == (f"{field}: {line}",)
 
 
+@pytest.mark.parametrize("field", AXES_OF_COUNTS)
+@pytest.mark.parametrize("value", ["abc", "3.5", 3.5, {}, {"a": 1}, dt.date(2026, 1, 1), math.nan, [[3]], "1,x"])
+def test_what_is_no_whole_number_is_refused_on_an_axis(field: str, value: object) -> None:
+    """The same of the entries of a list."""
+    (line,) = problems(**{field: value})
+    assert "number; give a " in line
+
+
 @given(
     st.dictionaries(
-        st.sampled_from(list(OPTIONS)),
+        st.sampled_from([*OPTIONS, "axes", "precision"]),
         st.recursive(
             st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4) | st.dates() | st.binary(),
             lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=2), inner, max_size=2),
@@ -186,7 +208,7 @@ def test_no_value_breaks_the_checks(fields: dict[str, object]) -> None:
         return
     found = problems(**fields)
     assert found
-    assert all(line.split(":")[0] in OPTIONS for line in found)
+    assert all(line.split(":")[0] in {*OPTIONS, "axes"} for line in found)
 
 
 @pytest.mark.parametrize("given", ["2%", " 2 %", 0.02, "0.02"])
@@ -218,7 +240,8 @@ def test_what_only_until_would_use_is_refused_without_it() -> None:
 def test_a_stored_experiment_can_be_planned_again() -> None:
     """The fields that a finished plan writes down make the same plan, with `until` and without it."""
     for experiment in (plan(), plan(until="1%", max_repeats=50)):
-        assert plan(**given_fields(experiment.model_dump())) == experiment
+        assert plan(**given_fields(experiment.to_json())) == experiment
+        assert stored_experiment(experiment.to_json()) == experiment
 
 
 def test_all_mistakes_are_reported_together() -> None:
@@ -284,8 +307,8 @@ def test_data_made_to_fit_has_no_facts_to_compare() -> None:
 def test_what_is_wrong_with_a_file_is_part_of_the_report() -> None:
     """Problems found in the data stand among those of the plan, under the field data."""
 
-    def inspect_data(name: str, column: str | None) -> DataFacts:
-        raise PlanError([f"{name!r} has no column {column!r}", "and more"])
+    def inspect_data(name: str, form: TableFormat) -> DataFacts:
+        raise PlanError([f"{name!r} has no column {form.label_column!r}", "and more"])
 
     with pytest.raises(PlanError) as caught:
         plan_experiment({"data": "a.csv", "label_column": "z", "epochs": 0}, Surroundings(ENGINE_MODES, inspect_data))
@@ -308,8 +331,15 @@ def test_what_is_wrong_with_a_file_is_part_of_the_report() -> None:
         ("activations", "relu,softmax", ("relu", "softmax")),
         ("activations", "relu, softmax", ("relu", "softmax")),
         ("precision_modes", "float32,int8", ("float32", "int8")),
-        ("batch_size", "5", 5),
-        ("batch_size", np.int64(5), 5),
+        ("batch_size", "5", (5,)),
+        ("batch_size", np.int64(5), (5,)),
+        ("batch_size", "1,8", (1, 8)),
+        ("batch_size", [1, 8.0], (1, 8)),
+        ("batch_size", np.array([1, 8]), (1, 8)),
+        ("batch_size", range(1, 3), (1, 2)),
+        ("precision_modes", "float32", ("float32",)),
+        ("engine", "onnxruntime", ("onnxruntime",)),
+        ("epochs", "5.0", 5),
         ("seed", np.uint8(5), 5),
         ("learning_rate", "0.1", 0.1),
         ("learning_rate", 1, 1.0),
@@ -332,19 +362,104 @@ def test_learning_rate_defaults_to_the_optimizers(optimizer: str, rate: float) -
 
 @given(st.permutations([mode for mode in MODES if mode != "bfloat16"]))
 def test_setups_stand_in_the_order_of_the_modes(modes: list[str]) -> None:
-    """There is one setup per mode, in the order given, otherwise all alike."""
+    """There is one setup per mode, in the order given, otherwise all alike, and called by its mode alone."""
     experiment = plan(precision_modes=modes, batch_size=7)
     setups = experiment.setups()
-    assert [setup.precision_mode for setup in setups] == modes
-    assert {(setup.layers, setup.batch_size, setup.threads) for setup in setups} == {
-        ("64x128x10", 7, experiment.threads)
+    assert [setup.precision for setup in setups] == [setup.name for setup in setups] == modes
+    assert {(setup.workload.layers, setup.batch_size, setup.threads) for setup in setups} == {
+        ("64x128x10", 7, *experiment.threads)
     }
 
 
-def test_experiment_without_surroundings_is_refused() -> None:
-    """An experiment cannot be made past its checks."""
-    with pytest.raises(TypeError, match="plan_experiment"):
-        Experiment()
+GRID = {"precision": ["float32", "int8"], "engine": ["onnxruntime", "torch"], "batch_size": [1, 8]}
+
+
+def test_setups_are_the_product_of_the_axes() -> None:
+    """Every engine, batch size and precision once, less what an engine does not run, which is named with its reason."""
+    experiment = plan(axes=GRID)
+    assert [setup.name for setup in experiment.setups()] == [
+        "float32-onnxruntime-b1",
+        "int8-onnxruntime-b1",
+        "float32-onnxruntime-b8",
+        "int8-onnxruntime-b8",
+        "float32-torch-b1",
+        "float32-torch-b8",
+    ]
+    assert experiment.refused == (
+        ("int8-torch-b1", "torch does not run int8"),
+        ("int8-torch-b8", "torch does not run int8"),
+    )
+    assert len({setup.key for setup in experiment.setups()}) == 6
+
+
+def test_each_setup_is_compared_with_the_one_that_differs_in_the_baseline_alone() -> None:
+    """With precision=float32 the baseline has the same engine and batch size; with engine=torch the same precision."""
+    by_precision = plan(axes=GRID)
+    names = [setup.name for setup in by_precision.setups()]
+    assert [names[place] for place in by_precision.baselines()] == [
+        "float32-onnxruntime-b1",
+        "float32-onnxruntime-b1",
+        "float32-onnxruntime-b8",
+        "float32-onnxruntime-b8",
+        "float32-torch-b1",
+        "float32-torch-b8",
+    ]
+    by_engine = plan(axes=GRID, baseline="engine=torch")
+    assert [names[place] for place in by_engine.baselines()] == [
+        "float32-torch-b1",
+        "int8-onnxruntime-b1",  # torch does not run it: it is compared with nothing
+        "float32-torch-b8",
+        "int8-onnxruntime-b8",
+        "float32-torch-b1",
+        "float32-torch-b8",
+    ]
+    both = plan(axes=GRID, baseline=["precision=float32", "batch_size=1"])
+    assert [names[place] for place in both.baselines()][3] == "float32-onnxruntime-b1"
+
+
+def test_a_bare_baseline_is_found_on_the_axis_that_has_it() -> None:
+    """float32 is a precision; a number that two axes have is refused, with the way to say which."""
+    assert plan(baseline="int8", precision_modes="float32,int8").baseline == (("precision", "int8"),)
+    assert plan(axes={"batch_size": [1, 8]}, baseline="8", threads=1).baseline == (("batch_size", "8"),)
+    (line,) = problems(batch_size=[1, 2], threads=[1, 2], baseline="2")
+    assert line == "baseline: '2' is a value of batch_size and of threads; say which, as batch_size=2"
+
+
+def test_an_axis_is_given_once() -> None:
+    """A field beside an axis of it, an unknown axis and what is no table are each one line."""
+    (line,) = problems(batch_size=32, axes={"batch_size": [1, 8]})
+    assert line == "batch_size: 32 is given beside axes.batch_size, [1, 8]; give one of the two"
+    (line,) = problems(axes={"batchsize": [1]})
+    assert line.startswith("axes: 'batchsize' is not an axis (did you mean 'batch_size'?)")
+    (line,) = problems(axes=[1])
+    assert line.startswith("axes: [1] is not a table of axes")
+
+
+def test_what_no_engine_given_runs_is_a_mistake() -> None:
+    """A precision that none of them runs, and an engine that runs none of the precisions, are refused."""
+    assert problems(precision_modes="bfloat16,float32", engine="onnxruntime") == (
+        "precision_modes: 'bfloat16' cannot run on the engine 'onnxruntime'; engines that can: torch",
+    )
+    assert problems(precision_modes="int8", engine="onnxruntime,torch") == (
+        "engine: 'torch' runs none of int8; it runs float64, float32, bfloat16, float16",
+    )
+
+
+def test_a_stored_experiment_is_not_held_against_this_machine() -> None:
+    """Results of a machine with more CPUs and other engines are read; what the analysis needs is checked."""
+    stored = plan().to_json() | {"threads": 64, "engine": "tvm", "batch_size": 16, "baseline": "float16"}
+    experiment = stored_experiment(stored | {"made_later": 1})
+    assert (experiment.threads, experiment.engine, experiment.batch_size) == ((64,), ("tvm",), (16,))
+    assert experiment.baseline == (("precision", "float16"),)
+    for name, value in (
+        ("baseline", "int9"),
+        ("margin", -1),
+        ("objectives", 5),
+        ("layer_sizes", None),
+        ("repeats", "x"),
+    ):
+        with pytest.raises(PlanError, match=f"^{name}: "):
+            stored_experiment(stored | {name: value})
 
 
 def test_unknown_keys_of_a_config_are_left_to_the_plan(tmp_path: Path) -> None:
@@ -352,3 +467,116 @@ def test_unknown_keys_of_a_config_are_left_to_the_plan(tmp_path: Path) -> None:
     config = tmp_path / "plan.toml"
     config.write_text("repeat = 3\n", encoding="utf-8")
     assert "did you mean 'repeats'?" in problems(**read_config(config))[0]
+
+
+WINE = DataFacts(n_samples=178, n_features=13, n_classes=3)
+COINS = DataFacts(n_samples=100, n_features=4, n_classes=2)
+
+
+@pytest.mark.parametrize(
+    ("facts", "fields", "sizes", "activations"),
+    [
+        (DIGITS, {}, (64, 128, 10), ("relu", "softmax")),
+        (WINE, {"data": "wine.csv"}, (13, 128, 3), ("relu", "softmax")),
+        (WINE, {"data": "wine.csv", "hidden": "128,64"}, (13, 128, 64, 3), ("relu", "relu", "softmax")),
+        (WINE, {"data": "wine.csv", "hidden": "128-64x32"}, (13, 128, 64, 32, 3), ("relu", "relu", "relu", "softmax")),
+        (WINE, {"data": "wine.csv", "hidden": [8]}, (13, 8, 3), ("relu", "softmax")),
+        (WINE, {"data": "wine.csv", "hidden": 8}, (13, 8, 3), ("relu", "softmax")),
+        (WINE, {"data": "wine.csv", "hidden": "none"}, (13, 3), ("softmax",)),
+        (WINE, {"data": "wine.csv", "hidden": []}, (13, 3), ("softmax",)),
+        (WINE, {"data": "wine.csv", "hidden": "8,8", "activations": "tanh,gelu,softmax"}, (13, 8, 8, 3), None),
+        (COINS, {"data": "coins.npz"}, (4, 128, 2), ("relu", "softmax")),
+        (COINS, {"data": "coins.npz", "layer_sizes": "4-8-1"}, (4, 8, 1), ("relu", "sigmoid")),
+        (None, {"data": "synthetic"}, (64, 128, 10), ("relu", "softmax")),
+        (None, {"data": "synthetic", "hidden": "32"}, (64, 32, 10), ("relu", "softmax")),
+        (DIGITS, {"layer_sizes": "64-32-16-10"}, (64, 32, 16, 10), ("relu", "relu", "softmax")),
+    ],
+)
+def test_the_network_follows_from_the_data(
+    facts: DataFacts | None, fields: dict[str, object], sizes: tuple[int, ...], activations: tuple[str, ...] | None
+) -> None:
+    """Inputs and outputs are the data's, hidden is what is between, and activations are there for any depth."""
+    planned = plan(facts, **fields)
+    assert planned.layer_sizes == sizes
+    assert planned.activations == (activations or ("tanh", "gelu", "softmax"))
+
+
+def test_what_is_recorded_is_the_whole_network() -> None:
+    """An experiment keeps layer_sizes and no hidden, so that one by hidden and one by sizes are the same."""
+    by_hidden = plan(WINE, data="wine.csv", hidden="8")
+    assert by_hidden == plan(WINE, data="wine.csv", layer_sizes="13-8-3")
+    assert by_hidden.hidden is None
+    assert plan(WINE, **given_fields(by_hidden.to_json())) == by_hidden
+
+
+def test_hidden_given_again_stands_for_the_stored_sizes() -> None:
+    """The command that began an experiment also resumes it; another hidden is another network."""
+    stored = plan(WINE, data="wine.csv", hidden="8").to_json()
+    assert plan(WINE, **resumed_fields(stored, {"data": "wine.csv", "hidden": "8"})).to_json() == stored
+    assert plan(WINE, **resumed_fields(stored, {"hidden": "9"})).layer_sizes == (13, 9, 3)
+    assert plan(WINE, **resumed_fields(stored, {})).to_json() == stored
+
+
+@pytest.mark.parametrize(
+    ("fields", "parts"),
+    [
+        ({"hidden": "8", "layer_sizes": "13-8-3"}, ["layer_sizes: 13-8-3 is given beside hidden, 8; give hidden"]),
+        ({"hidden": "8,0"}, ["hidden: 8-0 has the entry 0; every layer needs at least 1 unit"]),
+        ({"hidden": [2**25]}, ["hidden: 33554432 has the entry 33554432; at most"]),
+        ({"hidden": "wide"}, ["hidden: 'wide' is not a whole number"]),
+        ({"hidden": {64}}, ["hidden: {64} has no order; give a list"]),
+        ({"hidden": "8,8", "activations": "relu,softmax"}, ["activations: 2 given", "3 needed", "13-8-8-3"]),
+        (
+            {"layer_sizes": "64-128-3"},
+            ["layer_sizes: 64-128-3 begins with 64, but 'wine.csv' has 13 features; begin it with 13, or give hidden"],
+        ),
+        ({"separator": "comma,"}, ["separator: 'comma,' is not a separator", "did you mean 'comma'?", "semicolon"]),
+        ({"separator": 5}, ["separator: 5 is not a text; give a text"]),
+        ({"header": "maybe"}, ["header: 'maybe' is not known; allowed: 'yes' or 'no' or 'auto'"]),
+        ({"header": "no", "label_column": "y"}, ["header: 'no' names no columns, but label_column is 'y'; leave one"]),
+        ({"missing": {"?"}}, ["missing: {'?'} has no order; give a list"]),
+        ({"data": "a.npz", "missing": "?"}, ["data: 'a.npz' is no table, but missing is ('?',); leave missing out"]),
+        ({"data": "digits", "separator": ";"}, ["data: 'digits' is no table, but separator is 'semicolon'"]),
+    ],
+)
+def test_a_mistake_about_own_data_is_one_line(fields: dict[str, object], parts: list[str]) -> None:
+    """Each mistake in what says how data are read, or what follows from them, has its field and its remedy."""
+    (line,) = problems(WINE, **{"data": "wine.csv"} | fields)
+    assert [part for part in parts if part not in line] == []
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, TableFormat()),
+        ({"separator": ";", "header": "yes"}, TableFormat(separator="semicolon", header="yes")),
+        ({"separator": "\t", "header": True}, TableFormat(separator="tab", header="yes")),
+        ({"separator": r"\t", "header": "auto"}, TableFormat(separator="tab")),
+        ({"separator": " ", "header": False}, TableFormat(separator="space", header="no")),
+        ({"missing": "NA, ?"}, TableFormat(missing=("NA", "?"))),
+        ({"missing": ["NA"], "label_column": "y"}, TableFormat(label_column="y", missing=("NA",))),
+        ({"missing": ""}, TableFormat(missing=("",))),
+    ],
+)
+def test_how_a_table_is_read_is_asked_in_one_form(given: dict[str, object], expected: TableFormat) -> None:
+    """However separator, header and missing words are written, the reader gets them in one form."""
+    asked = []
+
+    def inspect_data(name: str, form: TableFormat) -> DataFacts:
+        asked.append((name, form))
+        return WINE
+
+    planned = plan_experiment({"data": "wine.csv"} | given, Surroundings(ENGINE_MODES, inspect_data))
+    assert set(asked) == {("wine.csv", expected)}
+    assert planned.table_format == expected
+
+
+def test_a_mistake_in_the_data_brings_no_others() -> None:
+    """Where the data are a mistake, nothing is said of a network that would have followed from them."""
+
+    def inspect_data(name: str, form: TableFormat) -> DataFacts:
+        raise PlanError([f"{name!r} is missing, as is {form}"])
+
+    with pytest.raises(PlanError) as caught:
+        plan_experiment({"data": "a.csv", "n_samples": 5}, Surroundings(ENGINE_MODES, inspect_data))
+    assert caught.value.problems == (f"data: 'a.csv' is missing, as is {TableFormat()}",)

@@ -1,22 +1,32 @@
 import subprocess
 import sys
+from dataclasses import fields
 
 import pytest
 
+from significand.cli.flags import Flags
 from significand.plan.experiment import Experiment
-from significand.plan.options import ACTIVATIONS, BUILT_IN_DATA, LEARNING_RATES, OPTION_GROUPS, OPTIONS
+from significand.plan.options import ACTIVATIONS, BUILT_IN_DATA, GROUPS, LEARNING_RATES, OPTIONS
 from significand.plan.precision import MODES
 
 
-def test_every_field_of_an_experiment_is_an_option() -> None:
-    """Options and the fields of an experiment have the same names, and each is in one group only."""
-    assert sorted(name for group in OPTION_GROUPS.values() for name in group) == sorted(Experiment.model_fields)
+def test_every_field_of_an_experiment_is_described_once() -> None:
+    """What describes a field is the field itself: names, defaults and groups are those of the experiment."""
+    own = {one.name: one.default for one in fields(Experiment) if one.name != "refused"}
+    assert {name: option.default for name, option in OPTIONS.items()} == own
+    assert {option.group for option in OPTIONS.values()} == set(GROUPS)
 
 
-@pytest.mark.parametrize("name", OPTIONS)
-def test_default_is_that_of_the_experiment(name: str) -> None:
-    """A default is the same in help and in an experiment."""
-    assert OPTIONS[name].default == Experiment.model_fields[name].default
+def test_every_field_is_a_flag() -> None:
+    """The flags are made from the fields: each has one, under its name and its aliases."""
+    assert [one.name for one in fields(Flags)] == list(OPTIONS)  # type: ignore[arg-type]  # a dataclass at run time
+
+
+@pytest.mark.parametrize("name", [name for name, option in OPTIONS.items() if option.default is not None])
+def test_a_default_survives_being_written_and_read(name: str) -> None:
+    """What help shows as the default is a value that gives the default."""
+    option = OPTIONS[name]
+    assert option.kind.read(option.shown_default) == option.default
 
 
 @pytest.mark.parametrize("name", OPTIONS)
@@ -32,8 +42,9 @@ def test_help_is_one_line_and_says_what_no_default_means(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "shown"),
     [
-        ("layer_sizes", "64-128-10"),
-        ("activations", "relu,softmax"),
+        ("layer_sizes", "by the data and hidden: 64-128-10 for digits"),
+        ("engine", "onnxruntime"),
+        ("batch_size", "32"),
         ("precision_modes", "float32,float16,int8"),
         ("repeats", "5"),
         ("seed", "42"),
@@ -60,7 +71,7 @@ def test_help_names_every_choice(name: str, words: tuple[str, ...]) -> None:
 
 
 def test_options_import_nothing_heavy() -> None:
-    """Help can be shown without NumPy, pydantic or torch."""
-    code = "import sys, significand.plan.options; print(*{'numpy', 'pydantic', 'torch'} & set(sys.modules))"
+    """Help can be shown without NumPy, polars or torch."""
+    code = "import sys, significand.plan.options; print(*{'numpy', 'polars', 'torch'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""

@@ -185,7 +185,7 @@ def test_control_characters_become_visible() -> None:
         ([{"energy_kind": "measured"}], "Energy per epoch (J, measured)"),
         ([{"energy_kind": "estimated"}], "Energy per epoch (J, estimated)"),
         (
-            [{"energy_kind": "estimated", "energy_source": "cpu-time x 15 W"}],
+            [{"energy_kind": "estimated", "energy_source": "cpu-time"}],
             "Energy per epoch (J, estimated from CPU time)",
         ),
         (

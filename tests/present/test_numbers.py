@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from significand.present.numbers import METRICS, choose_unit, with_bounds, with_half_width
+from significand.plan.metrics import METRICS, SPECIFIED, Metric
+from significand.present.numbers import choose_unit, with_bounds, with_half_width
 
 
 @pytest.mark.parametrize(
@@ -22,29 +23,33 @@ from significand.present.numbers import METRICS, choose_unit, with_bounds, with_
 )
 def test_unit_suits_the_largest_mean(metric: str, means: list[float], unit: tuple[float, str]) -> None:
     """The unit is the largest in which the largest mean is at least 1; accuracy is always in per cent."""
-    assert choose_unit(metric, means) == unit
+    assert choose_unit(METRICS[metric], means) == unit
 
 
 @pytest.mark.parametrize("means", [[], [0.0], [math.nan], [math.inf, math.nan]])
 def test_without_a_size_the_unit_is_that_of_the_rows(means: list[float]) -> None:
     """Where no mean has a size, values stay in the unit of the rows."""
-    assert choose_unit("memory", means) == (1.0, "MB")
+    assert choose_unit(METRICS["memory"], means) == (1.0, "MB")
 
 
 def test_missing_means_do_not_count() -> None:
     """A failed mode has no say in the unit, wherever it stands among the others."""
-    assert choose_unit("latency", [math.nan, 2e-6]) == choose_unit("latency", [2e-6, math.nan]) == (1e-6, "µs")
+    assert (
+        choose_unit(METRICS["latency"], [math.nan, 2e-6])
+        == choose_unit(METRICS["latency"], [2e-6, math.nan])
+        == (1e-6, "µs")
+    )
 
 
 def test_value_below_the_smallest_unit_takes_it() -> None:
     """There is no unit below the smallest: it is used for what is smaller still."""
-    assert choose_unit("latency", [1e-12]) == (1e-9, "ns")
+    assert choose_unit(METRICS["latency"], [1e-12]) == (1e-9, "ns")
 
 
-@given(st.sampled_from([*METRICS]), st.floats(1e-8, 1e3))
-def test_shown_values_are_at_least_one(metric: str, mean: float) -> None:
+@given(st.sampled_from(SPECIFIED), st.floats(1e-8, 1e3))
+def test_shown_values_are_at_least_one(metric: Metric, mean: float) -> None:
     """In the chosen unit, a mean is at least 1 unless it is in the smallest unit, and below 1000 but in the largest."""
-    units = METRICS[metric].units
+    units = metric.units
     size, name = choose_unit(metric, [mean])
     assert mean / size >= 1 or (size, name) == units[0]
     assert mean / size < 1000 * (1 + 1e-9) or (size, name) == units[-1]

@@ -1,28 +1,29 @@
-"""From an experiment's runs to its claims: every mode against the baseline, and the frontier with its uncertainty."""
+"""From an experiment's runs to its claims: every setup against its baseline, and the frontier with its uncertainty."""
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
+import polars as pl
+from numpy.typing import NDArray
 
 from significand.analysis.comparison import Comparison, compare
 from significand.analysis.intervals import Estimate
-from significand.analysis.measures import MEASURES
 from significand.analysis.pareto import block_table, select_objectives
 from significand.analysis.pareto_bootstrap import FrontierUncertainty, Hypervolume, frontier_uncertainty
 from significand.analysis.summary import (
-    COSTS,
     FACTS,
-    FURTHER_METRICS,
+    MOST_FOR_BOOTSTRAP,
     RATIO_STATISTICS,
-    SPECIFIED_METRICS,
-    default_baseline,
+    sources,
     summarise,
 )
-from significand.analysis.turns import latencies_beside
-from significand.results.records import STATISTICS, Run
+from significand.analysis.turns import beside_baselines
+from significand.plan.metrics import LATENCY, METRICS, SPECIFIED, SPECIFIED_COSTS, SUMMARISED, of_family
+from significand.results.records import STATISTICS, Run, column, told_method
+from significand.results.table import RunTable, setups_of
 
 if TYPE_CHECKING:
     from significand.plan.experiment import Experiment
@@ -30,19 +31,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Claims:
-    """What the runs of an experiment say about its modes.
+    """What the runs of an experiment say about its setups.
 
     Attributes
     ----------
-    modes, objectives
-        Names of the precision modes, and of the frontier's objectives.
+    setups, objectives
+        Names of the setups, and of the frontier's objectives.
     comparisons
-        Every mode against the baseline on every metric: first the primary family of tests, then the further one.
+        Every setup against its baseline on every metric: first the primary family of tests, then the further one.
     frontier
         None where it is not defined, and then `frontier_missing` says why.
     """
 
-    modes: Sequence[str]
+    setups: Sequence[str]
     objectives: Sequence[str]
     comparisons: list[Comparison]
     frontier: FrontierUncertainty | None
@@ -64,26 +65,16 @@ Found = TypeVar("Found", Estimate, FrontierUncertainty, Hypervolume)
 SPECIFIED_OBJECTIVES = ("latency", "accuracy")
 """Of the frontier whose probabilities stand in the summary rows."""
 
-COMPARED = ("latency", "train_time", "memory", "energy", "accuracy", "test_accuracy")
-"""The primary family of tests, judged together; each further metric would make it harder for all to be shown."""
 
-POWERS_OF_LATENCY = {"throughput": -1, "batch_latency_p50": 1}
-"""Metrics that are the latency in other words, and which power of it."""
-
-FURTHER_COMPARED = tuple(metric for metric in MEASURES if metric not in COMPARED)
-"""The further family, judged together and apart from the primary one: it may make one false claim more."""
-
-
-def compare_modes(
-    runs: Sequence[Run],
-    modes: Sequence[str],
-    baseline: str,
+def compare_setups(
+    runs: RunTable,
+    baselines: Sequence[int],
     *,
-    metrics: Sequence[str] = COMPARED,
+    metrics: Sequence[str] = of_family("primary"),
     margin: float | None = None,
     accuracy_margin: float | None = None,
 ) -> list[Comparison]:
-    """Compare every mode with the baseline on every one of these metrics, paired by repeat, and judge all together.
+    """Compare every setup with its baseline on every one of these metrics, paired by repeat, and judge all together.
 
     Latencies, and what follows from them alone, are paired round by round: see `significand.analysis.turns`.
 
@@ -91,69 +82,58 @@ def compare_modes(
     ----------
     runs
         Of one experiment on one host; failed ones are left out.
-    modes, baseline
-        Names of the precision modes, and the one that the others are compared with.
+    baselines
+        For each of the table's setups, the index of the one that it is compared with.
     metrics
-        Names from `significand.analysis.measures.MEASURES`.
+        Names from `significand.plan.metrics.METRICS`.
     margin
         Costs whose ratio is surely within 1 / (1 + margin) and 1 + margin are called equivalent.
     accuracy_margin
         The same for accuracies, in percentage points.
     """
-    finished = [run for run in runs if run.finished]
-    columns = SPECIFIED_METRICS | FURTHER_METRICS
-    margins: dict[str, float] = {}
-    for metric in metrics:
-        size = accuracy_margin if "accuracy" in metric else margin
-        if size is not None:
-            margins[metric] = size
-    values = {metric: [getattr(run, columns[metric]) for run in finished] for metric in metrics}
-    references = [run for run in finished if run.precision_mode == baseline]
-    beside_s = latencies_beside(finished, references)
-    longer = [
-        _ratio(time_s, run.inference_latency_per_sample_s) for time_s, run in zip(beside_s, finished, strict=True)
-    ]
-    for metric in POWERS_OF_LATENCY.keys() & values.keys():
-        values[metric] = [
-            value * factor ** POWERS_OF_LATENCY[metric] for value, factor in zip(values[metric], longer, strict=True)
-        ]
-    if "latency" in values:
-        values["latency"] = beside_s
-    if "energy" in values:
-        values["energy"] = _energies(finished, modes, baseline)
+    sizes = {"ratio": margin, "points": accuracy_margin}
+    margins = {name: size for name in metrics if (size := sizes[METRICS[name].scale]) is not None}
+    beside_s = beside_baselines(runs, baselines)
+    own_s = runs.numbers(LATENCY.column)
+    usable = (beside_s > 0) & (own_s > 0)
+    longer = np.divide(beside_s, own_s, out=np.full(len(runs), math.nan), where=usable)
+    values = {name: runs.numbers(METRICS[name].column) for name in metrics}
+    for metric in map(METRICS.__getitem__, metrics):
+        if metric is LATENCY:
+            values[metric.name] = beside_s
+        elif power := metric.power_of_latency:
+            values[metric.name] = values[metric.name] * longer**power
+        elif metric.may_be_estimated:
+            values[metric.name] = _of_one_source(runs, values[metric.name], baselines)
+    finished = runs.finished
     return compare(
-        values,
-        setups=np.array([modes.index(run.precision_mode) for run in finished], dtype=np.int64),
-        blocks=np.array([run.repeat for run in finished], dtype=np.int64),
-        names=modes,
-        baselines=modes.index(baseline),
+        {name: column[finished] for name, column in values.items()},
+        setups=runs.codes[finished],
+        blocks=np.unique(runs.counts("repeat")[finished], return_inverse=True)[1],
+        names=runs.setups,
+        baselines=baselines,
         margins=margins,
-        energy_measured=all(run.energy_kind == "measured" for run in finished),
+        energy_measured=bool((runs.texts("energy_kind").filter(pl.Series(finished)) == "measured").all()),
     )
 
 
-def _ratio(value: float, to: float) -> float:
-    return value / to if value > 0 and to > 0 else math.nan
+def _of_one_source(runs: RunTable, values: NDArray[np.float64], baselines: Sequence[int]) -> NDArray[np.float64]:
+    """Return energies; NaN where a setup and its baseline have them from several counters or estimates."""
+    known = values.copy()
+    for setup, baseline in enumerate(baselines):
+        rows = runs.rows_of(setup)
+        if sources(runs, np.concatenate([rows, runs.rows_of(baseline)])) > 1:
+            known[rows] = math.nan
+    return known
 
 
-def _energies(runs: Sequence[Run], modes: Sequence[str], baseline: str) -> list[float]:
-    """Return each run's energy; NaN where its mode and the baseline have it from several counters or estimates."""
-    sources = {
-        mode: {(run.energy_kind, run.energy_source) for run in runs if run.precision_mode in (mode, baseline)}
-        for mode in modes
-    }
-    return [run.energy_per_epoch_j if len(sources[run.precision_mode]) == 1 else math.nan for run in runs]
-
-
-def frontier_of(runs: Sequence[Run], modes: Sequence[str], names: Sequence[str]) -> FrontierUncertainty:
-    """Return the frontier of the modes, by their means and with the probabilities that the repeats leave open.
+def frontier_of(runs: RunTable, names: Sequence[str]) -> FrontierUncertainty:
+    """Return the frontier of the setups, by their means and with the probabilities that the repeats leave open.
 
     Parameters
     ----------
     runs
         Of one experiment on one host; failed ones are left out.
-    modes
-        Names of the precision modes.
     names
         Objectives, as `significand.analysis.pareto.select_objectives` takes them.
 
@@ -162,60 +142,59 @@ def frontier_of(runs: Sequence[Run], modes: Sequence[str], names: Sequence[str])
     ValueError
         Where energy is an objective although it is an estimate.
     """
-    finished = [run for run in runs if run.finished]
-    objectives = select_objectives(names, {run.energy_kind for run in finished})
-    repeats = sorted({run.repeat for run in runs})
+    finished = runs.finished
+    objectives = select_objectives(names, runs.texts("energy_kind").filter(pl.Series(finished)).unique().to_list())
+    repeats, blocks = np.unique(runs.counts("repeat"), return_inverse=True)
     table = block_table(
-        np.array([[getattr(run, one.column) for one in objectives] for run in finished]).reshape(-1, len(objectives)),
-        [repeats.index(run.repeat) for run in finished],
-        [modes.index(run.precision_mode) for run in finished],
-        (len(repeats), len(modes)),
+        np.column_stack([runs.numbers(one.column)[finished] for one in objectives]),
+        blocks[finished],
+        runs.codes[finished],
+        (len(repeats), len(runs.setups)),
     )
-    return frontier_uncertainty(table, [one.maximise for one in objectives])
+    return frontier_uncertainty(table, [not one.lower_is_better for one in objectives])
 
 
-def claims_of(runs: Sequence[Run], experiment: "Experiment") -> Claims:
+def claims_of(runs: RunTable, experiment: "Experiment") -> Claims:
     """Return everything that an experiment's runs say, as its fields ask for it."""
-    modes = experiment.precision_modes
+    baselines = experiment.baselines(setups_of(runs, experiment))
     primary, further = (
-        compare_modes(
+        compare_setups(
             runs,
-            modes,
-            experiment.baseline or default_baseline(modes),
+            baselines,
             metrics=metrics,
             margin=experiment.margin,
             accuracy_margin=experiment.accuracy_margin,
         )
-        for metrics in (COMPARED, FURTHER_COMPARED)
+        for metrics in (of_family("primary"), of_family("further"))
     )
     comparisons = [*primary, *(replace(one, family_name="further") for one in further)]
     frontier, missing = None, ""
     try:
-        frontier = frontier_of(runs, modes, experiment.objectives)
+        frontier = frontier_of(runs, experiment.objectives)
     except ValueError as error:
         missing = str(error)
     if experiment.until is not None:  # stopped by the look of the intervals
         comparisons = [replace(one, estimate=_sequential(one.estimate)) for one in comparisons]
         if frontier:
             frontier = replace(_sequential(frontier), hypervolume=_sequential(frontier.hypervolume))
-    return Claims(modes, experiment.objectives, comparisons, frontier, missing)
+    return Claims(runs.setups, experiment.objectives, comparisons, frontier, missing)
 
 
 def _sequential(found: Found) -> Found:
-    return replace(found, method=f"sequential {found.method}")
+    return replace(found, sequential=True)
 
 
-def summary_rows(runs: Sequence[Run], experiment: "Experiment", claims: Claims) -> list[dict[str, object]]:
-    """Return one row of summary_stats per precision mode."""
-    modes = experiment.precision_modes
+def summary_rows(runs: RunTable, experiment: "Experiment", claims: Claims) -> list[dict[str, object]]:
+    """Return one row of summary_stats per setup."""
+    setups = setups_of(runs, experiment)
     is_specified = tuple(experiment.objectives) == SPECIFIED_OBJECTIVES
-    frontier = (claims.frontier if is_specified else None) or frontier_of(runs, modes, SPECIFIED_OBJECTIVES)
+    frontier = (claims.frontier if is_specified else None) or frontier_of(runs, SPECIFIED_OBJECTIVES)
     return [
         summary.to_row()
-        | {"interval_method": "t" if experiment.until is None else "sequential t"}
+        | {"interval_method": told_method("t", sequential=experiment.until is not None)}
         | {"p_on_pareto_frontier": likely}
         for summary, likely in zip(
-            summarise(runs, modes, experiment.baseline), frontier.p_on_frontier.tolist(), strict=True
+            summarise(runs, setups, experiment.baselines(setups)), frontier.p_on_frontier.tolist(), strict=True
         )
     ]
 
@@ -223,28 +202,29 @@ def summary_rows(runs: Sequence[Run], experiment: "Experiment", claims: Claims) 
 def summary_columns() -> dict[str, tuple[str, str]]:
     """Return every column of summary_stats in order: what it means, and its unit."""
     units = {column.name: str(column.metadata["unit"]) for column in fields(Run)}
-    metrics = SPECIFIED_METRICS | FURTHER_METRICS
     specified = list(STATISTICS)[:3]
     columns = {"precision_mode": ("the precision mode asked for", ""), "repeats": ("finished runs", "")}
     for names in (specified, list(STATISTICS)[3:]):
-        for metric, column in metrics.items():
+        for metric in SUMMARISED:
             columns |= {
-                f"{metric}_{name}": (
-                    f"{column}: {STATISTICS[name]}",
-                    "1" if name == "median_ci_level" else units[column],
+                f"{metric.name}_{name}": (
+                    f"{metric.column}: {STATISTICS[name]}",
+                    "1" if name == "median_ci_level" else units[metric.column],
                 )
                 for name in names
             }
     columns |= FACTS
-    for cost in COSTS:
-        columns |= {f"{cost}_{name}": (f"{cost}: {told}", "1") for name, told in RATIO_STATISTICS.items()}
-    for metric, column in SPECIFIED_METRICS.items():
+    for cost in SPECIFIED_COSTS:
+        columns |= {f"{cost.name}_{name}": (f"{cost.name}: {told}", "1") for name, told in RATIO_STATISTICS.items()}
+    for metric in SPECIFIED:
         for end, bound in (
             ("low", "lower bound of the bootstrap-t interval of the mean at 95 %"),
             ("high", "its upper bound"),
         ):
-            told = f"{column}: {bound}" + ("; none below ten runs" if end == "low" else "")
-            columns[f"{metric}_ci95_bootstrap_t_{end}"] = (told, units[column])
+            told = f"{metric.column}: {bound}" + (
+                f"; none below ten runs or above {MOST_FOR_BOOTSTRAP:,}" if end == "low" else ""
+            )
+            columns[f"{metric.name}_ci95_bootstrap_t_{end}"] = (told, units[metric.column])
     return columns | {
         "interval_method": ("t; sequential t where the experiment went on until the intervals were narrow enough", ""),
         "p_on_pareto_frontier": (
@@ -254,61 +234,72 @@ def summary_columns() -> dict[str, tuple[str, str]]:
     }
 
 
-COMPARISON_COLUMNS = {
-    "metric": ("what is compared", ""),
-    "precision_mode": ("the mode", ""),
-    "baseline": ("the mode that it is compared with", ""),
-    "scale": ("ratio: mode over baseline; points: mode minus baseline, in percentage points", ""),
-    "estimate": ("mean over pairs: geometric of ratios, arithmetic of points", "1 or points, by scale"),
-    "low": ("lower bound of its interval, which is not widened for the other comparisons", "1 or points, by scale"),
-    "high": ("its upper bound", "1 or points, by scale"),
-    "level": ("confidence level of the interval; 1 - level is what all tests of a family share", "1"),
-    "method": ("how the interval was made: t, Welch t, or sequential before either", ""),
-    "n": ("pairs behind it; runs of both sides where runs are not paired", ""),
-    "paired": ("whether runs were compared repeat by repeat", ""),
-    "left_out": ("pairs of which a side failed, is missing or has no usable number", ""),
-    "p_value": ("two-sided p-value of no difference, of this test alone; empty where none was made", "1"),
-    "p_adjusted": ("the same by Holm's method among the tests of its family", "1"),
-    "p_equivalence": ("p-value of a difference of at least the margin, by Holm's method; empty without one", "1"),
-    "family": (
-        "primary: latency, training time, memory, energy and accuracies; further: all others, judged apart",
-        "",
-    ),
-    "tests_in_family": ("tests of no difference made together", ""),
-    "verdict": ("better, worse, no difference shown, equivalent or not tested", ""),
-    "smallest_detectable": (
+@dataclass(frozen=True, kw_only=True)
+class ComparisonRow:
+    """One line of comparisons.csv: its columns in order."""
+
+    metric: str = column("what is compared", default="")
+    precision_mode: str = column("the setup, by its name", default="")
+    baseline: str = column("the setup that it is compared with", default="")
+    scale: str = column("ratio: setup over baseline; points: setup minus baseline, in percentage points", default="")
+    estimate: float = column("mean over pairs: geometric of ratios, arithmetic of points", "1 or points, by scale")
+    low: float = column(
+        "lower bound of its interval, which is not widened for the other comparisons", "1 or points, by scale"
+    )
+    high: float = column("its upper bound", "1 or points, by scale")
+    level: float = column("confidence level of the interval; 1 - level is what all tests of a family share", "1")
+    method: str = column("how the interval was made: t, Welch t, or sequential before either", default="")
+    n: int = column("pairs behind it; runs of both sides where runs are not paired", default=0)
+    paired: bool = column("whether runs were compared repeat by repeat", default=False)
+    left_out: int = column("pairs of which a side failed, is missing or has no usable number", default=0)
+    p_value: float = column("two-sided p-value of no difference, of this test alone; empty where none was made", "1")
+    p_adjusted: float = column("the same by Holm's method among the tests of its family", "1")
+    p_equivalence: float = column(
+        "p-value of a difference of at least the margin, by Holm's method; empty without one", "1"
+    )
+    family: str = column(
+        "primary: latency, training time, memory, energy and accuracies; further: all others, judged apart", default=""
+    )
+    tests_in_family: int = column("tests of no difference made together", default=0)
+    verdict: str = column("better, worse, no difference shown, equivalent or not tested", default="")
+    smallest_detectable: float = column(
         "difference that these data would have shown with 80 % power: a ratio above 1, or points",
         "1 or points, by scale",
-    ),
-    "margin": ("equivalence margin: a share of a cost, or points; empty without one", "1 or points, by scale"),
-    "reason": ("why there is no test, or what is unusual", ""),
-}
-"""Columns of comparisons.csv, in order: what each means, and its unit."""
+    )
+    margin: float = column(
+        "equivalence margin: a share of a cost, or points; empty without one", "1 or points, by scale"
+    )
+    reason: str = column("why there is no test, or what is unusual", default="")
+
+    @classmethod
+    def of(cls, comparison: Comparison) -> "ComparisonRow":
+        """Return a comparison as a line."""
+        estimate = comparison.estimate
+        return cls(
+            metric=comparison.metric,
+            precision_mode=comparison.setup,
+            baseline=comparison.baseline,
+            scale=comparison.scale,
+            estimate=estimate.point,
+            low=estimate.low,
+            high=estimate.high,
+            level=estimate.level,
+            method=estimate.told_method,
+            n=estimate.n,
+            paired=comparison.paired,
+            left_out=comparison.left_out,
+            p_value=comparison.p_value,
+            p_adjusted=comparison.p_adjusted,
+            p_equivalence=comparison.p_equivalence,
+            family=comparison.family_name,
+            tests_in_family=comparison.family,
+            verdict=comparison.verdict,
+            smallest_detectable=comparison.smallest_detectable,
+            margin=math.nan if comparison.margin is None else comparison.margin,
+            reason=comparison.reason,
+        )
 
 
 def comparison_row(comparison: Comparison) -> dict[str, object]:
     """Return a comparison as one flat row of comparisons.csv."""
-    estimate = comparison.estimate
-    return {
-        "metric": comparison.metric,
-        "precision_mode": comparison.setup,
-        "baseline": comparison.baseline,
-        "scale": comparison.scale,
-        "estimate": estimate.point,
-        "low": estimate.low,
-        "high": estimate.high,
-        "level": estimate.level,
-        "method": estimate.method,
-        "n": estimate.n,
-        "paired": comparison.paired,
-        "left_out": comparison.left_out,
-        "p_value": comparison.p_value,
-        "p_adjusted": comparison.p_adjusted,
-        "p_equivalence": comparison.p_equivalence,
-        "family": comparison.family_name,
-        "tests_in_family": comparison.family,
-        "verdict": comparison.verdict,
-        "smallest_detectable": comparison.smallest_detectable,
-        "margin": comparison.margin,
-        "reason": comparison.reason,
-    }
+    return asdict(ComparisonRow.of(comparison))

@@ -11,10 +11,11 @@ from scipy.special import stdtr, stdtrit
 
 from significand.analysis.columns import numbers
 from significand.analysis.intervals import Estimate, check_level, mean_t
-from significand.analysis.measures import MEASURES, Column, Measure, Scale, checked_codes, scaled_columns
+from significand.analysis.measures import Column, band, checked_codes, scaled_columns, shown
 from significand.analysis.moments import grouped_moments
 from significand.analysis.multiplicity import holm, remaining_alpha, smallest_detectable
 from significand.analysis.pairing import ROUNDING, Effects, Matches, match, paired_effects, unpaired_effects
+from significand.plan.metrics import LATENCY, METRICS, Family, Metric, Scale
 
 Verdict = Literal["better", "worse", "no difference shown", "equivalent", "not tested"]
 
@@ -77,7 +78,7 @@ class Comparison:
     level: float
     family: int
     reason: str
-    family_name: Literal["primary", "further"] = "primary"
+    family_name: Family = "primary"
 
 
 def compare(
@@ -105,9 +106,9 @@ def compare(
     Parameters
     ----------
     samples
-        By metric (a key of `MEASURES`), one value per run, shape (n_runs,): memory in MB (10^6 bytes), other costs in
-        any unit, accuracies in [0, 1]; NaN or None where a run has none. A cost that is not positive has no ratio, so
-        its pair is left out.
+        By metric (a key of `significand.plan.metrics.METRICS`), one value per run, shape (n_runs,): memory in MB (10^6
+        bytes), other costs in any unit, accuracies in [0, 1]; NaN or None where a run has none. A cost that is not
+        positive has no ratio, so its pair is left out.
     setups, blocks
         Shape (n_runs,): codes of each run's setup, an index of `names`, and of its block, the host and repeat it shares
         with the runs it is paired with. None for `blocks` where runs of different seeds are compared: then nothing is
@@ -154,8 +155,9 @@ def compare(
     effect = Effects(
         **{f.name: np.concatenate([getattr(e, f.name)[compared] for e in effects]) for f in fields(Effects)}
     )
-    band = np.array([MEASURES[metric].band(bands.get(metric, math.nan)) for metric in metrics])
-    unjudged = (metrics == "energy") & (not energy_measured)
+    bands_of = np.array([band(METRICS[metric], bands.get(metric, math.nan)) for metric in metrics])
+    is_estimate = [METRICS[metric].may_be_estimated and not energy_measured for metric in metrics]
+    unjudged = np.array(is_estimate, dtype=np.bool_)
     unresolved, resolution = (
         np.concatenate([part[compared] for part in parts])
         for parts in zip(*(_below_resolution(*named, own, against, matches) for named in samples.items()), strict=True)
@@ -164,9 +166,9 @@ def compare(
     # By symmetry, the larger of the two one-sided tests is the one against the nearer end of the band.
     # What the meter cannot tell may come on top of what it found, so the band is narrower by that.
     coarse = np.log1p(resolution)
-    too_coarse = coarse >= band
+    too_coarse = coarse >= bands_of
     p_equivalence = stdtr(
-        effect.df, (np.abs(effect.mean) - (band - np.where(too_coarse, 0, coarse))) / effect.standard_error
+        effect.df, (np.abs(effect.mean) - (bands_of - np.where(too_coarse, 0, coarse))) / effect.standard_error
     )
     p_equivalence = holm(np.where(unjudged | too_coarse, math.nan, p_equivalence))
     # A difference that the meter cannot tell is no rejection, so it leaves no level to the other tests.
@@ -178,22 +180,22 @@ def compare(
     family, paired = int(np.count_nonzero(~np.isnan(p_values))), blocks is not None
     comparisons = []
     for k, (metric, setup) in enumerate(zip(metrics.tolist(), np.tile(compared, len(columns)), strict=True)):
-        measure, centre = MEASURES[metric], float(effect.mean[k])
-        point, low, high = (measure.shown(bound) for bound in (centre, centre - half[k], centre + half[k]))
+        measured, centre = METRICS[metric], float(effect.mean[k])
+        point, low, high = (shown(measured, bound) for bound in (centre, centre - half[k], centre + half[k]))
         runs = int(effect.n[k]) if paired else int(effect.n[k] + effect.n_baseline[k])
-        verdict = _verdict(measure, centre, float(p_adjusted[k]), float(p_equivalence[k]), 1 - level)
-        reason = ESTIMATED_ENERGY if unjudged[k] else _untested(effect, k, measure, paired=paired)
+        verdict = _verdict(measured, centre, float(p_adjusted[k]), float(p_equivalence[k]), 1 - level)
+        reason = ESTIMATED_ENERGY if unjudged[k] else _untested(effect, k, measured, paired=paired)
         if identical[k]:
             verdict = "no difference shown"
         elif unresolved[k] and verdict != "equivalent" and effect.n[k] > 1:
             verdict = "no difference shown"
-            reason = f"peaks less than {measure.resolution:g} MB apart cannot be told apart"
+            reason = f"peaks less than {measured.resolution:g} {measured.unit} apart cannot be told apart"
         comparisons.append(
             Comparison(
                 metric=metric,
                 setup=names[setup],
                 baseline=names[against[setup]],
-                scale=measure.scale,
+                scale=measured.scale,
                 estimate=Estimate(point, low, high, "t" if paired else "Welch t", level, runs),
                 paired=paired,
                 left_out=int(effect.left_out[k]),
@@ -201,7 +203,7 @@ def compare(
                 p_adjusted=float(p_adjusted[k]),
                 p_equivalence=float(p_equivalence[k]),
                 verdict=verdict,
-                smallest_detectable=measure.shown(detectable[k]),
+                smallest_detectable=shown(measured, detectable[k]),
                 margin=bands.get(metric),
                 level=level,
                 family=family,
@@ -219,7 +221,7 @@ def _below_resolution(
     And how large that smallest difference is, as a share of the smaller of the two; both of shape (n_setups,). The
     test rests on the spread of the runs, which does not hold the meter's own error.
     """
-    resolution = MEASURES[metric].resolution
+    resolution = METRICS[metric].resolution
     if not resolution:
         return np.zeros(against.size, dtype=np.bool_), np.zeros(against.size)
     column = np.asarray(values, dtype=np.float64)
@@ -237,17 +239,17 @@ def _below_resolution(
         return np.abs(ours - theirs) < resolution, share
 
 
-def _verdict(measure: Measure, centre: float, p_adjusted: float, p_equivalence: float, alpha: float) -> Verdict:
+def _verdict(metric: Metric, centre: float, p_adjusted: float, p_equivalence: float, alpha: float) -> Verdict:
     if math.isnan(p_adjusted):
         return "not tested"
     if p_equivalence <= alpha:
         return "equivalent"
     if p_adjusted > alpha:
         return "no difference shown"
-    return "better" if (centre < 0) == measure.lower_is_better else "worse"
+    return "better" if (centre < 0) == metric.lower_is_better else "worse"
 
 
-def _untested(effect: Effects, k: int, measure: Measure, *, paired: bool) -> str:
+def _untested(effect: Effects, k: int, metric: Metric, *, paired: bool) -> str:
     """Say why there is no test; empty where there is one."""
     fewest = int(min(effect.n[k], effect.n_baseline[k]))
     if fewest == 0:
@@ -258,35 +260,43 @@ def _untested(effect: Effects, k: int, measure: Measure, *, paired: bool) -> str
     if effect.constant[k]:
         if abs(effect.mean[k]) <= ROUNDING:
             return f"identical {where}"
-        return f"the same {'ratio' if measure.scale == 'ratio' else 'difference'} {where}"
+        return f"the same {'ratio' if metric.scale == 'ratio' else 'difference'} {where}"
     return "" if math.isfinite(effect.df[k]) else "the spread is too large for a number"
 
 
-def paired_ratio(values: Mapping[int, float], baseline: Mapping[int, float]) -> Estimate:
-    """Return the ratio of `values` to `baseline`, paired by repeat.
+@dataclass(frozen=True, eq=False)
+class Costs:
+    """A cost of some runs and the repeats that they are of, shape (n_runs,) each; of a repeat one at most."""
+
+    repeats: NDArray[np.int64]
+    values: NDArray[np.float64]
+
+
+def paired_ratio(costs: Costs, baseline: Costs) -> Estimate:
+    """Return the ratio of costs to those of a baseline, paired by repeat.
 
     The mean of the log ratios with Student's t interval, taken back by exp: a geometric mean, so that the ratio of a
     to b is the inverse of that of b to a. Pairs in which either side is missing, not positive or infinite are left out.
-
-    Parameters
-    ----------
-    values, baseline
-        A cost by repeat.
 
     Returns
     -------
     Estimate
         Without unit, at 95 %; all NaN without a pair, bounds NaN with a single one.
     """
-    logs = mean_t(log_ratios(values, baseline))
-    shown = MEASURES["latency"].shown
-    return replace(logs, point=shown(logs.point), low=shown(logs.low), high=shown(logs.high))
+    logs = mean_t(log_ratios(costs, baseline))
+    point, low, high = (shown(LATENCY, bound) for bound in (logs.point, logs.low, logs.high))
+    return replace(logs, point=point, low=low, high=high)
 
 
-def log_ratios(values: Mapping[int, float], baseline: Mapping[int, float]) -> list[float]:
+def log_ratios(costs: Costs, baseline: Costs) -> NDArray[np.float64]:
     """Return the log of the ratio in every repeat where both costs are positive and finite, by repeat."""
-    return [
-        math.log(values[repeat]) - math.log(baseline[repeat])
-        for repeat in sorted(values.keys() & baseline.keys())
-        if 0 < values[repeat] < math.inf and 0 < baseline[repeat] < math.inf
-    ]
+    _, own, other = np.intersect1d(costs.repeats, baseline.repeats, return_indices=True)
+    sides = costs.values[own], baseline.values[other]
+    usable = np.logical_and(*((side > 0) & (side < math.inf) for side in sides))
+    ours, theirs = (logs_of(side[usable]) for side in sides)
+    return ours - theirs
+
+
+def logs_of(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return natural logarithms to the last bit as the C library has them: NumPy's depend on the processor."""
+    return np.fromiter(map(math.log, values.tolist()), np.float64, values.size)

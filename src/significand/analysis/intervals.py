@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.special import bdtr, ndtri, stdtrit  # not scipy.stats: importing that takes half a second
 
 from significand.analysis.columns import column
+from significand.results.records import told_method
 
 Sample = Iterable[float | None] | NDArray[np.float64]
 
@@ -41,6 +42,8 @@ class Estimate:
         Confidence level of the interval, between 0 and 1.
     n
         Values behind it.
+    sequential
+        Whether measuring went on until the interval was narrow enough, which makes it a little too narrow.
     """
 
     point: float
@@ -49,6 +52,12 @@ class Estimate:
     method: str
     level: float
     n: int
+    sequential: bool = False
+
+    @property
+    def told_method(self) -> str:
+        """How the interval was made, as files and tables say it."""
+        return told_method(self.method, sequential=self.sequential)
 
 
 def finite(values: Sample) -> NDArray[np.float64]:

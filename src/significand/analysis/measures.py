@@ -2,66 +2,25 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from significand.analysis.columns import collected, numbers
+from significand.plan.metrics import METRICS, Metric
 
-Scale = Literal["ratio", "points"]
 Column = ArrayLike | Sequence[float | None]
 
 
-@dataclass(frozen=True)
-class Measure:
-    """How a metric is compared: as a ratio of costs, through logs, or as a difference in percentage points.
-
-    ``resolution`` is the smallest difference that the meter can tell, in the metric's own unit; 0 where the spread of
-    runs says all there is to say.
-    """
-
-    scale: Scale
-    lower_is_better: bool
-    resolution: float = 0.0
-
-    def shown(self, value: float) -> float:
-        """Take a difference of logs back to a ratio; points are what they are."""
-        with np.errstate(over="ignore", under="ignore"):  # an interval of a few wild ratios may reach infinity
-            return float(np.exp(value)) if self.scale == "ratio" else float(value)
-
-    def band(self, margin: float) -> float:
-        """Turn a margin into logs, where it is symmetric: from 1 / (1 + margin) to 1 + margin."""
-        return math.log1p(margin) if self.scale == "ratio" else margin
+def shown(metric: Metric, difference: float) -> float:
+    """Take a difference of logs back to a ratio; points are what they are."""
+    with np.errstate(over="ignore", under="ignore"):  # an interval of a few wild ratios may reach infinity
+        return float(np.exp(difference)) if metric.scale == "ratio" else float(difference)
 
 
-MEMORY_RESOLUTION_MB = 0.34
-"""The largest error that `significand.meters.memory` found on known allocations. It is not in the spread of an
-experiment's runs: they are forked from one process and share its heap, and another experiment has another one. So six
-experiments with a network of 0.1 MB gave ratios from 1.00 to 1.15, each with an interval of a few per cent."""
-
-_COST = Measure("ratio", lower_is_better=True)
-_MEMORY = Measure("ratio", lower_is_better=True, resolution=MEMORY_RESOLUTION_MB)
-_SHARE = Measure("points", lower_is_better=False)
-
-MEASURES: Mapping[str, Measure] = {
-    "latency": _COST,
-    "train_time": _COST,
-    "memory": _MEMORY,
-    "training_memory": _MEMORY,
-    "inference_memory": _MEMORY,
-    "model_size": _COST,
-    "energy": _COST,
-    "relative_output_error": _COST,
-    "throughput": Measure("ratio", lower_is_better=False),
-    "batch_latency_p50": _COST,
-    "batch_latency_p95": _COST,
-    "batch_latency_p99": _COST,
-    "accuracy": _SHARE,
-    "test_accuracy": _SHARE,
-}
-"""By the short name of the metric. Costs and throughput are ratios, accuracies are differences."""
+def band(metric: Metric, margin: float) -> float:
+    """Turn a margin into logs, where it is symmetric: from 1 / (1 + margin) to 1 + margin."""
+    return math.log1p(margin) if metric.scale == "ratio" else margin
 
 
 def scaled_columns(
@@ -86,7 +45,7 @@ def scaled_columns(
     Raises
     ------
     ValueError
-        If a metric is not in `MEASURES`, a margin is not positive or of another metric, or a length differs.
+        If a metric is not in `METRICS`, a margin is not positive or of another metric, or a length differs.
     """
     for metric, margin in margins.items():
         if metric not in samples or not 0 < margin < math.inf:
@@ -96,12 +55,12 @@ def scaled_columns(
             )
     columns = []
     for metric, values in samples.items():
-        if metric not in MEASURES:
-            raise ValueError(f"metric {metric!r} cannot be compared; give one of {', '.join(MEASURES)}.")
+        if metric not in METRICS:
+            raise ValueError(f"metric {metric!r} cannot be compared; give one of {', '.join(METRICS)}.")
         column = numbers(metric, values)
         if column.shape != (n_runs,):
             raise ValueError(f"{metric} has shape {column.shape} for {n_runs} runs; give one value per run.")
-        if MEASURES[metric].scale == "ratio":
+        if METRICS[metric].scale == "ratio":
             columns.append(np.log(column, out=np.full(n_runs, math.nan), where=column > 0))
         else:
             with np.errstate(over="ignore"):

@@ -7,53 +7,18 @@ This module may import NumPy and moocore only, and what reads numbers.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
 import moocore  # at the top: 0.05 s beyond NumPy, which is too little to hide in a function
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from significand.analysis.columns import collected, numbers
+from significand.plan.metrics import METRICS, OBJECTIVES, Metric
 
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Objective:
-    """What a frontier is sought in.
-
-    Attributes
-    ----------
-    name
-        As a user gives it.
-    column
-        Where raw_runs.csv holds it.
-    maximise
-        Whether larger is better; else it is a cost: positive, on a scale where ratios mean something.
-    """
-
-    name: str
-    column: str
-    maximise: bool = False
-
-
-OBJECTIVES = {
-    objective.name: objective
-    for objective in (
-        Objective("latency", "inference_latency_per_sample_s"),
-        Objective("accuracy", "final_train_accuracy", maximise=True),
-        Objective("test_accuracy", "test_accuracy", maximise=True),
-        Objective("memory", "peak_memory_mb"),
-        Objective("inference_memory", "inference_peak_memory_mb"),
-        Objective("model_size", "model_size_mb"),
-        Objective("train_time", "train_time_per_epoch_s"),
-        Objective("energy", "energy_per_epoch_j"),
-    )
-}
-"""Every objective by its name."""
-
-
-def select_objectives(names: str | Sequence[str], energy_kinds: Collection[str] = ()) -> tuple[Objective, ...]:
+def select_objectives(names: str | Sequence[str], energy_kinds: Collection[str] = ()) -> tuple[Metric, ...]:
     """Return the objectives of these names, in the order given.
 
     Parameters
@@ -78,14 +43,16 @@ def select_objectives(names: str | Sequence[str], energy_kinds: Collection[str] 
             f"objectives is {','.join(listed)!r}; a frontier needs two or more, each named once. "
             "Give for example latency,accuracy."
         )
-    if "energy" in listed and set(energy_kinds) != {"measured"}:
+    chosen = tuple(METRICS[name] for name in listed)
+    estimated = [metric.name for metric in chosen if metric.may_be_estimated]
+    if estimated and set(energy_kinds) != {"measured"}:
         found = ", ".join(sorted(kind or "unknown" for kind in set(energy_kinds))) or "unknown"
         raise ValueError(
-            f"energy is an objective, but the runs' energy_kind is {found}; it must be measured in every run. "
-            "An estimated energy restates CPU time, so a setup would win on the same cost twice. "
-            "Leave energy out of the objectives, or measure on a machine with an energy counter."
+            f"{estimated[0]} is an objective, but the runs' energy_kind is {found}; it must be measured in every run. "
+            "An estimate restates CPU time, so a setup would win on the same cost twice. "
+            f"Leave {estimated[0]} out of the objectives, or measure on a machine with an energy counter."
         )
-    return tuple(OBJECTIVES[name] for name in listed)
+    return chosen
 
 
 def nondominated(points: ArrayLike, maximise: bool | Sequence[bool] = False) -> NDArray[np.bool_]:

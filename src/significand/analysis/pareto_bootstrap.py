@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from significand.analysis.pareto import Floats, checked_table, nondominated
+from significand.results.records import told_method
 
 RESAMPLES = 2000
 """The standard error that sampling adds to a probability is then at most 0.011."""
@@ -47,6 +48,8 @@ class Hypervolume:
         Shape (objectives,), the best mean of each.
     method, level
         How the interval was made, and its confidence level.
+    sequential
+        As in `significand.analysis.intervals.Estimate`.
     """
 
     share: float
@@ -56,6 +59,7 @@ class Hypervolume:
     ideal: Floats
     method: str = "basic multiplier bootstrap over blocks"
     level: float = 0.95
+    sequential: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +88,8 @@ class FrontierUncertainty:
         Draws behind the probabilities; one of 0 or 1 means fewer than about one in `resamples`.
     method
         How the probabilities came about.
+    sequential
+        Whether measuring went on until intervals were narrow enough.
     """
 
     on_frontier: NDArray[np.bool_]
@@ -96,13 +102,14 @@ class FrontierUncertainty:
     n_blocks_in_all: int
     resamples: int
     method: str = "multiplier bootstrap over blocks, paired across setups, Student t scale"
+    sequential: bool = False
 
     def to_dict(self, setups: Sequence[str], objectives: Sequence[str]) -> dict[str, object]:
         """Return plain values under names, as pareto.json holds them; what is undefined is NaN."""
         volume = self.hypervolume
         return {
             "objectives": list(objectives),
-            "method": self.method,
+            "method": told_method(self.method, sequential=self.sequential),
             "resamples": self.resamples,
             "blocks": self.n_blocks,
             "blocks_in_all": self.n_blocks_in_all,
@@ -118,7 +125,7 @@ class FrontierUncertainty:
                 for i, setup in enumerate(setups)
             ],
             "hypervolume": {
-                "method": volume.method,
+                "method": told_method(volume.method, sequential=volume.sequential),
                 "level": volume.level,
                 "share": volume.share,
                 "ci95_low": volume.low,

@@ -3,7 +3,10 @@
 import math
 from collections.abc import Sequence
 
-from significand.analysis.comparison import paired_ratio
+import numpy as np
+from numpy.typing import NDArray
+
+from significand.analysis.comparison import Costs, paired_ratio
 from significand.analysis.intervals import (
     ci95_half_width,
     finite,
@@ -14,36 +17,19 @@ from significand.analysis.intervals import (
     sample_std,
 )
 from significand.analysis.pareto import frontier
-from significand.analysis.turns import latencies_beside
-from significand.results.records import MetricSummary, Run, Summary
-
-SPECIFIED_METRICS = {
-    "train_time": "train_time_per_epoch_s",
-    "latency": "inference_latency_per_sample_s",
-    "memory": "peak_memory_mb",
-    "accuracy": "final_train_accuracy",
-    "energy": "energy_per_epoch_j",
-}
-"""The metrics of the specified interface, by the column of raw_runs.csv each summarises."""
-
-FURTHER_METRICS = {
-    "test_accuracy": "test_accuracy",
-    "training_memory": "training_peak_memory_mb",
-    "inference_memory": "inference_peak_memory_mb",
-    "model_size": "model_size_mb",
-    "relative_output_error": "relative_output_error",
-    "throughput": "batch_throughput_samples_per_s",
-    "batch_latency_p50": "batch_latency_p50_s",
-    "batch_latency_p95": "batch_latency_p95_s",
-    "batch_latency_p99": "batch_latency_p99_s",
-}
-
-COSTS = ("train_time", "latency", "memory", "energy")
-"""Metrics shown as ratios to the baseline."""
+from significand.analysis.turns import beside_baselines
+from significand.plan.metrics import LATENCY, SPECIFIED, SPECIFIED_COSTS, SUMMARISED, Metric
+from significand.plan.setup import Setup
+from significand.results.records import MetricSummary, Summary
+from significand.results.table import Rows, RunTable
 
 FACTS = {
     "failed_runs": ("runs that failed; they are in no other number", ""),
+    "setup": ("name of the setup: its precision, and its values on the other axes that vary", ""),
     "engine": ("what executed the trained network", ""),
+    "device": ("where it ran", ""),
+    "batch_size": ("samples per training step and per inference call", ""),
+    "threads": ("threads of training and engine", ""),
     "training_precision": ("what training computed in", ""),
     "effective_precision": ("what inference really computed in", ""),
     "precision_note": ("why that is not what was asked for", ""),
@@ -61,7 +47,7 @@ FACTS = {
     "unsteady_runs": ("runs whose latency rounds came to no steady state", ""),
     "steady_reason": ("what kept them from it", ""),
     "on_pareto_frontier": ("whether no other is as good in mean latency and mean accuracy and better in one", ""),
-    "ratio_baseline": ("the mode that the ratios below are to", ""),
+    "ratio_baseline": ("the setup that the ratios below are to", ""),
 }
 """Columns of summary_stats that are no statistic of a metric: what each means, and its unit. Where the runs do not
 agree on a text, it holds all of theirs, separated by ``|``."""
@@ -72,88 +58,109 @@ RATIO_STATISTICS = {
     "ratio_ci95_t_low": "lower bound of its 95 % t interval, of log ratios",
     "ratio_ci95_t_high": "its upper bound",
 }
-"""What the columns ``<cost>_<statistic>`` of summary_stats are, for each of `COSTS`; without unit."""
+"""What the columns ``<cost>_<statistic>`` of summary_stats are, for each of `SPECIFIED_COSTS`; without unit."""
 
-BASELINE = "float32"
+COMMON_FACTS = (
+    "training_precision",
+    "effective_precision",
+    "precision_note",
+    "rounding_flag",
+    "energy_kind",
+    "energy_source",
+    "energy_domains",
+    "energy_assumptions",
+    "memory_method",
+)
+"""Of the facts, texts of the finished runs."""
+
+COUNTED_FACTS = ("steps", "disturbed_steps", "unknown_steps", "remeasured_steps")
+"""Of the facts, sums over the finished runs."""
 
 BOOTSTRAP_RESAMPLES = 999
-"""Fewer than the 9,999 of a single estimate: five metrics of every mode are resampled at the end of each experiment."""
+"""Fewer than the 9,999 of a single estimate: five metrics of every setup are resampled after each experiment."""
+
+MOST_FOR_BOOTSTRAP = 2_000
+"""Of so many runs the bootstrap-t is the t interval but for its own chance, and resampling more would take minutes."""
 
 
-def default_baseline(modes: Sequence[str]) -> str:
-    """Return float32, or the first mode where float32 is not among them."""
-    return BASELINE if BASELINE in modes else modes[0]
+def summarise(runs: RunTable, setups: Sequence[Setup], baselines: Sequence[int]) -> list[Summary]:
+    """Return one summary per setup, in the order of the table's setups.
 
-
-def summarise(runs: Sequence[Run], modes: Sequence[str], baseline: str | None = None) -> list[Summary]:
-    """Return one summary per precision mode, in the order of `modes`.
-
-    Failed runs count in `failed_runs` and nowhere else. Ratios are paired by repeat with the baseline, by default
-    `default_baseline`. With no finished run every number is NaN.
+    Failed runs count in `failed_runs` and nowhere else. Ratios are paired by repeat with the baseline of each setup,
+    given by its index. With no finished run every number is NaN.
     """
-    by_mode = {mode: [run for run in runs if run.precision_mode == mode] for mode in modes}
-    baseline = baseline or default_baseline(modes)
-    finished = {mode: [run for run in of_mode if run.finished] for mode, of_mode in by_mode.items()}
-    metrics = {mode: _metrics(of_mode) for mode, of_mode in finished.items()}
-    on_frontier = frontier(
-        [metrics[mode]["latency"].mean for mode in by_mode],
-        [metrics[mode]["accuracy"].mean for mode in by_mode],
-    )
+    beside_s = beside_baselines(runs, baselines)
+    every = [runs.rows_of(code, finished=False) for code in range(len(runs.setups))]
+    finished = [rows[runs.finished[rows]] for rows in every]
+    metrics = [_metrics(runs, rows) for rows in finished]
+    on_frontier = frontier(*([of_setup[name].mean for of_setup in metrics] for name in ("latency", "accuracy")))
     return [
         Summary(
-            precision_mode=mode,
-            repeats=len(finished[mode]),
-            metrics=metrics[mode],
+            precision_mode=setup.precision,
+            repeats=len(rows),
+            metrics=of_setup,
             facts={
-                "failed_runs": len(by_mode[mode]) - len(finished[mode]),
-                "engine": _common(by_mode[mode], "engine"),
-                "training_precision": _common(finished[mode], "training_precision"),
-                "effective_precision": _common(finished[mode], "effective_precision"),
-                "precision_note": _common(finished[mode], "precision_note"),
-                "rounding_flag": _common(finished[mode], "rounding_flag"),
-                "energy_kind": _common(finished[mode], "energy_kind"),
-                "energy_source": _common(finished[mode], "energy_source"),
-                "energy_domains": _common(finished[mode], "energy_domains"),
-                "energy_assumptions": _common(finished[mode], "energy_assumptions"),
-                "memory_method": _common(finished[mode], "memory_method"),
-                "steps": sum(run.steps for run in finished[mode]),
-                "disturbed_steps": sum(run.disturbed_steps for run in finished[mode]),
-                "unknown_steps": sum(run.unknown_steps for run in finished[mode]),
-                "remeasured_steps": sum(run.remeasured_steps for run in finished[mode]),
-                "others_share": mean([run.others_share for run in finished[mode]]),
-                "unsteady_runs": sum(run.steady_state is False for run in finished[mode]),
-                "steady_reason": _common([run for run in finished[mode] if run.steady_state is False], "steady_reason"),
+                **_facts(runs, setup, rows, all_rows),
                 "on_pareto_frontier": bool(on),
-                "ratio_baseline": baseline,
-                **_ratios(finished[mode], finished[baseline]),
-                **_bootstrap_intervals(finished[mode]),
+                "ratio_baseline": runs.setups[baseline],
+                **_ratios(runs, rows, finished[baseline], beside_s),
+                **_bootstrap_intervals(runs, rows),
             },
         )
-        for mode, on in zip(by_mode, on_frontier, strict=True)
+        for setup, baseline, rows, all_rows, of_setup, on in zip(
+            setups, baselines, finished, every, metrics, on_frontier, strict=True
+        )
     ]
 
 
-def _metrics(runs: Sequence[Run]) -> dict[str, MetricSummary]:
-    return {name: _metric(_values(runs, name)) for name in SPECIFIED_METRICS | FURTHER_METRICS}
+def _facts(runs: RunTable, setup: Setup, rows: Rows, all_rows: Rows) -> dict[str, object]:
+    """Return what is not a mean, of the finished runs of a setup and of all."""
+    unsteady = rows[(runs.frame["steady_state"][rows] == False).fill_null(value=False).to_numpy()]  # noqa: E712 - a column
+    return {
+        "failed_runs": len(all_rows) - len(rows),
+        "setup": setup.name,
+        "engine": setup.engine,
+        "device": setup.device,
+        "batch_size": setup.batch_size,
+        "threads": setup.threads,
+        **{name: _common(runs, rows, name) for name in COMMON_FACTS},
+        **{name: int(runs.counts(name)[rows].sum()) for name in COUNTED_FACTS},
+        "others_share": mean(runs.numbers("others_share")[rows]),
+        "unsteady_runs": len(unsteady),
+        "steady_reason": _common(runs, unsteady, "steady_reason"),
+    }
 
 
-def _values(runs: Sequence[Run], name: str) -> list[float]:
+def _metrics(runs: RunTable, rows: Rows) -> dict[str, MetricSummary]:
+    return {metric.name: _metric(_values(runs, rows, metric)) for metric in SUMMARISED}
+
+
+def _values(runs: RunTable, rows: Rows, metric: Metric) -> NDArray[np.float64]:
     """Return a metric of the runs; nothing where it is measured in some and estimated in others: that has no mean."""
-    if name == "energy" and len({(run.energy_kind, run.energy_source) for run in runs}) > 1:
-        return []
-    return [getattr(run, (SPECIFIED_METRICS | FURTHER_METRICS)[name]) for run in runs]
+    if metric.may_be_estimated and sources(runs, rows) > 1:
+        return np.empty(0)
+    return runs.numbers(metric.column)[rows]
 
 
-def _bootstrap_intervals(runs: Sequence[Run]) -> dict[str, float]:
-    """Return the bootstrap-t intervals of the specified metrics; NaN with fewer runs than they need."""
+def sources(runs: RunTable, rows: Rows) -> int:
+    """Count the different counters and estimates that the runs have their energies from."""
+    return np.unique(runs.energy_sources[rows]).size
+
+
+def _bootstrap_intervals(runs: RunTable, rows: Rows) -> dict[str, float]:
+    """Return the bootstrap-t intervals of the specified metrics; NaN with fewer runs than they need, or many."""
     row: dict[str, float] = {}
-    for name in SPECIFIED_METRICS:
-        estimate = mean_bootstrap_t(_values(runs, name), resamples=BOOTSTRAP_RESAMPLES)
-        row |= {f"{name}_ci95_bootstrap_t_low": estimate.low, f"{name}_ci95_bootstrap_t_high": estimate.high}
+    for metric in SPECIFIED:
+        values = _values(runs, rows, metric)
+        low = high = math.nan
+        if values.size <= MOST_FOR_BOOTSTRAP:
+            estimate = mean_bootstrap_t(values, resamples=BOOTSTRAP_RESAMPLES)
+            low, high = estimate.low, estimate.high
+        row |= {f"{metric.name}_ci95_bootstrap_t_low": low, f"{metric.name}_ci95_bootstrap_t_high": high}
     return row
 
 
-def _metric(values: Sequence[float]) -> MetricSummary:
+def _metric(values: NDArray[np.float64]) -> MetricSummary:
     t, median, known = mean_t(values), median_exact(values), finite(values)
     return MetricSummary(
         mean=mean(values),
@@ -170,25 +177,23 @@ def _metric(values: Sequence[float]) -> MetricSummary:
     )
 
 
-def _ratios(runs: Sequence[Run], baseline: Sequence[Run]) -> dict[str, float]:
+def _ratios(runs: RunTable, rows: Rows, references: Rows, beside_s: NDArray[np.float64]) -> dict[str, float]:
     row: dict[str, float] = {}
-    same_energy = len({(run.energy_kind, run.energy_source) for run in (*runs, *baseline)}) <= 1
-    for name in COSTS:
-        compared = runs if same_energy or name != "energy" else ()
-        column = SPECIFIED_METRICS[name]
-        costs = [getattr(run, column) for run in compared] if name != "latency" else latencies_beside(runs, baseline)
-        ratio = paired_ratio(
-            {run.repeat: cost for run, cost in zip(compared, costs, strict=True)},
-            {run.repeat: getattr(run, column) for run in baseline},
-        )
+    repeats = runs.counts("repeat")
+    same_source = sources(runs, np.concatenate([rows, references])) <= 1
+    for metric in SPECIFIED_COSTS:
+        compared = rows if same_source or not metric.may_be_estimated else rows[:0]
+        values = runs.numbers(metric.column)
+        own = beside_s if metric is LATENCY else values
+        ratio = paired_ratio(Costs(repeats[compared], own[compared]), Costs(repeats[references], values[references]))
         row |= {
-            f"{name}_ratio": ratio.point,
-            f"{name}_ratio_ci95_t_low": ratio.low,
-            f"{name}_ratio_ci95_t_high": ratio.high,
+            f"{metric.name}_ratio": ratio.point,
+            f"{metric.name}_ratio_ci95_t_low": ratio.low,
+            f"{metric.name}_ratio_ci95_t_high": ratio.high,
         }
     return row
 
 
-def _common(runs: Sequence[Run], column: str) -> str:
+def _common(runs: RunTable, rows: Rows, column: str) -> str:
     """Return what the runs agree on; where they differ, all of it, but for what is empty."""
-    return " | ".join(dict.fromkeys(text for run in runs if (text := getattr(run, column))))
+    return " | ".join(runs.said(column, rows))

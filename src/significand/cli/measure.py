@@ -57,6 +57,22 @@ def run(
             help="go on with the interrupted experiment in the folder, exactly as it was planned",
         ),
     ] = False,
+    yes: Annotated[
+        bool,
+        Parameter(
+            name=("--yes", "-y"), negative="", show_default=False, help="begin a grid of more than 48 setups, too"
+        ),
+    ] = False,
+    allow: Annotated[
+        tuple[str, ...],
+        Parameter(
+            negative="",
+            show_default=False,
+            metavar="FIELD",
+            help="with --resume: a field of the machine that may differ, such as machine.host, or machine.versions for "
+            "all below it; can be given several times",
+        ),
+    ] = (),
     quiet: Annotated[
         bool,
         Parameter(name=("--quiet", "-q"), negative="", show_default=False, help="only errors and failed runs"),
@@ -82,7 +98,7 @@ def run(
         fields.pop("output_dir", None)
         fields |= {name: value for name, value in vars(flags).items() if value is not None}
         with ProgressDisplay(console(stderr=True, quiet=quiet or json)) as display:
-            outcome = run_experiment_in(folder, fields, display.update, resume=resume)
+            outcome = run_experiment_in(folder, fields, display.update, resume=resume, yes=yes, allow=allow)
     except PlanError as error:
         return refuse(error.problems)
     except RunnerError as error:
@@ -206,7 +222,7 @@ def _show(outcome: "Outcome", *, quiet: bool, as_json: bool) -> None:
         out = console()
         out.print(summary_view(outcome.rows))
         out.print()
-        for line in claim_lines(outcome.claims, outcome.runs, outcome.precision):
+        for line in claim_lines(outcome.results):
             out.print(line, markup=False)
         if outcome.note:
             say(f"Resumed: {outcome.note}")

@@ -1,15 +1,18 @@
 """What an engine is, and the registry of engines. No engine is imported here, so no torch either."""
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 
-from significand.plan.precision import PrecisionMode
-from significand.workload.architecture import Architecture, Weights
+from significand.plan.problems import PlanError
+from significand.plan.setup import Setup
+from significand.workload.architecture import Weights
 
 
 class Session(Protocol):
@@ -32,24 +35,16 @@ class Engine(Protocol):
 
     file_suffix: str
 
-    def preload(self, mode: PrecisionMode) -> None:
-        """Import what the mode needs, so that processes forked from this one need not."""
+    def preload(self, setup: Setup) -> None:
+        """Import what the setup needs, so that processes forked from this one need not."""
         ...
 
-    def export_structure(self, architecture: Architecture) -> bytes:
+    def export_structure(self, setup: Setup) -> bytes:
         """Return the network's structure without weights, made once per experiment; may be empty."""
         ...
 
-    def write(
-        self,
-        path: Path,
-        structure: bytes,
-        architecture: Architecture,
-        weights: Weights,
-        mode: PrecisionMode,
-        calibration: np.ndarray,
-    ) -> None:
-        """Write the network in the mode's inference format to `path`, a file.
+    def save(self, path: Path, structure: bytes, weights: Weights, setup: Setup, calibration: np.ndarray) -> None:
+        """Write the network in the setup's inference format to `path`, a file.
 
         Parameters
         ----------
@@ -57,15 +52,15 @@ class Engine(Protocol):
             File to write, with the engine's suffix.
         structure
             As from `export_structure`.
-        architecture, weights, mode
-            What to write, in which mode.
+        weights, setup
+            What to write, in which precision.
         calibration
             Training samples, float32, shape (samples, inputs), from which static quantisation takes its scales.
         """
         ...
 
-    def effective_precision(self, path: Path, architecture: Architecture, mode: PrecisionMode, threads: int) -> str:
-        """Return the format that a session on what `write` wrote really computes in.
+    def computes_in(self, path: Path, setup: Setup) -> str:
+        """Return the format that a session on what `save` wrote really computes in.
 
         Found by looking at the engine's graph or operators, in a session that is thrown away: looking takes memory that
         the measured session shall not have. ``"float32"``, ``"int8"``, ...; where layers differ all of them, joined by
@@ -73,19 +68,19 @@ class Engine(Protocol):
         """
         ...
 
-    def open(self, path: Path, architecture: Architecture, mode: PrecisionMode, threads: int) -> Session:
-        """Load what `write` wrote, to run on that many threads."""
+    def open(self, path: Path, setup: Setup) -> Session:
+        """Load what `save` wrote, to run on the setup's threads."""
         ...
 
 
 @dataclass(frozen=True)
 class EngineEntry:
-    """One line of the registry.
+    """One engine of this package, before it is imported.
 
     Attributes
     ----------
     module
-        Where the engine's class ``ENGINE`` is; imported on use only.
+        Where its object ``ENGINE`` is; imported on use only.
     modes
         Names of the precision modes it runs.
     native_modes
@@ -108,10 +103,39 @@ ENGINES = {
     "torch": EngineEntry("significand.engines.torch_eager", modes=_TORCH_MODES, native_modes=_TORCH_MODES),
 }
 
+GROUP = "significand.engines"
+"""Entry points by which other packages add engines: the engine's name, and the object that is one. Beside what `Engine`
+says, it has ``modes`` and ``native_modes`` as an `EngineEntry`."""
 
-def engine_modes() -> dict[str, tuple[str, ...]]:
-    """Return for each engine the modes that it runs."""
-    return {name: entry.modes for name, entry in ENGINES.items()}
+
+class EngineMissingError(PlanError):
+    """An engine that another package adds cannot be imported."""
+
+
+class _EngineModes(Mapping[str, Sequence[str]]):
+    """For each engine the modes that it runs; what another package adds is imported when it is asked for."""
+
+    def __getitem__(self, name: str) -> Sequence[str]:
+        return ENGINES[name].modes if name in ENGINES else tuple(_added_engine(name).modes)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((*ENGINES, *_added()))
+
+    def __len__(self) -> int:
+        return len(ENGINES) + len(_added())
+
+
+def engine_modes() -> Mapping[str, Sequence[str]]:
+    """Return for each engine the modes that it runs.
+
+    Looking up an engine of another package raises `EngineMissingError` where that cannot be imported.
+    """
+    return _EngineModes()
+
+
+def native_modes(name: str) -> Sequence[str]:
+    """Return the modes that an engine computes in their own format on any CPU."""
+    return ENGINES[name].native_modes if name in ENGINES else tuple(_added_engine(name).native_modes)
 
 
 def get_engine(name: str) -> Engine:
@@ -121,5 +145,33 @@ def get_engine(name: str) -> Engine:
     ------
     KeyError
         When there is none; plans are checked before, so this is a mistake in the program.
+    EngineMissingError
+        When it is another package's and cannot be imported.
     """
-    return cast("Engine", import_module(ENGINES[name].module).ENGINE)
+    return cast("Engine", import_module(ENGINES[name].module).ENGINE) if name in ENGINES else _added_engine(name)
+
+
+@functools.cache
+def _added() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=GROUP) if point.name not in ENGINES}
+
+
+@functools.cache
+def _added_engine(name: str) -> Any:  # noqa: ANN401 - an `Engine` with its modes
+    point = _added()[name]
+    try:
+        engine = point.load()
+        missing = [what for what in (*_WANTED, "modes", "native_modes") if not hasattr(engine, what)]
+    except Exception as error:
+        raise EngineMissingError([f"{_told(point)} cannot be imported: {type(error).__name__}: {error}"]) from error
+    if missing:
+        raise EngineMissingError([f"{_told(point)} is no engine: it has no {', '.join(missing)}"])
+    return engine
+
+
+_WANTED = ("file_suffix", "preload", "export_structure", "save", "computes_in", "open")
+
+
+def _told(point: EntryPoint) -> str:
+    package = f" of the package {point.dist.name}" if point.dist else ""
+    return f"{point.name!r} ({point.value}{package}; mend or uninstall it)"

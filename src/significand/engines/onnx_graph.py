@@ -9,7 +9,8 @@ import onnx
 from google.protobuf.message import DecodeError, Message  # type: ignore[import-untyped]  # comes with onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from significand.workload.architecture import Architecture, Weights
+from significand.plan.setup import Perceptron
+from significand.workload.architecture import Weights
 
 INPUT, OUTPUT = "input", "output"
 OPSET = 21
@@ -27,12 +28,12 @@ FORMATS: dict[int | None, str] = {
 }
 
 
-def graph_without_weights(architecture: Architecture) -> bytes:
+def graph_without_weights(workload: Perceptron) -> bytes:
     """Return the graph of a network without its weights, serialised; its input and output are float32."""
     nodes = []
     value = INPUT
-    last = len(architecture.activations) - 1
-    for layer, activation in enumerate(architecture.activations):
+    last = len(workload.activations) - 1
+    for layer, activation in enumerate(workload.activations):
         nodes.append(
             helper.make_node(
                 "Gemm",
@@ -43,7 +44,7 @@ def graph_without_weights(architecture: Architecture) -> bytes:
         )
         value = OUTPUT if layer == last else f"activation{layer}"
         nodes += _activation_nodes(activation, f"linear{layer}", value, layer)
-    sizes = architecture.layer_sizes
+    sizes = workload.layer_sizes
     graph = helper.make_graph(
         nodes,
         "mlp",

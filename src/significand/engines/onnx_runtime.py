@@ -20,8 +20,9 @@ from significand.engines.onnx_graph import (
     with_weights,
 )
 from significand.meters.machine import cpu_flags, instruction_sets
-from significand.plan.precision import PrecisionMode
-from significand.workload.architecture import Architecture, Weights
+from significand.plan.precision import MODES
+from significand.plan.setup import Setup
+from significand.workload.architecture import Weights
 
 # From 1.29 on, ONNX Runtime's Linux packages report to their maker, from threads of their own, and leave files in the
 # user's folders. It reads the variable when it is imported; the process's environment is left as it was.
@@ -53,23 +54,16 @@ class OnnxRuntimeEngine:
 
     file_suffix = ".onnx"
 
-    def preload(self, mode: PrecisionMode) -> None:
+    def preload(self, setup: Setup) -> None:
         """Import nothing: this module has imported all."""
 
-    def export_structure(self, architecture: Architecture) -> bytes:
+    def export_structure(self, setup: Setup) -> bytes:
         """Return the graph without weights, serialised."""
-        return graph_without_weights(architecture)
+        return graph_without_weights(setup.workload)
 
-    def write(
-        self,
-        path: Path,
-        structure: bytes,
-        architecture: Architecture,
-        weights: Weights,
-        mode: PrecisionMode,
-        calibration: np.ndarray,
-    ) -> None:
+    def save(self, path: Path, structure: bytes, weights: Weights, setup: Setup, calibration: np.ndarray) -> None:
         """Put the weights into the structure and write it, quantised where the mode says so."""
+        mode = MODES[setup.precision]
         model = with_weights(structure, weights, np.float16 if mode.infers_in == "float16" else np.float32)
         if mode.quantisation is None:
             onnx.save(model, path)
@@ -94,7 +88,7 @@ class OnnxRuntimeEngine:
             else:
                 quantize_dynamic(model, path, per_channel=True, reduce_range=reduce_range, weight_type=QuantType.QInt8)
 
-    def effective_precision(self, path: Path, architecture: Architecture, mode: PrecisionMode, threads: int) -> str:
+    def computes_in(self, path: Path, setup: Setup) -> str:
         """Have the optimised graph written beside `path`, and read the format of its matrix products.
 
         Raises
@@ -103,18 +97,18 @@ class OnnxRuntimeEngine:
             When the file is no ONNX model in one piece; see `refuse_external_data`.
         """
         refuse_external_data(path)
-        options = _options(threads)
+        options = _options(setup.threads)
         optimised = path.with_suffix(".optimised.onnx")
         options.optimized_model_filepath = str(optimised)
         onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         return effective_precision(onnx.load(optimised))
 
-    def open(self, path: Path, architecture: Architecture, mode: PrecisionMode, threads: int) -> "OnnxRuntimeSession":
+    def open(self, path: Path, setup: Setup) -> "OnnxRuntimeSession":
         """Load the file at `path`.
 
-        What it refers to is not looked at here: this is measured, and `effective_precision` has looked.
+        What it refers to is not looked at here: this is measured, and `computes_in` has looked.
         """
-        session = onnxruntime.InferenceSession(str(path), _options(threads), providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(str(path), _options(setup.threads), providers=["CPUExecutionProvider"])
         return OnnxRuntimeSession(session)
 
 

@@ -12,8 +12,9 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from significand.engines.base import Engine, Session
-from significand.plan.precision import PrecisionMode
-from significand.workload.architecture import Architecture, Weights
+from significand.plan.precision import MODES
+from significand.plan.setup import Setup
+from significand.workload.architecture import Weights
 from significand.workload.model import build_network, write_weights
 
 MATMULS = frozenset({"aten::linear", "aten::addmm", "aten::mm", "aten::matmul", "aten::_int_mm"})
@@ -24,26 +25,19 @@ class TorchEngine:
 
     file_suffix = ".pt"
 
-    def preload(self, mode: PrecisionMode) -> None:
+    def preload(self, setup: Setup) -> None:
         """Import torchao where the mode needs it."""
-        if mode.quantisation is not None:
+        if MODES[setup.precision].quantisation is not None:
             _import_torchao()
 
-    def export_structure(self, architecture: Architecture) -> bytes:
-        """Return nothing: the network is built from the architecture each time, in microseconds."""
+    def export_structure(self, setup: Setup) -> bytes:
+        """Return nothing: the network is built from its layer sizes each time, in microseconds."""
         return b""
 
-    def write(
-        self,
-        path: Path,
-        structure: bytes,
-        architecture: Architecture,
-        weights: Weights,
-        mode: PrecisionMode,
-        calibration: np.ndarray,
-    ) -> None:
+    def save(self, path: Path, structure: bytes, weights: Weights, setup: Setup, calibration: np.ndarray) -> None:
         """Convert the network and write its state."""
-        network = build_network(architecture.layer_sizes, architecture.activations).eval()
+        mode = MODES[setup.precision]
+        network = build_network(setup.workload.layer_sizes, setup.workload.activations).eval()
         if mode.infers_in == "float64":
             network.double()  # before the weights come in: they are float64 as trained
         write_weights(network, weights)
@@ -53,21 +47,22 @@ class TorchEngine:
             network.to(getattr(torch, mode.infers_in))
         torch.save(network.state_dict(), path)
 
-    def effective_precision(self, path: Path, architecture: Architecture, mode: PrecisionMode, threads: int) -> str:
+    def computes_in(self, path: Path, setup: Setup) -> str:
         """Run one sample and read the types of the matrix products among the operators that ran."""
-        session = self.open(path, architecture, mode, threads)
+        session = self.open(path, setup)
         with _MatmulPrecision() as seen:
-            session.predict(np.zeros((1, architecture.layer_sizes[0]), np.float32))
+            session.predict(np.zeros((1, setup.workload.layer_sizes[0]), np.float32))
         return "+".join(seen.precisions)
 
-    def open(self, path: Path, architecture: Architecture, mode: PrecisionMode, threads: int) -> "TorchSession":
+    def open(self, path: Path, setup: Setup) -> "TorchSession":
         """Load the state and put it into a network that has no weights of its own yet."""
-        torch.set_num_threads(threads)
+        mode = MODES[setup.precision]
+        torch.set_num_threads(setup.threads)
         if mode.quantisation == "dynamic":
             _import_torchao()  # registers its tensors as safe to load
         state = torch.load(path, weights_only=True)
         with torch.device("meta"):
-            network = build_network(architecture.layer_sizes, architecture.activations)
+            network = build_network(setup.workload.layer_sizes, setup.workload.activations)
         network.load_state_dict(state, assign=True)
         dtype = torch.float32 if mode.quantisation == "dynamic" else getattr(torch, mode.infers_in)
         return TorchSession(network.eval(), dtype)

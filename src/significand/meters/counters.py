@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 
-from significand.meters.energy import CpuTimeEstimate, EnergyCounter, NoCounterError
+from significand.meters.energy import CPU_TIME, CpuTimeEstimate, EnergyCounter, NoCounterError
 from significand.meters.nvml import open_nvml
 from significand.meters.rapl import open_rapl
 
@@ -45,7 +45,7 @@ def probe_counters(root: Path = Path("/"), nvml: ModuleType | None = None) -> li
     return [
         _probe("nvml", lambda: open_nvml(0, nvml)),
         _probe("rapl", lambda: open_rapl(root)),
-        CounterProbe("cpu-time", available=True, detail="an estimate: CPU time restated in joules", remedy=""),
+        CounterProbe(CPU_TIME, available=True, detail="an estimate: CPU time restated in joules", remedy=""),
     ]
 
 
@@ -84,6 +84,40 @@ def choose_counter(
     except NoCounterError as error:
         missing = "; ".join(filter(None, [left_out, f"no counter: {error.detail}"]))
         return CpuTimeEstimate(watts_per_core, left_out=missing)
+
+
+@dataclass(frozen=True)
+class EnergyPlan:
+    """How all runs of an experiment find their energy.
+
+    Attributes
+    ----------
+    watts_per_core
+        Assumed power of a busy core, in watts, where energy is estimated.
+    source
+        The counter that all runs take; where it cannot be read the energy is missing. Empty for the best there is.
+    idle_power_w
+        Power of the idle machine, in watts, as from `idle_power_w`; it is subtracted from measured energy.
+    """
+
+    watts_per_core: float
+    source: str = ""
+    idle_power_w: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse what is no power: it would be subtracted from every energy.
+
+        Raises
+        ------
+        ValueError
+            When `idle_power_w` is negative or not finite.
+        """
+        if not (math.isfinite(self.idle_power_w) and self.idle_power_w >= 0):
+            raise ValueError(f"idle_power_w: {self.idle_power_w!r} is no power; give watts, 0 or more")
+
+    def open(self) -> EnergyCounter:
+        """Return the counter, to be closed by whoever asked for it."""
+        return choose_counter(self.watts_per_core)
 
 
 def idle_power_w(counter: EnergyCounter, seconds: float, sleep: Callable[[float], object] = time.sleep) -> float:

@@ -7,6 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+CPU_TIME = "cpu-time"
+"""The source of an energy that is no measurement but CPU time restated in joules."""
+
 
 class EnergyError(RuntimeError):
     """The energy of a window cannot be told; the text says why. `EnergyMeter` turns it into NaN and a reason."""
@@ -123,7 +126,7 @@ class CpuTimeEstimate:
     clock_ns: Callable[[], int] = field(default=time.perf_counter_ns, repr=False)
     left_out: str = ""
     kind: str = "estimated"
-    source: str = "cpu-time"
+    source: str = CPU_TIME
     domains: str = ""
     shortest_window_s: float = 0.0
 

@@ -1,46 +1,51 @@
-"""One experiment, parsed and checked as a whole before anything runs; every mistake is reported at once."""
+"""One experiment, read and checked as a whole before anything runs; every mistake is reported at once."""
 
+import dataclasses
 import functools
-import math
-import operator
-import os
-import re
-from collections.abc import Callable, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from types import MappingProxyType
+from typing import Any
 
 import psutil
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-)
 
 from significand.meters.machine import available_cpus
-from significand.meters.steps import OnNoise
+from significand.meters.steps import NoisePolicy
+from significand.plan.kinds import Kind, Several, Text
 from significand.plan.options import (
-    ACTIVATIONS,
+    AXES,
     BUILT_IN_DATA,
     FEWEST_SEQUENTIAL,
+    HIDDEN,
     LEARNING_RATES,
-    OBJECTIVES,
     OPTIONS,
+    SYNTHETIC_ENDS,
     SYNTHETIC_SAMPLES,
+    Fields,
 )
-from significand.plan.precision import MODES
-from significand.plan.problems import PlanError, nearest, problems_of, raise_if, shown
+from significand.plan.precision import BASELINE
+from significand.plan.problems import PlanError, SeveralProblemsError, listed, nearest, shown, unknown_fields
+from significand.plan.setup import Perceptron, Protocol, Setup
 
 LARGEST_LAYER = 2**24
 
-DATA_SUFFIXES = (".npz", ".csv")
+TABLE_SUFFIXES = (".csv", ".tsv")
+DATA_SUFFIXES = (".npz", *TABLE_SUFFIXES)
 
 ONLY_WITH_UNTIL = ("until_metric", "max_repeats", "max_time_s")
 """Fields that say how an experiment goes on until its intervals are narrow enough; alone they would be ignored."""
+
+GRID = "axes"
+"""A table of a TOML file, or a dict in Python, of axes by their names; the fields themselves take lists, too."""
+
+
+MOST_SETUPS = 48
+"""Setups of an experiment that is begun without being asked twice."""
+
+REFUSED = "refused"
+"""Beside the fields of a stored experiment, the setups that no engine ran: another machine's engines may run them."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,28 @@ class DataFacts:
 
 
 @dataclass(frozen=True)
+class TableFormat:
+    """How a table in a file is to be read; None where it is found out.
+
+    Attributes
+    ----------
+    label_column
+        Column that holds the label; None for the last.
+    separator
+        A key of `significand.plan.options.SEPARATORS`.
+    header
+        ``"yes"`` or ``"no"``: whether the first line names the columns.
+    missing
+        Words that mean a missing value.
+    """
+
+    label_column: str | None = None
+    separator: str | None = None
+    header: str | None = None
+    missing: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
 class Surroundings:
     """What the layers above know and a plan must fit.
 
@@ -61,62 +88,12 @@ class Surroundings:
     engine_modes
         For each engine the modes that it runs.
     inspect_data
-        Called with the name or path of the data and the label column; None for data that is made to fit.
+        Called with the name or path of the data and how a table is to be read; None for data that is made to fit.
         Raises `PlanError` naming what is wrong with a file.
     """
 
     engine_modes: Mapping[str, Sequence[str]]
-    inspect_data: Callable[[str, str | None], DataFacts | None]
-
-
-@dataclass(frozen=True)
-class Setup:
-    """One point of the grid: everything a run needs but its seed.
-
-    Fields are those of `Experiment`, and two that ordinary experiments leave alone.
-
-    Attributes
-    ----------
-    label
-        Tells equal setups apart; empty where the precision mode does.
-    slowdown
-        Share of its own time by which every inference call is made longer, in the same frame at every share, 0
-        included; None for the bare call.
-    """
-
-    layer_sizes: tuple[int, ...]
-    activations: tuple[str, ...]
-    data: str
-    label_column: str | None
-    n_samples: int
-    engine: str
-    precision_mode: str
-    batch_size: int
-    epochs: int
-    optimizer: str
-    learning_rate: float
-    momentum: float
-    test_fraction: float
-    threads: int
-    latency_rounds: int
-    round_duration_s: float
-    watts_per_core: float
-    on_noise: OnNoise
-    noise_share: float
-    remeasure_limit: int
-    remeasure_nice: int
-    label: str = ""
-    slowdown: float | None = None
-
-    @property
-    def name(self) -> str:
-        """What the setup is called in its experiment: its precision mode, and its label where it has one."""
-        return "-".join(filter(None, [self.precision_mode, self.label]))
-
-    @property
-    def layers(self) -> str:
-        """The layer sizes as written in tables: ``"64x128x10"``."""
-        return "x".join(map(str, self.layer_sizes))
+    inspect_data: Callable[[str, TableFormat], DataFacts | None]
 
 
 @functools.cache  # the answer is read from a long file, and asked for by every run
@@ -125,285 +102,35 @@ def default_threads() -> int:
     return min(psutil.cpu_count(logical=False) or available_cpus(), available_cpus())
 
 
-def _plain_number(value: object) -> object:
-    # NumPy integers are integers to their users; True and False are not numbers to anybody.
-    if isinstance(value, bool):
-        raise ValueError(f"{value!r} is not a number; give a number")  # noqa: TRY004 - pydantic collects ValueError
-    try:
-        return operator.index(value)  # type: ignore[arg-type]  # what is no integer raises
-    except TypeError:  # a text, a float, an array, ...: judged by the field's type
-        return value
-
-
-def _share(value: object) -> object:
-    """Read ``"2%"`` as 0.02; a number is a share already."""
-    number = _plain_number(value)
-    try:
-        return read_share(number)
-    except (TypeError, OverflowError):  # what is no number is judged by the field's type
-        return number
-
-
-def read_share(value: object) -> object:
-    """Return a share as a number, of ``"2%"`` or ``0.02``; what is neither is returned as it is.
-
-    Raises
-    ------
-    ValueError
-        Of a bare number that was meant as per cent, as ``2``.
-    """
-    text = str(value).strip()
-    try:
-        if text.endswith("%"):
-            return float(text.removesuffix("%")) / 100
-        share = float(text)
-    except ValueError:
-        return value
-    if 1 <= share < math.inf:
-        raise ValueError(f"{value!r} would be {100 * share:g} %; write {share:g}% or {100 * share:g}%, as you mean it")
-    return share
-
-
-def _ordered(value: object) -> object:
-    if isinstance(value, set | frozenset):
-        raise ValueError(f"{value!r} has no order; give a list")  # noqa: TRY004 - pydantic collects ValueError
-    return value
-
-
-def _words(value: object) -> object:
-    """Split ``"relu,softmax"``, as flags give it, into its words."""
-    return [word.strip() for word in value.split(",")] if isinstance(value, str) else _ordered(value)
-
-
-def _sizes(value: object) -> object:
-    """Split ``"64-128-10"`` or ``"64x128x10"`` or ``"64,128,10"`` into its numbers."""
-    if isinstance(value, str):
-        return re.split(r"[x,]|(?<=\d)-", value)  # a minus that follows no digit is a sign
-    if isinstance(_ordered(value), Mapping | bytes):
-        return value
-    try:
-        return [_plain_number(size) for size in value]  # type: ignore[attr-defined]  # what has no items raises
-    except TypeError:
-        return value
-
-
-def _location(value: object) -> object:
-    """Take a path for the text that it is; arrays in memory have to be saved first."""
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
-    in_memory = hasattr(value, "__array__") or isinstance(value, list | tuple | Mapping)
-    if in_memory and not isinstance(value, str):
-        raise ValueError(
-            f"data of type {type(value).__name__} are neither a name nor a path; save them, "
-            "numpy.savez('data.npz', X=X, y=y), and give 'data.npz'"
-        )
-    return value
-
-
-Count = Annotated[int, BeforeValidator(_plain_number), Field(ge=1, lt=2**31)]
-Real = Annotated[float, BeforeValidator(_plain_number), Field(allow_inf_nan=False)]
-Share = Annotated[float, BeforeValidator(_share), Field(allow_inf_nan=False)]
-
-
-class Experiment(BaseModel):
-    """All setups x repeats, with their base seed. The one source of truth for Python, TOML and flags.
+@dataclass(frozen=True, kw_only=True)
+class Experiment(Fields):
+    """What is measured, how, and what is asked: all setups x repeats. One for Python, TOML and flags.
 
     Build it with `plan_experiment`, which reports every mistake at once.
+
+    Attributes
+    ----------
+    refused
+        Setups of the product of the axes that no engine runs, with the reason.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    refused: tuple[tuple[str, str], ...] = ()
 
-    # The order matters: a field's check may look at the fields above it. What they mean: plan/options.py.
-    layer_sizes: Annotated[tuple[int, ...], BeforeValidator(_sizes)] = OPTIONS["layer_sizes"].default
-    activations: Annotated[tuple[str, ...], BeforeValidator(_words)] = OPTIONS["activations"].default
-    label_column: str | None = OPTIONS["label_column"].default
-    data: Annotated[str, BeforeValidator(_location)] = OPTIONS["data"].default
-    n_samples: Count | None = OPTIONS["n_samples"].default
-    engine: str = OPTIONS["engine"].default
-    precision_modes: Annotated[tuple[str, ...], BeforeValidator(_words)] = OPTIONS["precision_modes"].default
-    batch_size: Count = OPTIONS["batch_size"].default
-    epochs: Count = OPTIONS["epochs"].default
-    repeats: Count = OPTIONS["repeats"].default
-    # NumPy's and torch's generators take 32 bits without a second thought; seed + repeat must fit as well.
-    seed: Annotated[int, BeforeValidator(_plain_number), Field(ge=0, lt=2**31)] = OPTIONS["seed"].default
-    optimizer: Literal["sgd", "adam"] = OPTIONS["optimizer"].default
-    learning_rate: Annotated[Real | None, Field(gt=0)] = OPTIONS["learning_rate"].default
-    momentum: Annotated[Real, Field(ge=0, lt=1)] = OPTIONS["momentum"].default
-    test_fraction: Annotated[Real, Field(gt=0, lt=1)] = OPTIONS["test_fraction"].default
-    threads: Count | None = OPTIONS["threads"].default
-    latency_rounds: Count = OPTIONS["latency_rounds"].default
-    round_duration_s: Annotated[Real, Field(gt=0, le=60)] = OPTIONS["round_duration_s"].default
-    watts_per_core: Annotated[Real, Field(gt=0)] = OPTIONS["watts_per_core"].default
-    idle_baseline_s: Annotated[Real, Field(ge=0, le=3600)] = OPTIONS["idle_baseline_s"].default
-    on_noise: OnNoise = OPTIONS["on_noise"].default
-    noise_share: Annotated[Real, Field(gt=0, le=1)] = OPTIONS["noise_share"].default
-    remeasure_limit: Annotated[int, BeforeValidator(_plain_number), Field(ge=0, le=100)] = OPTIONS[
-        "remeasure_limit"
-    ].default
-    remeasure_nice: Annotated[int, BeforeValidator(_plain_number), Field(ge=-20, le=0)] = OPTIONS[
-        "remeasure_nice"
-    ].default
-    baseline: str | None = OPTIONS["baseline"].default
-    margin: Annotated[Share | None, Field(gt=0, le=10)] = OPTIONS["margin"].default
-    accuracy_margin: Annotated[Real | None, Field(gt=0, le=100)] = OPTIONS["accuracy_margin"].default
-    objectives: Annotated[tuple[str, ...], BeforeValidator(_words)] = OPTIONS["objectives"].default
-    until: Annotated[Share | None, Field(gt=0, lt=1)] = OPTIONS["until"].default
-    until_metric: Literal["latency", "train_time", "memory", "energy"] = OPTIONS["until_metric"].default
-    max_repeats: Count = OPTIONS["max_repeats"].default
-    max_time_s: Annotated[Real | None, Field(gt=0)] = OPTIONS["max_time_s"].default
-    step_timeout_s: Annotated[Real, Field(gt=0)] = OPTIONS["step_timeout_s"].default
+    @property
+    def workload(self) -> Perceptron:
+        """What is measured."""
+        return Perceptron(**{one.name: getattr(self, one.name) for one in dataclasses.fields(Perceptron)})
 
-    @field_validator("layer_sizes")
-    @classmethod
-    def _check_layer_sizes(cls, sizes: tuple[int, ...]) -> tuple[int, ...]:
-        told = "-".join(map(str, sizes))
-        if len(sizes) < 2:
-            raise ValueError(f"{told or 'nothing'} has {len(sizes)} entries; at least 2 are needed: inputs and outputs")
-        if min(sizes) < 1:
-            raise ValueError(f"{told} has the entry {min(sizes)}; every layer needs at least 1 unit")
-        if max(sizes) > LARGEST_LAYER:
-            raise ValueError(f"{told} has the entry {max(sizes)}; at most {LARGEST_LAYER} units fit a layer")
-        return sizes
+    @property
+    def protocol(self) -> Protocol:
+        """How every run is measured."""
+        noise = NoisePolicy(self.on_noise, self.noise_share, self.remeasure_limit, self.remeasure_nice)  # type: ignore[arg-type]  # checked
+        return Protocol(self.latency_rounds, self.round_duration_s, noise, self.step_timeout_s)
 
-    @field_validator("activations")
-    @classmethod
-    def _check_activations(cls, activations: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        problems = [
-            f"{name!r} is not an activation{nearest(name, ACTIVATIONS)}; allowed: {', '.join(ACTIVATIONS)}"
-            for name in activations
-            if name not in ACTIVATIONS
-        ]
-        sizes = info.data.get("layer_sizes")
-        if sizes and len(activations) != len(sizes) - 1:
-            problems.append(
-                f"{len(activations)} given ({', '.join(activations)}), {len(sizes) - 1} needed: one for each "
-                f"transition of {'-'.join(map(str, sizes))}"
-            )
-        elif sizes and sizes[-1] == 1 and activations[-1] != "sigmoid":
-            problems.append(
-                f"the last is {activations[-1]!r} with a single output, which cannot tell classes apart; "
-                "use 'sigmoid', or at least 2 outputs in layer_sizes"
-            )
-        raise_if(problems)
-        return activations
-
-    @field_validator("data")
-    @classmethod
-    def _check_data(cls, data: str, info: ValidationInfo) -> str:
-        if data not in BUILT_IN_DATA and Path(data).suffix not in DATA_SUFFIXES:
-            raise ValueError(
-                f"{data!r} is neither a data set ({', '.join(BUILT_IN_DATA)}) nor a .npz or .csv file"
-                f"{nearest(data, BUILT_IN_DATA)}"
-            )
-        column = info.data.get("label_column")
-        if column is not None and Path(data).suffix != ".csv":
-            raise ValueError(f"{data!r} has no columns, but label_column is {column!r}; leave label_column out")
-        facts = _facts(data, info)
-        sizes = info.data.get("layer_sizes")
-        if facts is None or sizes is None:
-            return data
-        problems = []
-        if facts.n_features != sizes[0]:
-            problems.append(
-                f"{data!r} has {facts.n_features} features, but layer_sizes begins with {sizes[0]}; "
-                f"begin layer_sizes with {facts.n_features}"
-            )
-        if facts.n_classes != _classes(sizes):
-            problems.append(
-                f"{data!r} has {facts.n_classes} classes, but layer_sizes ends with {sizes[-1]}, for "
-                f"{_classes(sizes)} classes; end layer_sizes with {facts.n_classes}"
-            )
-        raise_if(problems)
-        return data
-
-    @field_validator("n_samples")
-    @classmethod
-    def _check_n_samples(cls, n_samples: int | None, info: ValidationInfo) -> int | None:
-        data = info.data.get("data")
-        facts = _facts(data, info) if data else None
-        sizes = info.data.get("layer_sizes")
-        if n_samples is None:
-            n_samples = facts.n_samples if facts else SYNTHETIC_SAMPLES
-        classes = facts.n_classes if facts else _classes(sizes) if sizes else 0
-        if n_samples < classes:
-            raise ValueError(f"{n_samples} is smaller than the {classes} classes; give at least {classes}")
-        if facts and n_samples > facts.n_samples:
-            raise ValueError(
-                f"{n_samples} exceeds the {facts.n_samples} samples of {data!r}; give at most {facts.n_samples}, or "
-                "leave it out to use all"
-            )
-        return n_samples
-
-    @field_validator("engine")
-    @classmethod
-    def _check_engine(cls, engine: str, info: ValidationInfo) -> str:
-        known = _surroundings(info).engine_modes
-        if engine not in known:
-            raise ValueError(f"{engine!r} is not an engine{nearest(engine, known)}; allowed: {', '.join(known)}")
-        return engine
-
-    @field_validator("precision_modes")
-    @classmethod
-    def _check_precision_modes(cls, modes: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        problems = [] if modes else [f"none given; name at least one of {', '.join(MODES)}"]
-        engine = info.data.get("engine")
-        for mode in dict.fromkeys(modes):
-            if mode not in MODES:
-                problems.append(f"{mode!r} is not a precision mode{nearest(mode, MODES)}; allowed: {', '.join(MODES)}")
-            elif engine and mode not in _surroundings(info).engine_modes[engine]:
-                able = [name for name, able_modes in _surroundings(info).engine_modes.items() if mode in able_modes]
-                problems.append(
-                    f"{mode!r} cannot run on the engine {engine!r}; engines that can: {', '.join(able) or 'none'}"
-                )
-            if modes.count(mode) > 1:
-                problems.append(f"{mode!r} is given {modes.count(mode)} times; name each mode once")
-        raise_if(problems)
-        return modes
-
-    @field_validator("baseline")
-    @classmethod
-    def _check_baseline(cls, baseline: str | None, info: ValidationInfo) -> str | None:
-        modes = info.data.get("precision_modes", ())
-        if baseline is not None and modes and baseline not in modes:
-            raise ValueError(
-                f"{baseline!r} is not among the precision modes{nearest(baseline, modes)}; give one of "
-                f"{', '.join(modes)}"
-            )
-        return baseline
-
-    @field_validator("objectives")
-    @classmethod
-    def _check_objectives(cls, objectives: tuple[str, ...]) -> tuple[str, ...]:
-        problems = [
-            f"{name!r} is not an objective{nearest(name, OBJECTIVES)}; allowed: {', '.join(OBJECTIVES)}"
-            for name in dict.fromkeys(objectives)
-            if name not in OBJECTIVES
-        ]
-        if len(objectives) < 2 or len(set(objectives)) < len(objectives):
-            problems.append(f"{','.join(objectives) or 'nothing'} given; name two or more, each once")
-        raise_if(problems)
-        return objectives
-
-    @field_validator("max_repeats")
-    @classmethod
-    def _check_max_repeats(cls, most: int, info: ValidationInfo) -> int:
-        fewest = max(FEWEST_SEQUENTIAL, info.data.get("repeats", 1))
-        if info.data.get("until") is not None and most < fewest:
-            raise ValueError(f"{most} is too few with until, which needs {fewest} repeats; give at least {fewest}")
-        return most
-
-    @field_validator("threads")
-    @classmethod
-    def _check_threads(cls, threads: int | None) -> int:
-        limit = available_cpus()
-        if threads is not None and threads > limit:
-            raise ValueError(f"{threads} exceeds the {limit} CPUs that this process may use; give at most {limit}")
-        return threads or default_threads()
-
-    @field_validator("learning_rate")
-    @classmethod
-    def _fill_learning_rate(cls, rate: float | None, info: ValidationInfo) -> float:
-        return rate if rate is not None else LEARNING_RATES[info.data.get("optimizer", "sgd")]
+    @property
+    def table_format(self) -> TableFormat:
+        """How a table is to be read."""
+        return TableFormat(self.label_column, self.separator, self.header, self.missing)
 
     @property
     def most_repeats(self) -> int:
@@ -415,10 +142,90 @@ class Experiment(BaseModel):
         """Repeats before the intervals are looked at: those given, at least ten."""
         return self.repeats if self.until is None else max(self.repeats, FEWEST_SEQUENTIAL)
 
+    @property
+    def varying(self) -> frozenset[str]:
+        """The axes on which there are several values."""
+        return frozenset(axis for axis, name in AXES.items() if len(getattr(self, name)) > 1)
+
     def setups(self) -> list[Setup]:
-        """Return one setup per precision mode, in the order given."""
-        shared = {name: getattr(self, name) for name in type(self).model_fields if name in Setup.__dataclass_fields__}
-        return [Setup(precision_mode=mode, **shared) for mode in self.precision_modes]
+        """Return the product of the axes, less what an engine refuses: precisions within threads within batch sizes."""
+        workload, varying, refused = self.workload, self.varying, {name for name, _ in self.refused}
+        product = itertools.product(self.engine, self.batch_size, self.threads, self.precision_modes)
+        setups = [
+            Setup(workload, precision, engine, batch_size, threads).named(varying)
+            for engine, batch_size, threads, precision in product
+        ]
+        return [setup for setup in setups if setup.name not in refused]
+
+    def estimated_s(self) -> float:
+        """Return about how long all runs take, in seconds, by what small networks were seen to need: a rough number.
+
+        Six operations a weight and sample in training, at 5e9 a second, 0.2 ms a step, 0.5 s a run for what is not
+        timed, and the latency rounds with their warm-up.
+        """
+        weights = sum(a * b for a, b in itertools.pairwise(self.layer_sizes))
+        trained = self.n_samples * (1 - self.test_fraction)
+        rounds_s = self.latency_rounds * (self.round_duration_s + 0.005)
+        setups = self.setups()
+        epochs_s = (6 * weights * trained / 5e9 + 2e-4 * trained / setup.batch_size for setup in setups)
+        return self.repeats * sum(0.5 + rounds_s + self.epochs * epoch_s for epoch_s in epochs_s)
+
+    def baselines(self, setups: Sequence[Setup] | None = None) -> list[int]:
+        """Return for every setup which one it is compared with, by its index; its own where there is none.
+
+        Parameters
+        ----------
+        setups
+            By default its own. Those that the runs tell of may be more.
+        """
+        setups = self.setups() if setups is None else setups
+        places = {setup.key: place for place, setup in enumerate(setups)}
+        fixed = {axis: AXES_READ[axis](value) for axis, value in self.baseline}
+        return [places.get(dataclasses.replace(setup, **fixed).key, place) for place, setup in enumerate(setups)]
+
+    def to_json(self) -> dict[str, object]:
+        """Return the fields as JSON holds them."""
+        values = {name: getattr(self, name) for name in OPTIONS}
+        told = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+        told["baseline"] = [f"{axis}={value}" for axis, value in self.baseline]
+        return told | ({REFUSED: [list(one) for one in self.refused]} if self.refused else {})
+
+
+AXES_READ: Mapping[str, Callable[[str], Any]] = {"precision": str, "engine": str, "batch_size": int, "threads": int}
+
+
+class _Plan:
+    """Fields while they are read and checked: values so far, and mistakes by field."""
+
+    def __init__(self, given: Mapping[str, object], kinds: Mapping[str, Kind] = MappingProxyType({})) -> None:
+        self.values: dict[str, Any] = {}
+        self.problems: dict[str, list[str]] = {}
+        for name, option in OPTIONS.items():
+            value = given.get(name)
+            if value is None:  # as TOML and flags leave out what is not given
+                self.values[name] = option.default
+                continue
+            try:
+                self.values[name] = kinds.get(name, option.kind).read(value)
+            except SeveralProblemsError as error:
+                self.fail(name, *error.problems)
+            except ValueError as error:
+                self.fail(name, str(error))
+
+    def fail(self, name: str, *problems: str) -> None:
+        """Note what is wrong with a field; it has no value then."""
+        self.problems.setdefault(name, []).extend(problems)
+        self.values.pop(name, None)
+
+    def has(self, *names: str) -> bool:
+        """Tell whether these fields have values without mistakes."""
+        return all(name in self.values for name in names)
+
+    def raise_problems(self, others: Sequence[str] = ()) -> None:
+        """Raise every mistake, in the order of the fields."""
+        lines = [f"{name}: {text}" for name in OPTIONS for text in self.problems.get(name, ())]
+        if lines or others:
+            raise PlanError([*lines, *others])
 
 
 def plan_experiment(fields: Mapping[str, object], surroundings: Surroundings) -> Experiment:
@@ -427,7 +234,7 @@ def plan_experiment(fields: Mapping[str, object], surroundings: Surroundings) ->
     Parameters
     ----------
     fields
-        Values by the names of `Experiment`'s fields; those left out take their defaults.
+        Values by the names of `Fields`, and axes by their names below `GRID`; those left out take their defaults.
     surroundings
         What engines and data allow.
 
@@ -436,24 +243,291 @@ def plan_experiment(fields: Mapping[str, object], surroundings: Surroundings) ->
     PlanError
         With one line for every mistake.
     """
-    problems = [
-        f"{name}: {shown(fields[name])} means nothing without until; give until, such as 1%, or leave {name} out"
+    given, others = _flattened(fields)
+    others += [
+        f"{name}: {shown(given[name])} means nothing without until; give until, such as 1%, or leave {name} out"
         for name in ONLY_WITH_UNTIL
-        if fields.get("until") is None and fields.get(name) is not None
+        if given.get("until") is None and given.get(name) is not None
     ]
+    others += unknown_fields([name for name in given if name not in OPTIONS], OPTIONS)
+    plan = _Plan(given)
+    facts = _check_data(plan, surroundings)
+    _check_network(plan, facts)
+    _check_samples(plan, facts)
+    _check_threads(plan)
+    refused = _check_engines(plan, surroundings)
+    _check_baseline(plan)
+    _check_question(plan)
+    if plan.has("until", "max_repeats", "repeats") and plan.values["until"] is not None:
+        fewest = max(FEWEST_SEQUENTIAL, plan.values["repeats"])
+        if plan.values["max_repeats"] < fewest:
+            most = plan.values["max_repeats"]
+            few = f"{most} is too few with until, which needs {fewest} repeats"
+            plan.fail("max_repeats", f"{few}; give at least {fewest}")
+    plan.raise_problems(others)
+    if plan.values["learning_rate"] is None:
+        plan.values["learning_rate"] = LEARNING_RATES[plan.values["optimizer"]]
+    return Experiment(**plan.values | {"hidden": None, "refused": refused})
+
+
+def _flattened(fields: Mapping[str, object]) -> tuple[dict[str, object], list[str]]:
+    """Return the fields with the axes among them, and a line for each axis that is unknown or given twice."""
+    given = {str(name): value for name, value in fields.items()}
+    grid = given.pop(GRID, None)
+    if "precision" in given:  # the axis' own name, and what most people would write
+        grid = {"precision": given.pop("precision")} | (dict(grid) if isinstance(grid, Mapping) else {})
+    if grid is None:
+        return given, []
+    if not isinstance(grid, Mapping):
+        return given, [f"{GRID}: {shown(grid)} is not a table of axes; give lists by the names {', '.join(AXES)}"]
+    problems = []
+    for axis, values in grid.items():
+        name = AXES.get(str(axis), str(axis))
+        if name not in AXES.values():
+            problems.append(
+                f"{GRID}: {shown(axis)} is not an axis{nearest(str(axis), AXES)}; allowed: {', '.join(AXES)}"
+            )
+        elif given.get(name) is not None:
+            problems.append(
+                f"{name}: {shown(given[name])} is given beside {GRID}.{axis}, {shown(values)}; give one of the two"
+            )
+        else:
+            given[name] = values
+    return given, problems
+
+
+def _check_data(plan: _Plan, surroundings: Surroundings) -> DataFacts | None:
+    """Check the data, and return what is known of them; None where they are made to fit, or were a mistake."""
+    values = plan.values
+    if plan.has("header") and values["header"] == "auto":
+        values["header"] = None
+    if plan.has("header", "label_column") and values["header"] == "no" and values["label_column"] is not None:
+        column = values["label_column"]
+        plan.fail("header", f"'no' names no columns, but label_column is {column!r}; leave one of them out")
+    if not plan.has("data"):
+        return None
+    data, suffix = values["data"], Path(values["data"]).suffix.lower()
+    if data not in BUILT_IN_DATA and suffix not in DATA_SUFFIXES:
+        plan.fail(
+            "data",
+            f"{shown(data)} is neither a data set ({', '.join(BUILT_IN_DATA)}) nor a .npz, .csv or .tsv file"
+            f"{nearest(data, BUILT_IN_DATA)}",
+        )
+        return None
+    names = [one.name for one in dataclasses.fields(TableFormat)]
+    if not plan.has(*names):
+        return None
+    form = TableFormat(**{name: values[name] for name in names})
+    told = [(name, value) for name, value in vars(form).items() if value is not None]
+    if told and (data in BUILT_IN_DATA or suffix not in TABLE_SUFFIXES):
+        plan.fail("data", *(f"{data!r} is no table, but {name} is {shown(v)}; leave {name} out" for name, v in told))
+        return None
     try:
-        experiment = Experiment.model_validate(dict(fields), context=surroundings)
-    except ValidationError as error:
-        raise PlanError([*problems_of(error, Experiment.model_fields), *problems]) from None
-    if problems:
-        raise PlanError(problems)
-    return experiment
+        return surroundings.inspect_data(data, form)
+    except PlanError as error:
+        plan.fail("data", *error.problems)
+        return None
 
 
-def given_fields(stored: Mapping[str, object]) -> dict[str, object]:
-    """Return a stored experiment's fields as somebody may have given them: without those that `until` would need."""
-    unused = ONLY_WITH_UNTIL if stored.get("until") is None else ()
-    return {name: value for name, value in stored.items() if name not in unused}
+def _check_network(plan: _Plan, facts: DataFacts | None) -> None:
+    """Fill in what follows from the data, and hold the rest against them."""
+    values = plan.values
+    if plan.has("hidden") and values["hidden"] is not None:
+        _check_units(plan, "hidden")
+    if plan.has("layer_sizes", "hidden"):
+        sizes, hidden = values["layer_sizes"], values["hidden"]
+        if sizes is None:
+            inputs, outputs = (facts.n_features, facts.n_classes) if facts else SYNTHETIC_ENDS
+            values["layer_sizes"] = (inputs, *(HIDDEN if hidden is None else hidden), outputs)
+        elif hidden is not None:
+            plan.fail(
+                "layer_sizes",
+                f"{_dashed(sizes)} is given beside hidden, {_dashed(hidden) or 'none'}; give hidden, and inputs and "
+                "outputs follow from the data, or layer_sizes alone",
+            )
+    if values.get("layer_sizes") is None:  # hidden was a mistake, and nothing follows from it
+        values.pop("layer_sizes", None)
+    else:
+        _check_layer_sizes(plan, facts)
+    if plan.has("activations"):
+        _check_activations(plan)
+
+
+def _check_layer_sizes(plan: _Plan, facts: DataFacts | None) -> None:
+    sizes = plan.values["layer_sizes"]
+    if not sizes or len(sizes) < 2:
+        told = _dashed(sizes or ()) or "nothing"
+        plan.fail("layer_sizes", f"{told} has {len(sizes or ())} entries; at least 2 are needed: inputs and outputs")
+        return
+    _check_units(plan, "layer_sizes")
+    if not plan.has("layer_sizes") or facts is None:
+        return
+    told, data = _dashed(sizes), plan.values.get("data")
+    if facts.n_features != sizes[0]:
+        plan.fail(
+            "layer_sizes",
+            f"{told} begins with {sizes[0]}, but {data!r} has {facts.n_features} features; begin it with "
+            f"{facts.n_features}, or give hidden instead",
+        )
+    if facts.n_classes != _classes(sizes):
+        plan.fail(
+            "layer_sizes",
+            f"{told} ends with {sizes[-1]}, for {_classes(sizes)} classes, but {data!r} has {facts.n_classes} classes; "
+            f"end it with {facts.n_classes}, or give hidden instead",
+        )
+
+
+def _check_units(plan: _Plan, name: str) -> None:
+    sizes = plan.values[name]
+    if min(sizes, default=1) < 1:
+        plan.fail(name, f"{_dashed(sizes)} has the entry {min(sizes)}; every layer needs at least 1 unit")
+    elif max(sizes, default=1) > LARGEST_LAYER:
+        plan.fail(name, f"{_dashed(sizes)} has the entry {max(sizes)}; at most {LARGEST_LAYER} units fit a layer")
+
+
+def _check_activations(plan: _Plan) -> None:
+    activations, sizes = plan.values["activations"], plan.values.get("layer_sizes")
+    if activations is None:
+        ends = sizes or SYNTHETIC_ENDS
+        plan.values["activations"] = ("relu",) * (len(ends) - 2) + ("sigmoid" if ends[-1] == 1 else "softmax",)
+    elif sizes and len(activations) != len(sizes) - 1:
+        plan.fail(
+            "activations",
+            f"{len(activations)} given ({listed(activations)}), {len(sizes) - 1} needed: one for each transition of "
+            f"{_dashed(sizes)}",
+        )
+    elif sizes and sizes[-1] == 1 and activations[-1] != "sigmoid":
+        plan.fail(
+            "activations",
+            f"the last is {activations[-1]!r} with a single output, which cannot tell classes apart; use 'sigmoid', or "
+            "at least 2 outputs in layer_sizes",
+        )
+
+
+def _check_samples(plan: _Plan, facts: DataFacts | None) -> None:
+    if not plan.has("n_samples"):
+        return
+    values = plan.values
+    if values["n_samples"] is None:
+        values["n_samples"] = facts.n_samples if facts else SYNTHETIC_SAMPLES
+    n_samples, sizes = values["n_samples"], values.get("layer_sizes")
+    # Where nothing is known of the data, the ends of the network may be anybody's.
+    classes = facts.n_classes if facts else _classes(sizes) if sizes and plan.has("data") else 0
+    if n_samples < classes:
+        plan.fail("n_samples", f"{n_samples} is smaller than the {classes} classes; give at least {classes}")
+    elif facts and n_samples > facts.n_samples:
+        plan.fail(
+            "n_samples",
+            f"{n_samples} exceeds the {facts.n_samples} samples of {plan.values['data']!r}; give at most "
+            f"{facts.n_samples}, or leave it out to use all",
+        )
+
+
+def _check_threads(plan: _Plan) -> None:
+    if not plan.has("threads"):
+        return
+    limit = available_cpus()
+    threads = plan.values["threads"] or (default_threads(),)
+    plan.values["threads"] = threads
+    for number in threads:
+        if number > limit:
+            plan.fail("threads", f"{number} exceeds the {limit} CPUs that this process may use; give at most {limit}")
+
+
+def _check_engines(plan: _Plan, surroundings: Surroundings) -> tuple[tuple[str, str], ...]:
+    """Return the setups that their engine does not run, and why; a value that nothing can run is a mistake."""
+    known = surroundings.engine_modes
+    engines = plan.values.get("engine", ())
+    for engine in engines:
+        if engine not in known:
+            plan.fail(
+                "engine", f"{shown(engine)} is not an engine{nearest(engine, known)}; allowed: {', '.join(known)}"
+            )
+            continue
+        try:
+            known[engine]
+        except PlanError as error:
+            plan.fail("engine", *error.problems)
+    if not plan.has("engine", "precision_modes"):
+        return ()
+    modes = plan.values["precision_modes"]
+    for mode in modes:
+        if not any(mode in known[engine] for engine in engines):
+            able = [name for name in known if _runs(known, name, mode)]
+            told = f"the engine {engines[0]!r}" if len(engines) == 1 else f"any of the engines {', '.join(engines)}"
+            plan.fail(
+                "precision_modes", f"{mode!r} cannot run on {told}; engines that can: {', '.join(able) or 'none'}"
+            )
+    for engine in engines if len(engines) > 1 else ():
+        if not any(mode in known[engine] for mode in modes):
+            plan.fail("engine", f"{engine!r} runs none of {', '.join(modes)}; it runs {', '.join(known[engine])}")
+    if not plan.has("engine", "precision_modes", "batch_size", "threads"):
+        return ()
+    return tuple(
+        (setup.name, f"{setup.engine} does not run {setup.precision}")
+        for setup in _product(plan)
+        if setup.precision not in known[setup.engine]
+    )
+
+
+def _runs(known: Mapping[str, Sequence[str]], engine: str, mode: str) -> bool:
+    try:
+        return mode in known[engine]
+    except PlanError:  # another package's, which cannot be imported
+        return False
+
+
+def _product(plan: _Plan) -> Iterable[Setup]:
+    axes = {axis: plan.values[name] for axis, name in AXES.items()}
+    varying = frozenset(axis for axis, values in axes.items() if len(values) > 1)
+    nothing = Perceptron((), (), "", 0, 0.0, 0, "", 0.0, 0.0)
+    for values in itertools.product(*axes.values()):
+        yield Setup(nothing, **dict(zip(axes, values, strict=True))).named(varying)
+
+
+def _check_baseline(plan: _Plan) -> None:
+    """Read a partial setup, ``precision=float32,engine=torch``; a bare value is that of the axis that has it."""
+    if not plan.has("baseline", *AXES.values()):
+        plan.values.pop("baseline", None)
+        return
+    axes = {axis: [str(value) for value in plan.values[name]] for axis, name in AXES.items()}
+    given = plan.values["baseline"]
+    if given is None:
+        modes = axes["precision"]
+        plan.values["baseline"] = (("precision", BASELINE if BASELINE in modes else modes[0]),)
+        return
+    found: dict[str, str] = {}
+    for part in given:
+        axis, has_axis, value = part.partition("=")
+        axis, value = (axis.strip().replace("-", "_"), value.strip()) if has_axis else ("", part.strip())
+        axis = next((one for one, name in AXES.items() if axis in {one, name}), axis)
+        fitting = [one for one, values in axes.items() if value in values and axis in {"", one}]
+        if has_axis and axis not in axes:
+            plan.fail("baseline", f"{shown(axis)} is not an axis{nearest(axis, axes)}; allowed: {', '.join(axes)}")
+        elif not fitting:
+            _fail_baseline(plan, value, axes[axis] if has_axis else axes["precision"], axis or "precision")
+        elif len(fitting) > 1:
+            told = " and of ".join(fitting)
+            plan.fail("baseline", f"{value!r} is a value of {told}; say which, as {fitting[0]}={value}")
+        elif fitting[0] in found:
+            plan.fail("baseline", f"{fitting[0]} is given twice, {found[fitting[0]]!r} and {value!r}; give it once")
+        else:
+            found[fitting[0]] = value
+    if plan.has("baseline"):
+        plan.values["baseline"] = tuple(found.items())
+
+
+def _fail_baseline(plan: _Plan, value: str, values: Sequence[str], axis: str) -> None:
+    told = "the precision modes" if axis == "precision" else f"the values of {axis}"
+    plan.fail("baseline", f"{shown(value)} is not among {told}{nearest(value, values)}; give one of {listed(values)}")
+
+
+def _check_question(plan: _Plan) -> None:
+    if not plan.has("objectives"):
+        return
+    objectives = plan.values["objectives"]
+    if len(objectives) < 2 or len(set(objectives)) < len(objectives):
+        plan.fail("objectives", f"{','.join(objectives) or 'nothing'} given; name two or more, each once")
 
 
 def _classes(layer_sizes: Sequence[int]) -> int:
@@ -461,17 +535,59 @@ def _classes(layer_sizes: Sequence[int]) -> int:
     return max(2, layer_sizes[-1])
 
 
-def _facts(data: str, info: ValidationInfo) -> DataFacts | None:
-    return _surroundings(info).inspect_data(data, info.data.get("label_column"))
+def _dashed(sizes: Sequence[int]) -> str:
+    return "-".join(map(str, sizes))
 
 
-def _surroundings(info: ValidationInfo) -> Surroundings:
-    if not isinstance(info.context, Surroundings):
-        raise TypeError("an experiment is checked against its surroundings; build it with plan_experiment")
-    return info.context
+def given_fields(stored: Mapping[str, object]) -> dict[str, object]:
+    """Return a stored experiment's fields as somebody may have given them: without those that `until` would need."""
+    unused = ONLY_WITH_UNTIL if stored.get("until") is None else ()
+    return {name: value for name, value in stored.items() if name not in {*unused, REFUSED}}
+
+
+def resumed_fields(stored: Mapping[str, object], given: Mapping[str, object]) -> dict[str, object]:
+    """Return the fields of a stored experiment with those that are given again in place of its own."""
+    before, (again, _) = given_fields(stored), _flattened(given)
+    if again.get("hidden") is not None:
+        before.pop("layer_sizes", None)  # what hidden says, and the data
+    return before | again
 
 
 def stored_experiment(fields: Mapping[str, object]) -> Experiment:
-    """Return the experiment that a result folder's manifest tells of, as it was then: nothing is checked again."""
-    known: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
-    return Experiment.model_construct(**{name: known[name] for name in Experiment.model_fields if name in known})
+    """Return the experiment that a result folder's manifest or journal tells of, as it was then.
+
+    Every field is of its type and within its range, and what the analysis relies on holds. What depended on the
+    machine, its engines and its data files is not checked: it may have run elsewhere, with a newer version.
+
+    Parameters
+    ----------
+    fields
+        By name. What is no field of an experiment, as a later version may have written, is left out.
+
+    Raises
+    ------
+    PlanError
+        With one line for every field of the wrong type or value.
+    """
+    known = {name: value for name, value in fields.items() if name in OPTIONS}
+    plan = _Plan(known, {"precision_modes": Several(Text(), once="mode"), "activations": Several(Text())})
+    values = plan.values
+    for name in ("layer_sizes", "activations"):
+        if plan.has(name) and values[name] is None:
+            plan.fail(name, "nothing is not a list; give a list")
+    if plan.has("layer_sizes"):
+        _check_layer_sizes(plan, None)
+    if plan.has("activations", "layer_sizes"):
+        needed = len(values["layer_sizes"]) - 1
+        if len(values["activations"]) != needed:
+            plan.fail("activations", f"{len(values['activations'])} given, {needed} needed: one for each transition")
+    values["threads"] = values.get("threads") or (1,)
+    _check_baseline(plan)
+    _check_question(plan)
+    refused: Any = fields.get(REFUSED) or []
+    if not isinstance(refused, list) or not all(
+        isinstance(one, list) and len(one) == 2 and all(isinstance(word, str) for word in one) for one in refused
+    ):
+        plan.raise_problems([f"{REFUSED}: {shown(refused)} is not a list of names with reasons"])
+    plan.raise_problems()
+    return Experiment(**values, refused=tuple((name, why) for name, why in refused))

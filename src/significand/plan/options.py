@@ -1,29 +1,40 @@
-"""The fields of an experiment: their defaults and what they mean. Nothing is imported, so that help is quick."""
+"""Every field of an experiment, described once: default, kind, help, group, and what it means for a comparison.
 
-from dataclasses import dataclass
+Flags, keys of TOML files, keywords of Python, help, docs, validation and the comparison of folders follow from this. To
+add a field is a line here, and one where a run uses it. Nothing heavy is imported, so that help is quick.
+"""
+
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
+from significand.plan.kinds import HIDDEN_SIZES, SIZES, Kind, Location, Real, Several, Share, Text, Whole, Word
+from significand.plan.metrics import OBJECTIVES, UNTIL_METRICS
 from significand.plan.precision import MODES
 
 ACTIVATIONS = ("relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid", "softmax", "linear")
 BUILT_IN_DATA = ("synthetic", "digits")
 SYNTHETIC_SAMPLES = 512
-COST_METRICS = ("latency", "train_time", "memory", "energy")
-OBJECTIVES = (
-    "latency",
-    "accuracy",
-    "test_accuracy",
-    "memory",
-    "inference_memory",
-    "model_size",
-    "train_time",
-    "energy",
-)
+SYNTHETIC_ENDS = (64, 10)
+"""Inputs and outputs of a network whose data are made to fit."""
+
+HIDDEN = (128,)
+SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|", "space": " "}
+"""What may separate the cells of a table: its word, and the character itself."""
+
 LEARNING_RATES = {"sgd": 0.01, "adam": 0.001}
 
 FEWEST_SEQUENTIAL = 10
 """Repeats before a rule that looks at the intervals may stop. It stops early where the spread happens to look small,
 and with fewer repeats the interval then covers too little."""
+
+NETWORK = "The network and its data"
+TRAINING = "How it is trained"
+COMPARED = "What is compared"
+MEASURED = "How it is measured"
+NOISE = "What becomes of disturbed steps"
+UNTIL = "Going on until it is precise"
+GROUPS = (NETWORK, TRAINING, COMPARED, MEASURED, NOISE, UNTIL)
+"""In which help shows the fields, in this order."""
 
 
 @dataclass(frozen=True)
@@ -32,95 +43,284 @@ class Option:
 
     Attributes
     ----------
-    default
-        Its value where none is given; None where it depends on something else, which `otherwise` says.
     help
         What it means, in one line.
+    group
+        One of `GROUPS`.
+    kind
+        How its values are read.
     otherwise
         What a default of None stands for.
+    aliases
+        Further flags.
+    axis
+        Its name as an axis; empty of a field that has one value for all setups.
+    free
+        Whether results that differ in it can be compared: it decides how often, or what is asked of the analysis.
+    before
+        What versions did that did not know the field, where that is not its default.
+    name, default
+        Those of the field.
     """
 
-    default: Any
     help: str
+    group: str
+    kind: Kind
     otherwise: str = ""
+    aliases: tuple[str, ...] = ()
+    axis: str = ""
+    free: bool = False
+    before: Any = None
+    name: str = ""
+    default: Any = None
 
     @property
     def shown_default(self) -> str:
         """The default as help shows it."""
-        if isinstance(self.default, tuple):
-            return ("-" if isinstance(self.default[0], int) else ",").join(map(str, self.default))
-        return self.otherwise if self.default is None else str(self.default)
+        return self.otherwise if self.default is None else self.kind.written(self.default)
 
 
-OPTION_GROUPS = {
-    "The network and its data": {
-        "layer_sizes": Option((64, 128, 10), "units per layer, input first, such as 64-128-10"),
-        "activations": Option(("relu", "softmax"), f"one per layer transition, of {', '.join(ACTIVATIONS)}"),
-        "data": Option("digits", "synthetic, digits, or a .npz (X, y) or .csv file"),
-        "label_column": Option(None, "column of a .csv file that holds the label", "the last"),
-        "n_samples": Option(
-            None, "samples used, train and test together", f"all; of synthetic data {SYNTHETIC_SAMPLES}"
-        ),
-        "test_fraction": Option(0.2, "share of the samples held out for test"),
-    },
-    "How it is trained": {
-        "batch_size": Option(32, "samples per training step and per inference call"),
-        "epochs": Option(10, "training epochs per run"),
-        "optimizer": Option("sgd", "sgd (with momentum) or adam"),
-        "learning_rate": Option(
-            None,
-            "step size of the optimizer",
-            ", ".join(f"{rate} for {name}" for name, rate in LEARNING_RATES.items()),
-        ),
-        "momentum": Option(0.9, "momentum of sgd"),
-        "seed": Option(42, "base seed of data split, initial weights and shuffling"),
-    },
-    "What is compared": {
-        "engine": Option("onnxruntime", "what executes the trained network: onnxruntime or torch"),
-        "precision_modes": Option(("float32", "float16", "int8"), f"modes to compare, of {', '.join(MODES)}"),
-        "repeats": Option(5, "runs of each mode; repeat r uses seed + r"),
-        "baseline": Option(None, "mode that the others are compared with", "float32, or the first mode"),
-        "margin": Option(None, "costs that differ by surely less, such as 2%, are called equivalent", "none"),
-        "accuracy_margin": Option(None, "the same for accuracies, in percentage points", "none"),
-        "objectives": Option(
-            ("latency", "accuracy"), f"of the Pareto frontier, two or more of {', '.join(OBJECTIVES)}"
-        ),
-    },
-    "How it is measured": {
-        "threads": Option(None, "threads of training and engine alike", "the physical cores"),
-        "latency_rounds": Option(10, "short latency measurements per run"),
-        "round_duration_s": Option(0.03, "length of a latency round in seconds"),
-        "watts_per_core": Option(12.0, "power of a busy core in watts, where energy is estimated"),
-        "idle_baseline_s": Option(
-            0.0,
-            "measure the idle machine's power for that many seconds first, and subtract it; needs an energy counter",
-        ),
-        "step_timeout_s": Option(600.0, "a run with a step longer than this, in seconds, is ended as failed"),
-    },
-    "What becomes of disturbed steps": {
-        "on_noise": Option("remeasure", "a step that others disturbed: remeasure it, mark it, or remeasure and fail"),
-        "noise_share": Option(0.05, "a step is disturbed when others took more than this share of the CPUs it needed"),
-        "remeasure_limit": Option(3, "how many times a disturbed step is measured again, at most"),
-        "remeasure_nice": Option(
-            -20, "priority (nice) of a step measured again, where the system permits it; 0 leaves it alone"
-        ),
-    },
-    "Going on until it is precise": {
-        "until": Option(
-            None,
-            "go on beyond repeats, after at least ten, until every ratio to the baseline is known to within so much, "
-            "such as 1%",
-            "run the repeats",
-        ),
-        "until_metric": Option("latency", f"with until: whose ratio that is: {', '.join(COST_METRICS)}"),
-        "max_repeats": Option(100, "with until: repeats at most"),
-        "max_time_s": Option(
-            None,
-            "with until: after at least ten repeats, no new one after so many seconds, counted anew by --resume",
-            "no limit",
-        ),
-    },
-}
-"""Every field, in the groups in which help shows them."""
+def option(default: Any, help: str, group: str, kind: Kind, **more: Any) -> Any:  # noqa: A002, ANN401 - a field of any type
+    """Return a field with its description; see `Option`."""
+    return field(default=default, metadata={"option": Option(help, group, kind, **more)})
 
-OPTIONS = {name: option for group in OPTION_GROUPS.values() for name, option in group.items()}
+
+@dataclass(frozen=True, kw_only=True)
+class Fields:
+    """The fields of an experiment, in the order in which help and docs show them. None is what a plan fills in."""
+
+    hidden: tuple[int, ...] | None = option(
+        None,
+        "units of the layers between inputs and outputs, which follow from the data, such as 128,64, or none",
+        NETWORK,
+        HIDDEN_SIZES,
+        otherwise=",".join(map(str, HIDDEN)),
+    )
+    layer_sizes: tuple[int, ...] = option(
+        None,
+        "units of every layer, input first, such as 64-128-10, for who wants to say all",
+        NETWORK,
+        SIZES,
+        otherwise="by the data and hidden: 64-128-10 for digits",
+    )
+    activations: tuple[str, ...] = option(
+        None,
+        f"one per layer transition, of {', '.join(ACTIVATIONS)}",
+        NETWORK,
+        Several(Word(words=ACTIVATIONS, what="an activation")),
+        otherwise="relu between, softmax last; sigmoid for a single output",
+    )
+    data: str = option("digits", "synthetic, digits, or a .npz (X, y), .csv or .tsv file", NETWORK, Location())
+    label_column: str | None = option(
+        None, "column of a .csv file that holds the label", NETWORK, Text(), otherwise="the last"
+    )
+    separator: str | None = option(
+        None,
+        f"what separates the cells of a .csv file, of {', '.join(SEPARATORS)}",
+        NETWORK,
+        Word(
+            words=tuple(SEPARATORS),
+            what="a separator",
+            aliases={mark: word for word, mark in SEPARATORS.items()} | {r"\t": "tab", r"\s+": "space"},
+        ),
+        otherwise="what it is found to be",
+    )
+    header: str | None = option(
+        None,
+        "whether the first line of a .csv file names the columns: yes, no or auto",
+        NETWORK,
+        Word(words=("yes", "no", "auto"), aliases={True: "yes", False: "no"}),
+        otherwise="auto",
+    )
+    missing: tuple[str, ...] | None = option(
+        None,
+        "words that mean a missing value in a .csv file, such as NA,?; an empty cell always does",
+        NETWORK,
+        Several(Text()),
+        otherwise="nan, NA, null, None and the like among numbers",
+    )
+    n_samples: int = option(
+        None,
+        "samples used, train and test together",
+        NETWORK,
+        Whole(),
+        otherwise=f"all; of synthetic data {SYNTHETIC_SAMPLES}",
+    )
+    test_fraction: float = option(
+        0.2, "share of the samples held out for test", NETWORK, Real(more_than=0, less_than=1)
+    )
+
+    epochs: int = option(10, "training epochs per run", TRAINING, Whole())
+    optimizer: str = option("sgd", "sgd (with momentum) or adam", TRAINING, Word(words=tuple(LEARNING_RATES)))
+    learning_rate: float = option(
+        None,
+        "step size of the optimizer",
+        TRAINING,
+        Real(more_than=0),
+        otherwise=", ".join(f"{rate} for {name}" for name, rate in LEARNING_RATES.items()),
+    )
+    momentum: float = option(0.9, "momentum of sgd", TRAINING, Real(at_least=0, less_than=1))
+    # NumPy's and torch's generators take 32 bits without a second thought; seed + repeat must fit as well.
+    seed: int = option(
+        42, "base seed of data split, initial weights and shuffling", TRAINING, Whole(at_least=0), free=True
+    )
+
+    precision_modes: tuple[str, ...] = option(
+        ("float32", "float16", "int8"),
+        f"modes to compare, of {', '.join(MODES)}",
+        COMPARED,
+        Several(Word(words=tuple(MODES), what="a precision mode"), alone=True, once="mode"),
+        aliases=("--precision", "--modes"),
+        axis="precision",
+        free=True,  # setups of one folder only are not compared
+    )
+    engine: tuple[str, ...] = option(
+        ("onnxruntime",),
+        "what executes the trained network, one or several: onnxruntime, torch, or an engine that a package adds",
+        COMPARED,
+        Several(Text(), alone=True, once="engine"),
+        axis="engine",
+    )
+    batch_size: tuple[int, ...] = option(
+        (32,),
+        "samples per training step and per inference call, one or several: 1,8,32",
+        COMPARED,
+        Several(Whole(), alone=True, once="value"),
+        axis="batch_size",
+    )
+    threads: tuple[int, ...] = option(
+        None,
+        "threads of training and engine alike, one or several: 1,2",
+        COMPARED,
+        Several(Whole(), alone=True, once="value"),
+        otherwise="the physical cores",
+        axis="threads",
+    )
+    repeats: int = option(5, "runs of each setup; repeat r uses seed + r", COMPARED, Whole(), free=True)
+    baseline: tuple[tuple[str, str], ...] = option(
+        None,
+        "what the others are compared with, as precision=float32 or engine=torch: each setup with the one that differs "
+        "in that alone",
+        COMPARED,
+        Several(Text(), alone=True),
+        otherwise="precision=float32, or the first mode",
+        free=True,
+    )
+    margin: float | None = option(
+        None,
+        "costs that differ by surely less, such as 2%, are called equivalent",
+        COMPARED,
+        Share(more_than=0, at_most=10),
+        otherwise="none",
+        free=True,
+    )
+    accuracy_margin: float | None = option(
+        None,
+        "the same for accuracies, in percentage points",
+        COMPARED,
+        Real(more_than=0, at_most=100),
+        otherwise="none",
+        free=True,
+    )
+    objectives: tuple[str, ...] = option(
+        ("latency", "accuracy"),
+        f"of the Pareto frontier, two or more of {', '.join(OBJECTIVES)}",
+        COMPARED,
+        Several(Word(words=OBJECTIVES, what="an objective")),
+        free=True,
+    )
+
+    latency_rounds: int = option(10, "short latency measurements per run", MEASURED, Whole())
+    round_duration_s: float = option(
+        0.03, "length of a latency round in seconds", MEASURED, Real(more_than=0, at_most=60)
+    )
+    watts_per_core: float = option(
+        12.0,
+        "power of a busy core in watts, where energy is estimated",
+        MEASURED,
+        Real(more_than=0),
+        free=True,  # of an estimated energy, which is not compared
+    )
+    idle_baseline_s: float = option(
+        0.0,
+        "measure the idle machine's power for that many seconds first, and subtract it; needs an energy counter",
+        MEASURED,
+        Real(at_least=0, at_most=3600),
+        aliases=("--idle-baseline",),
+    )
+    step_timeout_s: float = option(
+        600.0,
+        "a run with a step longer than this, in seconds, is ended as failed",
+        MEASURED,
+        Real(more_than=0),
+        free=True,
+    )
+
+    on_noise: str = option(
+        "remeasure",
+        "a step that others disturbed: remeasure it, mark it, or remeasure and fail",
+        NOISE,
+        Word(words=("remeasure", "mark", "fail")),
+        before="mark",
+    )
+    noise_share: float = option(
+        0.05,
+        "a step is disturbed when others took more than this share of the CPUs it needed",
+        NOISE,
+        Real(more_than=0, at_most=1),
+    )
+    remeasure_limit: int = option(
+        3,
+        "how many times a disturbed step is measured again, at most",
+        NOISE,
+        Whole(at_least=0, less_than=101),
+    )
+    remeasure_nice: int = option(
+        -20,
+        "priority (nice) of a step measured again, where the system permits it; 0 leaves it alone",
+        NOISE,
+        Whole(at_least=-20, at_most=0, less_than=None),
+    )
+
+    until: float | None = option(
+        None,
+        "go on beyond repeats, after at least ten, until every ratio to the baseline is known to within so much, "
+        "such as 1%",
+        UNTIL,
+        Share(more_than=0, less_than=1),
+        otherwise="run the repeats",
+        free=True,
+    )
+    until_metric: str = option(
+        "latency",
+        f"with until: whose ratio that is: {', '.join(UNTIL_METRICS)}",
+        UNTIL,
+        Word(words=UNTIL_METRICS),
+        free=True,
+    )
+    max_repeats: int = option(100, "with until: repeats at most", UNTIL, Whole(), free=True)
+    max_time_s: float | None = option(
+        None,
+        "with until: after at least ten repeats, no new one after so many seconds, counted anew by --resume",
+        UNTIL,
+        Real(more_than=0),
+        otherwise="no limit",
+        aliases=("--max-time",),
+        free=True,
+    )
+
+
+def _described() -> dict[str, Option]:
+    described = {}
+    for one in fields(Fields):
+        given: Option = one.metadata["option"]
+        assert one.default is not MISSING  # noqa: S101 - every field is made by `option`
+        described[one.name] = Option(**vars(given) | {"name": one.name, "default": one.default})
+    return described
+
+
+OPTIONS = _described()
+"""Every field by its name, in the order of `Fields`."""
+
+AXES = {one.axis: one.name for one in OPTIONS.values() if one.axis}
+"""By the name of an axis, the field that holds its values."""

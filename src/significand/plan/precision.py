@@ -47,6 +47,9 @@ class PrecisionMode:
         return f"{self.trains_in} autocast" + (", loss scaling" if self.loss_scaling else "")
 
 
+BASELINE = "float32"
+"""What the others are compared with where it is among them."""
+
 MODES = {
     mode.name: mode
     for mode in (

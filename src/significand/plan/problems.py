@@ -1,10 +1,8 @@
 """What is wrong with a plan, in words: one line a mistake, with field, value, what is allowed and the remedy."""
 
 import difflib
+import itertools
 from collections.abc import Collection, Iterable, Sequence
-
-from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 SHORT_NAMES = {
     "fp64": "float64",
@@ -21,6 +19,9 @@ SHORT_NAMES = {
     "ort": "onnxruntime",
     "pytorch": "torch",
     "modes": "precision_modes",
+    "precision": "precision_modes",
+    "precisions": "precision_modes",
+    "batch": "batch_size",
     "lr": "learning_rate",
 }
 """What else people call the words of a plan, for hints."""
@@ -29,15 +30,33 @@ SHORT_NAMES = {
 LONGEST_SHOWN = 80
 """Characters of a value that an error shows."""
 
+LONGEST_LINE = 4_000
+"""Characters of a mistake's line; a path alone may have as many."""
+
 MOST_LINES = 100
+
+MOST_ALIKE = 10
+"""Mistakes of one kind that are told one by one."""
+
+MOST_CANDIDATES = 1_000
+"""Words among which the nearest is looked for."""
 
 
 class PlanError(ValueError):
     """An experiment that cannot run. ``problems`` holds one line a mistake: field, value, what is allowed, remedy."""
 
     def __init__(self, problems: Iterable[str]) -> None:
-        self.problems = tuple(problems)
+        self.problems = capped(problems)
         super().__init__("\n".join(self.problems))
+
+
+def capped(problems: Iterable[str]) -> tuple[str, ...]:
+    """Return lines that can be read: not too many, and none too long; the remedy, at the end of one, is kept."""
+    lines = tuple(problems)
+    half = LONGEST_LINE // 2
+    short = [line if len(line) <= LONGEST_LINE else f"{line[:half]} ... {line[-half:]}" for line in lines[:MOST_LINES]]
+    more = [f"and {len(lines) - MOST_LINES} more mistakes; correct these first"] if lines[MOST_LINES:] else []
+    return (*short, *more)
 
 
 def shown(value: object) -> str:
@@ -49,15 +68,44 @@ def shown(value: object) -> str:
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
 
 
+def listed(words: Sequence[object]) -> str:
+    """Return words as an error lists them: the first of them, each short."""
+    first = ", ".join(str(word)[:LONGEST_SHOWN] for word in words[:MOST_ALIKE])
+    return first if len(words) <= MOST_ALIKE else f"{first} and {len(words) - MOST_ALIKE} more"
+
+
 def nearest(name: str, allowed: Iterable[str]) -> str:
     """Return a hint naming the allowed word closest to `name`, or nothing where none is close."""
-    word = SHORT_NAMES.get(str(name).lower(), str(name).lower())
-    close = difflib.get_close_matches(word, list(allowed), n=1)
+    word = str(name)
+    if len(word) > LONGEST_SHOWN:  # nobody misspells a word into hundreds of letters
+        return ""
+    word = SHORT_NAMES.get(word.lower(), word.lower())
+    words = [other for other in itertools.islice(allowed, MOST_CANDIDATES) if len(other) <= LONGEST_SHOWN]
+    close = difflib.get_close_matches(word, words, n=1)
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
+def few(lines: Sequence[str]) -> list[str]:
+    """Return the first of many lines, and how many more there are."""
+    return [
+        *lines[:MOST_ALIKE],
+        *([f"{len(lines) - MOST_ALIKE} more mistakes of the kind"] if lines[MOST_ALIKE:] else []),
+    ]
+
+
+def unknown_fields(names: Sequence[object], fields: Collection[str]) -> list[str]:
+    """Return a line for every name that is no field of an experiment, with the nearest; few lines for many."""
+    lines = [
+        f"{str(name)[:LONGEST_SHOWN]}: is not a field of an experiment{nearest(str(name), fields)}; "
+        f"known: {', '.join(fields)}"
+        for name in names[:MOST_ALIKE]
+    ]
+    more = f"{len(names) - MOST_ALIKE} more names are not fields of an experiment; correct these first"
+    return [*lines, *([more] if names[MOST_ALIKE:] else [])]
+
+
 class SeveralProblemsError(ValueError):
-    """Several mistakes of one field. A `ValueError`, because those are what pydantic collects."""
+    """Several mistakes of one field."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = problems
@@ -68,57 +116,3 @@ def raise_if(problems: Sequence[str]) -> None:
     """Raise all mistakes found in one field, if any."""
     if problems:
         raise SeveralProblemsError(problems)
-
-
-_LIMITS = {
-    "greater_than_equal": ("ge", "at least"),
-    "greater_than": ("gt", "more than"),
-    "less_than_equal": ("le", "at most"),
-    "less_than": ("lt", "less than"),
-}
-
-
-def problems_of(error: ValidationError, fields: Collection[str]) -> list[str]:
-    """Turn pydantic's errors into lines that name the field, the value, what is allowed and the remedy.
-
-    Parameters
-    ----------
-    error
-        As pydantic raised it.
-    fields
-        Names of all fields there are.
-    """
-    lines = [
-        f"{str(item['loc'][0])[:LONGEST_SHOWN]}: {text}" for item in error.errors() for text in _texts(item, fields)
-    ]
-    if len(lines) > MOST_LINES:
-        return [*lines[:MOST_LINES], f"and {len(lines) - MOST_LINES} more mistakes; correct these first"]
-    return lines
-
-
-def _texts(item: ErrorDetails, fields: Collection[str]) -> Sequence[str]:
-    kind, given, context = item["type"], shown(item["input"]), item.get("ctx", {})
-    cause = context.get("error")
-    if isinstance(cause, PlanError | SeveralProblemsError):
-        return cause.problems
-    if kind == "extra_forbidden":
-        field = str(item["loc"][0])
-        # Nobody misspells a word into hundreds of letters, and looking for the nearest would take long.
-        hint = nearest(field, fields) if len(field) <= LONGEST_SHOWN else ""
-        return [f"is not a field of an experiment{hint}; known: {', '.join(fields)}"]
-    if kind in _LIMITS:
-        key, words = _LIMITS[kind]
-        return [f"{given} is out of range; give {words} {context[key]}"]
-    wordings = {
-        "value_error": str(cause),
-        "tuple_type": f"{given} is not a list; give a list",
-        "string_type": f"{given} is not a text; give a text",
-        "literal_error": f"{given} is not known; allowed: {context.get('expected')}",
-        "int": f"{given} is not a whole number; give a whole number",
-        "float": f"{given} is not a finite number; give a plain number",
-        "finite": f"{given} is not a finite number; give a plain number",
-    }
-    for beginning, wording in wordings.items():
-        if kind.startswith(beginning):
-            return [wording]
-    return [f"{given} does not fit: {item['msg'].lower()}"]

@@ -11,26 +11,18 @@ from rich.table import Table
 from rich.text import Text
 
 from significand.analysis.comparison import Comparison
-from significand.analysis.measures import MEASURES
+from significand.plan.metrics import METRICS
 from significand.plan.phrases import merged
-from significand.present.numbers import METRICS, choose_unit, with_bounds, with_half_width
+from significand.present.numbers import choose_unit, with_bounds, with_half_width
 from significand.present.rows import visible
-from significand.present.sentences import NOUNS, sentence
+from significand.present.sentences import sentence
 
 if TYPE_CHECKING:
     from significand.compare import FolderComparison
+    from significand.folder import Folder
     from significand.history import Change, History, Series
-    from significand.results.comparable import Results
 
 STYLES = {"better": "green", "worse": "bold red", "equivalent": "green", "not tested": "dim"}
-
-UNITS_OF = {
-    "test_accuracy": "accuracy",
-    "training_memory": "memory",
-    "inference_memory": "memory",
-    "model_size": "memory",
-}
-"""Metrics that have the units of another one."""
 
 MODES_BESIDE = 3
 """Modes that a history of 80 columns shows beside each other."""
@@ -75,7 +67,7 @@ def compare_markdown(result: "FolderComparison") -> str:
     for one in result.comparisons:
         old, new = _means(result, one)
         verdict = f"**{one.verdict}**" if one.verdict == "worse" else one.verdict
-        cells = (markdown(one.setup), NOUNS[one.metric], old, new, " ".join(_change(one)), verdict)
+        cells = (markdown(one.setup), METRICS[one.metric].noun, old, new, " ".join(_change(one)), verdict)
         lines.append(f"| {' | '.join(cells)} |")
     lines += ["", *(f"- {sentence(markdown(mode), result.of_mode(mode))}." for mode in result.modes())]
     lines += [f"- {markdown(line)}" for line in _findings(result)]
@@ -119,7 +111,7 @@ def markdown(text: object) -> str:
 
 def _heading(result: "FolderComparison") -> list[str]:
     return [
-        f"{label}: {visible(side.folder)}" + (f", started {visible(side.started_utc)}" if side.started_utc else "")
+        f"{label}: {visible(side.path)}" + (f", started {visible(side.started_utc)}" if side.started_utc else "")
         for label, side in (("OLD", result.old), ("NEW", result.new))
     ]
 
@@ -138,13 +130,13 @@ def _table(result: "FolderComparison", mode: str) -> Table:
             verdict.append(f"\n{one.reason}", style="dim")
         elif one.verdict == "no difference shown" and math.isfinite(one.smallest_detectable):
             verdict.append(f"\ndetectable: {_detectable(one)}", style="dim")
-        table.add_row(NOUNS[one.metric], *map(Text, _means(result, one)), Text("\n".join(_change(one))), verdict)
+        table.add_row(METRICS[one.metric].noun, *map(Text, _means(result, one)), Text("\n".join(_change(one))), verdict)
     return table
 
 
 def _means(result: "FolderComparison", comparison: Comparison) -> list[str]:
     means = result.means[comparison.setup, comparison.metric]
-    size, unit = _unit(comparison.metric, means)
+    size, unit = choose_unit(METRICS[comparison.metric], means)
     return [f"{mean / size:.4g} {unit}".rstrip() if math.isfinite(mean) else "–" for mean in means]
 
 
@@ -177,7 +169,7 @@ def _findings(result: "FolderComparison") -> list[str]:
 def _untested(result: "FolderComparison") -> list[str]:
     """Return why there is no verdict, where there is none: the sentences of a pull request say it themselves."""
     untested = [one for one in result.comparisons if one.verdict == "not tested"]
-    by_metric = merged((one.setup, (NOUNS[one.metric], one.reason)) for one in untested)
+    by_metric = merged((one.setup, (METRICS[one.metric].noun, one.reason)) for one in untested)
     by_modes = merged((metric, (modes, reason)) for modes, (metric, reason) in by_metric)
     return [f"{modes}: {metrics} not tested: {reason}." for metrics, (modes, reason) in by_modes]
 
@@ -203,15 +195,10 @@ def _margin(comparison: Comparison) -> str:
     return f"{100 * size:.3g} %" if comparison.scale == "ratio" else f"{size:.3g} points"
 
 
-def _unit(metric: str, means: Sequence[float]) -> tuple[float, str]:
-    known = UNITS_OF.get(metric, metric)
-    return choose_unit(known, means) if known in METRICS else (1.0, "")
-
-
 def _history_table(history: "History", series: Sequence["Series"]) -> Iterator[RenderableType]:
     metric = series[0].metric
-    size, unit = _unit(metric, [estimate.point for one in series for estimate in one.estimates])
-    yield Text(f"{NOUNS[metric]}{f', {unit}' if unit else ''}", style="bold")
+    size, unit = choose_unit(METRICS[metric], [estimate.point for one in series for estimate in one.estimates])
+    yield Text(f"{METRICS[metric].noun}{f', {unit}' if unit else ''}", style="bold")
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     table.add_column("started", no_wrap=True)
     table.add_column("runs", justify="right")
@@ -240,7 +227,7 @@ def _changes(history: "History", series: "Series") -> Iterator[str]:
 
 
 def _size(series: "Series", change: "Change") -> str:
-    if MEASURES[series.metric].scale == "points":
+    if METRICS[series.metric].scale == "points":
         return f"{abs(change.size):.2f} points {'higher' if change.size > 0 else 'lower'}"
     return f"{max(change.size, 1 / change.size):.3g}x {'higher' if change.size > 1 else 'lower'}"
 
@@ -257,7 +244,7 @@ def _missing_changes(series: Sequence["Series"]) -> Iterator[str]:
         yield from (f"no change points of {modes}: {note}" for modes, note in noted)
 
 
-def _state(results: "Results") -> str:
+def _state(results: "Folder") -> str:
     return f"{visible(results.state) or 'of unknown state'}; only its finished runs are shown"
 
 

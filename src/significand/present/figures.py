@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from significand.analysis.pareto import frontier
+from significand.meters.energy import CPU_TIME
+from significand.plan.metrics import METRICS, SPECIFIED
 from significand.plan.phrases import merged
 from significand.present.axes import Axis, choose_axis
-from significand.present.numbers import METRICS, choose_unit
+from significand.present.numbers import choose_unit
 from significand.present.rows import (
     Cell,
     SummaryRow,
@@ -116,16 +118,16 @@ def _figure(rows: Sequence[SummaryRow], cost: str, *, with_frontier: bool) -> Tr
     accuracies = [_with_drawn_bar(cell(row, "accuracy")) for row in rows]
     drawn = [i for i in range(len(rows)) if _can_be_drawn(costs[i].mean) and _can_be_drawn(accuracies[i].mean)]
 
-    x_size, x_unit = choose_unit(cost, [costs[i].mean for i in drawn])
-    y_size, y_unit = choose_unit("accuracy", [accuracies[i].mean for i in drawn])
+    x_size, x_unit = choose_unit(METRICS[cost], [costs[i].mean for i in drawn])
+    y_size, y_unit = choose_unit(METRICS["accuracy"], [accuracies[i].mean for i in drawn])
     x_cells = [costs[i].in_unit(x_size) for i in drawn]
     y_cells = [accuracies[i].in_unit(y_size) for i in drawn]
-    details = [x_unit, _energy_origin(rows)] if cost == "energy" else [x_unit]
+    details = [x_unit, _energy_origin(rows)] if METRICS[cost].may_be_estimated else [x_unit]
     x_boxes = [_box(rows[i], cost, x_size) if with_frontier else None for i in drawn]
     y_boxes = [_box(rows[i], "accuracy", y_size) if with_frontier else None for i in drawn]
-    x_axis = choose_axis(METRICS[cost].title, details, _widest(x_cells, x_boxes))
+    x_axis = choose_axis(METRICS[cost].axis_title, details, _widest(x_cells, x_boxes))
     y_axis = choose_axis(
-        METRICS["accuracy"].title,
+        METRICS["accuracy"].axis_title,
         [y_unit],
         _widest(y_cells, y_boxes),
         largest=MOST_PERCENT,
@@ -211,8 +213,7 @@ def _energy_origin(rows: Sequence[SummaryRow]) -> str:
     estimated = [row for row in rows if energy_estimated(row)]
     if not estimated:
         return "measured" if rows and all(row.get("energy_kind") for row in rows) else ""
-    sources = [str(row.get("energy_source", "")).lower() for row in estimated]
-    from_cpu_time = all("cpu" in source and "time" in source for source in sources)
+    from_cpu_time = all(row.get("energy_source") == CPU_TIME for row in estimated)
     partly = "partly " if len(estimated) < len(rows) else ""
     return f"{partly}estimated{' from CPU time' if from_cpu_time else ''}"
 
@@ -221,12 +222,12 @@ def _notes(rows: Sequence[SummaryRow], labels: Sequence[str], cost: str, drawn: 
     """Say what a reader would otherwise miss: setups without a point, failed runs, bars not given."""
     notes: list[tuple[str, str]] = []
     for i, row in enumerate(rows):
-        missing = [name for name in METRICS if not math.isfinite(number(row, f"{name}_mean"))]
-        if len(missing) == len(METRICS):
+        missing = [one.name for one in SPECIFIED if not math.isfinite(number(row, f"{one.name}_mean"))]
+        if len(missing) == len(SPECIFIED):
             notes.append((labels[i], "no finished run"))
             continue
         if i not in drawn:
-            wanted = {name: METRICS[name].title.lower() for name in (cost, "accuracy")}
+            wanted = {name: METRICS[name].axis_title.lower() for name in (cost, "accuracy")}
             if lacking := [title for name, title in wanted.items() if name in missing]:
                 notes.append((labels[i], f"no value for {' and '.join(lacking)}"))
             notes += [

@@ -1,27 +1,10 @@
-"""Metrics in words and units that suit their size, and numbers with just the digits that their interval supports."""
+"""Units that suit the size of what they are of, and numbers with just the digits that their interval supports."""
 
 import math
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
 
-
-@dataclass(frozen=True)
-class Metric:
-    """One measured quantity: its title, what it is taken per, and its units as (size in the row's unit, name)."""
-
-    title: str
-    per: str
-    units: tuple[tuple[float, str], ...]
-
-
-METRICS = {
-    "train_time": Metric("Training time per epoch", "epoch", ((1e-9, "ns"), (1e-6, "µs"), (1e-3, "ms"), (1.0, "s"))),
-    "latency": Metric("Inference latency per sample", "sample", ((1e-9, "ns"), (1e-6, "µs"), (1e-3, "ms"), (1.0, "s"))),
-    "memory": Metric("Peak memory", "", ((1e-6, "B"), (1e-3, "kB"), (1.0, "MB"), (1e3, "GB"))),
-    "accuracy": Metric("Training accuracy", "", ((0.01, "%"),)),
-    "energy": Metric("Energy per epoch", "epoch", ((1e-6, "µJ"), (1e-3, "mJ"), (1.0, "J"), (1e3, "kJ"))),
-}
+from significand.plan.metrics import Metric
 
 SIGNIFICANT_DIGITS = 4
 """Of a number whose interval is not known, or is too large or too small to write without an exponent."""
@@ -30,22 +13,22 @@ MOST_DECIMALS = 6
 MOST_WITHOUT_EXPONENT = 1e7
 
 
-def choose_unit(metric: str, means: Iterable[float]) -> tuple[float, str]:
+def choose_unit(metric: Metric, means: Iterable[float]) -> tuple[float, str]:
     """Choose the largest unit in which the largest of the means is at least 1.
 
     Parameters
     ----------
     metric
-        A key of `METRICS`.
+        Of the table of metrics.
     means
-        In the unit of the summary rows; those that are not finite do not count.
+        In the unit of its column; those that are not finite do not count.
 
     Returns
     -------
     tuple of float and str
         The unit's size in the rows' unit, by which to divide, and its name.
     """
-    units = METRICS[metric].units
+    units = metric.units
     peak = max((abs(mean) for mean in means if math.isfinite(mean)), default=0.0) or 1.0
     return next(((size, name) for size, name in reversed(units) if size <= peak), units[0])
 

@@ -6,6 +6,10 @@ from dataclasses import dataclass
 
 from significand.plan.precision import MODES
 from significand.plan.problems import shown
+from significand.results.records import told_method
+
+SEQUENTIAL = told_method("t", sequential=True)
+"""What a summary row says of its intervals where the repeats went on until these were narrow enough."""
 
 SummaryRow = Mapping[str, object]
 
@@ -63,6 +67,11 @@ def mode_names(rows: Sequence[SummaryRow]) -> list[str]:
                 "Give rows as run_repeated_benchmarks returns them."
             )
     return [str(row["precision_mode"]) for row in rows]
+
+
+def setup_name(row: SummaryRow) -> str:
+    """Return what a row's setup is called: by its precision mode alone in rows of a user's own."""
+    return str(row.get("setup") or row.get("precision_mode"))
 
 
 def number(row: SummaryRow, key: str) -> float:
@@ -130,9 +139,15 @@ def energy_estimated(row: SummaryRow) -> bool:
 
 def sequential(row: SummaryRow) -> bool:
     """Tell whether the repeats went on until the intervals were narrow enough."""
-    return str(row.get("interval_method") or "").startswith("sequential")
+    return row.get("interval_method") == SEQUENTIAL
 
 
 def visible(text: object) -> str:
     """Make control characters visible: a name can break neither a line nor a terminal."""
     return "".join(character if character.isprintable() else "\ufffd" for character in str(text))
+
+
+def enumerated(values: Iterable[object]) -> str:
+    """Write values one after the other: ``"1, 8 and 32"``."""
+    *first, last = [visible(value) for value in values] or [""]
+    return f"{', '.join(first)} and {last}" if first else last

@@ -4,24 +4,8 @@ import math
 from collections.abc import Sequence
 
 from significand.analysis.comparison import Comparison
+from significand.plan.metrics import METRICS
 from significand.present.numbers import MOST_DECIMALS, with_bounds
-
-NOUNS = {
-    "latency": "latency",
-    "train_time": "training time",
-    "memory": "peak memory",
-    "training_memory": "training memory",
-    "inference_memory": "inference memory",
-    "model_size": "model size",
-    "energy": "energy",
-    "relative_output_error": "output error",
-    "throughput": "throughput",
-    "batch_latency_p50": "median time of a call",
-    "batch_latency_p95": "95th percentile of a call",
-    "batch_latency_p99": "99th percentile of a call",
-    "accuracy": "training accuracy",
-    "test_accuracy": "test accuracy",
-}
 
 UNSEEN = 1e-9
 """A difference of ratios or points below this is rounding."""
@@ -71,7 +55,7 @@ def sentence(name: str, comparisons: Sequence[Comparison], *, quiet_runs: tuple[
 
 
 def _clause(comparison: Comparison, than: str) -> str:
-    noun = NOUNS[comparison.metric]
+    noun = METRICS[comparison.metric].noun
     if math.isnan(comparison.estimate.point):
         told = f"{noun} not compared{than.replace(' than ', ' with ')}"
         return f"{told}: {comparison.reason}" + _left_out(comparison)
@@ -114,7 +98,7 @@ def _points(comparison: Comparison, noun: str, than: str) -> str:
 def _judgement(comparison: Comparison) -> str:
     if comparison.verdict == "not tested":
         # The size of a file that is the same in every pair is known without a test.
-        known = comparison.metric == "model_size" and comparison.estimate.low == comparison.estimate.high
+        known = METRICS[comparison.metric].is_exact and comparison.estimate.low == comparison.estimate.high
         return f", {'' if known else 'not tested: '}{comparison.reason}"
     if comparison.verdict == "equivalent" and comparison.margin is not None:
         size = f"{100 * comparison.margin:.3g} %" if comparison.scale == "ratio" else f"{comparison.margin:.3g} points"

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from significand.analysis.summary import COSTS
+from significand.plan.metrics import METRICS, SPECIFIED_COSTS
 from significand.present.compare_view import markdown
 from significand.present.numbers import with_half_width
-from significand.present.rows import SummaryRow, energy_estimated, mode_names, number, repeats, visible
+from significand.present.rows import SummaryRow, energy_estimated, enumerated, mode_names, number, repeats, visible
 from significand.present.terminal import MetricUnit, findings, metric_units, ratio_to_baseline
 
 if TYPE_CHECKING:
-    from significand.evidence import Evidence
+    from significand.folder import Folder
 
 FORMATS = ("Mode", "Trained in", "Inferred in")
 
@@ -68,9 +68,9 @@ class PaperTable:
     notes: Sequence[str]
 
 
-def paper_table(evidence: "Evidence") -> PaperTable:
+def paper_table(results: "Folder") -> PaperTable:
     """Prepare the table: means with Student's t intervals, ratios to the baseline, the digits that these support."""
-    rows = evidence.rows
+    rows = results.rows
     columns = {
         metric: (heading, unit)
         for metric, heading, unit in _columns(metric_units(rows))
@@ -82,7 +82,7 @@ def paper_table(evidence: "Evidence") -> PaperTable:
             (_formats(row, name), [_entry(row, metric, unit.size) for metric, (_, unit) in columns.items()])
             for row, name in zip(rows, mode_names(rows), strict=True)
         ],
-        notes=[visible(note) for note in _notes(evidence)],
+        notes=[visible(note) for note in _notes(results)],
     )
 
 
@@ -160,8 +160,8 @@ def _columns(units: Mapping[str, MetricUnit]) -> Iterator[tuple[str, str, Metric
     """Name the columns: those of the run's table, held-out accuracy beside that of training."""
     for metric, unit in units.items():
         if metric == "accuracy":
-            yield "accuracy", "Training accuracy", unit
-            yield "test_accuracy", "Test accuracy", unit
+            for name in ("accuracy", "test_accuracy"):
+                yield name, METRICS[name].title, unit
         else:
             yield metric, unit.heading[0].upper() + unit.heading[1:], unit
 
@@ -177,38 +177,38 @@ def _entry(row: SummaryRow, metric: str, size: float) -> Entry:
     return Entry(mean, *(ratio_to_baseline(row, metric) or ()))
 
 
-def _notes(evidence: "Evidence") -> Iterator[str]:
-    rows = evidence.rows
+def _notes(results: "Folder") -> Iterator[str]:
+    rows = results.rows
     counts = sorted({repeats(row) for row in rows if repeats(row)})
     several = bool(counts) and counts[-1] >= 2
     if several:
         runs = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-        sequential = ", sequential" if evidence.experiment.until is not None else ""
+        sequential = ", sequential" if results.experiment.until is not None else ""
         yield f"Means over {runs} runs; ±: half-width of the 95 % interval (Student's t{sequential})."
     elif counts:
         yield "One run each: no interval."
-    if any(ratio_to_baseline(row, metric) for row in rows for metric in COSTS):
+    if any(ratio_to_baseline(row, cost.name) for row in rows for cost in SPECIFIED_COSTS):
         paired = f"×: ratio to {rows[0].get('ratio_baseline')}, paired by repeat"
         yield f"{paired}, with its 95 % t interval." if several else f"{paired}."
     if any(map(energy_estimated, rows)):
         yield "Est. energy: CPU time restated in joules, not a measurement."
-    if evidence.incomplete:
-        yield evidence.incomplete
+    if results.incomplete:
+        yield results.incomplete
     yield from findings(rows)
-    yield _origin(evidence)
+    yield _origin(results)
 
 
-def _origin(evidence: "Evidence") -> str:
+def _origin(results: "Folder") -> str:
     """Say what was measured with what, on what; what the manifest does not know is left out."""
-    machine = evidence.manifest.get("machine")
+    machine = results.manifest.get("machine")
     machine = machine if isinstance(machine, Mapping) else {}
     versions = machine.get("versions")
     versions = versions if isinstance(versions, Mapping) else {}
-    asked = evidence.experiment
-    programs = [f"{name} {versions.get(name) or ''}".strip() for name in ("significand", asked.engine)]
+    asked = results.experiment
+    programs = [f"{name} {versions.get(name) or ''}".strip() for name in ("significand", *asked.engine)]
     network = "-".join(map(str, asked.layer_sizes))
     cpu = f" on {machine['cpu']}" if machine.get("cpu") else ""
     return (
-        f"Network {network}, batches of {asked.batch_size}, {asked.threads} threads; measured with "
-        f"{' and '.join(programs)}{cpu}."
+        f"Network {network}, batches of {enumerated(asked.batch_size)}, {enumerated(asked.threads)} threads; measured "
+        f"with {enumerated(programs)}{cpu}."
     )

@@ -15,8 +15,9 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from significand.plan.metrics import SPECIFIED
 from significand.plan.phrases import counted, merged
-from significand.present.numbers import METRICS, choose_unit, with_bounds, with_half_width
+from significand.present.numbers import choose_unit, with_bounds, with_half_width
 from significand.present.rows import (
     Cell,
     SummaryRow,
@@ -27,6 +28,7 @@ from significand.present.rows import (
     other_format,
     repeats,
     sequential,
+    setup_name,
     visible,
 )
 from significand.results import records
@@ -36,15 +38,6 @@ if TYPE_CHECKING:
 
 REFRESH_S = 0.25
 """The bar is drawn at most this often, and only between measured steps."""
-
-HEADINGS = {
-    "train_time": "training",
-    "latency": "latency",
-    "memory": "peak memory",
-    "accuracy": "accuracy",
-    "energy": "energy",
-}
-"""The metrics shown, in this order."""
 
 LONGEST_NAME = 24
 """Characters of a mode's name on one line; a longer name is broken, so that it leaves room for the numbers."""
@@ -246,11 +239,12 @@ class _Setup:
 def metric_units(rows: Sequence[SummaryRow]) -> dict[str, MetricUnit]:
     """Return in what each of the metrics shown is shown, the same for all rows; an estimate is called one."""
     units = {}
-    for metric, heading in HEADINGS.items():
-        size, name = choose_unit(metric, [number(row, f"{metric}_mean") for row in rows])
-        per = f"/{METRICS[metric].per}" if METRICS[metric].per else ""
-        estimated = metric == "energy" and any(map(energy_estimated, rows))
-        units[metric] = MetricUnit(f"{'est. ' if estimated else ''}{heading}", size, f"{name}{per}")
+    for metric in SPECIFIED:
+        size, name = choose_unit(metric, [number(row, f"{metric.name}_mean") for row in rows])
+        per = f"/{metric.per}" if metric.per else ""
+        estimated = metric.may_be_estimated and any(map(energy_estimated, rows))
+        heading = f"{'est. ' if estimated else ''}{metric.heading or metric.noun}"
+        units[metric.name] = MetricUnit(heading, size, f"{name}{per}")
     return units
 
 
@@ -287,7 +281,7 @@ def _ran_as(row: SummaryRow) -> Text:
 def ratio_to_baseline(row: SummaryRow, metric: str) -> tuple[str, str] | None:
     """Write the ratio and its t interval, which may be empty; None of the baseline, and where there is no ratio."""
     ratio = number(row, f"{metric}_ratio")
-    if not math.isfinite(ratio) or row.get("ratio_baseline") == row["precision_mode"]:
+    if not math.isfinite(ratio) or row.get("ratio_baseline") == setup_name(row):
         return None
     low, high = number(row, f"{metric}_ratio_ci95_t_low"), number(row, f"{metric}_ratio_ci95_t_high")
     shown, interval = with_bounds(ratio, low, high)

@@ -5,6 +5,7 @@ Schema versions
 1 : the first.
 2 : noise, steady state, rounding check, memory method, energy window and domains; steps.csv, journal.jsonl.
 3 : round_latencies_s, by which the latencies of a repeat are compared turn by turn.
+4 : setup and device; label became variant. An experiment's engine, batch_size and threads are lists: axes.
 """
 
 import math
@@ -12,7 +13,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-SCHEMA_VERSION = 3
+import numpy as np
+
+from significand.plan.precision import MODES
+from significand.plan.setup import Setup
+
+SCHEMA_VERSION = 4
 
 METHOD = {
     "latency": "median of calls",
@@ -33,11 +39,23 @@ FIRST_METHOD = {
 NAN = math.nan
 FINISHED = "finished"
 FAILED = "failed"
+LARGEST_WHOLE = 2**63 - 1
 TRUTH_VALUES = {"true": True, "false": False, "": None}
 
 
-def _column(doc: str, unit: str = "", default: Any = NAN) -> Any:  # noqa: ANN401 - a field takes any type
+def column(doc: str, unit: str = "", default: Any = NAN) -> Any:  # noqa: ANN401 - a field takes any type
+    """Describe a column as the field of a row: what it means, its unit, and its value where none is known."""
     return field(default=default, metadata={"doc": doc, "unit": unit})
+
+
+def described(row: type) -> dict[str, tuple[str, str]]:
+    """Return every column of a kind of rows in order: what it means, and its unit."""
+    return {one.name: (str(one.metadata["doc"]), str(one.metadata["unit"])) for one in fields(row)}
+
+
+def column_types(row: type) -> dict[str, type]:
+    """Return the type of every column of a kind of rows: text, number, count or truth value."""
+    return {one.name: one.type if isinstance(one.type, type) else bool for one in fields(row)}  # bool | None is no type
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,133 +65,160 @@ class Run:
     A number that was not measured is NaN. Columns stand in this order.
     """
 
-    seed: int = _column("seed of everything random in the run: base seed + repeat", default=0)
-    layer_sizes: str = _column("units per layer, input first, as 64x128x10", default="")
-    precision_mode: str = _column("the precision mode asked for", default="")
-    batch_size: int = _column("samples per training step and per inference call", default=0)
-    epochs: int = _column("training epochs", default=0)
-    n_samples: int = _column("samples used, train and test together", default=0)
-    train_time_per_epoch_s: float = _column("mean time of a training epoch", "s")
-    inference_latency_per_sample_s: float = _column(
+    seed: int = column("seed of everything random in the run: base seed + repeat", default=0)
+    layer_sizes: str = column("units per layer, input first, as 64x128x10", default="")
+    precision_mode: str = column("the precision mode asked for", default="")
+    batch_size: int = column("samples per training step and per inference call", default=0)
+    epochs: int = column("training epochs", default=0)
+    n_samples: int = column("samples used, train and test together", default=0)
+    train_time_per_epoch_s: float = column("mean time of a training epoch", "s")
+    inference_latency_per_sample_s: float = column(
         "time of an inference call on one batch, divided by the batch size: median of calls in the rounds that count",
         "s",
     )
-    batch_throughput_samples_per_s: float = _column("batch size divided by the time of a call", "1/s")
-    peak_memory_mb: float = _column(
+    batch_throughput_samples_per_s: float = column("batch size divided by the time of a call", "1/s")
+    peak_memory_mb: float = column(
         "the run's peak: the larger of the training and the inference peak", "MB (10^6 bytes)"
     )
-    cpu_utilization_percent: float = _column("CPU time over wall time in training; 200 is two busy cores", "%")
-    final_train_accuracy: float = _column(
+    cpu_utilization_percent: float = column("CPU time over wall time in training; 200 is two busy cores", "%")
+    final_train_accuracy: float = column(
         "share of training samples classified rightly by the inference session, in the mode's own precision",
         "1",
     )
-    energy_per_epoch_j: float = _column("energy of a training epoch; see energy_kind", "J")
+    energy_per_epoch_j: float = column("energy of a training epoch; see energy_kind", "J")
 
-    repeat: int = _column("index of the repeat, from 0", default=0)
-    status: str = _column("finished or failed", default=FINISHED)
-    reason: str = _column("why the run failed", default="")
-    engine: str = _column("what executed the trained network", default="")
-    training_precision: str = _column("what training computed in", default="")
-    effective_precision: str = _column(
+    repeat: int = column("index of the repeat, from 0", default=0)
+    setup: str = column("name of the setup: its precision, and its values on the other axes that vary", default="")
+    status: str = column("finished or failed", default=FINISHED)
+    reason: str = column("why the run failed", default="")
+    engine: str = column("what executed the trained network", default="")
+    device: str = column("where it ran", default="")
+    training_precision: str = column("what training computed in", default="")
+    effective_precision: str = column(
         "what inference really computed in, found in the engine's optimised graph or its tensors", default=""
     )
-    precision_note: str = _column("why effective_precision is not what was asked for", default="")
-    relative_output_error: float = _column(
+    precision_note: str = column("why effective_precision is not what was asked for", default="")
+    relative_output_error: float = column(
         "norm of the difference between the session's outputs and those of the same weights in float64, divided by "
         "the norm of the latter",
         "1",
     )
-    rounding_flag: str = _column(
+    rounding_flag: str = column(
         "what is odd where relative_output_error does not fit the formats: something else ran", default=""
     )
-    test_accuracy: float = _column("the same as final_train_accuracy, on held-out samples", "1")
-    final_train_loss: float = _column("mean loss of the last training epoch", "1")
-    training_peak_memory_mb: float = _column(
+    test_accuracy: float = column("the same as final_train_accuracy, on held-out samples", "1")
+    final_train_loss: float = column("mean loss of the last training epoch", "1")
+    training_peak_memory_mb: float = column(
         "peak resident memory of training above the level before, data not included; as the next two, measured in a "
         "process that is not timed",
         "MB (10^6 bytes)",
     )
-    conversion_peak_memory_mb: float = _column(
+    conversion_peak_memory_mb: float = column(
         "peak resident memory of writing the trained network in the engine's format, above the level before training; "
         "a tool's need, not the network's, so no part of peak_memory_mb",
         "MB (10^6 bytes)",
     )
-    inference_peak_memory_mb: float = _column(
+    inference_peak_memory_mb: float = column(
         "peak resident memory of inference, in a process that never trained, above the level before",
         "MB (10^6 bytes)",
     )
-    memory_method: str = _column("how the peaks were found", default="")
-    model_size_mb: float = _column("size of the network on disk, in the engine's format", "MB (10^6 bytes)")
-    batch_latency_p50_s: float = _column(
+    memory_method: str = column("how the peaks were found", default="")
+    model_size_mb: float = column("size of the network on disk, in the engine's format", "MB (10^6 bytes)")
+    batch_latency_p50_s: float = column(
         "median of the time of a call over all counted calls; missing where calls are timed together", "s"
     )
-    batch_latency_p95_s: float = _column("95th percentile of the same", "s")
-    batch_latency_p99_s: float = _column("99th percentile of the same", "s")
-    latency_calls: int = _column("counted calls", default=0)
-    calls_per_timing: int = _column(
+    batch_latency_p95_s: float = column("95th percentile of the same", "s")
+    batch_latency_p99_s: float = column("99th percentile of the same", "s")
+    latency_calls: int = column("counted calls", default=0)
+    calls_per_timing: int = column(
         "consecutive calls timed together: one, unless calls are too short for the clock", default=0
     )
-    round_latencies_s: str = _column(
+    round_latencies_s: str = column(
         "the latency per sample in each round, median of its calls, in the order of the rounds, separated by blanks; "
         "ratios are taken round by round",
         "s",
         default="",
     )
-    steady_state: bool | None = _column(
+    steady_state: bool | None = column(
         "whether the latency rounds came to a steady state; empty where there are too few to tell", default=None
     )
-    steady_from_round: int = _column("first round, from 0, that counts in the latency", default=0)
-    steady_reason: str = _column("what kept the rounds from being steady, or came before", default="")
-    steps: int = _column("measured steps: training turns and latency rounds", default=0)
-    disturbed_steps: int = _column(
+    steady_from_round: int = column("first round, from 0, that counts in the latency", default=0)
+    steady_reason: str = column("what kept the rounds from being steady, or came before", default="")
+    steps: int = column("measured steps: training turns and latency rounds", default=0)
+    disturbed_steps: int = column(
         "steps that stayed disturbed by others and are in the numbers all the same", default=0
     )
-    unknown_steps: int = _column("steps of which nobody can tell whether others disturbed them", default=0)
-    remeasured_steps: int = _column("steps that were measured more than once because others disturbed them", default=0)
-    others_share: float = _column(
+    unknown_steps: int = column("steps of which nobody can tell whether others disturbed them", default=0)
+    remeasured_steps: int = column("steps that were measured more than once because others disturbed them", default=0)
+    others_share: float = column(
         "share of the CPU time the counted steps needed that others took; see steps.csv for each step", "1"
     )
-    others_cpu_s: float = _column("CPU time of other processes during the counted steps", "s")
-    steal_s: float = _column("time a hypervisor gave to others during the counted steps", "s")
-    throttled_s: float = _column("CPU time withheld by the control group's quota during the counted steps", "s")
-    run_queue_wait_s: float = _column("time own threads waited for a CPU during the counted steps", "s")
-    involuntary_switches: float = _column("times own threads had to make way during the counted steps", "1")
-    throttle_events: float = _column("thermal throttling events of the CPUs during the counted steps", "1")
-    frequency_mhz: float = _column("mean CPU frequency at the ends of the counted steps", "MHz")
-    energy_kind: str = _column("measured or estimated", default="")
-    energy_source: str = _column("the counter, or what the estimate rests on", default="")
-    energy_domains: str = _column("what the counter covers, as package-0+dram", default="")
-    energy_window_s: float = _column("time over which energy_per_epoch_j was taken, all windows together", "s")
-    energy_assumptions: str = _column(
+    others_cpu_s: float = column("CPU time of other processes during the counted steps", "s")
+    steal_s: float = column("time a hypervisor gave to others during the counted steps", "s")
+    throttled_s: float = column("CPU time withheld by the control group's quota during the counted steps", "s")
+    run_queue_wait_s: float = column("time own threads waited for a CPU during the counted steps", "s")
+    involuntary_switches: float = column("times own threads had to make way during the counted steps", "1")
+    throttle_events: float = column("thermal throttling events of the CPUs during the counted steps", "1")
+    frequency_mhz: float = column("mean CPU frequency at the ends of the counted steps", "MHz")
+    energy_kind: str = column("measured or estimated", default="")
+    energy_source: str = column("the counter, or what the estimate rests on", default="")
+    energy_domains: str = column("what the counter covers, as package-0+dram", default="")
+    energy_window_s: float = column("time over which energy_per_epoch_j was taken, all windows together", "s")
+    energy_assumptions: str = column(
         "what an estimate assumed, what was subtracted, why a number is missing", default=""
     )
-    data: str = _column("name or path of the data", default="")
-    n_train: int = _column("training samples", default=0)
-    n_test: int = _column("held-out samples", default=0)
-    activations: str = _column("activation of each layer transition, as relu+softmax", default="")
-    optimizer: str = _column("sgd or adam", default="")
-    learning_rate: float = _column("step size", "1")
-    threads: int = _column("threads of training and engine", default=0)
-    label: str = _column("which of several equal setups; empty where the precision mode tells", default="")
-    session: int = _column(
+    data: str = column("name or path of the data", default="")
+    n_train: int = column("training samples", default=0)
+    n_test: int = column("held-out samples", default=0)
+    activations: str = column("activation of each layer transition, as relu+softmax", default="")
+    optimizer: str = column("sgd or adam", default="")
+    learning_rate: float = column("step size", "1")
+    threads: int = column("threads of training and engine", default=0)
+    variant: str = column("which of several equal setups; empty where the axes tell them apart", default="")
+    session: int = column(
         "0 where the experiment ran through; counts up each time it was gone on with after an interruption", default=0
     )
-    ready_s: float = _column("from asking for the run's process to its first sign of life", "s")
-    measured_s: float = _column(
-        "time the run alone had the machine, with warm-up calls and threads coming to rest", "s"
-    )
-    timed_s: float = _column("time inside the epochs and calls that the numbers come from", "s")
+    ready_s: float = column("from asking for the run's process to its first sign of life", "s")
+    measured_s: float = column("time the run alone had the machine, with warm-up calls and threads coming to rest", "s")
+    timed_s: float = column("time inside the epochs and calls that the numbers come from", "s")
 
     def __post_init__(self) -> None:
-        """Refuse texts that are no times: what reads them later could not say where they stood.
+        """Name the setup where nobody did, and refuse texts that are no times: who reads them later cannot say where.
 
         Raises
         ------
         ValueError
             Where `round_latencies_s` holds anything but numbers.
         """
+        if not self.setup:
+            object.__setattr__(self, "setup", "-".join(filter(None, [self.precision_mode, self.variant])))
         for word in self.round_latencies_s.split():
             float(word)
+
+    @classmethod
+    def of(cls, setup: Setup, seed: int, repeat: int, **values: Any) -> "Run":  # noqa: ANN401 - of any column's type
+        """Return the run of a setup, with what was measured by the names of the columns."""
+        workload = setup.workload
+        planned: dict[str, Any] = {
+            "seed": seed,
+            "layer_sizes": workload.layers,
+            "precision_mode": setup.precision,
+            "batch_size": setup.batch_size,
+            "epochs": workload.epochs,
+            "n_samples": workload.n_samples,
+            "repeat": repeat,
+            "setup": setup.name,
+            "engine": setup.engine,
+            "device": setup.device,
+            "training_precision": MODES[setup.precision].training_precision,
+            "data": workload.data,
+            "activations": "+".join(workload.activations),
+            "optimizer": workload.optimizer,
+            "learning_rate": workload.learning_rate,
+            "threads": setup.threads,
+            "variant": setup.variant,
+        }
+        return cls(**planned | values)
 
     @property
     def finished(self) -> bool:
@@ -183,11 +228,11 @@ class Run:
     @property
     def name(self) -> str:
         """The run's name among the runs of its experiment, used in file names and messages."""
-        return f"r{self.repeat:03d}-{self.precision_mode}" + (f"-{self.label}" if self.label else "")
+        return f"r{self.repeat:03d}-{self.setup}"
 
     def to_row(self) -> dict[str, object]:
         """Return the run as a row: column name to value, in column order."""
-        return {column.name: getattr(self, column.name) for column in fields(self)}
+        return {one.name: getattr(self, one.name) for one in fields(self)}
 
     @classmethod
     def from_row(cls, row: Mapping[str, str | None]) -> "Run":
@@ -198,8 +243,10 @@ class Run:
         Raises
         ------
         ValueError
-            Where a text is not of its column's type, or the line ends before it.
+            Where a text is not of its column's type, a number too large for a table of numbers, or the line ends before
+            it.
         """
+        row = _as_now(row)
         values: dict[str, Any] = {}
         for column in fields(cls):
             if column.name not in row:
@@ -210,12 +257,33 @@ class Run:
             if column.type is float:
                 values[column.name] = float(text) if text else NAN
             elif column.type is int:
-                values[column.name] = int(text or 0)
+                values[column.name] = _whole(column.name, text)
             elif column.type is str:
                 values[column.name] = text
             else:
                 values[column.name] = _truth(text)
         return cls(**values)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a run came to.
+
+    Attributes
+    ----------
+    values
+        By the names of `Run`'s columns, but for those of the latency, which
+        `significand.analysis.latency.latency_values` takes from the single times.
+    details
+        The single times behind the values, and every measurement of every step, by the names of
+        `significand.results.contents.DETAIL_ARRAYS`.
+    calls_per_timing
+        Consecutive calls that were timed together.
+    """
+
+    values: Mapping[str, object]
+    details: Mapping[str, np.ndarray]
+    calls_per_timing: int
 
 
 STEP_COLUMNS = {
@@ -250,6 +318,28 @@ def step_rows(run: Run, details: Mapping[str, Any]) -> list[dict[str, object]]:
     lines = zip(*(details[f"step_{name}"].tolist() for name in names), strict=True)
     own: dict[str, object] = {"repeat": run.repeat, "precision_mode": run.precision_mode}
     return [own | dict(zip(names, line, strict=True)) for line in lines]
+
+
+def _as_now(row: Mapping[str, str | None]) -> Mapping[str, str | None]:
+    """Return a row of any schema with the columns of this one, as far as the older ones tell them."""
+    if "setup" in row:
+        return row
+    return {**row, "device": "cpu", "variant": row.get("label") or ""}
+
+
+def told_method(method: str, *, sequential: bool) -> str:
+    """Return the name of an interval's method as files and tables say it.
+
+    Sequential is what went on until the intervals were narrow enough, which makes these a little too narrow.
+    """
+    return f"sequential {method}" if sequential else method
+
+
+def _whole(name: str, text: str) -> int:
+    number = int(text or 0)
+    if abs(number) > LARGEST_WHOLE:
+        raise ValueError(f"{name}: {text[:20]}... is out of range; at most {LARGEST_WHOLE} is kept")
+    return number
 
 
 def _truth(text: str) -> bool | None:

@@ -7,20 +7,22 @@ square, so a machine that drifts hits all setups alike.
 
 import contextlib
 import dataclasses
+import itertools
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from multiprocessing import connection
 from multiprocessing.connection import Connection
-from typing import Any, cast
 
 import numpy as np
 
+from significand.analysis.latency import latency_values
 from significand.meters.machine import available_cpus
 from significand.meters.steps import Step
-from significand.plan.experiment import Experiment, Setup
-from significand.plan.precision import MODES
+from significand.plan.setup import Setup
 from significand.results.records import FAILED, Progress, Run
+from significand.runner.block import Block, OnRun, Timing
+from significand.runner.groups import Room, available_memory_mb, cut, own_memory_mb, processes_left, room_for
 from significand.runner.protocol import (
     Done,
     Exited,
@@ -34,30 +36,9 @@ from significand.runner.protocol import (
 from significand.runner.server import Server
 from significand.workload.data import Dataset
 
-
-@dataclasses.dataclass(frozen=True)
-class Timing:
-    """Where the time between the first block's start and the last block's end went, in seconds.
-
-    Attributes
-    ----------
-    blocks_s
-        All of it.
-    measured_s
-        In measured steps: one run computes, all others are idle.
-    prepared_s
-        In steps that nobody times: data, warm-up, conversion, sessions, accuracy.
-    """
-
-    blocks_s: float
-    measured_s: float
-    prepared_s: float
-
-
 MEASURED: tuple[Step, ...] = ("measure", "again")
 """Steps for which a run has the machine alone."""
 
-OnRun = Callable[[Run, Mapping[str, np.ndarray]], None]
 OnProgress = Callable[[Progress], None]
 
 
@@ -73,74 +54,58 @@ def turn_order(n: int, cycle: int) -> list[int]:
     return order[::-1] if cycle % 2 else order
 
 
-def run_experiment(
-    experiment: Experiment,
-    dataset: Dataset | None,
-    on_run: OnRun,
-    on_progress: OnProgress = lambda progress: None,  # noqa: ARG005 - nobody watches
-    on_ready: Callable[[], None] = lambda: None,
-    *,
-    setups: Sequence[Setup] | None = None,
-    done: Collection[tuple[int, str]] = (),
-    session: int = 0,
-    idle_power_w: float = 0.0,
-    energy_source: str = "",
-    is_enough: Callable[[int], bool] = lambda blocks: False,  # noqa: ARG005 - all repeats
-    meanwhile: Callable[[], None] = lambda: None,
-) -> Timing:
-    """Run every setup in every repeat.
+@dataclasses.dataclass
+class Here:
+    """The place that is the default: this machine, with a process per run, which take turns.
 
-    Parameters
+    Attributes
     ----------
-    experiment
-        What to run.
     dataset
-        What its `data` names; None for synthetic data.
-    on_run
-        Called with each run as it ends, finished or failed, and the single times behind it.
+        What the experiment's data name; None for synthetic data.
     on_progress
         Called before each step, while nothing is measured.
     on_ready
         Called once, when the runs' processes can be had and before the first of them.
-    setups
-        What to run in every repeat, each under a name of its own; None for one setup per precision mode.
-    done
-        Runs that have ended in an earlier session of the experiment, as (repeat, name of the setup): they are left out.
-    session
-        How many sessions there were before; every run carries it.
-    idle_power_w
-        Power of the idle machine, to be subtracted from measured energy.
-    energy_source
-        The counter that all runs take; empty for the best there is.
-    is_enough
-        Asked before each repeat, with how many are complete, whether to stop there.
     meanwhile
         Called once while the runs' processes start, and nothing is measured.
-
-    Raises
-    ------
-    significand.runner.server.RunnerError
-        When the runs' processes cannot be started.
+    new_server
+        Makes what forks the runs' processes.
     """
 
-    def in_session(run: Run) -> Run:
-        return dataclasses.replace(run, session=session)
+    dataset: Dataset | None
+    on_progress: OnProgress = lambda progress: None  # noqa: ARG005 - nobody watches
+    on_ready: Callable[[], None] = lambda: None
+    meanwhile: Callable[[], None] = lambda: None
+    new_server: Callable[[Block, Dataset | None, Callable[[], None]], Server] = Server
 
-    setups = experiment.setups() if setups is None else setups
-    with Server(setups, dataset, idle_power_w, energy_source, meanwhile) as server:
-        on_ready()
-        conductor = _Conductor(
-            experiment, setups, server, lambda run, details: on_run(in_session(run), details), on_progress
-        )
-        start = time.perf_counter()
-        for repeat in range(experiment.most_repeats):
-            if is_enough(repeat):
-                break
-            left = [setup for setup in setups if (repeat, setup.name) not in done]
-            if left:
-                server.ensure_up()
-            conductor.run_block(repeat, left)
-        return Timing(time.perf_counter() - start, conductor.measured_s, conductor.prepared_s)
+    def run(
+        self,
+        blocks: Iterable[Block],
+        on_run: OnRun,
+        is_enough: Callable[[int], bool] = lambda ended: False,  # noqa: ARG005 - all of them
+    ) -> Timing:
+        """Run blocks one after the other; see `significand.runner.block.Place`."""
+        blocks = iter(blocks)
+        first = next(blocks, None)
+        if first is None:
+            return Timing(0.0, 0.0, 0.0)
+        with self.new_server(first, self.dataset, self.meanwhile) as server:
+            self.on_ready()
+            conductor = _Conductor(first, server, on_run, self.on_progress)
+            start = time.perf_counter()
+            for ended, block in enumerate(itertools.chain([first], blocks)):
+                if is_enough(ended):
+                    break
+                if block.setups:
+                    server.ensure_up()
+                conductor.run_block(block)
+            blocks_s = time.perf_counter() - start
+            return Timing(
+                blocks_s,
+                conductor.measured_s,
+                conductor.prepared_s,
+                _told(conductor.room, len(first.experiment.setups())),
+            )
 
 
 @dataclasses.dataclass
@@ -149,15 +114,18 @@ class _Worker:
 
     ``busy`` while it computes or may compute: preparing, measuring, ending. ``wants`` the step it waits for otherwise.
     ``prepared`` counts its preparations so far: of a run that trains, one before training and one before inference.
+    ``begun`` counts the steps since then that have begun, those that are measured again not counted twice; ``tries``
+    the times that the last of them was measured.
     """
 
     setup: Setup
-    seed: int
-    repeat: int
+    block: Block
     steps_left: int
     channel: Connection
     since: float
     prepared: int = 0
+    begun: int = 0
+    tries: int = 0
     pid: int | None = None
     wants: Step | None = None
     doing: Step = "prepare"
@@ -165,13 +133,19 @@ class _Worker:
     measured_s: float = 0.0
     ready_s: float = float("nan")
     verdict: str | None = None
-    columns: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    values: Mapping[str, object] = dataclasses.field(default_factory=dict)
     details: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
     ended: bool = False
+    given_back: bool = False
 
     @property
     def wants_alone(self) -> bool:
         return self.wants in MEASURED
+
+    @property
+    def step(self) -> int:
+        """Which step since its last preparation it waits to measure, or to measure again."""
+        return self.begun if self.wants == "again" else self.begun + 1
 
     @property
     def measuring(self) -> bool:
@@ -188,94 +162,130 @@ class _Worker:
 class _Conductor:
     """Passes the baton among the workers of a block and hands on what they bring."""
 
-    def __init__(
-        self, experiment: Experiment, setups: Sequence[Setup], server: Server, on_run: OnRun, on_progress: OnProgress
-    ) -> None:
-        self._experiment = experiment
+    def __init__(self, first: Block, server: Server, on_run: OnRun, on_progress: OnProgress) -> None:
         self._server = server
         self._on_run = on_run
         self._on_progress = on_progress
-        self._setups = setups
+        experiment = first.experiment
+        self._blocks = experiment.most_repeats
+        self._limit_s = experiment.protocol.step_timeout_s
+        self._runs = self._blocks * (first.done + len(first.setups))
         self._steps_per_run = experiment.epochs + experiment.latency_rounds
-        self._runs = len(self._setups) * experiment.most_repeats
         self._steps_done = 0
         self._ended = 0
-        self._repeat = 0
         self._cycle = 0
+        self._block: Block
         self._workers: list[_Worker] = []
         self._unnamed: deque[_Worker] = deque()
-        self._turns: list[int] = []
+        self._order: list[int] = []
+        self._step = (0, 0)
         self._server_end = ""
         self._preparing_since: float | None = None
+        self.room: Room | None = None
         self.measured_s = 0.0
         self.prepared_s = 0.0
 
-    def run_block(self, repeat: int, setups: Sequence[Setup]) -> None:
-        """Run the setups of one repeat, taking turns; those left out have ended before."""
-        self._repeat = repeat
-        before = len(self._setups) - len(setups)
-        self._ended += before
-        self._steps_done += before * self._steps_per_run
-        self._turns = []
+    def run_block(self, block: Block) -> None:
+        """Run the setups of a block, taking turns; those of its repeat that are not in it have ended before."""
+        self._block = block
+        self._ended += block.done
+        self._steps_done += block.done * self._steps_per_run
+        names = [setup.name for setup in block.experiment.setups()]
+        baselines = {name: names[place] for name, place in zip(names, block.experiment.baselines(), strict=True)}
+        left = block.setups
+        while left:
+            group, *others = cut(left, baselines, self.room.runs if self.room else len(left))
+            left = (*self._run_group(group, baselines), *itertools.chain.from_iterable(others))
+
+    def _run_group(self, setups: Sequence[Setup], baselines: Mapping[str, str]) -> list[Setup]:
+        """Run setups that take turns; return those that there was no room for, as it turned out."""
+        self._step = (0, 0)
         self._workers = []
         self._unnamed.clear()
         for setup in setups:
-            self._fork(setup, repeat)
+            self._fork(setup)
             while any(worker.busy for worker in self._workers):  # one after the other, so that none waits for a core
                 self._listen()
         while not all(worker.ended for worker in self._workers):
             if not any(worker.busy for worker in self._workers):
                 self._report()
+                if self.room is None and any(worker.wants_alone for worker in self._workers):
+                    self._look_for_room(setups, baselines)
                 self._grant()
             self._listen()
         self._report()
+        return [worker.setup for worker in self._workers if worker.given_back]
 
-    def _fork(self, setup: Setup, repeat: int) -> None:
-        seed = self._experiment.seed + repeat
+    def _look_for_room(self, setups: Sequence[Setup], baselines: Mapping[str, str]) -> None:
+        """Find out what a run needs, now that the first are ready to be measured; send away those that do not fit."""
+        ready = [worker for worker in self._workers if worker.wants_alone and worker.pid]
+        needed_mb = max((own_memory_mb(worker.pid) for worker in ready if worker.pid), default=0.0)
+        self.room = room_for(needed_mb, available_memory_mb() + len(ready) * needed_mb, processes_left())
+        kept = cut(setups, baselines, self.room.runs)[0]
+        for worker in self._workers:
+            if worker.setup not in kept and worker.wants == "prepare" and not worker.prepared and worker.pid:
+                worker.given_back, worker.wants, worker.verdict = True, None, ""
+                worker.since = time.perf_counter()
+                self._server.kill(worker.pid)
+        while any(worker.busy for worker in self._workers):
+            self._listen()
+
+    def _fork(self, setup: Setup) -> None:
         since = time.perf_counter()
         try:
-            channel = self._server.fork(setup, seed, repeat)
+            channel = self._server.fork(setup, self._block.seed)
         except ConnectionError:
             self._lose_server()
             self._ended += 1
             self._steps_done += self._steps_per_run
-            self._on_run(_failed(setup, seed, repeat, self._server_end), {})
+            self._on_run(_failed(setup, self._block, self._server_end), {})
             return
-        worker = _Worker(setup, seed, repeat, self._steps_per_run, channel, since)
+        worker = _Worker(setup, self._block, self._steps_per_run, channel, since)
         self._workers.append(worker)
         self._unnamed.append(worker)
 
     def _grant(self) -> None:
         """Let the next worker measure alone, or as many prepare as there are cores for: the least far go first.
 
-        A run that was measured while another has still to prepare for the same would be measured at another time.
+        Nobody is measured until all have prepared, or they would be measured at different times.
         """
         now = time.perf_counter()
         if self._preparing_since is not None:
             self.prepared_s += now - self._preparing_since
             self._preparing_since = None
-        least = min(worker.prepared for worker in self._workers if not worker.ended)
-        if any(worker.wants_alone and worker.prepared == least for worker in self._workers):
-            self._go(self._next_turn())
+        left = [worker for worker in self._workers if not worker.ended]
+        least = min((worker.prepared for worker in left), default=0)
+        if waiting := [worker for worker in left if worker.wants_alone and worker.prepared == least]:
+            self._go(self._next_turn(waiting))
             return
         self._preparing_since = now
         # More threads than cores hinder each other many times over, also where nobody times them.
-        together = max(1, available_cpus() // self._setups[0].threads)
-        least_far = [worker for worker in self._workers if worker.wants == "prepare" and worker.prepared == least]
+        together = max(1, available_cpus() // max((worker.setup.threads for worker in left), default=1))
+        least_far = [worker for worker in left if worker.wants == "prepare" and worker.prepared == least]
         for worker in least_far[:together]:
             worker.prepared += 1
+            worker.begun = worker.tries = 0
             self._go(worker)
 
-    def _next_turn(self) -> _Worker:
-        while True:
-            if not self._turns:
-                self._turns = turn_order(len(self._workers), self._cycle)
-                self._cycle += 1
-            worker = self._workers[self._turns.pop(0)]
-            if worker.wants_alone:
-                return worker
+    def _next_turn(self, waiting: Sequence[_Worker]) -> _Worker:
+        """Return who is measured next: nobody goes on to a step before all have had the last.
+
+        Every step has the next order of turns. Whoever is measured again comes after the others, in the same order:
+        later steps keep theirs, and stay balanced.
+        """
+        step = min(worker.step for worker in waiting)
+        if (waiting[0].prepared, step) != self._step:
+            self._step = (waiting[0].prepared, step)
+            self._order = turn_order(len(self._workers), self._cycle)
+            self._cycle += 1
+        turns = [self._workers[place] for place in self._order]
+        due = [worker for worker in turns if worker in waiting and worker.step == step]
+        return min(due, key=lambda worker: worker.tries if worker.wants == "again" else 0)
 
     def _go(self, worker: _Worker) -> None:
+        if worker.wants_alone:
+            worker.tries = worker.tries + 1 if worker.wants == "again" else 1
+            worker.begun = worker.step
         worker.doing = worker.wants or "prepare"
         worker.wants = None
         worker.since = time.perf_counter()
@@ -284,7 +294,7 @@ class _Conductor:
 
     def _listen(self) -> None:
         """Wait for the next message of anybody and act on it; end workers whose step takes too long."""
-        limit = self._experiment.step_timeout_s
+        limit = self._limit_s
         deadline = min((worker.since + limit for worker in self._workers if worker.busy), default=time.perf_counter())
         channels = {worker.channel: worker for worker in self._workers if worker.listening and not worker.ended}
         ready = connection.wait([*channels, self._server.connection], max(0.0, deadline - time.perf_counter()))
@@ -325,17 +335,17 @@ class _Conductor:
                 worker.wants = "prepare"
             case Waiting(step):
                 worker.wants = step
-            case Done(row, details):
+            case Done(measured):
                 worker.verdict = ""
-                run = dataclasses.replace(
-                    Run(**cast("dict[str, Any]", row)),
-                    measured_s=worker.measured_s,
-                    ready_s=worker.ready_s,
-                )
-                self._on_run(run, details)
-            case Failed(reason, columns, details):
+                setup = worker.setup
+                latency = latency_values(measured.details, measured.calls_per_timing, setup.batch_size)
+                times = {"ready_s": worker.ready_s, "measured_s": worker.measured_s}
+                block = worker.block
+                run = Run.of(setup, block.seed, block.repeat, **measured.values, **latency, **times)
+                self._on_run(run, measured.details)
+            case Failed(reason, values, details):
                 worker.verdict = reason
-                worker.columns, worker.details = columns, details
+                worker.values, worker.details = values, details
         worker.since = now
 
     def _hear_server(self) -> None:
@@ -365,18 +375,20 @@ class _Conductor:
         worker.ended = True
         worker.wants = None
         worker.channel.close()
+        if worker.given_back:  # it will be run later
+            return
         self._ended += 1
         self._steps_done += worker.steps_left
         if worker.verdict != "":
-            run = _failed(worker.setup, worker.seed, worker.repeat, worker.verdict or cause)
-            measured: dict[str, Any] = {"ready_s": worker.ready_s, "measured_s": worker.measured_s, **worker.columns}
-            self._on_run(dataclasses.replace(run, **measured), worker.details)
+            times = {"ready_s": worker.ready_s, "measured_s": worker.measured_s}
+            run = _failed(worker.setup, worker.block, worker.verdict or cause, **times, **worker.values)
+            self._on_run(run, worker.details)
 
     def _report(self) -> None:
         self._on_progress(
             Progress(
-                block=self._repeat + 1,
-                blocks=self._experiment.most_repeats,
+                block=self._block.repeat + 1,
+                blocks=self._blocks,
                 ended=self._ended,
                 runs=self._runs,
                 share=self._steps_done / (self._runs * self._steps_per_run),
@@ -384,23 +396,12 @@ class _Conductor:
         )
 
 
-def _failed(setup: Setup, seed: int, repeat: int, reason: str) -> Run:
-    return Run(
-        seed=seed,
-        layer_sizes=setup.layers,
-        precision_mode=setup.precision_mode,
-        batch_size=setup.batch_size,
-        epochs=setup.epochs,
-        n_samples=setup.n_samples or 0,
-        repeat=repeat,
-        status=FAILED,
-        reason=reason,
-        engine=setup.engine,
-        training_precision=MODES[setup.precision_mode].training_precision,
-        data=setup.data,
-        activations="+".join(setup.activations),
-        optimizer=setup.optimizer,
-        learning_rate=setup.learning_rate,
-        threads=setup.threads,
-        label=setup.label,
-    )
+def _told(room: Room | None, setups: int) -> str:
+    """Say that blocks were cut into groups, where they were."""
+    if room is None or room.runs >= setups:
+        return ""
+    return f"the {setups} setups of a repeat were measured in groups of at most {room.runs}: {room.reason}"
+
+
+def _failed(setup: Setup, block: Block, reason: str, **values: object) -> Run:
+    return Run.of(setup, block.seed, block.repeat, status=FAILED, reason=reason, **values)

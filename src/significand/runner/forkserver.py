@@ -13,16 +13,12 @@ import shutil
 import signal
 import socket
 import sys
-from importlib import import_module
 from multiprocessing import reduction
 from multiprocessing.connection import Connection
 
-from significand.analysis.steady import FEWEST_ROUNDS
 from significand.engines.base import get_engine
-from significand.plan.precision import MODES
 from significand.runner.protocol import Exited, Fork, Forked, Kill, Start, Up
 from significand.runner.worker import die_with_parent, work
-from significand.workload.architecture import Architecture
 from significand.workload.data import Dataset, load_saved
 
 
@@ -38,11 +34,6 @@ def main() -> None:
     connection = Connection(int(sys.argv[-1]))
     try:
         start = connection.recv()
-        # What every run would import itself: torch's optimisers at their first step, and the steady state's tools.
-        import_module("torch._dynamo")
-        if any(setup.latency_rounds >= FEWEST_ROUNDS for setup in start.setups):
-            import_module("ruptures")
-            import_module("scipy.stats")
         _Forkserver(connection, start).serve()
     except (EOFError, ConnectionError):
         pass  # the conductor is gone
@@ -53,18 +44,14 @@ def main() -> None:
 class _Forkserver:
     def __init__(self, connection: Connection, start: Start) -> None:
         self._connection = connection
-        self._scratch = start.scratch
-        self._idle_power_w = start.idle_power_w
-        self._energy_source = start.energy_source
+        self._start = start
         self._dataset: Dataset | None = load_saved(start.dataset) if start.dataset else None
         self._structures: dict[str, bytes] = {}
         for setup in start.setups:
             engine = get_engine(setup.engine)
             if setup.engine not in self._structures:
-                self._structures[setup.engine] = engine.export_structure(
-                    Architecture(setup.layer_sizes, setup.activations)
-                )
-            engine.preload(MODES[setup.precision_mode])
+                self._structures[setup.engine] = engine.export_structure(setup)
+            engine.preload(setup)
         self._children: set[int] = set()
         self._wake, wake_writer = socket.socketpair()
         for end in (self._wake, wake_writer):
@@ -112,15 +99,7 @@ class _Forkserver:
         self._connection.close()
         self._wake.close()
         self._wake_writer.close()
-        work(
-            Connection(channel),
-            job,
-            self._dataset,
-            self._structures[job.setup.engine],
-            self._scratch,
-            self._idle_power_w,
-            self._energy_source,
-        )
+        work(Connection(channel), job, self._start, self._dataset, self._structures[job.setup.engine])
 
     def _reap(self) -> None:
         with contextlib.suppress(BlockingIOError):

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from significand.meters.counters import EnergyPlan
 from significand.meters.steps import Step
-from significand.plan.experiment import Setup
+from significand.plan.setup import Protocol, Setup
+from significand.results.records import Measured
 
 
 @dataclass(frozen=True)
@@ -21,22 +23,20 @@ class Start:
     Attributes
     ----------
     setups
-        All setups of the experiment.
+        All that will be run.
+    protocol, energy
+        How all of them are measured, and how their energy is found.
     dataset
         File with the data, as `significand.workload.data.Dataset.save` writes it; None for synthetic data.
     scratch
         Folder for temporary files of the runs; the conductor removes it.
-    idle_power_w
-        Power of the idle machine, to be subtracted from measured energy.
-    energy_source
-        The counter that all runs take.
     """
 
     setups: tuple[Setup, ...]
+    protocol: Protocol
+    energy: EnergyPlan
     dataset: Path | None
     scratch: Path
-    idle_power_w: float
-    energy_source: str
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,6 @@ class Fork:
 
     setup: Setup
     seed: int
-    repeat: int
 
 
 @dataclass(frozen=True)
@@ -94,18 +93,17 @@ class Go:
 
 @dataclass(frozen=True)
 class Done:
-    """Worker to conductor: the finished run's row and the single times behind it."""
+    """Worker to conductor: what the run came to."""
 
-    row: Mapping[str, object]
-    details: Mapping[str, np.ndarray]
+    measured: Measured
 
 
 @dataclass(frozen=True)
 class Failed:
-    """Worker to conductor: the run ended without a result; the columns and single times that there are nevertheless."""
+    """Worker to conductor: the run ended without a result; the values and single times that there are nevertheless."""
 
     reason: str
-    columns: Mapping[str, object] = field(default_factory=dict)
+    values: Mapping[str, object] = field(default_factory=dict)
     details: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 

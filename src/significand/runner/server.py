@@ -8,13 +8,14 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from multiprocessing import reduction
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import IO, Self
 
-from significand.plan.experiment import Setup
+from significand.plan.setup import Setup
+from significand.runner.block import Block
 from significand.runner.protocol import Fork, Kill, Start, describe_exit
 from significand.workload.data import Dataset
 
@@ -40,19 +41,10 @@ class RunnerError(RuntimeError):
 class Server:
     """The forkserver, seen from here. It is started anew when it has died."""
 
-    def __init__(
-        self,
-        setups: Sequence[Setup],
-        dataset: Dataset | None,
-        idle_power_w: float = 0.0,
-        energy_source: str = "",
-        meanwhile: Callable[[], None] = lambda: None,
-    ) -> None:
-        self._setups = tuple(setups)
+    def __init__(self, first: Block, dataset: Dataset | None, meanwhile: Callable[[], None] = lambda: None) -> None:
+        self._first = first
         self._dataset = dataset
-        self._idle_power_w = idle_power_w
         self._meanwhile = meanwhile
-        self._energy_source = energy_source
         self._process: subprocess.Popen[bytes] | None = None
         self._scratch: Path
         self._stderr: IO[bytes]
@@ -103,7 +95,7 @@ class Server:
             path = self._scratch / "data.npz" if self._dataset else None
             if self._dataset and path:
                 self._dataset.save(path)
-            self.connection.send(Start(self._setups, path, self._scratch, self._idle_power_w, self._energy_source))
+            self.connection.send(self._start(path))
             self._meanwhile()
             if not self.connection.poll(START_TIMEOUT_S):
                 raise RunnerError(
@@ -117,6 +109,11 @@ class Server:
             self.stop()
             raise RunnerError(f"no temporary file can be made: {error}; set TMPDIR to a folder with room") from None
 
+    def _start(self, dataset: Path | None) -> Start:
+        block = self._first
+        setups = dict.fromkeys([*block.setups, *block.experiment.setups()])  # some may have ended in the first block
+        return Start(tuple(setups), block.experiment.protocol, block.energy, dataset, self._scratch)
+
     def _environment(self) -> dict[str, str]:
         return {
             "OPENBLAS_NUM_THREADS": "1",  # NumPy's threads would be lost by a fork; torch's and the engine's are set
@@ -124,7 +121,7 @@ class Server:
             "TORCHINDUCTOR_CACHE_DIR": str(self._scratch / "inductor"),  # torch makes this folder on import
         }
 
-    def fork(self, setup: Setup, seed: int, repeat: int) -> Connection:
+    def fork(self, setup: Setup, seed: int) -> Connection:
         """Ask for a worker, and return the connection to it; its process id follows as a `Forked` message.
 
         Raises
@@ -137,7 +134,7 @@ class Server:
         ours, theirs = socket.socketpair()
         channel = Connection(ours.detach())
         with theirs:
-            self.connection.send(Fork(setup, seed, repeat))
+            self.connection.send(Fork(setup, seed))
             reduction.send_handle(self.connection, theirs.fileno(), None)
         return channel
 

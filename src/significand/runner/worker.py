@@ -2,7 +2,6 @@
 
 import contextlib
 import ctypes
-import dataclasses
 import os
 import pickle
 import re
@@ -11,16 +10,14 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Never
 
-import numpy as np
-
-from significand.benchmark import Details, benchmark_one_setup, noise_columns, step_columns
+from significand.measure.run import measure, noise_values, step_arrays
 from significand.meters.steps import DisturbedError, Step
-from significand.runner.protocol import Done, Failed, Fork, Ready, Waiting, describe_exit
+from significand.runner.protocol import Done, Failed, Fork, Ready, Start, Waiting, describe_exit
 from significand.workload.data import Dataset
 from significand.workload.training import TrainingDivergedError
 
@@ -39,22 +36,14 @@ class PhaseDiedError(RuntimeError):
     """The process of a phase ended without a result."""
 
 
-def work(
-    channel: Connection,
-    job: Fork,
-    dataset: Dataset | None,
-    structure: bytes,
-    scratch: Path,
-    idle_power_w: float,
-    energy_source: str,
-) -> Never:
+def work(channel: Connection, job: Fork, start: Start, dataset: Dataset | None, structure: bytes) -> Never:
     """Run `job`, tell the conductor at the other end of `channel` how it ended, and end this process."""
     status = 1
     try:
         channel.send(Ready())
         channel.recv()
-        tempfile.tempdir = str(scratch)
-        channel.send(_run(channel, job, dataset, structure, idle_power_w, energy_source))
+        tempfile.tempdir = str(start.scratch)
+        channel.send(_run(channel, job, start, dataset, structure))
         status = 0
     except (EOFError, ConnectionError):
         pass  # the conductor is gone; there is nobody to tell
@@ -65,42 +54,27 @@ def work(
         os._exit(status)
 
 
-def _run(
-    channel: Connection,
-    job: Fork,
-    dataset: Dataset | None,
-    structure: bytes,
-    idle_power_w: float,
-    energy_source: str,
-) -> Done | Failed:
+def _run(channel: Connection, job: Fork, start: Start, dataset: Dataset | None, structure: bytes) -> Done | Failed:
     def take_turn(step: Step) -> None:
         _settle()
         channel.send(Waiting(step))
         channel.recv()
 
-    details: dict[str, np.ndarray] = {}
-
-    def keep_details(given: Details) -> None:
-        arrays = {name: value for name, value in vars(given).items() if name != "steps"}
-        details.update(arrays | _step_arrays(given.steps))
-
     try:
-        row = benchmark_one_setup(
-            **dataclasses.asdict(job.setup),
-            seed=job.seed,
-            repeat=job.repeat,
-            idle_power_w=idle_power_w,
-            energy_source=energy_source,
-            dataset=dataset,
+        measured = measure(
+            job.setup,
+            start.protocol,
+            job.seed,
+            dataset,
+            start.energy,
             structure=structure,
             take_turn=take_turn,
             isolate=in_own_process,
-            keep_details=keep_details,
         )
     except (EOFError, ConnectionError):
         raise
     except DisturbedError as error:
-        return Failed(str(error), noise_columns(error.attempts), _step_arrays(step_columns(error.attempts)))
+        return Failed(str(error), noise_values(error.attempts), step_arrays(error.attempts))
     except (TrainingDivergedError, PhaseDiedError) as error:
         return Failed(str(error))
     except MemoryError:
@@ -111,11 +85,7 @@ def _run(
         first_line = str(error).partition("\n")[0]  # torch appends its whole call stack
         place = traceback.extract_tb(error.__traceback__)[-1]
         return Failed(f"{type(error).__name__}: {first_line} (at {Path(place.filename).name}:{place.lineno})")
-    return Done(row, details)
-
-
-def _step_arrays(steps: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {f"step_{name}": column for name, column in steps.items()}
+    return Done(measured)
 
 
 def in_own_process(name: str, phase: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever the phase returns

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from significand.plan.metrics import LATENCY
 from significand.present.axes import Axis, choose_axis
 from significand.present.numbers import choose_unit, with_half_width
 from significand.present.report.setups import Setup
 from significand.present.report.times import Times
-from significand.present.rows import Cell, SummaryRow, number
+from significand.present.rows import Cell, SummaryRow, enumerated, number
 
 PERCENTILES = (50, 95, 99)
 
@@ -77,25 +78,25 @@ class CallsFigure:
     caption: str
 
 
-def calls_figure(times: Sequence[Times], batch_size: int) -> CallsFigure:
+def calls_figure(times: Sequence[Times], batch_sizes: Sequence[int]) -> CallsFigure:
     """Prepare the distributions of every setup's calls in the rounds that count in its latency.
 
     Parameters
     ----------
     times
         Of all setups with finished runs.
-    batch_size
-        Samples per call.
+    batch_sizes
+        Samples per call, of all setups.
     """
     pooled = [(one.setup, _calls_s(one)) for one in times]
     pooled = [(setup, calls_s) for setup, calls_s in pooled if calls_s.size]
-    size, unit = choose_unit("latency", [float(np.median(calls_s)) for _, calls_s in pooled])
+    size, unit = choose_unit(LATENCY, [float(np.median(calls_s)) for _, calls_s in pooled])
     ends = [
         Cell(float(end) / size, math.nan)
         for _, calls_s in pooled
         for end in (calls_s.min(), min(np.percentile(calls_s, _SHOWN_PERCENT), _SHOWN_P99 * np.percentile(calls_s, 99)))
     ]
-    axis = choose_axis(f"Time of a call on {batch_size} samples", [unit], ends)
+    axis = choose_axis(f"Time of a call on {enumerated(batch_sizes)} samples", [unit], ends)
     edges = (np.geomspace if axis.is_log else np.linspace)(axis.low, axis.high, _BINS + 1)
     distributions = tuple(_distribution(setup, calls_s / size, edges) for setup, calls_s in pooled)
     by_setup = {one.setup.index: one for one in distributions}
@@ -111,7 +112,7 @@ def calls_figure(times: Sequence[Times], batch_size: int) -> CallsFigure:
 def _calls_s(times: Times) -> np.ndarray:
     """Return every timing that counts, in seconds, all runs together."""
     kept = [
-        one.arrays["call_latency_s"][one.arrays["call_round"] >= one.run.steady_from_round]
+        one.arrays["call_latency_s"][one.arrays["call_round"] >= one.steady_from_round]
         for one in times.runs
         if "call_latency_s" in one.arrays
     ]
@@ -123,7 +124,7 @@ def _calls_s(times: Times) -> np.ndarray:
 def _distribution(setup: Setup, calls: np.ndarray, edges: np.ndarray) -> Distribution:
     counts, _ = np.histogram(calls, bins=edges)
     filled = np.flatnonzero(counts)
-    per_timing = max((run.calls_per_timing for run in setup.runs), default=1)
+    per_timing = int(setup.runs.counts("calls_per_timing").max(initial=0)) if len(setup.runs) else 1
     percentiles = tuple(np.percentile(calls, PERCENTILES).tolist()) if per_timing <= 1 else ()
     slow = np.sort(calls[(calls > percentiles[-1]) & (calls <= edges[-1])]) if percentiles else calls[:0]
     ranks = np.unique(np.linspace(0, slow.size - 1, min(slow.size, _MOST_TICKS)).round().astype(int))

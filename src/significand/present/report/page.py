@@ -12,7 +12,7 @@ import altair as alt
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from significand.evidence import Evidence
+from significand.folder import Folder
 from significand.present.report.calls import PERCENTILES, CallsFigure, calls_figure
 from significand.present.report.contents import Contents, contents_of
 from significand.present.report.downloads import downloads
@@ -37,16 +37,16 @@ _TEMPLATE = "page.html.j2"
 _OTHER_BYTES = 250_000  # of the page: text, style and what is not counted one by one
 
 
-def page(evidence: Evidence) -> str:
+def page(results: Folder) -> str:
     """Return the whole page; see `significand.present.report.report_html`."""
     with VegaScript() as vega:
-        contents = contents_of(evidence)
-        times, unread = read_times(evidence, contents.setups)
+        contents = contents_of(results)
+        times, unread = read_times(results, contents.setups)
         pairs = tradeoffs(contents.setups, contents.metrics)
-        calls = calls_figure(times, evidence.experiment.batch_size)
+        calls = calls_figure(times, results.experiment.batch_size)
         training = training_figure(times)
         rounds = rounds_figures(times)
-        charts = _charts(evidence, contents, pairs, calls, training, rounds)
+        charts = _charts(results, contents, pairs, calls, training, rounds)
         scripts = [_script(vega.text()), _script(_resource("page.js"))]
     room = MOST_BYTES - _OTHER_BYTES - sum(len(text.encode()) for text in (charts, *scripts))
     costs, accuracies = axes_offered(contents.metrics)
@@ -62,7 +62,7 @@ def page(evidence: Evidence) -> str:
         against=AGAINST,
         rounds=rounds,
         unread=unread,
-        downloads=downloads(evidence, room),
+        downloads=downloads(results, room),
         charts=Markup(charts),  # noqa: S704 - JSON in which no tag can begin, see `_json`
         scripts=scripts,
         policy=_policy(scripts),
@@ -71,16 +71,16 @@ def page(evidence: Evidence) -> str:
     return html.strip()
 
 
-def core(evidence: Evidence) -> str:
+def core(results: Folder) -> str:
     """Return the core alone; see `significand.present.report.core_html`."""
-    contents = contents_of(evidence)
+    contents = contents_of(results)
     costs, accuracies = axes_offered(contents.metrics)
     picture, caption = "", ""
     if costs and accuracies:
         pair = tradeoff(contents.setups, contents.metrics[costs[0]], contents.metrics[accuracies[0]])
         with alt.utils.schemapi.debug_mode(False):
             spec = tradeoff_spec(pair, contents.metrics, width=FRAME_PX[0])
-        spec["datasets"] |= _shared(evidence, contents) | {RUNS: run_rows(contents.setups, contents.metrics)}
+        spec["datasets"] |= _shared(results, contents) | {RUNS: run_rows(contents.setups, contents.metrics)}
         picture, caption = still_picture({**spec, "config": CHART_CONFIG}), pair.caption
     html: str = _template().render(
         whole=False,
@@ -93,7 +93,7 @@ def core(evidence: Evidence) -> str:
 
 
 def _charts(
-    evidence: Evidence,
+    results: Folder,
     contents: Contents,
     pairs: Sequence[Tradeoff],
     calls: CallsFigure,
@@ -121,11 +121,11 @@ def _charts(
             },
             **{f"steps-{one.phase}": {"data": {}, "views": {"": {"spec": rounds_spec(one)}}} for one in rounds},
         }
-    return _json({"config": CHART_CONFIG, "data": _shared(evidence, contents), "figures": figures})
+    return _json({"config": CHART_CONFIG, "data": _shared(results, contents), "figures": figures})
 
 
-def _shared(evidence: Evidence, contents: Contents) -> dict[str, Any]:
-    return {SETUPS: setup_rows(contents.setups, contents.metrics, chances(evidence))}
+def _shared(results: Folder, contents: Contents) -> dict[str, Any]:
+    return {SETUPS: setup_rows(contents.setups, contents.metrics, chances(results))}
 
 
 def _json(value: object) -> str:

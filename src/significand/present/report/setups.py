@@ -4,51 +4,45 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from significand.analysis.summary import FURTHER_METRICS, SPECIFIED_METRICS
-from significand.evidence import Evidence
-from significand.present.compare_view import UNITS_OF
-from significand.present.numbers import METRICS, choose_unit, with_half_width
-from significand.present.rows import SummaryRow, energy_estimated, number, repeats, visible
+from significand.folder import Folder
+from significand.plan.metrics import METRICS, Metric
+from significand.present.numbers import choose_unit, with_half_width
+from significand.present.rows import SummaryRow, energy_estimated, number, repeats, setup_name, visible
 from significand.present.styles import Style, mode_styles, setup_labels
-from significand.results.records import Run
-
-TITLES = {
-    "latency": "Latency",
-    "train_time": "Training time",
-    "memory": "Peak memory",
-    "model_size": "Model size",
-    "accuracy": "Training accuracy",
-    "test_accuracy": "Test accuracy",
-    "energy": "Energy",
-}
-"""The metrics of the report, in the order of its table."""
-
-COSTS = ("latency", "memory", "model_size", "train_time", "energy")
-ACCURACIES = ("accuracy", "test_accuracy")
+from significand.results.table import RunTable
 
 
 @dataclass(frozen=True)
-class Metric:
+class ShownMetric:
     """A metric as the report shows it.
 
     Attributes
     ----------
-    name, title
-        Its short name, and in words.
-    column
-        Of raw_runs.csv.
+    kind
+        What it is.
+    title
+        In words.
     size, unit
         The unit's size in the unit of the rows, by which to divide, and its name: ``"µs/sample"``.
     estimated
         Whether some of it was not measured: then it is in no chart and no verdict.
     """
 
-    name: str
+    kind: Metric
     title: str
-    column: str
     size: float
     unit: str
     estimated: bool = False
+
+    @property
+    def name(self) -> str:
+        """Its short name."""
+        return self.kind.name
+
+    @property
+    def column(self) -> str:
+        """Of raw_runs.csv."""
+        return self.kind.column
 
 
 @dataclass(frozen=True)
@@ -90,13 +84,13 @@ class Setup:
     label: str
     style: Style
     row: SummaryRow
-    runs: Sequence[Run]
+    runs: RunTable
 
 
-def setups_of(evidence: Evidence) -> list[Setup]:
+def setups_of(results: Folder) -> list[Setup]:
     """Return every mode of an experiment, in its order."""
-    modes = [str(row["precision_mode"]) for row in evidence.rows]
-    labels = setup_labels(evidence.rows, modes)
+    modes = [setup_name(row) for row in results.rows]
+    labels = setup_labels(results.rows, modes)
     styles = mode_styles(modes)
     return [
         Setup(
@@ -105,31 +99,29 @@ def setups_of(evidence: Evidence) -> list[Setup]:
             name=visible(mode) or "(no name)",
             label=labels[index],
             style=styles[mode],
-            row=evidence.rows[index],
-            runs=[run for run in evidence.runs if run.precision_mode == mode and run.finished],
+            row=results.rows[index],
+            runs=results.runs.take(results.finished(mode)),
         )
         for index, mode in enumerate(modes)
     ]
 
 
-def metrics_of(rows: Sequence[SummaryRow]) -> dict[str, Metric]:
+def metrics_of(rows: Sequence[SummaryRow]) -> dict[str, ShownMetric]:
     """Return the metrics of which there is any value, each with a unit that suits its size."""
-    columns = SPECIFIED_METRICS | FURTHER_METRICS
     shown = {}
-    for name, title in TITLES.items():
-        means = [number(row, f"{name}_mean") for row in rows]
-        if not any(map(math.isfinite, means)):
+    for metric in METRICS.values():
+        means = [number(row, f"{metric.name}_mean") for row in rows]
+        if not metric.is_headline or not any(map(math.isfinite, means)):
             continue
-        kind = UNITS_OF.get(name, name)
-        size, unit = choose_unit(kind, means)
-        per = f"/{METRICS[kind].per}" if METRICS[kind].per else ""
-        estimated = name == "energy" and any(map(energy_estimated, rows))
-        told = f"Estimated {title.lower()}" if estimated else title
-        shown[name] = Metric(name, told, columns[name], size, f"{unit}{per}", estimated)
+        size, unit = choose_unit(metric, means)
+        per = f"/{metric.per}" if metric.per else ""
+        estimated = metric.may_be_estimated and any(map(energy_estimated, rows))
+        told = f"Estimated {metric.noun}" if estimated else metric.title
+        shown[metric.name] = ShownMetric(metric, told, size, f"{unit}{per}", estimated)
     return shown
 
 
-def mean_of(row: SummaryRow, metric: Metric) -> Mean:
+def mean_of(row: SummaryRow, metric: ShownMetric) -> Mean:
     """Return a metric's mean over a setup's runs; a single run has no interval."""
     value, low, high = (
         number(row, f"{metric.name}_{end}") / metric.size for end in ("mean", "ci95_t_low", "ci95_t_high")
@@ -139,7 +131,7 @@ def mean_of(row: SummaryRow, metric: Metric) -> Mean:
     return Mean(value, low, high, with_half_width(value, (high - low) / 2))
 
 
-def mean_texts(row: SummaryRow, metrics: Mapping[str, Metric]) -> dict[str, str]:
+def mean_texts(row: SummaryRow, metrics: Mapping[str, ShownMetric]) -> dict[str, str]:
     """Return every mean of a setup with its interval and unit, by metric."""
     texts = {name: mean_of(row, metric).text for name, metric in metrics.items()}
     return {name: text if text == "–" else f"{text} {metrics[name].unit}" for name, text in texts.items()}
@@ -152,8 +144,8 @@ def chance(row_chance: float) -> str:
     return "> 0.99" if row_chance > 0.99 else "< 0.01" if row_chance < 0.01 else f"{row_chance:.2f}"
 
 
-def chances(evidence: Evidence) -> dict[str, float]:
+def chances(results: Folder) -> dict[str, float]:
     """Return each mode's probability of being on the frontier of the experiment's objectives; NaN where unknown."""
-    frontier = evidence.claims.frontier
-    known = frontier.p_on_frontier.tolist() if frontier else [math.nan] * len(evidence.claims.modes)
-    return dict(zip(evidence.claims.modes, known, strict=True))
+    frontier = results.claims.frontier
+    known = frontier.p_on_frontier.tolist() if frontier else [math.nan] * len(results.claims.setups)
+    return dict(zip(results.claims.setups, known, strict=True))

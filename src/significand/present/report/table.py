@@ -5,12 +5,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from significand.analysis.comparison import ESTIMATED_ENERGY, Comparison
-from significand.evidence import Evidence
+from significand.folder import Folder
 from significand.plan.precision import MODES
 from significand.present.numbers import with_bounds, with_half_width
-from significand.present.report.setups import Metric, Setup, chance, chances, mean_of
+from significand.present.report.setups import Setup, ShownMetric, chance, chances, mean_of
 from significand.present.rows import number, other_format, visible
+from significand.present.rows import sequential as is_sequential
 from significand.present.sentences import HOPELESS, is_hopeless
+from significand.results.records import told_method
 
 SYMBOLS = {"better": "✓", "worse": "✗", "equivalent": "≈", "no difference shown": "○", "not tested": "–"}
 """Of the verdicts, so that none is told by its colour alone."""
@@ -84,16 +86,16 @@ class Row:
 class Table:
     """Columns and rows, and what must be known to read them."""
 
-    metrics: tuple[Metric, ...]
+    metrics: tuple[ShownMetric, ...]
     rows: tuple[Row, ...]
     notes: tuple[str, ...]
 
 
-def table_of(evidence: Evidence, setups: Sequence[Setup], metrics: Mapping[str, Metric]) -> Table:
+def table_of(results: Folder, setups: Sequence[Setup], metrics: Mapping[str, ShownMetric]) -> Table:
     """Prepare the table."""
-    compared = {(one.setup, one.metric): one for one in evidence.claims.comparisons}
-    likely = chances(evidence)
-    baseline = next((one.baseline for one in evidence.claims.comparisons), None)
+    compared = {(one.setup, one.metric): one for one in results.claims.comparisons}
+    likely = chances(results)
+    baseline = next((one.baseline for one in results.claims.comparisons), None)
     rows = tuple(
         Row(
             setup=setup,
@@ -103,15 +105,15 @@ def table_of(evidence: Evidence, setups: Sequence[Setup], metrics: Mapping[str, 
             trained=visible(setup.row.get("training_precision") or ""),
             differs=_differs(setup),
             finished=len(setup.runs),
-            failed=sum(not run.finished and run.precision_mode == setup.mode for run in evidence.runs),
-            reasons=_reasons(evidence, setup.mode),
+            failed=results.failed(setup.mode),
+            reasons=_reasons(results, setup.mode),
             on_frontier=chance(likely.get(setup.mode, math.nan)),
             chance=likely.get(setup.mode, math.nan),
             cells=tuple(_cell(setup, metric, compared.get((setup.mode, name))) for name, metric in metrics.items()),
         )
         for setup in setups
     )
-    return Table(tuple(metrics.values()), rows, tuple(_notes(evidence, rows, metrics)))
+    return Table(tuple(metrics.values()), rows, tuple(_notes(results, rows, metrics)))
 
 
 def _differs(setup: Setup) -> str:
@@ -120,14 +122,17 @@ def _differs(setup: Setup) -> str:
     return visible(setup.row.get("precision_note") or "the engine computed in another format")
 
 
-def _reasons(evidence: Evidence, mode: str) -> tuple[str, ...]:
-    failed = [run for run in evidence.runs if run.precision_mode == mode and not run.finished]
-    reasons = list(dict.fromkeys(visible(run.reason) or "no reason was kept" for run in failed))
+def _reasons(results: Folder, mode: str) -> tuple[str, ...]:
+    code = results.runs.setups.index(mode)
+    every = results.runs.rows_of(code, finished=False)
+    failed = every[~results.runs.finished[every]]
+    given = results.runs.texts("reason")[failed].unique(maintain_order=True).to_list()
+    reasons = list(dict.fromkeys(visible(reason) or "no reason was kept" for reason in given))
     more = f"and {len(reasons) - MOST_REASONS} other reasons; see raw_runs.csv"
     return tuple(reasons if len(reasons) <= MOST_REASONS else [*reasons[:MOST_REASONS], more])
 
 
-def _cell(setup: Setup, metric: Metric, comparison: Comparison | None) -> Cell:
+def _cell(setup: Setup, metric: ShownMetric, comparison: Comparison | None) -> Cell:
     mean = mean_of(setup.row, metric)
     sort = number(setup.row, f"{metric.name}_mean")
     if not math.isfinite(sort):
@@ -165,15 +170,15 @@ def _verdict(comparison: Comparison) -> Verdict:
     return Verdict(comparison.verdict, SYMBOLS[comparison.verdict], note)
 
 
-def _notes(evidence: Evidence, rows: Sequence[Row], metrics: Mapping[str, Metric]) -> Iterator[str]:
+def _notes(results: Folder, rows: Sequence[Row], metrics: Mapping[str, ShownMetric]) -> Iterator[str]:
     counts = {row.finished for row in rows}
     if max(counts, default=0) >= 2:
-        sequential = any(row.get("interval_method") == "sequential t" for row in evidence.rows)
-        kind = "sequential t" if sequential else "t"
+        sequential = any(map(is_sequential, results.rows))
+        kind = told_method("t", sequential=sequential)
         yield f"±: half-width of the 95 % {kind} interval of the mean over the runs."
     if 1 in counts:
         yield "No ±: a single run has no interval."
-    primary = evidence.claims.primary
+    primary = results.claims.primary
     if primary:
         first = primary[0]
         error_rate = f"{100 * (1 - first.level):.3g} %"
@@ -184,7 +189,7 @@ def _notes(evidence: Evidence, rows: Sequence[Row], metrics: Mapping[str, Metric
             "one."
         )
         yield (
-            f"Frontier: probability of being on the Pareto frontier of {' and '.join(evidence.claims.objectives)}, "
+            f"Frontier: probability of being on the Pareto frontier of {' and '.join(results.claims.objectives)}, "
             "given the repeats."
         )
     if any(metric.estimated for metric in metrics.values()):

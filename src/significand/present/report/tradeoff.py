@@ -5,9 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+import numpy as np
+
 from significand.analysis.pareto import frontier
 from significand.present.axes import Axis, choose_axis
-from significand.present.report.setups import ACCURACIES, COSTS, Mean, Metric, Setup, mean_of
+from significand.present.report.setups import Mean, Setup, ShownMetric, mean_of
 from significand.present.rows import Cell, repeats
 from significand.present.styles import frontier_steps
 
@@ -60,21 +62,21 @@ class Tradeoff:
     caption: str
 
 
-def axes_offered(metrics: Mapping[str, Metric]) -> tuple[list[str], list[str]]:
+def axes_offered(metrics: Mapping[str, ShownMetric]) -> tuple[list[str], list[str]]:
     """Return the costs and accuracies to choose from: what was measured; an estimated energy restates CPU time."""
     return (
-        [name for name in COSTS if name in metrics and not metrics[name].estimated],
-        [name for name in ACCURACIES if name in metrics],
+        [name for name, metric in metrics.items() if metric.kind.is_cost and not metric.estimated],
+        [name for name, metric in metrics.items() if metric.kind.scale == "points"],
     )
 
 
-def tradeoffs(setups: Sequence[Setup], metrics: Mapping[str, Metric]) -> list[Tradeoff]:
+def tradeoffs(setups: Sequence[Setup], metrics: Mapping[str, ShownMetric]) -> list[Tradeoff]:
     """Prepare every pair of a cost and an accuracy, the costs of one accuracy after the other."""
     costs, accuracies = axes_offered(metrics)
     return [tradeoff(setups, metrics[cost], metrics[accuracy]) for accuracy in accuracies for cost in costs]
 
 
-def tradeoff(setups: Sequence[Setup], cost: Metric, accuracy: Metric) -> Tradeoff:
+def tradeoff(setups: Sequence[Setup], cost: ShownMetric, accuracy: ShownMetric) -> Tradeoff:
     """Prepare one pair of axes. Setups without both means have no point, and the caption names them."""
     means = [(setup, mean_of(setup.row, cost), mean_of(setup.row, accuracy)) for setup in setups]
     drawn = [(setup, x, y) for setup, x, y in means if math.isfinite(x.value) and math.isfinite(y.value)]
@@ -112,15 +114,15 @@ def _possible(interval: tuple[float, float] | None) -> tuple[float, float] | Non
     return interval and (max(interval[0], 0.0), min(interval[1], 100.0))
 
 
-def _extent(drawn: Sequence[tuple[Setup, Mean, Mean]], metric: Metric, which: int) -> list[Cell]:
+def _extent(drawn: Sequence[tuple[Setup, Mean, Mean]], metric: ShownMetric, which: int) -> list[Cell]:
     """Return what an axis must hold: the means with their intervals, and the outermost runs."""
     cells = []
     for setup, *means in drawn:
         mean = means[which - 1]
         cells.append(Cell(mean.value, (mean.high - mean.low) / 2))
-        values = [getattr(run, metric.column) / metric.size for run in setup.runs]
-        known = [value for value in values if math.isfinite(value)]
-        cells += [Cell(end, math.nan) for end in (min(known), max(known))]
+        values = setup.runs.numbers(metric.column) / metric.size
+        known = values[np.isfinite(values)]
+        cells += [Cell(float(end), math.nan) for end in (known.min(), known.max())]
     return cells
 
 
@@ -170,7 +172,9 @@ def _share(value: float, axis: Axis) -> float:
     return (scale(value) - low) / (high - low)
 
 
-def _caption(setups: Sequence[Setup], drawn: Sequence[tuple[Setup, Mean, Mean]], cost: Metric, accuracy: Metric) -> str:
+def _caption(
+    setups: Sequence[Setup], drawn: Sequence[tuple[Setup, Mean, Mean]], cost: ShownMetric, accuracy: ShownMetric
+) -> str:
     parts = ["Better is up and to the left."]
     counts = sorted({repeats(setup.row) for setup, _, _ in drawn})
     if any(x.bounds and y.bounds for _, x, y in drawn):
@@ -185,6 +189,6 @@ def _caption(setups: Sequence[Setup], drawn: Sequence[tuple[Setup, Mean, Mean]],
     points = {setup.index for setup, _, _ in drawn}
     for setup in setups:
         if setup.index not in points:
-            what = f"no {cost.title.lower()} or {accuracy.title.lower()}" if setup.runs else "no finished run"
+            what = f"no {cost.title.lower()} or {accuracy.title.lower()}" if len(setup.runs) else "no finished run"
             parts.append(f"Not shown: {setup.label}, {what}.")
     return " ".join(parts)

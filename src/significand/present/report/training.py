@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from significand.plan.metrics import METRICS
 from significand.present.axes import Axis, choose_axis
 from significand.present.numbers import choose_unit
 from significand.present.report.setups import Setup
@@ -54,7 +55,7 @@ def training_figure(times: Sequence[Times]) -> TrainingFigure:
     """Prepare the curves of every setup, against epochs and against the time that training had taken by then."""
     per_setup = [(one.setup, *_arrays(one)) for one in times]
     per_setup = [(setup, losses, ends_s) for setup, losses, ends_s in per_setup if losses.size]
-    size, unit = choose_unit("train_time", [float(ends_s[:, -1].mean()) for _, _, ends_s in per_setup])
+    size, unit = choose_unit(METRICS["train_time"], [float(ends_s[:, -1].mean()) for _, _, ends_s in per_setup])
     runs_shown = _MOST_POINTS // max(1, sum(min(losses.shape[1], _MOST_EPOCHS) for _, losses, _ in per_setup))
     shown = [
         (setup, losses, ends_s / size, _thinned(losses.shape[1], _MOST_EPOCHS)) for setup, losses, ends_s in per_setup

@@ -2,7 +2,7 @@
 
 import pytest
 
-from significand.phases import slowed
+from significand.measure.infer import slowed
 
 
 @pytest.mark.parametrize(("extra_ns", "reads"), [(0, 2), (35, 5)])

@@ -1,28 +1,21 @@
-"""The two phases of a run: train and write the network, then open it, judge it and time it."""
+"""The first phase of a run: train, and write the network in the engine's format."""
 
 import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from significand.engines.base import Session, get_engine
+from significand.engines.base import get_engine
+from significand.measure.steps import NewSteps, TakeTurn
 from significand.meters.energy import EnergyCounter, EnergyMeter, Window
-from significand.meters.latency import Clock, calls_per_timing, measure_round
-from significand.meters.noise import NoiseMeter
-from significand.meters.placement import Rotation
-from significand.meters.steps import Attempt, NoisePolicy, Step, Steps
-from significand.plan.experiment import Setup
+from significand.meters.steps import Attempt
 from significand.plan.precision import MODES
-from significand.workload.architecture import Architecture
+from significand.plan.setup import Setup
 from significand.workload.data import Split
-from significand.workload.model import initial_network, predicted_classes, read_weights, reference_outputs
+from significand.workload.model import initial_network, read_weights, reference_outputs
 from significand.workload.training import Epoch, Trainer
-
-TakeTurn = Callable[[Step], None]
-"""Called between steps; see `significand.meters.steps.Step` for what is asked for."""
 
 CALIBRATION_SAMPLES = 1024
 PROBE_SAMPLES = 1024
@@ -30,9 +23,6 @@ PROBE_SAMPLES = 1024
 
 WARM_UP_EPOCHS = 3
 """Short epochs before the first that is measured."""
-
-SLOWDOWN_CALIBRATION_S = 0.03
-"""Time in which an inference call's own time is found, before a known share of it is added."""
 
 
 @dataclass(frozen=True)
@@ -62,33 +52,6 @@ class Training:
 
 
 @dataclass(frozen=True)
-class Inference:
-    """What inference came to.
-
-    Attributes
-    ----------
-    rounds
-        Per latency round the time of a call in each timing, in seconds.
-    calls_per_timing
-        Consecutive calls that were timed together.
-    effective_precision
-        What it really computed in.
-    relative_output_error, train_accuracy, test_accuracy
-        From the session itself.
-    attempts
-        Every measurement of every step.
-    """
-
-    rounds: list[np.ndarray]
-    calls_per_timing: int
-    effective_precision: str
-    relative_output_error: float
-    train_accuracy: float
-    test_accuracy: float
-    attempts: list[Attempt]
-
-
-@dataclass(frozen=True)
 class _Turn:
     """What one training turn measured: consecutive epochs, and their energy together."""
 
@@ -105,17 +68,17 @@ def new_trainer(setup: Setup, seed: int, split: Split, most: int | None = None) 
 
     Features that are of the mode's type already are not copied.
     """
-    mode = MODES[setup.precision_mode]
+    workload = setup.workload
     return Trainer(
-        initial_network(setup.layer_sizes, setup.activations, seed),
-        setup.activations,
-        mode,
+        initial_network(workload.layer_sizes, workload.activations, seed),
+        workload.activations,
+        MODES[setup.precision],
         split.train_x[:most],
         split.train_y[:most],
         batch_size=setup.batch_size,
-        optimizer=setup.optimizer,
-        learning_rate=setup.learning_rate,
-        momentum=setup.momentum,
+        optimizer=workload.optimizer,
+        learning_rate=workload.learning_rate,
+        momentum=workload.momentum,
         seed=seed,
     )
 
@@ -135,21 +98,23 @@ def train(
     counter: EnergyCounter,
     idle_power_w: float,
     take_turn: TakeTurn,
+    new_steps: NewSteps,
 ) -> Training:
     """Train, and write the network in the engine's format to `path`.
 
     Every turn is one epoch, or as many as the energy counter needs for a window that is long enough.
     """
-    steps = _steps(setup, take_turn)
+    steps = new_steps()
+    n_epochs = setup.workload.epochs
     # Kernels are created and modules imported on a network that is thrown away.
     _turn(new_trainer(setup, seed, split, every_batch_shape(setup, split)), counter, WARM_UP_EPOCHS, WARM_UP_EPOCHS)
     trainer = new_trainer(setup, seed, split)
     turns: list[_Turn] = []
     epochs: list[Epoch] = []
-    while len(epochs) < setup.epochs:
+    while len(epochs) < n_epochs:
         trained: list[Epoch] = []
 
-        def turn(left: int = setup.epochs - len(epochs), trained: list[Epoch] = trained) -> _Turn:
+        def turn(left: int = n_epochs - len(epochs), trained: list[Epoch] = trained) -> _Turn:
             taken = _turn(trainer, counter, most=left)
             trained += taken.epochs
             return taken
@@ -174,15 +139,10 @@ def train(
         )
     take_turn("prepare")
     weights = read_weights(trainer.network)
-    get_engine(setup.engine).write(
-        path,
-        structure,
-        Architecture(setup.layer_sizes, setup.activations),
-        weights,
-        MODES[setup.precision_mode],
-        split.train_x[:CALIBRATION_SAMPLES],
+    get_engine(setup.engine).save(path, structure, weights, setup, split.train_x[:CALIBRATION_SAMPLES])
+    reference = reference_outputs(
+        setup.workload.layer_sizes, setup.workload.activations, weights, split.test_x[:PROBE_SAMPLES]
     )
-    reference = reference_outputs(setup.layer_sizes, setup.activations, weights, split.test_x[:PROBE_SAMPLES])
     return Training(
         epochs,
         *_energy_per_epoch(turns, counter, idle_power_w if counter.kind == "measured" else 0.0),
@@ -220,70 +180,3 @@ def _energy_per_epoch(turns: list[_Turn], counter: EnergyCounter, idle_power_w: 
     window_s = sum(turn.energy.duration_s for turn in seen)
     energy_j = sum(turn.energy.energy_j for turn in seen) - idle_power_w * window_s
     return energy_j / sum(len(turn.epochs) for turn in seen), window_s, ""
-
-
-def infer(setup: Setup, split: Split, reference: np.ndarray, path: Path, take_turn: TakeTurn) -> Inference:
-    """Open the network at `path`, judge it on the data, and time it round by round."""
-    engine = get_engine(setup.engine)
-    mode = MODES[setup.precision_mode]
-    architecture = Architecture(setup.layer_sizes, setup.activations)
-    batch = np.resize(split.train_x, (setup.batch_size, split.train_x.shape[1]))  # repeats samples where there are few
-    effective_precision = engine.effective_precision(path, architecture, mode, setup.threads)
-    session = engine.open(path, architecture, mode, setup.threads)
-    call = session.bind(batch)
-    if setup.slowdown is not None:
-        own_s = 0.0
-        if setup.slowdown:  # of nothing, there is no share to find
-            take_turn("again")  # alone on the machine, or the share would be one of a disturbed time
-            own_s = float(np.median(measure_round(call, SLOWDOWN_CALIBRATION_S, calls_per_timing(call))))
-        call = slowed(call, round(setup.slowdown * own_s * 1e9))
-    group = calls_per_timing(call)
-    steps = _steps(setup, take_turn)  # before the session computes, which shows its threads
-    judged = _judge(session, split, reference, setup.batch_size)
-    rounds = [
-        steps.measure(
-            "inference",
-            number,
-            lambda: measure_round(call, setup.round_duration_s, group),
-            lambda calls_s: float(calls_s.mean()),
-        )
-        for number in range(setup.latency_rounds)
-    ]
-    return Inference(rounds, group, effective_precision, *judged, steps.attempts)
-
-
-def slowed(call: Callable[[], object], extra_ns: int, clock: Clock = time.perf_counter_ns) -> Callable[[], object]:
-    """Return a call that does the same and is busy for `extra_ns` more.
-
-    Sleeping would let the CPU rest and give it to others. An extra of 0 costs the frame, like any other: 0.1 us.
-    """
-
-    def frame() -> object:
-        result = call()
-        end = clock() + extra_ns
-        while clock() < end:
-            pass
-        return result
-
-    return frame
-
-
-def _steps(setup: Setup, take_turn: TakeTurn) -> Steps:
-    policy = NoisePolicy(setup.on_noise, setup.noise_share, setup.remeasure_limit, setup.remeasure_nice)
-    return Steps(NoiseMeter(setup.threads), policy, take_turn, place=Rotation(setup.threads).at)
-
-
-def _judge(session: Session, split: Split, reference: np.ndarray, batch_size: int) -> tuple[float, float, float]:
-    """Return relative output error, training accuracy and held-out accuracy of a session, batch by batch."""
-
-    def accuracy(x: np.ndarray, y: np.ndarray) -> float:
-        right = sum(
-            int(np.sum(predicted_classes(session.predict(x[at : at + batch_size])) == y[at : at + batch_size]))
-            for at in range(0, len(x), batch_size)
-        )
-        return right / len(x)
-
-    difference = np.linalg.norm(session.predict(split.test_x[:PROBE_SAMPLES]) - reference)
-    size = np.linalg.norm(reference)
-    error = float(difference / size) if size > 0 else math.nan
-    return error, accuracy(split.train_x, split.train_y), accuracy(split.test_x, split.test_y)

@@ -6,14 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from significand.engines.base import get_engine
+from significand.measure.infer import one_batch
+from significand.measure.train import CALIBRATION_SAMPLES, WARM_UP_EPOCHS, every_batch_shape, new_trainer
 from significand.meters.memory import RESET, PeakMemory
-from significand.phases import CALIBRATION_SAMPLES, WARM_UP_EPOCHS, every_batch_shape, new_trainer
-from significand.plan.experiment import Setup
 from significand.plan.precision import MODES
-from significand.workload.architecture import Architecture
+from significand.plan.setup import Setup
 from significand.workload.data import Split
 from significand.workload.model import read_weights
 from significand.workload.training import master_dtype
@@ -26,24 +24,24 @@ one."""
 
 @dataclass(frozen=True)
 class Peaks:
-    """Peak resident memory of each phase above the level before it, in MB (10^6 bytes).
+    """Peak resident memory of each phase above the level before it, in MB (10^6 bytes). Named as the columns.
 
     Attributes
     ----------
-    training_mb
+    training_peak_memory_mb
         Of the network in training; the data do not count.
-    conversion_mb
+    conversion_peak_memory_mb
         Of writing the trained network in the engine's format, beside the network itself.
-    inference_mb
+    inference_peak_memory_mb
         Of the engine's session and a call.
-    method
+    memory_method
         How they were found; see `significand.meters.memory.PeakMemory.method`.
     """
 
-    training_mb: float
-    conversion_mb: float
-    inference_mb: float
-    method: str
+    training_peak_memory_mb: float
+    conversion_peak_memory_mb: float
+    inference_peak_memory_mb: float
+    memory_method: str
 
 
 def measure_peaks(
@@ -64,7 +62,7 @@ def measure_peaks(
     Parameters
     ----------
     setup, seed, split, structure
-        As for `significand.phases.train`.
+        As for `significand.measure.train.train`.
     path
         The network that it wrote. It is left as it is.
     settle
@@ -73,13 +71,11 @@ def measure_peaks(
         Makes what watches.
     """
     rehearse = new_meter().method == RESET
-    architecture = Architecture(setup.layer_sizes, setup.activations)
-    mode = MODES[setup.precision_mode]
     engine = get_engine(setup.engine)
-    batch = np.resize(split.train_x, (setup.batch_size, split.train_x.shape[1]))
+    batch = one_batch(setup, split)
 
     def infer() -> object:
-        session = engine.open(path, architecture, mode, setup.threads)
+        session = engine.open(path, setup)
         call = session.bind(batch)
         for _ in range(STEPS):
             call()
@@ -94,7 +90,7 @@ def measure_peaks(
     inference_mb = memory.peak_mb()
     del session
 
-    split = dataclasses.replace(split, train_x=split.train_x.astype(master_dtype(mode), copy=False))
+    split = dataclasses.replace(split, train_x=split.train_x.astype(master_dtype(MODES[setup.precision]), copy=False))
     if rehearse:
         warm = new_trainer(setup, seed, split, every_batch_shape(setup, split))
         for _ in range(WARM_UP_EPOCHS):
@@ -104,17 +100,16 @@ def measure_peaks(
     memory = new_meter()
     trainer = new_trainer(setup, seed, split)
     steps_an_epoch = math.ceil(len(split.train_x) / setup.batch_size)
-    for done in range(0, min(STEPS, setup.epochs * steps_an_epoch), steps_an_epoch):
+    for done in range(0, min(STEPS, setup.workload.epochs * steps_an_epoch), steps_an_epoch):
         trainer.epoch(STEPS - done)
     training_mb = memory.peak_mb()
 
     memory.reset_peak()
-    engine.write(
+    engine.save(
         path.with_stem("unused"),
         structure,
-        architecture,
         read_weights(trainer.network),
-        mode,
+        setup,
         split.train_x[:CALIBRATION_SAMPLES],
     )
     return Peaks(training_mb, memory.peak_mb(), inference_mb, memory.method)

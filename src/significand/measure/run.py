@@ -1,0 +1,225 @@
+"""One run: a setup with a seed, trained, inferred and measured."""
+
+import dataclasses
+import functools
+import math
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from significand.analysis.rounding import check_error, output_sensitivity
+from significand.engines.base import get_engine
+from significand.engines.support import why_not_native
+from significand.measure.infer import Inference, infer
+from significand.measure.memory import Peaks, measure_peaks
+from significand.measure.steps import NewMeter, TakeTurn, steps_of
+from significand.measure.train import Training, train
+from significand.meters.counters import EnergyPlan
+from significand.meters.energy import EnergyCounter
+from significand.meters.machine import cpu_flags, instruction_sets
+from significand.meters.memory import return_free_memory, take_large_blocks_from_the_system
+from significand.meters.noise import NoiseMeter
+from significand.meters.steps import Attempt, DisturbedError
+from significand.plan.precision import MODES
+from significand.plan.setup import Protocol, Setup
+from significand.results.records import Measured
+from significand.workload.data import Dataset, draw
+
+Isolate = Callable[[str, Callable[[], Any]], Any]
+"""Runs a phase in a process of its own and returns its result; given what to call that process."""
+
+
+def measure(
+    setup: Setup,
+    protocol: Protocol,
+    seed: int,
+    dataset: Dataset | None,
+    energy: EnergyPlan,
+    *,
+    structure: bytes | None = None,
+    take_turn: TakeTurn = lambda step: None,  # noqa: ARG005 - alone there is nobody to wait for
+    isolate: Isolate | None = None,
+    new_meter: NewMeter = NoiseMeter,
+) -> Measured:
+    """Train and run one setup once, and measure it.
+
+    Parameters
+    ----------
+    setup, protocol
+        What to measure, and how.
+    seed
+        Decides data split, initial weights and shuffling.
+    dataset
+        What the workload's data name; None for synthetic data.
+    energy
+        How energy is found.
+    structure
+        The network as exported by the engine once for many runs; None to export it now.
+    take_turn
+        Called between steps; see `TakeTurn`.
+    isolate
+        Runs a phase in a process of its own and returns its result: training, so that the process that infers never
+        held its tensors, and the measurement of memory, which needs another allocator than what is timed. None to run
+        both in this process; its allocator is left as it is then, and equal networks differ in peak memory by a third.
+    new_meter
+        Makes what sees others during a step.
+
+    Raises
+    ------
+    significand.workload.training.TrainingDivergedError
+        When the loss stops being finite.
+    significand.meters.steps.DisturbedError
+        When others disturb a step and the policy is to fail.
+    """
+    workload = setup.workload
+    codec = get_engine(setup.engine)
+    new_steps = functools.partial(steps_of, setup, protocol, take_turn, new_meter)
+    split = draw(dataset, workload.layer_sizes, workload.n_samples, workload.test_fraction, seed)
+    with closing(energy.open()) as counter, tempfile.TemporaryDirectory(prefix="significand-") as scratch:
+        path = Path(scratch) / f"network{codec.file_suffix}"
+        exported = codec.export_structure(setup) if structure is None else structure
+        alone: Isolate = isolate or (lambda name, phase: phase())  # noqa: ARG005 - there is no process to name
+
+        def training_phase() -> Training:
+            with _threads(setup.threads):
+                return train(setup, seed, split, exported, path, counter, energy.idle_power_w, take_turn, new_steps)
+
+        def memory_phase() -> Peaks:
+            settle = return_free_memory if isolate is None else take_large_blocks_from_the_system
+            with _threads(setup.threads):
+                return measure_peaks(setup, seed, split, exported, path, settle)
+
+        attempts: list[Attempt] = []
+        try:
+            # Not before `isolate` has forked: setting the number of threads starts them.
+            training: Training = alone("the training process", training_phase)
+            attempts += training.attempts
+            peaks: Peaks = alone("the process that measures memory", memory_phase)
+            with _threads(setup.threads):
+                inference = infer(setup, protocol, split, training.reference, path, take_turn, new_steps)
+            attempts += inference.attempts
+        except DisturbedError as error:
+            error.attempts[:0] = attempts
+            raise
+        values: dict[str, object] = {
+            "n_samples": len(split.train_x) + len(split.test_x),
+            "n_train": len(split.train_x),
+            "n_test": len(split.test_x),
+            **_training_values(training),
+            **_inference_values(setup, training, inference),
+            **dataclasses.asdict(peaks),
+            "peak_memory_mb": float(np.maximum(peaks.training_peak_memory_mb, peaks.inference_peak_memory_mb)),
+            "model_size_mb": path.stat().st_size / 1e6,
+            **_energy_values(energy, counter, training),
+            **noise_values(attempts),
+        }
+    return Measured(values, _details(training, inference) | step_arrays(attempts), inference.calls_per_timing)
+
+
+def _training_values(training: Training) -> dict[str, object]:
+    time_s = sum(epoch.time_s for epoch in training.epochs)
+    return {
+        "train_time_per_epoch_s": time_s / len(training.epochs),
+        "cpu_utilization_percent": 100 * sum(epoch.cpu_time_s for epoch in training.epochs) / time_s,
+        "final_train_loss": training.epochs[-1].loss,
+    }
+
+
+def _inference_values(setup: Setup, training: Training, inference: Inference) -> dict[str, object]:
+    mode, effective = MODES[setup.precision], inference.effective_precision
+    workload = setup.workload
+    return {
+        "final_train_accuracy": inference.train_accuracy,
+        "test_accuracy": inference.test_accuracy,
+        "effective_precision": effective,
+        "precision_note": why_not_native(setup.engine, mode, effective, instruction_sets(cpu_flags())),
+        "relative_output_error": inference.relative_output_error,
+        "rounding_flag": check_error(
+            inference.relative_output_error,
+            mode.infers_in,
+            effective,
+            workload.layer_sizes,
+            output_sensitivity(training.reference, workload.activations[-1]),
+        ),
+        "timed_s": sum(epoch.time_s for epoch in training.epochs)
+        + sum(float(calls_s.sum()) for calls_s in inference.rounds) * inference.calls_per_timing,
+    }
+
+
+def _energy_values(energy: EnergyPlan, counter: EnergyCounter, training: Training) -> dict[str, object]:
+    energy_j, missing = training.energy_per_epoch_j, training.energy_missing
+    if energy.source and counter.source != energy.source:
+        energy_j, missing = math.nan, f"the counter {energy.source} could not be read any more"
+    subtracted = ""
+    if energy.idle_power_w:
+        verb = "are" if counter.kind == "measured" else "cannot be"
+        subtracted = f"{energy.idle_power_w:g} W of the idle machine {verb} subtracted"
+    return {
+        "energy_per_epoch_j": energy_j,
+        "energy_kind": counter.kind,
+        "energy_source": counter.source,
+        "energy_domains": counter.domains,
+        "energy_window_s": training.energy_window_s,
+        "energy_assumptions": "; ".join(filter(None, [counter.assumptions, subtracted, missing])),
+    }
+
+
+def _details(training: Training, inference: Inference) -> dict[str, np.ndarray]:
+    return {
+        "epoch_time_s": np.array([epoch.time_s for epoch in training.epochs]),
+        "epoch_loss": np.array([epoch.loss for epoch in training.epochs]),
+        "call_latency_s": np.concatenate(inference.rounds),
+        "call_round": np.repeat(np.arange(len(inference.rounds)), [len(calls) for calls in inference.rounds]),
+    }
+
+
+NOISE_SUMS = (
+    "others_cpu_s",
+    "steal_s",
+    "throttled_s",
+    "run_queue_wait_s",
+    "involuntary_switches",
+    "throttle_events",
+)
+
+
+def noise_values(attempts: Sequence[Attempt]) -> dict[str, object]:
+    """Return what others did during the steps that count, as the run's columns."""
+    counted = [attempt for attempt in attempts if attempt.counted]
+    noise = [attempt.noise for attempt in counted]
+    windows_s = [one.window_s for one in noise]
+    sums: dict[str, object] = {name: float(sum(getattr(one, name) for one in noise)) for name in NOISE_SUMS}
+    return sums | {
+        "steps": len(counted),
+        "disturbed_steps": sum(attempt.disturbed for attempt in counted),
+        "unknown_steps": sum(math.isnan(attempt.noise.share) for attempt in counted),
+        "remeasured_steps": sum(attempt.attempt == 1 for attempt in attempts),
+        "others_share": float(np.average([one.share for one in noise], weights=windows_s)),
+        "frequency_mhz": float(np.mean([one.frequency_mhz for one in noise])),
+    }
+
+
+def step_arrays(attempts: Sequence[Attempt]) -> dict[str, np.ndarray]:
+    """Return every attempt as arrays of shape (attempts,), ``step_`` before the names of the columns of steps.csv."""
+    rows = [
+        {field.name: getattr(attempt, field.name) for field in dataclasses.fields(Attempt) if field.name != "noise"}
+        | dataclasses.asdict(attempt.noise)
+        for attempt in attempts
+    ]
+    return {f"step_{name}": np.array([row[name] for row in rows]) for name in rows[0]}
+
+
+@contextmanager
+def _threads(number: int) -> Iterator[None]:
+    """Set torch's threads and leave the caller's number as it was."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

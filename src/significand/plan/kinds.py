@@ -1,0 +1,305 @@
+"""How the values of an experiment's fields are read, as Python, TOML and flags give them, and written for flags.
+
+Nothing is imported but the standard library, so that help is quick. `read` raises ValueError, in the words of which an
+error is told after the field's name: the value, what is allowed, what to give.
+"""
+
+import math
+import operator
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from significand.plan.problems import SeveralProblemsError, few, nearest, shown
+
+MOST_ITEMS = 10_000
+"""Entries of a list; to look at each of more would take for ever."""
+
+WHOLE = re.compile(r"\s*[+-]?[0-9]{1,400}(\.0*)?\s*")
+REAL = re.compile(r"\s*[+-]?([0-9]{1,400}\.?[0-9]{0,400}|\.[0-9]{1,400})([eE][+-]?[0-9]{1,6})?\s*")
+
+
+class Kind(Protocol):
+    """One kind of value."""
+
+    def read(self, value: object) -> Any:  # noqa: ANN401 - of the kind's own type
+        """Return a value as the experiment holds it.
+
+        Raises
+        ------
+        ValueError
+            When it is none; `SeveralProblemsError` for several mistakes.
+        """
+        ...
+
+    def written(self, value: Any) -> str:  # noqa: ANN401
+        """Return a value as a flag takes it."""
+        ...
+
+
+@dataclass(frozen=True)
+class _Number:
+    at_least: float | None = None
+    more_than: float | None = None
+    at_most: float | None = None
+    less_than: float | None = None
+
+    def written(self, value: Any) -> str:  # noqa: ANN401
+        return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)
+
+    def _in_range(self, value: object, number: float) -> None:
+        for limit, words, is_kept in (
+            (self.at_least, "at least", operator.ge),
+            (self.more_than, "more than", operator.gt),
+            (self.at_most, "at most", operator.le),
+            (self.less_than, "less than", operator.lt),
+        ):
+            if limit is not None and not is_kept(number, limit):
+                raise ValueError(f"{shown(value)} is out of range; give {words} {limit}")
+
+
+@dataclass(frozen=True)
+class Whole(_Number):
+    """A whole number."""
+
+    at_least: float | None = 1
+    less_than: float | None = 2**31
+
+    def read(self, value: object) -> int:
+        """Return it as Python's own; truth values are no numbers, NumPy's are."""
+        _refuse_truth(value)
+        try:
+            number = operator.index(value)  # type: ignore[arg-type]  # what is no integer raises
+        except TypeError:
+            number = _whole(value)
+        self._in_range(value, number)
+        return number
+
+
+@dataclass(frozen=True)
+class Real(_Number):
+    """A finite number."""
+
+    def read(self, value: object) -> float:
+        """Return it as Python's own."""
+        _refuse_truth(value)
+        number = _real(value)
+        if number is None or not math.isfinite(number):
+            raise ValueError(f"{shown(value)} is not a finite number; give a plain number")
+        self._in_range(value, number)
+        return number
+
+
+@dataclass(frozen=True)
+class Share(Real):
+    """A share, as 0.02 or ``"2%"``."""
+
+    def read(self, value: object) -> float:
+        """Return it as a number."""
+        _refuse_truth(value)
+        share = read_share(value)
+        number = share if isinstance(share, float) else math.nan
+        if not math.isfinite(number):
+            raise ValueError(f"{shown(value)} is not a finite number; give a plain number")
+        self._in_range(value, number)
+        return number
+
+
+class AmbiguousShareError(ValueError):
+    """A bare number that may have been meant as per cent."""
+
+
+def read_share(value: object) -> object:
+    """Return a share as a number, of ``"2%"`` or ``0.02``; what is neither is returned as it is.
+
+    Raises
+    ------
+    AmbiguousShareError
+        Of a bare number that was meant as per cent, as ``2``.
+    """
+    if isinstance(value, str) and value.strip().endswith("%"):
+        number = _real(value.strip().removesuffix("%"))
+        return value if number is None else number / 100
+    share = _real(value)
+    if share is None:
+        return value
+    if 1 <= share < math.inf:
+        raise AmbiguousShareError(
+            f"{value!r} would be {100 * share:g} %; write {share:g}% or {100 * share:g}%, as you mean it"
+        )
+    return share
+
+
+@dataclass(frozen=True)
+class Text:
+    """Any text."""
+
+    def read(self, value: object) -> str:
+        """Return it; a path is one, too."""
+        if isinstance(value, os.PathLike):
+            value = os.fspath(value)
+        if not isinstance(value, str):
+            raise ValueError(f"{shown(value)} is not a text; give a text")  # noqa: TRY004 - of all the same kind
+        return str(value)
+
+    def written(self, value: str) -> str:
+        """Return it as it is."""
+        return value
+
+
+@dataclass(frozen=True)
+class Location(Text):
+    """The name of a data set or the path of its file."""
+
+    def read(self, value: object) -> str:
+        """Return it; arrays in memory have to be saved first."""
+        in_memory = hasattr(value, "__array__") or isinstance(value, list | tuple | Mapping)
+        if in_memory and not isinstance(value, str):
+            raise ValueError(
+                f"data of type {type(value).__name__} are neither a name nor a path; save them, "
+                "numpy.savez('data.npz', X=X, y=y), and give 'data.npz'"
+            )
+        return super().read(value)
+
+
+@dataclass(frozen=True)
+class Word(Text):
+    """One of some words.
+
+    Attributes
+    ----------
+    words
+        Those allowed.
+    what
+        What they are called; empty where the field's name says it.
+    aliases
+        What else people write, and the word that it stands for; a value of another type, such as True, too.
+    """
+
+    words: Sequence[str] = ()
+    what: str = ""
+    aliases: Mapping[Any, str] = field(default_factory=dict, hash=False)
+
+    def read(self, value: object) -> str:
+        """Return the word."""
+        if isinstance(value, str | bool) and value in self.aliases:
+            return self.aliases[value]
+        text = super().read(value)
+        if text in self.words:
+            return text
+        if self.what:
+            hint = nearest(text, self.words)
+            raise ValueError(f"{shown(text)} is not {self.what}{hint}; allowed: {', '.join(self.words)}")
+        raise ValueError(f"{shown(text)} is not known; allowed: {' or '.join(map(repr, self.words))}")
+
+
+@dataclass(frozen=True)
+class Several:
+    """Values of one kind, in an order.
+
+    Attributes
+    ----------
+    kind
+        Of each.
+    split
+        Where a text is cut into its parts.
+    join
+        What stands between them when they are written.
+    alone
+        Whether a single value may stand for a list of it.
+    once
+        What a value is called that must not be there twice; empty where it may.
+    nothing
+        Texts that stand for no value at all.
+    """
+
+    kind: Kind
+    split: re.Pattern[str] = re.compile(",")
+    join: str = ","
+    alone: bool = False
+    once: str = ""
+    nothing: tuple[str, ...] = ()
+
+    def read(self, value: object) -> tuple[Any, ...]:
+        """Return them as a tuple."""
+        read: list[Any] = []
+        problems: dict[str, None] = {}
+        parts = self._parts(value)
+        if len(parts) > MOST_ITEMS:
+            raise ValueError(f"{len(parts)} entries are given; give at most {MOST_ITEMS}")
+        for part in parts:
+            try:
+                read.append(self.kind.read(part))
+            except ValueError as error:
+                problems[str(error)] = None
+        if self.once:
+            if not parts:
+                words = getattr(self.kind, "words", ())
+                problems[f"none given; name at least one{' of ' if words else ''}{', '.join(words)}"] = None
+            for one, count in Counter(read).items():
+                if count > 1:
+                    problems[f"{shown(one)} is given {count} times; name each {self.once} once"] = None
+        if problems:
+            raise SeveralProblemsError(few(list(problems)))
+        return tuple(read)
+
+    def written(self, value: Sequence[Any]) -> str:
+        """Return them as one text."""
+        return self.join.join(map(self.kind.written, value))
+
+    def _parts(self, value: object) -> list[object]:
+        if isinstance(value, str) and value.strip().lower() in self.nothing:
+            return []
+        if isinstance(value, str):
+            return [part.strip() for part in self.split.split(value)] if value.strip() or not self.once else []
+        if isinstance(value, set | frozenset):
+            raise ValueError(f"{shown(value)} has no order; give a list")  # noqa: TRY004
+        if isinstance(value, Mapping | bytes | bytearray) or not isinstance(value, Iterable):
+            if self.alone:
+                return [value]
+            raise ValueError(f"{shown(value)} is not a list; give a list")
+        try:
+            return list(value)
+        except TypeError:  # an array without dimensions
+            if self.alone:
+                return [value]
+            raise ValueError(f"{shown(value)} is not a list; give a list") from None
+
+
+SIZES = Several(Whole(at_least=None, less_than=None), re.compile(r"[x,]|(?<=\d)-"), "-")
+"""Units per layer, as ``"64-128-10"``; a minus that follows no digit is a sign."""
+
+HIDDEN_SIZES = replace(SIZES, alone=True, nothing=("", "none"))
+"""Units of hidden layers: one, several or none."""
+
+
+def _refuse_truth(value: object) -> None:
+    # True and False are not numbers to anybody.
+    if isinstance(value, bool):
+        raise ValueError(f"{value!r} is not a number; give a number")  # noqa: TRY004 - of all the same kind
+
+
+def _whole(value: object) -> int:
+    number = value
+    if isinstance(value, str) and WHOLE.fullmatch(value):
+        return int(value.partition(".")[0])
+    if not isinstance(value, str):
+        number = _real(value)
+    if isinstance(number, float) and number.is_integer():
+        return int(number)
+    raise ValueError(f"{shown(value)} is not a whole number; give a whole number")
+
+
+def _real(value: object) -> float | None:
+    """Return a number, or a text that is one; None for anything else. Infinities and NaN are numbers here."""
+    if isinstance(value, str):
+        return float(value) if REAL.fullmatch(value) else None
+    if isinstance(value, Iterable | bytes) or not hasattr(value, "__float__"):
+        return None
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
