@@ -83,9 +83,14 @@ EXIT_CODES = f"""\
 | {DONE} | done |
 | {SOME_RUN_FAILED} | of `run`: some run failed, or a result could not be written; of `doctor`: something is bad; of \
 `selftest`: verdicts are not to be trusted; of `compare`: `--fail-on` found something; of `report` and \
-`--install-completion`: a file could not be written |
+`--install-completion`: a file could not be written; of every command that did not fail otherwise: what it had to \
+print could not be written, as on a full disk |
 | {BAD_INPUT} | bad input, or nothing to compare or to judge: one line for every mistake, and nothing was written |
 | {INTERRUPTED} | interrupted by Ctrl-C or SIGTERM: finished runs are kept |
+
+A reader that closes the pipe early, such as `head`, is no fault: what can be printed again ends quietly, with the exit
+code that it would have had. Of `run` and `selftest` that counts as not printed, too: the exit code is 1, and stderr
+says where the results are. Without stderr, or with a full one, everything goes on without progress.
 """
 
 

@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -129,7 +130,7 @@ def test_every_mistake_is_reported_before_anything_runs() -> None:
     """Bad arguments raise one error with a line for each."""
     with pytest.raises(PlanError) as caught:
         one("float17", layer_sizes=[16], epochs=0)
-    assert [line.split(":")[0] for line in caught.value.problems] == ["layer_sizes", "precision_modes", "epochs"]
+    assert [line.split(":")[0] for line in caught.value.problems] == ["layer_sizes", "epochs", "precision_mode"]
 
 
 def test_a_batch_larger_than_the_data_is_filled_up(tmp_path: Path) -> None:
@@ -145,3 +146,22 @@ def test_own_data_is_read_from_a_file(tmp_path: Path) -> None:
     np.savez(tmp_path / "own.npz", X=random.normal(size=(60, 16)), y=np.arange(60) % 4)
     row = one(data=str(tmp_path / "own.npz"), n_samples=None)
     assert row["n_samples"] == 60
+
+
+def test_arrays_generators_and_paths_are_taken(tmp_path: Path) -> None:
+    """Layer sizes as an array, activations as a generator and data as a path give the run of lists and texts."""
+    path = tmp_path / "data.npz"
+    np.savez(path, X=np.random.default_rng(1).normal(size=(40, 16)), y=np.arange(40) % 4)
+    shared: dict[str, Any] = {"n_samples": None, "epochs": 1}
+    plain = one(data=str(path), **shared)
+    other = one(
+        data=path,
+        layer_sizes=np.array([16, 32, 4]),
+        activations=(name for name in ("relu", "softmax")),
+        seed=np.int64(7),
+        **shared,
+    )
+    assert (plain["layer_sizes"], plain["final_train_accuracy"]) == (
+        other["layer_sizes"],
+        other["final_train_accuracy"],
+    )

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from cyclopts.completion.detect import ShellDetectionError
 from rich.text import Text
 
 from conftest import eventually, workers_of
-from made_up_place import MadeUpPlace, made_to_fail
+from made_up_place import MadeUpPlace, made_to_fail, made_up_run
 from made_up_results import made_up_folder, made_up_runs, with_values
 from made_up_selftest import NOTHING, RESULT
 from significand import __version__
@@ -31,8 +31,11 @@ from significand.checks.report import Check
 from significand.cli import BAD_INPUT, DONE, INTERRUPTED, SOME_RUN_FAILED, UNFIT, Flags, app, main, program
 from significand.cli.base import console
 from significand.plan.options import GROUPS, OPTIONS
+from significand.plan.setup import Setup
 from significand.report import ReportError
+from significand.results.records import Run
 from significand.results.store import REPORT, RunDirectory
+from significand.runner.block import Block
 from significand.selftest import WORKLOAD, SelfTest, Verdict
 from test_job import instant
 
@@ -769,7 +772,7 @@ def test_a_reason_cannot_move_the_cursor(
     assert main([*QUICK, "--repeats", "1", "--output-dir", str(tmp_path)]) == SOME_RUN_FAILED
     captured = capsys.readouterr()
     assert "\x1b" not in captured.err + captured.out
-    assert "significand: run r000-int8 failed: lost \ufffd[2J\ufffdwords\n" in captured.err
+    assert "significand: 2 runs failed, r000-float32, r000-int8: lost \ufffd[2J\ufffdwords\n" in captured.err
 
 
 @pytest.mark.parametrize("words", [["--config", "plan.toml"], ["--data", "\x1b[2Jx"], ["--\x1b[2Jx", "1"]])
@@ -790,3 +793,30 @@ def test_a_pipe_for_a_config_is_refused_at_once(tmp_path: Path, capsys: pytest.C
     os.mkfifo(tmp_path / "plan.toml")
     assert main(["run", "--config", str(tmp_path / "plan.toml")]) == BAD_INPUT
     assert "is not a file; give the path of a TOML file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("given", ["", " --output-dir="])
+def test_an_empty_folder_name_is_not_the_working_directory(given: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A shell variable that is not set names no folder; nothing is measured into the one that we stand in."""
+    words = ["run", *(given.split() or ["--output-dir", ""])]
+    assert main(words) == BAD_INPUT
+    assert "'' names nothing" in capsys.readouterr().err
+
+
+def test_runs_that_failed_for_one_reason_are_one_line(
+    tmp_path: Path, instant: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A reason is told once, with how many runs it ended and the first of their names; another one has its own line."""
+
+    def fail(block: Block, setup: Setup) -> tuple[Run, Mapping[str, np.ndarray]]:
+        if (block.repeat, setup.precision) == (2, "int8"):
+            return made_up_run(block, setup)
+        reason = "diverged" if (block.repeat, setup.precision) != (1, "int8") else "killed"
+        return made_to_fail(reason=reason)(block, setup)
+
+    instant.setattr("significand.job.Here", partial(MadeUpPlace, make=fail))
+    assert main([*QUICK, "--repeats", "3", "--output-dir", str(tmp_path)]) == SOME_RUN_FAILED
+    assert [line for line in capsys.readouterr().err.splitlines() if "failed" in line] == [
+        "significand: 4 runs failed, r000-float32, r000-int8, r001-float32, ...: diverged",
+        "significand: run r001-int8 failed: killed",
+    ]

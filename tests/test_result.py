@@ -145,3 +145,10 @@ def test_the_line_cannot_move_the_cursor(name: str, tmp_path: Path) -> None:
     result = load(made_up_folder(tmp_path / "hostile", made_up_runs(1, mode=name)))
     assert "\x1b" not in repr(result)
     assert name.lstrip("\x1b") in repr(result)
+
+
+@pytest.mark.parametrize(("folder", "kind"), [(5, TypeError), (None, TypeError), ("", ValueError), (b"x", TypeError)])
+def test_what_is_no_path_is_said(folder: object, kind: type[Exception]) -> None:
+    """The error names the argument and what it got."""
+    with pytest.raises(kind, match=r"^folder: "):
+        load(folder)  # type: ignore[arg-type]  # that is the point

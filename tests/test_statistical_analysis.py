@@ -8,6 +8,8 @@ import statistics
 from pathlib import Path
 from typing import Any, NoReturn
 
+import numpy as np
+import polars as pl
 import pytest
 from PIL import Image
 
@@ -293,3 +295,64 @@ def test_a_missing_report_is_a_warning(tmp_path: Path, monkeypatch: pytest.Monke
         )
     assert rows[0]["repeats"] == 1
     assert (tmp_path / "results" / "raw_runs.csv").is_file()
+
+
+ROWS: list[dict[str, object]] = [{"mode": "float32", "value": 0.1}, {"mode": "int8", "other": None}]
+
+
+@pytest.mark.parametrize("rows", [ROWS, tuple(ROWS), iter(ROWS), (row for row in ROWS), map(dict, ROWS)], ids=repr)
+def test_rows_are_saved_whatever_holds_them(rows: Any, tmp_path: Path) -> None:  # noqa: ANN401 - that is the point
+    """A generator gives the file of the list, also into a folder that is not there yet, by a text or a path."""
+    _save_csv(rows, str(tmp_path / "new" / "rows.csv"))
+    text = (tmp_path / "new" / "rows.csv").read_text(encoding="utf-8")
+    assert text.split() == ["mode,value,other", "float32,0.1,", "int8,,"]
+
+
+@pytest.mark.parametrize(
+    "rows", [ROWS[0], None, 5, ["ab"], [(1, 2)], pl.DataFrame(ROWS[:1])], ids=lambda one: type(one).__name__
+)
+def test_what_are_no_rows_is_said(rows: Any, tmp_path: Path) -> None:  # noqa: ANN401 - the same
+    """One error that says what to give; no file is written."""
+    for save in (_save_csv, _save_tradeoff_plots, _save_pareto_plot):
+        with pytest.raises(TypeError, match=r"^rows?.*: type .* give a list of dicts.*to_dicts"):
+            save(rows, tmp_path / "rows.csv")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("path", [5, None, "", b"x", "a\0b"], ids=repr)
+def test_what_is_no_path_is_said(path: Any) -> None:  # noqa: ANN401 - the same
+    """Every function that writes names its argument."""
+    for save in (_save_csv, _save_tradeoff_plots, _save_pareto_plot):
+        with pytest.raises((TypeError, ValueError), match=r"^(path|out_dir): "):
+            save([], path)
+
+
+def test_an_interval_of_a_generator_is_that_of_its_list() -> None:
+    """What can be gone through once is enough; a text is not taken for its digits."""
+    assert _ci95(float(value) for value in "124") == _ci95([1.0, 2.0, 4.0])
+    with pytest.raises(TypeError, match="type str"):
+        _ci95("124")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"output_dir": 5}, "output_dir: 5 is not a path"),
+        ({"output_dir": ""}, "output_dir: '' names nothing"),
+        ({"output_dir": b"x"}, "output_dir: b'x' is not a path"),
+        ({"resume": "no"}, "resume: 'no' is neither True nor False"),
+        ({"data": np.ones((3, 2))}, "data: data of type ndarray are neither .*savez"),
+        ({"data": ([[1.0]], [0])}, "data: data of type tuple are neither"),
+        ({"data": pl.DataFrame({"a": [1]})}, "data: data of type DataFrame are neither"),
+        ({"learning_rat": 0.1}, "learning_rat: is not a field .*did you mean 'learning_rate'"),
+        ({"layer_sizes": {16: 1}}, "layer_sizes: .* give a list"),
+        ({"precision_modes": [np.float32]}, "precision_modes: .* give a text"),
+    ],
+    ids=str,
+)
+def test_misuse_is_one_clear_line(change: dict[str, Any], said: str, tmp_path: Path) -> None:
+    """It names the argument, what it got and what to give, and nothing is written."""
+    with pytest.raises(PlanError, match=f"^{said}") as caught:
+        run_repeated_benchmarks(**CALL | {"output_dir": tmp_path / "out"} | change)
+    assert len(str(caught.value).splitlines()) == 1
+    assert not (tmp_path / "out").exists()

@@ -1,12 +1,13 @@
 """Behaviour of the probe of modes."""
 
 import math
+import re
 
 import pytest
 
 from significand.engines.base import engine_modes
 from significand.engines.onnx_runtime import OnnxRuntimeEngine
-from significand.plan.precision import MODES
+from significand.plan.precision import MODES, PrecisionMode
 from significand.support import ModeSupport, _why, probe_modes
 
 pytestmark = pytest.mark.slow
@@ -44,9 +45,9 @@ def test_float32_and_int8_are_native_on_the_default_engine(support: dict[tuple[s
 @pytest.mark.parametrize(
     ("instructions", "effective", "words"),
     [
-        ({"avx2"}, "float32", "no float16 arithmetic; torch runs it natively, slower"),
+        ({"avx2"}, "float32", "no float16 arithmetic; torch runs it natively; here"),
         ({"fp16"}, "float32", "no float16 kernels for this CPU; torch runs it natively"),
-        ({"avx2"}, "float16", "expect it slower"),
+        ({"avx2"}, "float16", "measure whether the format pays"),
         ({"fp16"}, "float16", ""),
     ],
 )
@@ -66,3 +67,19 @@ def test_an_engine_that_fails_is_answered_with_its_own_word(monkeypatch: pytest.
     monkeypatch.setattr(OnnxRuntimeEngine, "open", broken)
     answers = [one for one in probe_modes() if one.engine == "onnxruntime" and one.precision_mode == "int8"]
     assert [(one.how, one.why) for one in answers] == [("no", "OSError: no kernel")]
+
+
+@pytest.mark.parametrize("mode", MODES.values(), ids=str)
+@pytest.mark.parametrize("instructions", [set(), {"avx2"}, {"fp16", "bf16", "vnni"}])
+def test_no_speed_is_told_that_was_not_measured(mode: PrecisionMode, instructions: set[str]) -> None:
+    """Whatever the CPU lacks, nothing is called slower or faster for it: int8 pays on AVX2 all the same."""
+    for effective in (mode.infers_in, "float32"):
+        why = _why("onnxruntime", mode, effective, instructions)
+        assert not {"slow", "slower", "fast", "faster"} & set(re.findall(r"\w+", why))
+
+
+def test_int8_without_dot_products_is_not_called_impossible() -> None:
+    """A CPU without VNNI computes in int8 by other instructions: what it lacks is named, no more."""
+    why = _why("onnxruntime", MODES["int8"], "int8", {"avx2"})
+    assert "no instructions for sums of int8 products (VNNI, AMX)" in why
+    assert "arithmetic" not in why

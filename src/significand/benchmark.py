@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 
 from significand.analysis.latency import latency_values
 from significand.engines.base import engine_modes
@@ -9,6 +10,7 @@ from significand.measure.run import measure
 from significand.meters.counters import EnergyPlan
 from significand.meters.openmp import told_of_this_process, unbound
 from significand.plan.experiment import Surroundings, plan_experiment
+from significand.plan.problems import PlanError
 from significand.results.records import Run
 from significand.workload.data import DataSources
 
@@ -22,7 +24,7 @@ def benchmark_one_setup(
     epochs: int = 2,
     seed: int = 42,
     *,
-    data: str = "synthetic",
+    data: Path | str = "synthetic",
     **options: object,
 ) -> dict[str, object]:
     """Train and run one network in one precision mode once, and measure it, in this process.
@@ -73,13 +75,16 @@ def benchmark_one_setup(
         "repeats": 1,
     }
     sources = DataSources()
-    experiment = plan_experiment(fields | options, Surroundings(engine_modes(), sources.facts))
+    try:
+        experiment = plan_experiment(fields | options, Surroundings(engine_modes(), sources.facts))
+    except PlanError as error:
+        raise PlanError(line.replace("precision_modes:", "precision_mode:", 1) for line in error.problems) from None
     (setup,) = experiment.setups()
     energy = EnergyPlan(experiment.watts_per_core)
     dataset = sources.dataset(experiment.data, experiment.table_format)
     if obeyed := told_of_this_process():
         warnings.warn(obeyed, stacklevel=2)
     with unbound():
-        measured = measure(setup, experiment.protocol, seed, dataset, energy)
+        measured = measure(setup, experiment.protocol, experiment.seed, dataset, energy)
     latency = latency_values(measured.details, measured.calls_per_timing, setup.batch_size)
-    return Run.of(setup, seed, 0, **measured.values, **latency).to_row()
+    return Run.of(setup, experiment.seed, 0, **measured.values, **latency).to_row()

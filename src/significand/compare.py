@@ -13,6 +13,7 @@ from significand.analysis.intervals import mean
 from significand.folder import Folder, read_folder
 from significand.plan.kinds import AmbiguousShareError, read_share
 from significand.plan.metrics import METHOD_OF_ESTIMATE, METRICS, headlines
+from significand.plan.phrases import counted, merged
 from significand.plan.problems import listed, nearest, shown
 from significand.results.comparable import ResultsError, differences
 from significand.results.difference import allow_problems, as_names, is_admitted
@@ -251,12 +252,16 @@ def _compare(
 def _notes(one: Folder, other: Folder, modes: Sequence[str], unrecorded: Sequence[str]) -> Iterator[str]:
     for label, side, without in ((OLD, one, other), (NEW, other, one)):
         yield from _notes_of(label, side, without)
-    for mode in modes:
-        before, after = (
-            set(side.runs.texts("effective_precision")[side.finished(mode)].unique()) for side in (one, other)
-        )
-        if before != after:
-            yield f"{mode} ran as {_listed(before)} in {OLD}, as {_listed(after)} in {NEW}."
+    formats = {
+        mode: [set(side.runs.texts("effective_precision")[side.finished(mode)].unique()) for side in (one, other)]
+        for mode in modes
+    }
+    changed = (
+        (mode, f"ran as {_listed(before)} in {OLD}, as {_listed(after)} in {NEW}.")
+        for mode, (before, after) in formats.items()
+        if before != after
+    )
+    yield from (f"{names} {told}" for names, told in merged(changed))
     if one.fields["seed"] != other.fields["seed"]:
         seeds = f"{shown(one.fields['seed'])} in {OLD}, {shown(other.fields['seed'])} in {NEW}"
         yield f"The seeds differ ({seeds}): runs are not paired."
@@ -287,10 +292,9 @@ def _notes_of(label: str, side: Folder, without: Folder) -> Iterator[str]:
         yield f"{label}: resumed although {listed(allowed)} differed, as was allowed; its runs are of both."
     if _is_sequential(side):
         yield f"{label}: measured until its intervals were narrow enough, which makes them a little too narrow."
-    for mode in side.setups():
-        if failed := side.failed(mode):
-            runs = failed + len(side.finished(mode))
-            yield f"{mode} in {label}: {failed} of {runs} runs failed and are in no number."
+    failed = ((mode, side.failed(mode), side.failed(mode) + len(side.finished(mode))) for mode in side.setups())
+    if told := counted(failed):
+        yield f"{told[0]} in {label}: {told[1]} runs failed and are in no number."
     if only := [mode for mode in side.setups() if mode not in without.setups()]:
         yield f"Only in {label}, so not compared: {', '.join(only)}."
 

@@ -5,7 +5,6 @@ import dataclasses
 import errno
 import hashlib
 import json
-import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +22,7 @@ from significand.meters.machine import describe_machine, git_revision
 from significand.meters.noise import NoiseMeter
 from significand.meters.openmp import overridden
 from significand.plan.experiment import MOST_SETUPS, Experiment, Surroundings, plan_experiment, resumed_fields
-from significand.plan.paths import expanded, shell_word
+from significand.plan.paths import expanded, path_of, shell_word
 from significand.plan.problems import PlanError, shown
 from significand.report import ReportError, import_parts, write_report
 from significand.results.difference import Difference, as_names
@@ -213,11 +212,11 @@ def run_experiment_in(
 def _result_folder(output_dir: Path | str | None) -> Path:
     if output_dir is None:
         return default_output_dir()
-    if not isinstance(output_dir, str | os.PathLike):
-        raise PlanError([f"output_dir: {shown(output_dir)} is not a path; give the path of a folder"])
-    if not os.fspath(output_dir):
-        raise PlanError(["output_dir: '' is not a path; give the path of a folder, . for this one"])
-    return Path(expanded("output_dir", os.fspath(output_dir)))
+    try:
+        given = path_of("output_dir", output_dir)
+    except (TypeError, ValueError) as error:
+        raise PlanError([str(error)]) from None
+    return Path(expanded("output_dir", str(given)))
 
 
 def _with_home(fields: Mapping[str, object]) -> Mapping[str, object]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from significand.analysis.claims import ComparisonRow, comparison_row
 from significand.folder import Folder, read_folder
-from significand.plan.paths import expanded
+from significand.plan.paths import expanded, path_of
 from significand.plan.problems import PlanError
 from significand.present.rows import visible
 from significand.results.comparable import ResultsError
@@ -103,11 +103,14 @@ def load(folder: Path | str) -> Result:
 
     Raises
     ------
+    TypeError, ValueError
+        Where `folder` is no path.
     significand.results.comparable.ResultsError
         Where it is none, is damaged, has no runs, or was written by a newer version.
     """
+    given = str(path_of("folder", folder))
     try:
-        return Result(read_folder(Path(expanded("folder", str(folder)))))
+        return Result(read_folder(Path(expanded("folder", given))))
     except PlanError as error:
         raise ResultsError(error.problems) from None
 

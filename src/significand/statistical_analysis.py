@@ -4,12 +4,15 @@
 """
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from significand.analysis.intervals import ci95_half_width
 from significand.job import run_experiment_in
 from significand.meters.openmp import told_of_runs
+from significand.plan.paths import path_of
+from significand.plan.problems import PlanError, shown
+from significand.present.rows import given_rows
 from significand.results.store import write_csv
 
 
@@ -22,9 +25,9 @@ def run_repeated_benchmarks(
     epochs: int,
     repeats: int,
     seed: int,
-    output_dir: Path | None = None,
+    output_dir: Path | str | None = None,
     *,
-    data: str = "synthetic",
+    data: Path | str = "synthetic",
     resume: bool = False,
     yes: bool = False,
     allow: Sequence[str] = (),
@@ -95,6 +98,8 @@ def run_repeated_benchmarks(
         "seed": seed,
         "data": data,
     }
+    if not isinstance(resume, bool):
+        raise PlanError([f"resume: {shown(resume)} is neither True nor False; give one of them"])
     if overridden := told_of_runs():
         warnings.warn(overridden, stacklevel=2)
     outcome = run_experiment_in(output_dir, fields | options, resume=resume, yes=yes, allow=allow)
@@ -103,28 +108,30 @@ def run_repeated_benchmarks(
     return outcome.rows
 
 
-def _ci95(values: Sequence[float | None]) -> float:
+def _ci95(values: Iterable[float | None]) -> float:
     """Return the half-width of the 95 % interval of the mean, 1.96 x s / sqrt(n); NaN with fewer than two values."""
     return ci95_half_width(values)
 
 
-def _save_csv(rows: Sequence[Mapping[str, object]], path: Path) -> None:
-    """Write rows as CSV in full precision; what is missing is an empty cell."""
-    write_csv(rows, Path(path))
+def _save_csv(rows: Iterable[Mapping[str, object]], path: Path | str) -> None:
+    """Write rows as CSV in full precision; what is missing is an empty cell. The folder is created if needed."""
+    target = path_of("path", path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_csv(given_rows(rows), target)
 
 
-def _save_tradeoff_plots(summary_rows: Sequence[Mapping[str, object]], out_dir: Path) -> None:
+def _save_tradeoff_plots(summary_rows: Iterable[Mapping[str, object]], out_dir: Path | str) -> None:
     """Write accuracy_vs_latency.png, accuracy_vs_energy.png and accuracy_vs_memory.png to a folder."""
     from significand.present.plots import save_tradeoff_plots  # noqa: PLC0415 - Matplotlib takes 0.3 s
 
-    save_tradeoff_plots(summary_rows, Path(out_dir))
+    save_tradeoff_plots(given_rows(summary_rows), path_of("out_dir", out_dir))
 
 
-def _save_pareto_plot(summary_rows: Sequence[Mapping[str, object]], out_dir: Path) -> None:
+def _save_pareto_plot(summary_rows: Iterable[Mapping[str, object]], out_dir: Path | str) -> None:
     """Write pareto_frontier.png to a folder."""
     from significand.present.plots import save_pareto_plot  # noqa: PLC0415 - the same
 
-    save_pareto_plot(summary_rows, Path(out_dir))
+    save_pareto_plot(given_rows(summary_rows), path_of("out_dir", out_dir))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from significand.engines.base import ENGINES, EngineMissingError, engine_modes, get_engine
-from significand.engines.support import lacks_instructions, why_not_native
+from significand.engines.support import NEEDED, lacks_instructions, why_not_native
 from significand.meters.machine import cpu_flags, instruction_sets
 from significand.plan.precision import MODES, PrecisionMode
 from significand.plan.setup import Perceptron, Setup
@@ -98,5 +98,5 @@ def _why(engine: str, mode: PrecisionMode, effective_precision: str, instruction
         reason = why_not_native(engine, mode, effective_precision, instructions)
         return f"{reason}; here only the weights are rounded to {mode.infers_in}"
     if lacks_instructions(mode.infers_in, instructions):
-        return f"this CPU has no {mode.infers_in} instructions: expect it slower than float32"
+        return f"this CPU has no {NEEDED[mode.infers_in]}: measure whether the format pays"
     return ""

@@ -281,3 +281,19 @@ def test_too_few_resamples_are_refused() -> None:
     with pytest.raises(ValueError, match=r"resamples is 38; level 0\.95 needs at least 39"):
         mean_bootstrap_t(SLEEP, resamples=38)
     assert math.isfinite(mean_bootstrap_t(SLEEP, resamples=39).low)
+
+
+@pytest.mark.parametrize("exponent", [1000, 700, -700, -1020])
+def test_numbers_of_any_size_have_the_spread_of_their_digits(exponent: int) -> None:
+    """Times a power of two mean, spread and half-width are so many times larger; no square overflows."""
+    sample = [1.0, 1.25, 3.5]
+    scaled = [math.ldexp(value, exponent) for value in sample]
+    assert mean(scaled) == math.ldexp(mean(sample), exponent)
+    assert sample_std(scaled) == math.ldexp(sample_std(sample), exponent)
+    assert ci95_half_width(scaled) == pytest.approx(math.ldexp(ci95_half_width(sample), exponent), rel=1e-12)
+    assert mean_t(scaled).low == pytest.approx(math.ldexp(mean_t(sample).low, exponent), rel=1e-12)
+
+
+def test_a_half_width_beyond_the_largest_number_is_not_known() -> None:
+    """Neither infinite nor 0, but missing."""
+    assert math.isnan(ci95_half_width([1.7e308, -1.7e308]))

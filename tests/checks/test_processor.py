@@ -25,7 +25,13 @@ def machine(tmp_path: Path) -> Machine:
     ("files", "look", "level", "said", "remedy"),
     [
         ({"proc/cpuinfo": None}, processor.instruction_sets, "warn", "cannot be read", "modes"),
-        ({"proc/cpuinfo": "flags : fpu avx2"}, processor.instruction_sets, "ok", "in float16, bfloat16, int8", ""),
+        (
+            {"proc/cpuinfo": "flags : fpu avx2"},
+            processor.instruction_sets,
+            "ok",
+            "no bfloat16 arithmetic, no instr",
+            "",
+        ),
         ({f"{CPU}/cpu1/topology/thread_siblings_list": None}, processor.threads, "ok", "cannot be read", ""),
         ({"sys/fs/cgroup/cpu.max": "200000 100000"}, processor.cpu_quota, "ok", "2 CPUs' worth of time: all", ""),
         ({"sys/fs/cgroup/cpu.max": "150000 100000"}, processor.cpu_quota, "warn", "1.5 CPUs", "--threads 1"),

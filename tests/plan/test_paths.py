@@ -1,12 +1,13 @@
 import os
 import subprocess
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from significand.plan.paths import expanded, shell_word
+from significand.plan.paths import expanded, path_of, shell_word
 from significand.plan.problems import PlanError
 
 HOME = os.path.expanduser("~")  # noqa: PTH111 - what is looked for
@@ -67,3 +68,28 @@ def test_any_name_comes_back(name: str) -> None:
     """Every name that a file can have."""
     (back,) = shells_words(shell_word(name))
     assert Path(back) in {Path(name), Path.cwd() / name}
+
+
+@pytest.mark.parametrize("given", ["a/b", Path("a/b"), PurePosixPath("a/b"), np.str_("a/b")], ids=repr)
+def test_texts_and_paths_are_paths(given: object) -> None:
+    """Whatever stands for a text with ``__fspath__``, or is one."""
+    assert path_of("folder", given) == Path("a/b")
+
+
+@pytest.mark.parametrize(
+    ("given", "kind", "said"),
+    [
+        (5, TypeError, "5 is not a path"),
+        (True, TypeError, "True is not a path"),
+        (None, TypeError, "None is not a path"),
+        (b"a", TypeError, "b'a' is not a path"),
+        (["a"], TypeError, r"\['a'\] is not a path"),
+        ("", ValueError, "'' names nothing"),
+        ("a\0b", ValueError, "null character"),
+    ],
+    ids=repr,
+)
+def test_the_rest_is_one_clear_error(given: object, kind: type[Exception], said: str) -> None:
+    """It names the argument and the value; an empty text is never the working directory."""
+    with pytest.raises(kind, match=f"^folder: .*{said}"):
+        path_of("folder", given)

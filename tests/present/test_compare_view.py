@@ -131,8 +131,9 @@ def test_a_history_marks_where_levels_change(tmp_path: Path) -> None:
     assert max(map(len, text.splitlines())) <= 80
     assert text.count("2026-01-04 00:00:00  ") == 2 * 3
     assert re.search(r"2026-01-04 00:00:00 +8 +[*]\d[.]\d+±0[.]\d+", text)
-    assert "* int8-dynamic: 1.5x higher from 2026-01-04 00:00:00 on: worse" in text
-    assert "* float32: 5.00 points lower from 2026-01-04 00:00:00 on: worse" in text
+    told = " ".join(text.split())
+    assert f"* {', '.join(names)}: 1.5x higher from 2026-01-04 00:00:00 on: worse" in told
+    assert f"* {', '.join(names)}: 5.00 points lower from 2026-01-04 00:00:00 on: worse" in told
     assert text.count("no change points: estimated energy restates CPU time") == 1
     assert "other: machine.host: 'b' in it, 'bench' in the newest" in text.replace("\n", "")
 
@@ -176,3 +177,40 @@ def test_a_history_says_that_it_found_no_change(tmp_path: Path) -> None:
     text = shown(history_view(read_history(tmp_path / "r", metrics=["latency", "memory"])))
     assert text.count("no change of level was found") == 2
     assert len(re.findall(r"^2026-01-0\d 00:00:00 +8 +5[.]\d+±0[.]\d+ *$", text, re.MULTILINE)) == 6
+
+
+def test_what_differs_in_its_mode_alone_is_told_once(tmp_path: Path) -> None:
+    """Lost modes, other formats, failed runs and what was not tested are a line each, with the modes and counts."""
+    names = ("float32", "int8")
+    old = [run for name in names for run in made_up_runs(1, mode=name, n=3)]
+    old += [run for name in ("float16", "bfloat16") for run in made_up_runs(2, mode=name, n=3)]
+    new = [replace(run, effective_precision="float64", final_train_accuracy=0.5) for run in old[:6]]
+    new = [replace(run, status="failed" if run.repeat == 2 else run.status) for run in new]
+    new += [replace(run, status="failed") for run in old[6:]]
+    before = [replace(run, final_train_accuracy=0.9) for run in old]
+    result = compare_folders(
+        made_up_folder(tmp_path / "old", before), made_up_folder(tmp_path / "new", new), metrics=["accuracy", "latency"]
+    )
+    for text in (" ".join(shown(compare_view(result)).split()), compare_markdown(result)):
+        assert text.count("failed in NEW, not in OLD") == 1
+        assert "All runs of float16 and bfloat16 failed in NEW, not in OLD." in text
+        assert text.count(" in NEW: ") == 1
+        assert "float32 (1), int8 (1), float16 (3), bfloat16 (3) in NEW: 8 of 12 runs failed" in text
+    text = " ".join(shown(compare_view(result)).split())
+    assert "float32, int8: training accuracy not tested: the same difference in all 2 pairs." in text
+    assert [line for line in gate_lines(result, []) if "all runs failed" in line] == [
+        "worse: float16, bfloat16: all runs failed in NEW, not in OLD"
+    ]
+
+
+def test_folders_left_out_for_the_same_reason_share_a_line(tmp_path: Path) -> None:
+    """A history of another machine's results names that once."""
+    folder = tmp_path / "r"
+    made_up_folder(folder / "history/1", made_up_runs(1))
+    for name in ("2", "3"):
+        made_up_folder(
+            folder / "history" / name, made_up_runs(2), machine={"host": "b"}, started_utc="2020-01-01T00:00:00Z"
+        )
+    text = " ".join(shown(history_view(read_history(folder, metrics=["latency"]))).split())
+    assert text.count("left out: ") == 1
+    assert text.count("machine.host: 'b' in it") == 1

@@ -443,3 +443,36 @@ def test_figures_are_immutable() -> None:
     prepared: TradeoffFigure = tradeoff_figure([summary_row("float32")], "latency")
     with pytest.raises(AttributeError):
         prepared.footnote = "changed"  # type: ignore[misc]
+
+
+EXTREMES = (1e308, -1.7e308, 5e-324, 1e-320, 1e-300, 1e300, -1.0, 0.0, 1e99, 1e-99, math.inf, -math.inf, "1e308")
+
+
+@pytest.mark.parametrize("metric", ["latency", "accuracy"])
+@pytest.mark.parametrize("value", EXTREMES)
+def test_no_mean_is_too_large_or_too_small_for_a_figure(metric: str, value: object) -> None:
+    """Whatever a mean is, axes are finite and hold every point; what has no place on them is named below."""
+    rows = [summary_row("float32") | {f"{metric}_mean": value}, summary_row("int8")]
+    for prepared in (tradeoff_figure(rows, "latency"), pareto_figure(rows)):
+        for axis, at in ((prepared.x, "x"), (prepared.y, "y")):
+            assert math.isfinite(axis.low)
+            assert math.isfinite(axis.high)
+            assert all(axis.low <= getattr(point, at) <= axis.high for point in prepared.points)
+        drawn = len(prepared.points) == 2
+        assert drawn == (value in {-1.0, 0.0, 1e99, 1e-99})
+        assert drawn != any(note.startswith("float32: ") for note in prepared.notes)
+
+
+def test_what_cannot_be_drawn_is_named_with_its_value() -> None:
+    """The note says which number it is; a half-width of that size is an interval that is not given."""
+    rows = [summary_row("float32", latency_mean=1e308), summary_row("int8", latency_ci95=1e308)]
+    assert tradeoff_figure(rows, "latency").notes == (
+        "float32: inference latency per sample 1e+308 cannot be drawn",
+        "int8: interval not given",
+    )
+
+
+def test_notes_that_differ_in_their_mode_alone_are_one() -> None:
+    """Modes of which the same is to be said are named together."""
+    rows = [*(summary_row(mode, latency_ci95="") for mode in ("float32", "int8")), failed_row("float16")]
+    assert tradeoff_figure(rows, "latency").notes == ("float32, int8: interval not given", "float16: no finished run")

@@ -120,7 +120,7 @@ def test_nothing_finished_is_still_a_table() -> None:
     """When every run failed there is no interval to explain, and nothing breaks."""
     text = shown(summary_view([failed_row("float32"), failed_row("int8")]))
     assert "interval" not in text
-    assert "5 of 5" in text
+    assert "float32 (5), int8 (5): 10 of 10 runs failed" in text
     assert shown(summary_view([]))
 
 
@@ -136,7 +136,7 @@ def test_another_format_is_told_in_a_sentence() -> None:
 
 def test_the_finding_says_why_and_what_would_run_it() -> None:
     """The reason for another format stands in the same line, with the engine that computes in the one asked for."""
-    note = "this CPU has no float16 arithmetic; torch runs it natively, slower"
+    note = "this CPU has no float16 arithmetic; torch runs it natively"
     assert findings([summary_row("float16", effective="float32", precision_note=note)]) == [
         f"float16 ran as float32 on onnxruntime: {note}."
     ]
@@ -347,3 +347,39 @@ def test_modes_say_what_really_runs() -> None:
     assert ["torch", "bfloat16", "native", "4e-03"] in [line[:4] for line in lines]
     assert [cell for line in lines for cell in line if cell == "as float32"]
     assert "no such kernel" in " ".join(cell for line in lines for cell in line)
+
+
+def test_what_happened_to_several_modes_is_one_line_with_counts() -> None:
+    """Failed runs, disturbed and unknown steps and unsteady latencies: one line each, with the first reason."""
+    reasons = ["it rose", "it fell | it rose", "it fell"]
+    rows = [
+        summary_row(
+            mode,
+            failed_runs=place,
+            disturbed_steps=2 * place,
+            unknown_steps=3,
+            steps=100,
+            unsteady_runs=place,
+            steady_reason=reasons[place],
+        )
+        for place, mode in enumerate(("float32", "int8", "int8-dynamic"))
+    ]
+    failed, disturbed, unknown, unsteady = findings(rows)
+    assert failed == "int8 (1), int8-dynamic (2): 3 of 13 runs failed and are in no number."
+    assert disturbed.startswith("int8 (2), int8-dynamic (4): others disturbed 6 of 200 measured steps; they are in the")
+    assert unknown.startswith(
+        "float32 (3), int8 (3), int8-dynamic (3): nobody can tell whether others disturbed 9 of 300"
+    )
+    assert unsteady == "int8 (1), int8-dynamic (2): 3 of 10 runs had no steady latency: it fell, ..."
+
+
+def test_modes_that_ran_as_the_same_for_the_same_reason_share_a_line() -> None:
+    """What differs only in the mode is said once; another reason is another line."""
+    others = [summary_row(mode, effective="float32", precision_note="no kernels") for mode in ("float16", "bfloat16")]
+    rows = [*others, summary_row("int8", effective="float32", precision_note="broken")]
+    assert findings(rows) == [
+        "float16, bfloat16 ran as float32 on onnxruntime: no kernels.",
+        "int8 ran as float32 on onnxruntime: broken.",
+    ]
+    odd = [summary_row(mode, rounding_flag="something finer ran") for mode in ("float32", "int8")]
+    assert findings(odd) == ["float32, int8: something finer ran."]

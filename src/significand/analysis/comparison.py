@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtr, stdtrit
 
+from significand.analysis.columns import numbers
 from significand.analysis.intervals import Estimate, check_level, mean_t
 from significand.analysis.measures import Column, band, checked_codes, scaled_columns, shown
 from significand.analysis.moments import grouped_moments
@@ -136,7 +137,8 @@ def compare(
         two runs in one block.
     """
     check_level(level)
-    bands = dict(margins or {})
+    samples = {metric: numbers(metric, values) for metric, values in samples.items()}
+    names, bands = list(names), dict(margins or {})
     own = checked_codes("setups", setups, len(names))
     columns = scaled_columns(samples, own.size, bands)
     against = checked_codes("baselines", np.broadcast_to(np.asarray(baselines), len(names)), len(names))

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtrit
 
+from significand.analysis.columns import numbers
 from significand.analysis.intervals import NORMAL_95, check_level
 from significand.analysis.measures import checked_codes
 from significand.analysis.moments import Floats, grouped_moments
@@ -59,7 +60,7 @@ def grouped_estimates(values: ArrayLike, groups: ArrayLike, n_groups: int, level
         If lengths differ, a group is out of range, or `level` is not between 0 and 1.
     """
     check_level(level)
-    column = np.asarray(values, dtype=np.float64)
+    column = numbers("values", values)
     if column.ndim != 1:
         raise ValueError(f"values has shape {column.shape}; it must be (n_rows,). Give one metric at a time.")
     codes = checked_codes("groups", groups, n_groups, column.size)

@@ -5,22 +5,25 @@ offered: at the handful of runs that an experiment has, they cover less than the
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import bdtr, ndtri, stdtrit  # not scipy.stats: importing that takes half a second
 
+from significand.analysis.columns import column
 from significand.results.records import told_method
 
-Sample = Sequence[float | None] | NDArray[np.float64]
+Sample = Iterable[float | None] | NDArray[np.float64]
 
 NORMAL_95 = 1.96
 """The 97.5 % point of the standard normal, rounded as the interface specifies it."""
 
 FEWEST_FOR_BOOTSTRAP = 10
 """With fewer values, resamples of nearly equal values make the bootstrap-t erratic."""
+
+_SQUARES_FIT = 1e-140, 1e140  # the sizes of numbers whose squares neither vanish nor overflow, nor do sums of these
 
 _VALUES_AT_ONCE = 1_000_000  # of all resamples together: bounds the memory of a large sample's bootstrap
 
@@ -64,28 +67,42 @@ def finite(values: Sample) -> NDArray[np.float64]:
     ----------
     values
         Numbers, shape (n,).
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are no numbers; see `significand.analysis.columns.numbers`.
     """
-    if isinstance(values, np.ndarray):
-        array = values.astype(np.float64, copy=False)
-    else:
-        array = np.array([math.nan if value is None else value for value in values], dtype=np.float64)
+    array = column("values", values)
     return array[~np.isnan(array)]
 
 
 def mean(values: Sample) -> float:
     """Return the arithmetic mean; NaN of nothing."""
-    sample = finite(values)
-    with np.errstate(invalid="ignore", over="ignore"):  # infinities of both signs, or a sum beyond the largest number
-        return float(np.mean(sample)) if sample.size else math.nan
+    sample, exponent = _scaled(finite(values))
+    with np.errstate(invalid="ignore", over="ignore"):  # infinities of both signs
+        return float(np.ldexp(np.mean(sample), exponent)) if sample.size else math.nan
 
 
 def sample_std(values: Sample) -> float:
     """Return the sample standard deviation (n - 1); NaN with fewer than two values."""
-    sample = finite(values)
+    sample, exponent = _scaled(finite(values))
     if sample.size > 1 and sample[0] == sample.min() == sample.max() and math.isfinite(sample[0]):
         return 0.0  # around a mean that is rounded, equal values have a deviation of some 1e-16 of their size
     with np.errstate(invalid="ignore", over="ignore"):  # the spread around an infinity is undefined
-        return float(np.std(sample, ddof=1)) if sample.size > 1 else math.nan
+        return float(np.ldexp(np.std(sample, ddof=1), exponent)) if sample.size > 1 else math.nan
+
+
+def _scaled(sample: NDArray[np.float64]) -> tuple[NDArray[np.float64], int]:
+    """Return numbers of very large or small size times a power of two, which costs no digit, and its exponent.
+
+    Their squares would overflow, or vanish and make a spread of 0.
+    """
+    size = float(np.abs(sample).max(initial=0.0))
+    if size == 0 or _SQUARES_FIT[0] <= size <= _SQUARES_FIT[1] or not math.isfinite(size):
+        return sample, 0
+    exponent = math.frexp(size)[1]
+    return np.ldexp(sample, -exponent), exponent
 
 
 def ci95_half_width(values: Sample) -> float:
@@ -97,10 +114,11 @@ def ci95_half_width(values: Sample) -> float:
     Returns
     -------
     float
-        In the unit of `values`; NaN with fewer than two values.
+        In the unit of `values`; NaN with fewer than two values, or where it is beyond the largest number.
     """
     sample = finite(values)
-    return NORMAL_95 * sample_std(values) / math.sqrt(sample.size) if sample.size > 1 else math.nan
+    half = NORMAL_95 * sample_std(sample) / math.sqrt(sample.size) if sample.size > 1 else math.nan
+    return half if math.isfinite(half) else math.nan
 
 
 def mean_normal(values: Sample, level: float = 0.95) -> Estimate:

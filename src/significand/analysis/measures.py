@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from significand.analysis.columns import collected, numbers
 from significand.plan.metrics import METRICS, Metric
 
 Column = ArrayLike | Sequence[float | None]
@@ -56,7 +57,7 @@ def scaled_columns(
     for metric, values in samples.items():
         if metric not in METRICS:
             raise ValueError(f"metric {metric!r} cannot be compared; give one of {', '.join(METRICS)}.")
-        column = np.asarray(values, dtype=np.float64)
+        column = numbers(metric, values)
         if column.shape != (n_runs,):
             raise ValueError(f"{metric} has shape {column.shape} for {n_runs} runs; give one value per run.")
         if METRICS[metric].scale == "ratio":
@@ -84,7 +85,7 @@ def checked_codes(name: str, values: ArrayLike, bound: int | None, size: int | N
     ValueError
         If they are not one integer each, or out of range.
     """
-    codes = np.asarray(values)
+    codes = np.asarray(collected(values))
     if codes.size == 0:
         codes = codes.astype(np.int64)  # an empty list comes as floats
     if codes.ndim != 1 or not np.issubdtype(codes.dtype, np.integer) or (size is not None and codes.size != size):

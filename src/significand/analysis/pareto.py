@@ -3,7 +3,7 @@
 For one frontier a point is a setup. For its uncertainty a table holds the values of all runs, shape (blocks, setups,
 objectives). Costs are never pooled over machines: to use the blocks of several, make them comparable first.
 
-This module may import NumPy and moocore only.
+This module may import NumPy and moocore only, and what reads numbers.
 """
 
 from collections.abc import Collection, Sequence
@@ -12,6 +12,7 @@ import moocore  # at the top: 0.05 s beyond NumPy, which is too little to hide i
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from significand.analysis.columns import collected, numbers
 from significand.plan.metrics import METRICS, OBJECTIVES, Metric
 
 Floats = NDArray[np.float64]
@@ -78,7 +79,7 @@ def nondominated(points: ArrayLike, maximise: bool | Sequence[bool] = False) -> 
     ValueError
         If `points` has not two dimensions, or `maximise` has not one entry per objective.
     """
-    array = np.asarray(points, dtype=np.float64)
+    array = numbers("points", points)
     if array.ndim != 2 or array.shape[1] < 1:
         raise ValueError(
             f"points has shape {array.shape}; it must be (n points, m objectives) with m >= 1. "
@@ -123,8 +124,7 @@ def frontier(latency: ArrayLike, accuracy: ArrayLike) -> NDArray[np.bool_]:
     --------
     nondominated : the same for any number of objectives.
     """
-    latencies = np.asarray(latency, dtype=np.float64)
-    accuracies = np.asarray(accuracy, dtype=np.float64)
+    latencies, accuracies = numbers("latency", latency), numbers("accuracy", accuracy)
     if latencies.ndim != 1 or latencies.shape != accuracies.shape:
         raise ValueError(
             f"latency has shape {latencies.shape} and accuracy has shape {accuracies.shape}; "
@@ -150,8 +150,8 @@ def block_table(values: ArrayLike, blocks: ArrayLike, setups: ArrayLike, shape: 
     ValueError
         If the lengths differ, a number lies outside `shape`, or two runs claim the same place.
     """
-    runs = np.asarray(values, dtype=np.float64)
-    where = np.asarray(blocks, dtype=np.intp), np.asarray(setups, dtype=np.intp)
+    runs = numbers("values", values)
+    where = np.asarray(collected(blocks), dtype=np.intp), np.asarray(collected(setups), dtype=np.intp)
     if runs.ndim != 2 or where[0].shape != (len(runs),) or where[1].shape != (len(runs),):
         raise ValueError(
             f"values has shape {runs.shape}, blocks {where[0].shape} and setups {where[1].shape}; "
@@ -222,7 +222,7 @@ def mean_by_host(table: ArrayLike, hosts: ArrayLike) -> Floats:
     ValueError
         If there is not one host per block.
     """
-    array, names = np.asarray(table, dtype=np.float64), np.asarray(hosts)
+    array, names = numbers("table", table), np.asarray(collected(hosts))
     if names.shape != array.shape[:1]:
         raise ValueError(f"hosts has shape {names.shape} for {len(array)} blocks; give one host per block.")
     codes = np.unique(names, return_inverse=True)[1]
@@ -245,7 +245,7 @@ def checked_table(table: ArrayLike, maximise: Sequence[bool]) -> Floats:
     ValueError
         If it is not (blocks, setups, objectives), or `maximise` has not one entry per objective.
     """
-    array = np.asarray(table, dtype=np.float64)
+    array = numbers("table", table)
     if array.ndim != 3 or array.shape[2] != len(maximise) or not len(maximise):
         raise ValueError(
             f"table has shape {array.shape} and maximise {len(maximise)} entries; the table must be (blocks, setups, "

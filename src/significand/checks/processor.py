@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from significand.checks.report import Check, Instruments, Level
-from significand.engines.support import INSTRUCTIONS, lacks_instructions
+from significand.engines.support import NEEDED, lacks_instructions
 from significand.meters import machine
 
 STEAL, TOO_MUCH_STEAL = 0.01, 0.1
@@ -22,8 +22,8 @@ def instruction_sets(given: Instruments) -> Iterable[Check]:
     if not words:
         yield Check("instruction_sets", "warn", "cannot be read, or none", "see below what the modes really run in")
         return
-    lacking = [number_format for number_format in INSTRUCTIONS if lacks_instructions(number_format, words)]
-    without = f"; no arithmetic in {', '.join(lacking)}" if lacking else ""
+    lacking = [NEEDED[number_format] for number_format in NEEDED if lacks_instructions(number_format, words)]
+    without = f"; no {', no '.join(lacking)}" if lacking else ""
     yield Check("instruction_sets", "ok", f"{', '.join(words)}{without}")
 
 

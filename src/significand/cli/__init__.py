@@ -1,17 +1,29 @@
 """The command line: arguments become library calls, results become text and exit codes. Nothing else prints."""
 
-import io
 import signal
 import sys
 from collections.abc import Sequence
 
 from cyclopts import CycloptsError
 
-from significand.cli.base import BAD_INPUT, DONE, INTERRUPTED, SOME_RUN_FAILED, UNFIT, app, complain
+from significand.cli.base import (
+    BAD_INPUT,
+    DONE,
+    INTERRUPTED,
+    SOME_RUN_FAILED,
+    UNFIT,
+    app,
+    complain,
+    console,
+    end,
+    note,
+    say,
+)
 from significand.cli.completion import install_completion
 from significand.cli.flags import Flags
 from significand.cli.measure import doctor, modes, run, selftest
 from significand.cli.read import compare, history, report, table
+from significand.cli.streams import open_missing_descriptors, settle, standard_streams
 
 __all__ = ["BAD_INPUT", "DONE", "INTERRUPTED", "SOME_RUN_FAILED", "UNFIT", "Flags", "app", "main", "program"]
 
@@ -41,31 +53,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments
         Words after the program's name; None for those of this process. Without any, the first steps are shown.
     """
-    words = sys.argv[1:] if arguments is None else list(arguments)
+    with standard_streams():
+        return end(_called(sys.argv[1:] if arguments is None else list(arguments)))
+
+
+def _called(words: Sequence[str]) -> int:
+    if not words:
+        say(FIRST_STEPS, end="")
+        return DONE
     try:
-        if not words:
-            print(FIRST_STEPS, end="")
-            return DONE
-        code = app(words, exit_on_error=False, print_error=False, result_action="return_value")
+        code = app(words, console=console(), exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
         complain(error)
-        print(f"Try: {' '.join(['significand', *(error.command_chain or ())])} --help", file=sys.stderr)
+        note(f"Try: {' '.join(['significand', *(error.command_chain or ())])} --help")
         return BAD_INPUT
     except KeyboardInterrupt:
-        print(
-            "significand: interrupted before anything was measured; earlier results are as they were", file=sys.stderr
-        )
+        note("significand: interrupted before anything was measured; earlier results are as they were")
         return INTERRUPTED
-    except BrokenPipeError:  # the reader, head for instance, has seen enough
-        sys.stderr.close()
-        return DONE
     return code if isinstance(code, int) else DONE
 
 
 def program() -> None:
     """Be the program: run the command line of this process and exit. A polite kill ends it as Ctrl-C does."""
+    open_missing_descriptors()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal without ± shall not cost the table
-    sys.exit(main())
+    try:
+        code = main()
+    finally:
+        settle()
+    sys.exit(code)

@@ -3,13 +3,13 @@
 import json
 import os
 import shutil
-import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, cast
 
 from cyclopts import App
 
 from significand import __version__
+from significand.cli.streams import streams, why_unprinted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -36,7 +36,9 @@ def console(*, stderr: bool = False, quiet: bool = False) -> "Console":
     """
     from rich.console import Console
 
+    stream = streams().err if stderr else streams().out
     return Console(
+        file=cast("IO[str]", stream),
         stderr=stderr,
         quiet=quiet,
         highlight=False,
@@ -46,12 +48,22 @@ def console(*, stderr: bool = False, quiet: bool = False) -> "Console":
     )
 
 
+def say(text: object, end: str = "\n") -> None:
+    """Print a result, or a part of it."""
+    print(text, end=end, file=streams().out)
+
+
+def note(text: object) -> None:
+    """Print to stderr what belongs to no result."""
+    print(text, file=streams().err, flush=True)
+
+
 def complain(what: object) -> None:
     """Tell what went wrong, or how a gate ended, on stderr; whatever a file or a flag said cannot move the cursor."""
     from significand.present.rows import visible
 
     for line in str(what).splitlines():
-        print(f"significand: {visible(line)}", file=sys.stderr)
+        note(f"significand: {visible(line)}")
 
 
 def tell_overridden() -> None:
@@ -66,12 +78,25 @@ def refuse(problems: Sequence[str]) -> int:
     from significand.present.rows import visible
 
     for problem in problems:
-        print(f"significand: {visible(problem)}", file=sys.stderr)
+        note(f"significand: {visible(problem)}")
     return BAD_INPUT
 
 
 def print_json(value: object) -> None:
-    """Print JSON; what is missing is null."""
+    """Print JSON; what is missing is null, and what the stream's encoding lacks is escaped."""
     from significand.results.values import jsonable
 
-    print(json.dumps(jsonable(value), indent=2, ensure_ascii=False))
+    text = json.dumps(jsonable(value), indent=2, ensure_ascii=False)
+    try:
+        text.encode(streams().out.encoding)
+    except UnicodeEncodeError:
+        text = json.dumps(jsonable(value), indent=2)
+    say(text)
+
+
+def end(code: int) -> int:
+    """Tell where a result could not be printed, and return the exit code: a worse one stays."""
+    if unprinted := why_unprinted():
+        complain(unprinted)
+        return code or NOT_WRITTEN
+    return code

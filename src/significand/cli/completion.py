@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from significand.cli.base import BAD_INPUT, DONE, NOT_WRITTEN, app, complain
+from significand.cli.base import BAD_INPUT, DONE, NOT_WRITTEN, app, complain, say
 
 
 def install_completion(
@@ -32,5 +32,5 @@ def install_completion(
     except OSError as error:
         complain(f"the completion could not be written: {error}; make that place writable")
         return NOT_WRITTEN
-    print(f"Completion: {visible(path)}; new shells have it")
+    say(f"Completion: {visible(path)}; new shells have it")
     return DONE

@@ -1,11 +1,11 @@
 """Commands that measure, and those that look at what can be measured here."""
 
 import dataclasses
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import Parameter
+from cyclopts import Parameter, Token
 
 from significand.cli.base import (
     BAD_INPUT,
@@ -15,14 +15,28 @@ from significand.cli.base import (
     UNFIT,
     complain,
     console,
+    note,
     print_json,
+    refuse,
+    say,
     tell_overridden,
 )
 from significand.cli.flags import NO_FLAGS, Flags, flag
+from significand.cli.streams import streams
 from significand.plan.options import FEWEST_SEQUENTIAL
+from significand.plan.paths import path_of
 
 if TYPE_CHECKING:
     from significand.job import Outcome
+
+FAILED_NAMED = 3
+"""Of the runs that failed for one reason, how many are named; raw_runs.csv has them all."""
+
+
+def _folder(type_: object, tokens: Sequence[Token]) -> Path:
+    """Read a folder's name; an empty one, as of a shell variable that is not set, is not the working directory."""
+    del type_
+    return path_of("the folder", tokens[-1].value)
 
 
 def run(
@@ -31,6 +45,7 @@ def run(
     output_dir: Annotated[
         Path | None,
         Parameter(
+            converter=_folder,
             help="folder of the results (default: benchmarks/statistical in the repository)",
             show_default=False,
         ),
@@ -88,9 +103,7 @@ def run(
         with ProgressDisplay(console(stderr=True, quiet=quiet or json)) as display:
             outcome = run_experiment_in(folder, fields, display.update, resume=resume, yes=yes, allow=allow)
     except PlanError as error:
-        for problem in error.problems:
-            complain(problem)
-        return BAD_INPUT
+        return refuse(error.problems)
     except RunnerError as error:
         complain(error)
         return SOME_RUN_FAILED
@@ -100,6 +113,7 @@ def run(
     except ExperimentInterrupted as error:
         complain(error)
         return INTERRUPTED
+    streams().kept = f"the results are in {outcome.folder}; `significand table` prints them"
     _show(outcome, quiet=quiet, as_json=json)
     return SOME_RUN_FAILED if outcome.failed else DONE
 
@@ -178,16 +192,17 @@ def selftest(
             parse_budget(budget),
             repeats=repeats,
             workload={**WORKLOAD, "threads": threads},
-            on_experiment=lambda number, elapsed_s: print(
-                f"experiment {number} is complete, {elapsed_s:.0f} s of {budget}", file=sys.stderr, flush=True
+            on_experiment=lambda number, elapsed_s: note(
+                f"experiment {number} is complete, {elapsed_s:.0f} s of {budget}"
             ),
         )
     except (PlanError, ValueError) as error:
-        print(f"significand: {error}", file=sys.stderr)
+        complain(error)
         return BAD_INPUT
     except RunnerError as error:
-        print(f"significand: {error}", file=sys.stderr)
+        complain(error)
         return SOME_RUN_FAILED
+    streams().kept = "a self-test is kept nowhere: run it again"
     if json:
         print_json(dataclasses.asdict(result))
     else:
@@ -214,13 +229,28 @@ def _show(outcome: "Outcome", *, quiet: bool, as_json: bool) -> None:
         for line in claim_lines(outcome.results):
             out.print(line, markup=False)
         if outcome.note:
-            print(f"Resumed: {outcome.note}")
+            say(f"Resumed: {outcome.note}")
         if outcome.archive:
-            print(f"Earlier results: {visible(outcome.archive)}")
-        print(f"Results: {visible(outcome.folder)}")
+            say(f"Earlier results: {visible(outcome.archive)}")
+        say(f"Results: {visible(outcome.folder)}")
         if outcome.report:
-            print(f"Report: {visible(outcome.report)}")
+            say(f"Report: {visible(outcome.report)}")
     if outcome.report_missing:
         complain(outcome.report_missing)
-    for failed in outcome.failed:
-        complain(f"run {failed.name} failed: {failed.reason}")
+    for line in _failures(outcome):
+        complain(line)
+
+
+def _failures(outcome: "Outcome") -> list[str]:
+    """Return a line for every reason for which runs failed."""
+    by_reason: dict[str, list[str]] = {}
+    for run in outcome.failed:
+        by_reason.setdefault(run.reason, []).append(run.name)
+    return [_failure(names, reason) for reason, names in by_reason.items()]
+
+
+def _failure(names: Sequence[str], reason: str) -> str:
+    if len(names) == 1:
+        return f"run {names[0]} failed: {reason}"
+    more = ", ..." if len(names) > FAILED_NAMED else ""
+    return f"{len(names)} runs failed, {', '.join(names[:FAILED_NAMED])}{more}: {reason}"

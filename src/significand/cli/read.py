@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from significand.cli.base import BAD_INPUT, DONE, FAILED_GATE, NOT_WRITTEN, complain, console, print_json, refuse
+from significand.cli.base import BAD_INPUT, DONE, FAILED_GATE, NOT_WRITTEN, complain, console, print_json, refuse, say
 
 GATE_ENDS = {DONE: "passed", FAILED_GATE: "failed", BAD_INPUT: "not judged"}
 
@@ -80,7 +80,7 @@ def compare(
     if json:
         print_json(result.to_dict())
     elif markdown:
-        print(compare_markdown(result))
+        say(compare_markdown(result))
     else:
         console().print(compare_view(result))
     if fail_on is None:
@@ -152,7 +152,7 @@ def report(
         return NOT_WRITTEN
     if open_it and not webbrowser.open(path.resolve().as_uri()):
         complain("no browser can be started here; open the file elsewhere")
-    print(f"Report: {visible(path)}")
+    say(f"Report: {visible(path)}")
     return DONE
 
 
@@ -184,7 +184,7 @@ def table(
         from significand.present.table_view import latex_table, markdown_table, paper_table
 
         prepared = paper_table(results)
-        print(latex_table(prepared) if latex else markdown_table(prepared))
+        say(latex_table(prepared) if latex else markdown_table(prepared))
     else:
         from significand.present.rows import visible
         from significand.present.terminal import summary_view

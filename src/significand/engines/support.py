@@ -10,11 +10,19 @@ INSTRUCTIONS = {
     "bfloat16": {"bf16", "amx-bf16"},
     "int8": {"vnni", "amx-int8"},
 }
-"""Words of `significand.meters.machine.instruction_sets` any of which means that the CPU computes in the format."""
+"""Words of `significand.meters.machine.instruction_sets` any of which means that the CPU is made for the format: it has
+16-bit arithmetic, or sums of int8 products. Without the latter, int8 is still computed, by instructions of any CPU."""
+
+NEEDED = {
+    "float16": "float16 arithmetic",
+    "bfloat16": "bfloat16 arithmetic",
+    "int8": "instructions for sums of int8 products (VNNI, AMX)",
+}
+"""What a CPU without any of these words lacks."""
 
 
 def lacks_instructions(number_format: str, instructions: Collection[str]) -> bool:
-    """Tell whether the CPU has no instructions that compute in the format."""
+    """Tell whether the CPU has no instructions made for the format. It says nothing about speed: that is measured."""
     needed = INSTRUCTIONS.get(number_format)
     return needed is not None and not needed & set(instructions)
 
@@ -38,8 +46,8 @@ def why_not_native(engine: str, mode: PrecisionMode, effective_precision: str, i
     if effective_precision == wanted:
         return ""
     lacking = lacks_instructions(wanted, instructions)
-    cause = f"this CPU has no {wanted} arithmetic" if lacking else f"{engine} has no {wanted} kernels for this CPU"
+    cause = f"this CPU has no {NEEDED[wanted]}" if lacking else f"{engine} has no {wanted} kernels for this CPU"
     others = [name for name, entry in ENGINES.items() if name != engine and mode.name in entry.native_modes]
     if not others:
         return cause
-    return f"{cause}; {' and '.join(others)} runs it natively{', slower' if lacking else ''}"
+    return f"{cause}; {' and '.join(others)} runs it natively"

@@ -161,6 +161,21 @@ class Text:
 
 
 @dataclass(frozen=True)
+class Location(Text):
+    """The name of a data set or the path of its file."""
+
+    def read(self, value: object) -> str:
+        """Return it; arrays in memory have to be saved first."""
+        in_memory = hasattr(value, "__array__") or isinstance(value, list | tuple | Mapping)
+        if in_memory and not isinstance(value, str):
+            raise ValueError(
+                f"data of type {type(value).__name__} are neither a name nor a path; save them, "
+                "numpy.savez('data.npz', X=X, y=y), and give 'data.npz'"
+            )
+        return super().read(value)
+
+
+@dataclass(frozen=True)
 class Word(Text):
     """One of some words.
 

@@ -7,7 +7,7 @@ add a field is a line here, and one where a run uses it. Nothing heavy is import
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
-from significand.plan.kinds import HIDDEN_SIZES, SIZES, Kind, Real, Several, Share, Text, Whole, Word
+from significand.plan.kinds import HIDDEN_SIZES, SIZES, Kind, Location, Real, Several, Share, Text, Whole, Word
 from significand.plan.metrics import OBJECTIVES, UNTIL_METRICS
 from significand.plan.precision import MODES
 
@@ -110,7 +110,7 @@ class Fields:
         Several(Word(words=ACTIVATIONS, what="an activation")),
         otherwise="relu between, softmax last; sigmoid for a single output",
     )
-    data: str = option("digits", "synthetic, digits, or a .npz (X, y), .csv or .tsv file", NETWORK, Text())
+    data: str = option("digits", "synthetic, digits, or a .npz (X, y), .csv or .tsv file", NETWORK, Location())
     label_column: str | None = option(
         None, "column of a .csv file that holds the label", NETWORK, Text(), otherwise="the last"
     )

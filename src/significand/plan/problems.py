@@ -62,7 +62,7 @@ def capped(problems: Iterable[str]) -> tuple[str, ...]:
 def shown(value: object) -> str:
     """Return a value as an error shows it: short, whatever it is."""
     try:
-        text = repr(value)
+        text = repr(value).replace("\n", " ")  # an array's has lines
     except (ValueError, RecursionError):  # an integer of thousands of digits, or nesting without end
         return f"a {type(value).__name__} too long to show"
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."

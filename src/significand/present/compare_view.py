@@ -12,6 +12,7 @@ from rich.text import Text
 
 from significand.analysis.comparison import Comparison
 from significand.plan.metrics import METRICS
+from significand.plan.phrases import merged
 from significand.present.numbers import choose_unit, with_bounds, with_half_width
 from significand.present.rows import visible
 from significand.present.sentences import sentence
@@ -77,7 +78,7 @@ def compare_markdown(result: "FolderComparison") -> str:
 def gate_lines(result: "FolderComparison", failing: Sequence[Comparison]) -> list[str]:
     """Return a line for everything that made a gate fail; what has no verdict is only called changed."""
     return [visible(f"{_sense(one)}: {sentence(one.setup, [one])}") for one in failing] + [
-        visible(f"worse: {mode}: all runs failed in NEW, not in OLD") for mode in result.lost
+        visible(f"worse: {', '.join(result.lost)}: all runs failed in NEW, not in OLD") for _ in result.lost[:1]
     ]
 
 
@@ -92,12 +93,14 @@ def history_view(history: "History") -> RenderableType:
         series = [one for one in history.series if one.metric == metric]
         for first in range(0, len(series), MODES_BESIDE):
             parts += [Text(), *_history_table(history, series[first : first + MODES_BESIDE])]
-        parts += [Text(line, style="yellow") for one in series for line in _changes(history, one)]
+        changes = merged((visible(one.precision_mode), line) for one in series for line in _changes(history, one))
+        parts += [Text(f"* {modes}: {line}", style="yellow") for modes, line in changes]
         parts += [Text(line, style="dim") for line in _missing_changes(series)]
     parts += [Text(), *(Text(line, style="dim") for line in HISTORY_FOOTNOTES)]
     unfinished = [one for one in history.results if not one.complete]
     parts += [Text(f"! {_second(one.started_utc)}: {_state(one)}", style="yellow") for one in unfinished]
-    parts += [Text(f"left out: {visible(one.folder)}: {visible(one.reason)}", style="dim") for one in history.skipped]
+    left_out = merged((visible(one.folder), visible(one.reason)) for one in history.skipped)
+    parts += [Text(f"left out: {folders}: {reason}", style="dim") for folders, reason in left_out]
     return Group(*parts)
 
 
@@ -159,14 +162,16 @@ def _detectable(comparison: Comparison) -> str:
 def _findings(result: "FolderComparison") -> list[str]:
     """Return what a reader must not miss, a sentence each."""
     lines = [f"Allowed to differ: {line}." for line in result.admitted]
-    lines += [f"All runs of {mode} failed in NEW, not in OLD." for mode in result.lost]
+    lines += [f"All runs of {' and '.join(result.lost)} failed in NEW, not in OLD."] if result.lost else []
     return [*lines, *result.notes]
 
 
 def _untested(result: "FolderComparison") -> list[str]:
     """Return why there is no verdict, where there is none: the sentences of a pull request say it themselves."""
     untested = [one for one in result.comparisons if one.verdict == "not tested"]
-    return [f"{one.setup}: {METRICS[one.metric].noun} not tested: {one.reason}." for one in untested]
+    by_metric = merged((one.setup, (METRICS[one.metric].noun, one.reason)) for one in untested)
+    by_modes = merged((metric, (modes, reason)) for modes, (metric, reason) in by_metric)
+    return [f"{modes}: {metrics} not tested: {reason}." for metrics, (modes, reason) in by_modes]
 
 
 def _footnotes(result: "FolderComparison") -> list[str]:
@@ -218,7 +223,7 @@ def _history_table(history: "History", series: Sequence["Series"]) -> Iterator[R
 def _changes(history: "History", series: "Series") -> Iterator[str]:
     for change in series.changes:
         when = _second(history.results[change.index].started_utc)
-        yield f"* {visible(series.precision_mode)}: {_size(series, change)} from {when} on: {change.verdict}"
+        yield f"{_size(series, change)} from {when} on: {change.verdict}"
 
 
 def _size(series: "Series", change: "Change") -> str:
@@ -235,7 +240,8 @@ def _missing_changes(series: Sequence["Series"]) -> Iterator[str]:
     elif len(notes) == 1:
         yield from (f"no change points: {note}" for note in notes if note)
     else:
-        yield from (f"no change points of {visible(one.precision_mode)}: {one.note}" for one in series if one.note)
+        noted = merged((visible(one.precision_mode), one.note) for one in series if one.note)
+        yield from (f"no change points of {modes}: {note}" for modes, note in noted)
 
 
 def _state(results: "Folder") -> str:

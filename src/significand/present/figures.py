@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from significand.analysis.pareto import frontier
 from significand.meters.energy import CPU_TIME
 from significand.plan.metrics import METRICS, SPECIFIED
+from significand.plan.phrases import merged
 from significand.present.axes import Axis, choose_axis
 from significand.present.numbers import choose_unit
 from significand.present.rows import (
@@ -25,6 +26,10 @@ from significand.present.rows import (
 from significand.present.styles import frontier_steps, mode_styles, setup_labels
 
 MOST_PERCENT = 100.0
+
+SMALLEST_DRAWN, LARGEST_DRAWN = 1e-100, 1e100
+"""Sizes beyond which an axis has no numbers any more. No cost of anything is near them."""
+
 _MIN_ACCURACY_SPAN_PP = 1.0  # percentage points; a narrower axis would make noise look like everything
 
 
@@ -109,9 +114,9 @@ def _figure(rows: Sequence[SummaryRow], cost: str, *, with_frontier: bool) -> Tr
     if with_frontier:
         labels = [f"{label}{_chance(row)}" for label, row in zip(labels, rows, strict=True)]
     styles = mode_styles(modes)
-    costs = [cell(row, cost) for row in rows]
-    accuracies = [cell(row, "accuracy") for row in rows]
-    drawn = [i for i in range(len(rows)) if math.isfinite(costs[i].mean) and math.isfinite(accuracies[i].mean)]
+    costs = [_with_drawn_bar(cell(row, cost)) for row in rows]
+    accuracies = [_with_drawn_bar(cell(row, "accuracy")) for row in rows]
+    drawn = [i for i in range(len(rows)) if _can_be_drawn(costs[i].mean) and _can_be_drawn(accuracies[i].mean)]
 
     x_size, x_unit = choose_unit(METRICS[cost], [costs[i].mean for i in drawn])
     y_size, y_unit = choose_unit(METRICS["accuracy"], [accuracies[i].mean for i in drawn])
@@ -166,6 +171,14 @@ def _figure(rows: Sequence[SummaryRow], cost: str, *, with_frontier: bool) -> Tr
     )
 
 
+def _can_be_drawn(value: float) -> bool:
+    return value == 0 or SMALLEST_DRAWN <= abs(value) <= LARGEST_DRAWN  # NaN is neither
+
+
+def _with_drawn_bar(one: Cell) -> Cell:
+    return one if one.half_width <= LARGEST_DRAWN else Cell(one.mean, math.nan)
+
+
 def _widest(cells: Sequence[Cell], boxes: Sequence[tuple[float, float] | None]) -> list[Cell]:
     """Widen the cells where a box reaches beyond the bar, so that the axis holds both."""
     halves = [0.0 if box is None else (box[1] - box[0]) / 2 for box in boxes]
@@ -177,8 +190,9 @@ def _widest(cells: Sequence[Cell], boxes: Sequence[tuple[float, float] | None]) 
 
 def _box(row: SummaryRow, metric: str, size: float) -> tuple[float, float] | None:
     """Return the t interval of a metric in the unit of its axis; None where there is none."""
-    low, high = (number(row, f"{metric}_ci95_t_{end}") / size for end in ("low", "high"))
-    return (low, high) if repeats(row) >= 2 and math.isfinite(low) and math.isfinite(high) else None
+    ends = [number(row, f"{metric}_ci95_t_{end}") for end in ("low", "high")]
+    known = repeats(row) >= 2 and all(abs(end) <= LARGEST_DRAWN for end in ends)
+    return (ends[0] / size, ends[1] / size) if known else None
 
 
 def _possible(interval: tuple[float, float] | None) -> tuple[float, float] | None:
@@ -206,21 +220,30 @@ def _energy_origin(rows: Sequence[SummaryRow]) -> str:
 
 def _notes(rows: Sequence[SummaryRow], labels: Sequence[str], cost: str, drawn: Sequence[int]) -> tuple[str, ...]:
     """Say what a reader would otherwise miss: setups without a point, failed runs, bars not given."""
-    notes = []
+    notes: list[tuple[str, str]] = []
     for i, row in enumerate(rows):
         missing = [one.name for one in SPECIFIED if not math.isfinite(number(row, f"{one.name}_mean"))]
         if len(missing) == len(SPECIFIED):
-            notes.append(f"{labels[i]}: no finished run")
+            notes.append((labels[i], "no finished run"))
             continue
         if i not in drawn:
-            wanted = [METRICS[name].axis_title.lower() for name in (cost, "accuracy") if name in missing]
-            notes.append(f"{labels[i]}: no value for {' and '.join(wanted)}")
-        elif repeats(row) >= 2 and None in (cell(row, cost).bar, cell(row, "accuracy").bar):
-            notes.append(f"{labels[i]}: interval not given")
+            wanted = {name: METRICS[name].axis_title.lower() for name in (cost, "accuracy")}
+            if lacking := [title for name, title in wanted.items() if name in missing]:
+                notes.append((labels[i], f"no value for {' and '.join(lacking)}"))
+            notes += [
+                (labels[i], f"{title} {number(row, f'{name}_mean'):.3g} cannot be drawn")
+                for name, title in wanted.items()
+                if name not in missing and not _can_be_drawn(number(row, f"{name}_mean"))
+            ]
+        elif repeats(row) >= 2 and None in (
+            _with_drawn_bar(cell(row, cost)).bar,
+            _with_drawn_bar(cell(row, "accuracy")).bar,
+        ):
+            notes.append((labels[i], "interval not given"))
         n_failed = number(row, "failed_runs")
         if n_failed >= 1:
-            notes.append(f"{labels[i]}: {n_failed:.0f} failed run{'s' if n_failed > 1 else ''}")
-    return tuple(notes)
+            notes.append((labels[i], f"{n_failed:.0f} failed run{'s' if n_failed > 1 else ''}"))
+    return tuple(f"{names}: {note}" for names, note in merged(notes))
 
 
 def _footnote(

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from significand.plan.precision import MODES
+from significand.plan.problems import shown
 from significand.results.records import told_method
 
 SEQUENTIAL = told_method("t", sequential=True)
@@ -28,6 +29,27 @@ class Cell:
     def in_unit(self, size: float) -> "Cell":
         """Return the same in a unit of that size."""
         return Cell(self.mean / size, self.half_width / size)
+
+
+def given_rows(rows: Iterable[SummaryRow]) -> list[SummaryRow]:
+    """Return rows as a list: whoever gives a generator can go through it only once.
+
+    Raises
+    ------
+    TypeError
+        If they are no collection of dicts.
+    """
+    remedy = (
+        "give a list of dicts, one a row; of a polars frame that is its to_dicts(), of a pandas one its "
+        "to_dict('records')"
+    )
+    if isinstance(rows, Mapping) or not isinstance(rows, Iterable):
+        raise TypeError(f"rows: type {type(rows).__name__} is not a list of rows; {remedy}.")
+    listed = list(rows)
+    for index, row in enumerate(listed):
+        if not isinstance(row, Mapping):
+            raise TypeError(f"row {index}: type {type(row).__name__} is not a dict; {remedy}.")
+    return listed
 
 
 def mode_names(rows: Sequence[SummaryRow]) -> list[str]:
@@ -65,9 +87,9 @@ def number(row: SummaryRow, key: str) -> float:
         return math.nan
     try:
         return float(value)  # type: ignore[arg-type]  # anything that converts is welcome; the rest is refused
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(
-            f"summary row of {row.get('precision_mode')!r}: {key} is {value!r}; it must be a number. "
+            f"summary row of {row.get('precision_mode')!r}: {key} is {shown(value)}; it must be a number. "
             "Leave it out or give None where there is no value."
         ) from None
 

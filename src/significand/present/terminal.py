@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from significand.plan.metrics import SPECIFIED
+from significand.plan.phrases import counted, merged
 from significand.present.numbers import choose_unit, with_bounds, with_half_width
 from significand.present.rows import (
     Cell,
@@ -138,33 +139,42 @@ def findings(rows: Sequence[SummaryRow]) -> list[str]:
     Formats that were not what was asked for, errors that do not fit the format, failed runs, steps that others
     disturbed, runs without a steady state.
     """
-    return [sentence for row, name in zip(rows, mode_names(rows), strict=True) for sentence in _findings(row, name)]
+    named = [(visible(name), row) for name, row in zip(mode_names(rows), rows, strict=True)]
+    others = ((name, f"ran as {told}") for name, row in named if (told := _other_format(row)))
+    flags = ((name, visible(row["rounding_flag"])) for name, row in named if row.get("rounding_flag"))
+    return [
+        *(f"{names} {told}." for names, told in merged(others)),
+        *(f"{names}: {told}." for names, told in merged(flags)),
+        *_counted_findings(named),
+    ]
 
 
-def _findings(row: SummaryRow, name: str) -> Iterator[str]:
-    mode = visible(name)
-    if other := other_format(row):
-        where = f" on {visible(row['engine'])}" if row.get("engine") else ""
-        why = f": {visible(row['precision_note'])}" if row.get("precision_note") else ""
-        yield f"{mode} ran as {visible(other)}{where}{why}."
-    if row.get("rounding_flag"):
-        yield f"{mode}: {visible(row['rounding_flag'])}."
-    failed = _count(row, "failed_runs")
-    if failed:
-        yield f"{mode}: {failed} of {failed + repeats(row)} runs failed and are in no number."
-    if disturbed := _count(row, "disturbed_steps"):
+def _other_format(row: SummaryRow) -> str:
+    """Say which format it ran as instead of its own, and why; empty where it ran in its own."""
+    if not (other := other_format(row)):
+        return ""
+    where = f" on {visible(row['engine'])}" if row.get("engine") else ""
+    why = f": {visible(row['precision_note'])}" if row.get("precision_note") else ""
+    return f"{visible(other)}{where}{why}"
+
+
+def _counted_findings(rows: Sequence[tuple[str, SummaryRow]]) -> Iterator[str]:
+    """Say what happened to some of the runs or steps, once for all modes, with the count of each."""
+    failed = [(name, _count(row, "failed_runs"), row) for name, row in rows]
+    if told := counted((name, count, count + repeats(row)) for name, count, row in failed):
+        yield f"{told[0]}: {told[1]} runs failed and are in no number."
+    if told := counted((name, _count(row, "disturbed_steps"), _count(row, "steps")) for name, row in rows):
         yield (
-            f"{mode}: others disturbed {disturbed} of {_count(row, 'steps')} measured steps; they are in the numbers, "
-            "and marked in steps.csv."
+            f"{told[0]}: others disturbed {told[1]} measured steps; they are in the numbers, and marked in steps.csv."
         )
-    if unknown := _count(row, "unknown_steps"):
+    if told := counted((name, _count(row, "unknown_steps"), _count(row, "steps")) for name, row in rows):
         yield (
-            f"{mode}: nobody can tell whether others disturbed {unknown} of {_count(row, 'steps')} measured steps; see "
-            "`significand doctor`."
+            f"{told[0]}: nobody can tell whether others disturbed {told[1]} measured steps; see `significand doctor`."
         )
-    if unsteady := _count(row, "unsteady_runs"):
-        first, *others = visible(row.get("steady_reason")).split(" | ")
-        yield f"{mode}: {unsteady} of {repeats(row)} runs had no steady latency: {first}{', ...' if others else '.'}"
+    if told := counted((name, _count(row, "unsteady_runs"), repeats(row)) for name, row in rows):
+        reasons = [visible(row.get("steady_reason")) for _, row in rows if _count(row, "unsteady_runs")]
+        first, *more = " | ".join(reasons).split(" | ")
+        yield f"{told[0]}: {told[1]} runs had no steady latency: {first}{', ...' if more else '.'}"
 
 
 def _count(row: SummaryRow, key: str) -> int:

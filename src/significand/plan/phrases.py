@@ -1,0 +1,34 @@
+"""What is the same of several modes, runs or folders is said once."""
+
+from collections.abc import Hashable, Iterable
+from typing import TypeVar
+
+Told = TypeVar("Told", bound=Hashable)
+
+
+def merged(told: Iterable[tuple[str, Told]]) -> list[tuple[str, Told]]:
+    """Return names and what is told of each, once for all names of which the same is told."""
+    names: dict[Told, list[str]] = {}
+    for name, what in told:
+        names.setdefault(what, []).append(name)
+    return [(", ".join(group), what) for what, group in names.items()]
+
+
+def counted(counts: Iterable[tuple[str, int, int]]) -> tuple[str, str] | None:
+    """Return whose counts these are, and them all in one: ``("float32 (2), int8 (1)", "3 of 20")``.
+
+    Parameters
+    ----------
+    counts
+        A name, how many, of how many; names without any are left out.
+
+    Returns
+    -------
+    tuple of str and str or None
+        A name that is alone stands without its count; None where nobody has any.
+    """
+    some = [(name, count, of) for name, count, of in counts if count]
+    if not some:
+        return None
+    names = some[0][0] if len(some) == 1 else ", ".join(f"{name} ({count})" for name, count, _ in some)
+    return names, f"{sum(count for _, count, _ in some)} of {sum(of for _, _, of in some)}"

@@ -1,0 +1,17 @@
+"""Behaviour of saying the same of several at once."""
+
+from significand.plan.phrases import counted, merged
+
+
+def test_names_of_which_the_same_is_told_share_a_line() -> None:
+    """In the order of their first telling; the same name may come twice."""
+    told = [("a", "late"), ("b", "late"), ("c", "wrong"), ("a", "wrong")]
+    assert merged(told) == [("a, b", "late"), ("c, a", "wrong")]
+
+
+def test_counts_are_added_and_each_is_named() -> None:
+    """A name that is alone needs no count beside it; without any there is nothing to say."""
+    assert counted([("a", 2, 10), ("b", 0, 10), ("c", 1, 10)]) == ("a (2), c (1)", "3 of 20")
+    assert counted([("a", 0, 10), ("b", 3, 10)]) == ("b", "3 of 10")
+    assert counted([("a", 1, 10), ("a", 1, 10)]) == ("a (1), a (1)", "2 of 20")
+    assert counted([("a", 0, 10)]) is None
