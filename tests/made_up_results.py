@@ -33,6 +33,7 @@ def made_up_runs(
             seed=seed + repeat,
             repeat=repeat,
             precision_mode=mode,
+            setup=mode,
             effective_precision=mode,
             inference_latency_per_sample_s=2e-6 * slower * float(np.exp(spread * random.normal())),
             train_time_per_epoch_s=0.1 * float(np.exp(spread * random.normal())),
@@ -64,7 +65,7 @@ def made_up_folder(
 ) -> Path:
     """Write a result folder, with changes to what the manifest says, and only some columns if these are given."""
     folder.mkdir(parents=True)
-    fields_of_it = small_experiment(repeats=len(runs)).model_dump(mode="json") | dict(experiment or {})
+    fields_of_it = small_experiment(repeats=len(runs)).to_json() | dict(experiment or {})
     manifest = {
         "schema_version": SCHEMA_VERSION,
         "experiment": fields_of_it,
