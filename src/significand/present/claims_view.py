@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from significand.analysis.stopping import Reached
     from significand.results.records import Run
 
+MOST_MISSED = 6
+"""Setups that missed the target, and are named."""
+
 
 def claim_lines(claims: "Claims", runs: Sequence["Run"], precision: "Reached | None" = None) -> list[str]:
     """Return a sentence per mode against the baseline, then the frontier, then whether the target was reached.
@@ -28,7 +31,7 @@ def claim_lines(claims: "Claims", runs: Sequence["Run"], precision: "Reached | N
         How narrow the intervals are, where the experiment went on until they were narrow enough.
     """
     return [
-        visible(line) for line in (*_comparisons(claims, runs), *_frontier(claims), *_target(claims, precision, runs))
+        visible(line) for line in (*_comparisons(claims, runs), *_frontier(claims), *target_lines(claims, precision, runs))
     ]
 
 
@@ -73,7 +76,7 @@ def _frontier(claims: "Claims") -> Iterator[str]:
     on = claims.frontier.p_on_frontier.tolist()
     names = claims.names
     chances = sorted(zip(on, names, strict=True), key=lambda pair: -pair[0] if math.isfinite(pair[0]) else 1)
-    listed = ", ".join(f"{name} {_probability(p)}" for p, name in chances if math.isfinite(p))
+    listed = ", ".join(f"{name} {probability(p)}" for p, name in chances if math.isfinite(p))
     if listed:
         yield f"On the Pareto frontier of {' and '.join(claims.objectives)} with probability: {listed}."
     used, of_all = (
@@ -88,13 +91,15 @@ def _frontier(claims: "Claims") -> Iterator[str]:
         )
 
 
-def _probability(p: float) -> str:
+def probability(p: float) -> str:
+    """Write the probability of being on the frontier."""
     if p > 0.99:
         return "> 0.99"
     return "< 0.01" if p < 0.01 else f"{p:.2f}"
 
 
-def _target(claims: "Claims", precision: "Reached | None", runs: Sequence["Run"]) -> Iterator[str]:
+def target_lines(claims: "Claims", precision: "Reached | None", runs: Sequence["Run"]) -> Iterator[str]:
+    """Say whether the intervals became as narrow as was asked for, and of which setups they did not."""
     if precision is None:
         return
     repeats = len({run.repeat for run in runs})
@@ -105,7 +110,9 @@ def _target(claims: "Claims", precision: "Reached | None", runs: Sequence["Run"]
     if precision.is_reached:
         yield f"{what.capitalize()} is within {wanted} {after}."
         return
-    missed = "; ".join(f"{name} {_width(precision, name)}" for name in precision.missed)
+    missed = "; ".join(f"{name} {_width(precision, name)}" for name in list(precision.missed)[:MOST_MISSED])
+    if len(precision.missed) > MOST_MISSED:
+        missed += f"; and {len(precision.missed) - MOST_MISSED} others"
     remedy = "mend what failed" if precision.is_settled else "raise --max-repeats or --max-time"
     yield f"Missed the target of {wanted} for {what} {after}: {missed}; {remedy}."
 
