@@ -80,6 +80,8 @@ class Outcome:
         Why not, and what to do about it.
     note
         What came of going on with an experiment; empty where that was not asked for.
+    refused
+        Setups that no engine runs, with the reason.
     """
 
     folder: Path
@@ -91,6 +93,7 @@ class Outcome:
     report: Path | None
     report_missing: str = ""
     note: str = ""
+    refused: tuple[tuple[str, str], ...] = ()
 
     @property
     def failed(self) -> list[Run]:
@@ -229,7 +232,15 @@ class _Job:
                 raise RunnerError(f"{error}; {self._kept()}: go on with --resume") from None
             raise
         return Outcome(
-            self._directory.folder, rows, self._runs, self._archive, claims, self._precision(), report, missing
+            self._directory.folder,
+            rows,
+            self._runs,
+            self._archive,
+            claims,
+            self._precision(),
+            report,
+            missing,
+            refused=self._experiment.refused,
         )
 
     @property
@@ -427,7 +438,7 @@ def write_summaries(
     """Summarise runs and write the tables and plots; return the summary rows and what they say."""
     # What takes long to import is imported while the forkserver starts.
     from significand.analysis.claims import claims_of, comparison_row, summary_rows  # noqa: PLC0415
-    from significand.present.plots import save_pareto_plot, save_tradeoff_plots  # noqa: PLC0415
+    from significand.present.plots import save_pareto_plot, save_ratio_plots, save_tradeoff_plots  # noqa: PLC0415
 
     claims = claims_of(runs, experiment)
     rows = summary_rows(runs, experiment, claims)
@@ -441,6 +452,7 @@ def write_summaries(
     write_json(frontier, folder / PARETO_JSON)
     save_tradeoff_plots(rows, folder)
     save_pareto_plot(rows, folder)
+    save_ratio_plots(rows, claims.comparisons, folder)
     return rows, claims
 
 

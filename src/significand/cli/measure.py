@@ -190,15 +190,15 @@ def _show(outcome: "Outcome", *, quiet: bool, as_json: bool) -> None:
     if as_json:
         print_json(outcome.rows)
     elif not quiet:
-        from significand.present.claims_view import claim_lines
         from significand.present.rows import visible
         from significand.present.terminal import summary_view
+        from significand.present.words.answer import answer
 
         out = console()
         out.print(summary_view(outcome.rows))
         out.print()
-        for line in claim_lines(outcome.claims, outcome.runs, outcome.precision):
-            out.print(line, markup=False)
+        for line in answer(outcome.claims, outcome.rows, outcome.runs, outcome.precision, outcome.refused):
+            out.print(str(line), markup=False)
         if outcome.note:
             print(f"Resumed: {outcome.note}")
         if outcome.archive:

@@ -32,6 +32,7 @@ from significand.present.rows import (
     setup_name,
     visible,
 )
+from significand.present.words.findings import grid_findings
 from significand.results import records
 
 if TYPE_CHECKING:
@@ -144,8 +145,11 @@ def findings(rows: Sequence[SummaryRow]) -> list[str]:
     """Return what a reader must not miss, a sentence each.
 
     Formats that were not what was asked for, errors that do not fit the format, failed runs, steps that others
-    disturbed, runs without a steady state.
+    disturbed, runs without a steady state. Of a grid each once, for all setups that share it.
     """
+    grid = grid_of(rows)
+    if grid is not None:
+        return grid_findings(grid, rows)
     return [sentence for row, name in zip(rows, mode_names(rows), strict=True) for sentence in _findings(row, name)]
 
 

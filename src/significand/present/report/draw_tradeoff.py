@@ -38,8 +38,19 @@ def run_rows(setups: Sequence[Setup], metrics: Mapping[str, ShownMetric]) -> Row
     ]
 
 
-def tradeoff_spec(figure: Tradeoff, metrics: Mapping[str, ShownMetric], width: int | str = AS_WIDE_AS_THE_PAGE) -> Spec:
-    """Draw a tradeoff. The data named `RUNS` are to be put in."""
+def tradeoff_spec(
+    figure: Tradeoff,
+    metrics: Mapping[str, ShownMetric],
+    width: int | str = AS_WIDE_AS_THE_PAGE,
+    only: Sequence[int] | None = None,
+) -> Spec:
+    """Draw a tradeoff. The data named `RUNS` are to be put in.
+
+    Parameters
+    ----------
+    only
+        Setups that are drawn, by their index; None for all.
+    """
     cost, accuracy = metrics[figure.cost], metrics[figure.accuracy]
     x, y = along_x("x", figure.x), along_y("y", figure.y)
     colour, symbol = alt.Color("colour:N", scale=None), alt.Shape("symbol:N", scale=None)
@@ -51,9 +62,12 @@ def tradeoff_spec(figure: Tradeoff, metrics: Mapping[str, ShownMetric], width: i
         alt.Tooltip("count:Q", title="Runs"),
     ]
     means = with_setup("points", [*LOOKS, "ran", "chance", "count", *(f"{name}_text" for name in metrics)])
+    runs = with_setup(RUNS)
+    if only is not None:
+        drawn = f"indexof({list(only)}, datum.m) >= 0"
+        means, runs = means.transform_filter(drawn), runs.transform_filter(drawn)
     layers = [
-        with_setup(RUNS)
-        .mark_point(filled=True, size=_RUN_PX2, opacity=0.5, aria=False)
+        runs.mark_point(filled=True, size=_RUN_PX2, opacity=0.5, aria=False)
         .encode(
             x=along_x(figure.cost, figure.x),
             y=along_y(figure.accuracy, figure.y),

@@ -1,5 +1,6 @@
 """The single times behind the runs, read once for all charts; what cannot be read is named and left out."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -39,8 +40,15 @@ class Times:
     runs: Sequence[RunTimes]
 
 
-def read_times(evidence: Evidence, setups: Sequence[Setup]) -> tuple[list[Times], list[str]]:
-    """Read the single times of all finished runs.
+def read_times(
+    evidence: Evidence, setups: Sequence[Setup], most: float = math.inf
+) -> tuple[list[Times], list[str]]:
+    """Read the single times of all finished runs, or of the first repeats.
+
+    Parameters
+    ----------
+    most
+        Files that are read; of each setup's runs as many, and one at least.
 
     Returns
     -------
@@ -50,9 +58,10 @@ def read_times(evidence: Evidence, setups: Sequence[Setup]) -> tuple[list[Times]
         A sentence for what is missing or cannot be read.
     """
     read, notes, missing = [], [], 0
+    shown = _repeats_shown(setups, most)
     for setup in setups:
         kept = []
-        for run in setup.runs:
+        for run in setup.runs[:shown]:
             try:
                 arrays = _checked(evidence.details(run))
             except (ValueError, OSError) as error:
@@ -66,9 +75,18 @@ def read_times(evidence: Evidence, setups: Sequence[Setup]) -> tuple[list[Times]
             read.append(Times(setup, kept))
     if len(notes) > MOST_NOTES:
         notes = [*notes[:MOST_NOTES], f"So are those of {len(notes) - MOST_NOTES} other runs."]
+    if any(len(setup.runs) > shown for setup in setups):
+        notes.append(f"The charts of single times show the first {shown} finished runs of each setup; tables, all.")
     if missing:
         notes.append(f"Of {missing} run{'s' if missing > 1 else ''} there are no single times in details/.")
     return read, notes
+
+
+def _repeats_shown(setups: Sequence[Setup], most: float) -> int:
+    """Return how many runs of each setup are read."""
+    longest = max((len(setup.runs) for setup in setups), default=0)
+    finished = sum(len(setup.runs) for setup in setups)
+    return longest if finished <= most else max(1, int(most // max(1, len(setups))))
 
 
 def _checked(arrays: Arrays) -> Arrays:
