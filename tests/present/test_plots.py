@@ -17,7 +17,8 @@ from PIL import Image
 
 from significand.present import plots
 from significand.present.figures import pareto_figure, tradeoff_figure
-from significand.present.plots import BOX_GID, LABEL_GID, LEADER_GID, draw, save_pareto_plot, save_tradeoff_plots
+from significand.present.paint import BOX_GID
+from significand.present.plots import LABEL_GID, LEADER_GID, draw, save_pareto_plot, save_tradeoff_plots
 
 MODES = ("float64", "float32", "bfloat16", "float16", "int8", "int8-dynamic")
 METRICS = ("train_time", "latency", "memory", "accuracy", "energy")

@@ -31,7 +31,8 @@ def claim_lines(claims: "Claims", runs: Sequence["Run"], precision: "Reached | N
         How narrow the intervals are, where the experiment went on until they were narrow enough.
     """
     return [
-        visible(line) for line in (*_comparisons(claims, runs), *_frontier(claims), *target_lines(claims, precision, runs))
+        visible(line)
+        for line in (*_comparisons(claims, runs), *_frontier(claims), *target_lines(claims, precision, runs))
     ]
 
 

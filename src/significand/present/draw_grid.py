@@ -95,9 +95,7 @@ def _draw_series(axes: Axes, series: Series) -> None:
         axes.add_line(marker)
 
 
-def _legend(
-    colours: Sequence[tuple[str, str]], markers: Sequence[tuple[str, str]]
-) -> list[tuple[Line2D | None, str]]:
+def _legend(colours: Sequence[tuple[str, str]], markers: Sequence[tuple[str, str]]) -> list[tuple[Line2D | None, str]]:
     """Return what colours mean, then what markers mean."""
     entries: list[tuple[Line2D | None, str]] = []
     if colours:
@@ -166,7 +164,7 @@ def _page(
 
 
 def _thinned(axis: Axis, most: float) -> Axis:
-    """Leave out the ticks that there is no room for, of a logarithmic axis those between powers of ten; and the label."""
+    """Leave out the label, and ticks that there is no room for: of a logarithmic axis those between powers of ten."""
     ticks = list(zip(axis.ticks, axis.tick_labels, strict=True))
     powers = [one for one in ticks if axis.is_log and one[0] > 0 and math.log10(one[0]).is_integer()]
     if len(ticks) > most and len(powers) >= 2:

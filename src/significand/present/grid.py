@@ -134,9 +134,7 @@ def ratio_of(row: SummaryRow, metric: str) -> tuple[float, float, float]:
     """Return the ratio to the baseline and its t interval; NaN for what does not exist, and of the baseline itself."""
     if row.get("ratio_baseline") == setup_name(row):
         return math.nan, math.nan, math.nan
-    ratio, low, high = (
-        number(row, f"{metric}_{name}") for name in ("ratio", "ratio_ci95_t_low", "ratio_ci95_t_high")
-    )
+    ratio, low, high = (number(row, f"{metric}_{name}") for name in ("ratio", "ratio_ci95_t_low", "ratio_ci95_t_high"))
     return (ratio, low, high) if math.isfinite(low) and math.isfinite(high) else (ratio, math.nan, math.nan)
 
 

@@ -68,9 +68,7 @@ def grid_table(grid: Grid, rows: Sequence[SummaryRow]) -> GridTable:
     for name in SHOWN:
         means = [mean for row in rows if math.isfinite(mean := number(row, f"{name}_mean"))]
         units[name] = choose_unit(METRICS[name], [median(means)] if means else [])
-    groups = [
-        (group.heading, [_line(grid, rows[k], k, units) for k in group.members]) for group in grid.groups()
-    ]
+    groups = [(group.heading, [_line(grid, rows[k], k, units) for k in group.members]) for group in grid.groups()]
     per = {name: f"/{METRICS[name].per}" if METRICS[name].per else "" for name in SHOWN}
     return GridTable(groups, {name: f"{unit}{per[name]}" for name, (_, unit) in units.items()}, baseline_words(grid))
 
@@ -151,7 +149,8 @@ def _table(prepared: GridTable, with_half_widths: Sequence[str], gap: str = GAP)
         ]
         for heading, lines in prepared.groups
     ]
-    widths = [max(map(cell_len, column)) for column in zip(head, below, *(row for rows in cells for row in rows))]
+    columns = zip(head, below, *(row for rows in cells for row in rows), strict=True)
+    widths = [max(map(cell_len, column)) for column in columns]
     lines = [_row(head, widths, gap, "bold"), _row(below, widths, gap, "dim")]
     for (heading, _), rows in zip(prepared.groups, cells, strict=True):
         lines += [Text(heading, style="bold")] if heading else []
@@ -161,8 +160,9 @@ def _table(prepared: GridTable, with_half_widths: Sequence[str], gap: str = GAP)
 
 def _row(cells: Sequence[str], widths: Sequence[int], gap: str, style: str = "") -> Text:
     """Set the name at the left, numbers at the right of their columns, marks behind them."""
-    label, *numbers, marks = [" " * (width - cell_len(one)) for one, width in zip(cells, widths, strict=True)]
-    padded = [f"{cells[0]}{label}", *(f"{room}{one}" for room, one in zip(numbers, cells[1:-1], strict=True))]
+    rooms = [" " * (width - cell_len(one)) for one, width in zip(cells, widths, strict=True)]
+    numbers = zip(rooms[1:-1], cells[1:-1], strict=True)
+    padded = [f"{cells[0]}{rooms[0]}", *(f"{room}{one}" for room, one in numbers)]
     row = Text(gap.join(padded).rstrip(), style=style)
     room = " " * (sum(widths[:-1]) + len(gap) * (len(widths) - 1) - row.cell_len)
     return row.append(f"{room}{cells[-1]}", style="yellow") if cells[-1] else row

@@ -25,7 +25,6 @@ from significand.present.grid_figures import grid_figure, grid_frontier_figure
 from significand.present.labels import Pixels, nearest, place_beside, place_in_column
 from significand.present.marks import PALE_INK, dark, make_line, make_text
 from significand.present.paint import (
-    BOX_GID,
     CAP_POINTS,
     DPI,
     LABEL_POINTS,

@@ -27,7 +27,7 @@ _DODGE = 0.36  # of the distance between two values, over which the series are s
 
 @dataclass(frozen=True)
 class RatioPoint:
-    """One setup: its row, its place on the axis, where it is drawn, the ratio and its interval (None: there is none)."""
+    """One setup: its row, its place on the axis, where it is drawn, its ratio and the interval (None: none)."""
 
     row: int
     value: int
@@ -128,7 +128,14 @@ def _figure(axis: str, grid: Grid, rows: Sequence[SummaryRow], comparisons: Sequ
                         place_words({"precision": mode} | ({"engine": engine} if engine else {})),
                         styles[mode].colour,
                         marker[engine],
-                        _points(members, [grid.places[k][axis] for k in members], values, known, names.index(name), len(names)),
+                        _points(
+                            members,
+                            [grid.places[k][axis] for k in members],
+                            values,
+                            known,
+                            names.index(name),
+                            len(names),
+                        ),
                     )
                     for name, members in series.items()
                     for mode, engine in [name]
@@ -137,7 +144,9 @@ def _figure(axis: str, grid: Grid, rows: Sequence[SummaryRow], comparisons: Sequ
             for key, series in panels.items()
         ),
         colours=tuple((shortened(mode), styles[mode].colour) for mode in drawn_modes),
-        markers=tuple((shortened(engine), marker[engine]) for engine in drawn_engines) if len(drawn_engines) > 1 else (),
+        markers=tuple((shortened(engine), marker[engine]) for engine in drawn_engines)
+        if len(drawn_engines) > 1
+        else (),
         better_hint=f"↓ better: below 1 is faster than {visible(baseline_words(grid))}",
         caption=" ".join(map(str, story_lines(grid, rows, comparisons, MOST_SENTENCES))),
         footnote=_footnote(rows, known),

@@ -164,6 +164,7 @@ def _identical(difference: float, low: float, high: float) -> bool:
 
 
 def inverse(ratio: float) -> float:
+    """Return the ratio the other way round."""
     return math.inf if ratio == 0 else 1 / ratio
 
 

@@ -50,8 +50,9 @@ def mode_styles(modes: Iterable[str]) -> dict[str, Style]:
 def setup_labels(rows: Sequence[SummaryRow], modes: Sequence[str]) -> list[str]:
     """Name every setup as short as tells it apart.
 
-    In a grid by its values on all axes that vary; else by its mode; the engine too where there are several; and the format that it really ran in where that is not the
-    one that the mode infers in, as in ``"float16 (ran as float32)"``.
+    In a grid by its values on all axes that vary; else by its mode, and by the engine where there are several; and by
+    the format that it really ran in where that is not the one that the mode infers in, as in ``"float16 (ran as
+    float32)"``.
 
     Parameters
     ----------

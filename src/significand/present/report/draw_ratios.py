@@ -11,8 +11,17 @@ _HEIGHT_PX = 300
 _POINT_PX2 = 90
 
 
-def ratios_spec(figure: RatioFigure, panel: RatioPanel) -> Spec:
-    """Draw one panel."""
+def ratios_specs(figure: RatioFigure) -> list[Spec]:
+    """Draw every panel: altair takes long, so that all are copies of one with other data."""
+    spec = _spec(figure)
+    return [{**spec, "datasets": {"level": [{"y": 1}], "ratios": _panel_rows(panel)}} for panel in figure.panels]
+
+
+def _panel_rows(panel: RatioPanel) -> Rows:
+    return [row for series in panel.series for row in _rows(series)]
+
+
+def _spec(figure: RatioFigure) -> Spec:
     words = "'" + "','".join(value.replace("'", "") for value in figure.x.tick_labels) + "'"
     ticks = alt.Axis(values=list(figure.x.ticks), labelExpr=f"[{words}][datum.value]", labelOverlap=True)
     scale = alt.Scale(type="linear", domain=[figure.x.low, figure.x.high], nice=False, zero=False)
@@ -40,9 +49,7 @@ def ratios_spec(figure: RatioFigure, panel: RatioPanel) -> Spec:
             tooltip=tooltip,
         ),
     ]
-    rows = [row for series in panel.series for row in _rows(series)]
-    title = f"{figure.y.label} against {figure.x.label.lower()}"
-    return spec_of(layers, title, height=_HEIGHT_PX, data={"level": [{"y": 1}], "ratios": rows})
+    return spec_of(layers, f"{figure.y.label} against {figure.x.label.lower()}", height=_HEIGHT_PX)
 
 
 def _rows(series: Series) -> Rows:

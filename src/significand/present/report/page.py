@@ -20,14 +20,14 @@ from significand.present.report.calls import PERCENTILES, CallsFigure, calls_fig
 from significand.present.report.contents import Contents, contents_of
 from significand.present.report.downloads import downloads
 from significand.present.report.draw_calls import calls_spec
-from significand.present.report.draw_ratios import ratios_spec
+from significand.present.report.draw_ratios import ratios_specs
 from significand.present.report.draw_rounds import rounds_spec
-from significand.present.report.draw_tradeoff import RUNS, run_rows, tradeoff_spec
+from significand.present.report.draw_tradeoff import DRAWN, RUNS, run_rows, tradeoff_part, tradeoff_spec
 from significand.present.report.draw_training import training_rows, training_spec
 from significand.present.report.grid_parts import GridParts, grid_parts
 from significand.present.report.rounds import RoundsFigure, rounds_figures
 from significand.present.report.setups import chances
-from significand.present.report.theme import CHART_CONFIG, variables
+from significand.present.report.theme import CHART_CONFIG, variable, variables
 from significand.present.report.times import read_times
 from significand.present.report.tradeoff import FRAME_PX, Tradeoff, axes_offered, part_of, tradeoff, tradeoffs
 from significand.present.report.training import AGAINST, TrainingFigure, training_figure
@@ -38,7 +38,9 @@ from significand.present.rows import visible
 MOST_BYTES = 3_000_000
 """Of the page."""
 
-MOST_FILES = 360
+MOST_BYTES_OF_A_GRID = 4_000_000
+
+MOST_FILES = 192
 """Of single times that are read for the page of a grid: each takes a millisecond or more."""
 
 _PANEL_PX = 300
@@ -59,7 +61,8 @@ def page(evidence: Evidence) -> str:
         rounds = rounds_figures(times)
         charts = _charts(evidence, contents, pairs, calls, training, rounds, grid)
         scripts = [_script(vega.text()), _script(_resource("page.js"))]
-    room = MOST_BYTES - _OTHER_BYTES - sum(len(text.encode()) for text in (charts, *scripts))
+    most = MOST_BYTES_OF_A_GRID if grid.parts else MOST_BYTES
+    room = most - _OTHER_BYTES - sum(len(text.encode()) for text in (charts, *scripts))
     costs, accuracies = axes_offered(contents.metrics)
     html: str = _template().render(
         whole=True,
@@ -114,7 +117,8 @@ def _still(pair: Tradeoff, contents: Contents, parts: Sequence[Part]) -> dict[st
     if len(parts) == 1:
         return tradeoff_spec(bare, contents.metrics, width=FRAME_PX[0])
     specs = [
-        tradeoff_spec(bare, contents.metrics, width=_PANEL_PX, only=part.members) | {"title": part.title}
+        tradeoff_spec(bare, contents.metrics, width=_PANEL_PX, only=str(list(part.members)))
+        | {"title": {"text": part.title, "color": variable("ink"), "fontSize": 12, "anchor": "start"}}
         for part in parts
     ]
     shared = specs[0]["datasets"]
@@ -130,20 +134,18 @@ def _tradeoff_views(
     views: dict[str, dict[str, object]] = {}
     for pair in pairs:
         key = f"{pair.cost} {pair.accuracy}"
+        whole = tradeoff_spec(pair, metrics, only=DRAWN if parts else None)
         if not parts:
-            views[key] = {"spec": tradeoff_spec(pair, metrics), "caption": pair.caption}
+            views[key] = {"spec": whole, "caption": pair.caption}
         for place, part in enumerate(parts):
-            spec = tradeoff_spec(part_of(pair, part.members), metrics, only=part.members)
+            spec = tradeoff_part(whole, part_of(pair, part.members), part.members)
             views[f"{key} {place}" if len(parts) > 1 else key] = {"spec": spec, "caption": pair.caption}
     return views
 
 
 def _ratio_views(figure: RatioFigure) -> dict[str, dict[str, object]]:
     several = len(figure.panels) > 1
-    return {
-        str(place) if several else "": {"spec": ratios_spec(figure, panel)}
-        for place, panel in enumerate(figure.panels)
-    }
+    return {str(place) if several else "": {"spec": spec} for place, spec in enumerate(ratios_specs(figure))}
 
 
 def _charts(

@@ -40,9 +40,7 @@ class Times:
     runs: Sequence[RunTimes]
 
 
-def read_times(
-    evidence: Evidence, setups: Sequence[Setup], most: float = math.inf
-) -> tuple[list[Times], list[str]]:
+def read_times(evidence: Evidence, setups: Sequence[Setup], most: float = math.inf) -> tuple[list[Times], list[str]]:
     """Read the single times of all finished runs, or of the first repeats.
 
     Parameters

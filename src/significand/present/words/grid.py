@@ -113,14 +113,12 @@ def grid_lines(grid: Grid, rows: Sequence[SummaryRow], comparisons: Sequence[Com
     ]
 
 
-def story_lines(
-    grid: Grid, rows: Sequence[SummaryRow], comparisons: Sequence[Comparison], most: int
-) -> list[Told]:
+def story_lines(grid: Grid, rows: Sequence[SummaryRow], comparisons: Sequence[Comparison], most: int) -> list[Told]:
     """Say where each subject pays; in numbers of setups where that would take more than so many sentences."""
     by_subject = cases_of(grid, rows, comparisons, LATENCY)
     stories = [story for subject, cases in by_subject.items() for story in stories_of(subject, cases, grid)]
     if len(stories) > most:
-        stories = [counted(subject, cases, grid) for subject, cases in by_subject.items()]
+        stories = [counted(subject, cases) for subject, cases in by_subject.items()]
     against = baseline_words(grid)
     return [Told(story.subject, story_text(story, against)) for story in stories]
 
@@ -170,12 +168,12 @@ def stories_of(subject: str, cases: Sequence[Case], grid: Grid) -> list[Story]:
 
     Where the kinds follow one axis alone, that is one story; else the axis is split that leaves the fewest.
     """
-    told = _only_value(cases, grid)
+    told = _only_value(cases)
     axes = [axis for axis in cases[0].place if axis not in told]
     return _explained(with_place(subject, told), cases, axes, grid)
 
 
-def _only_value(cases: Sequence[Case], grid: Grid) -> dict[str, str]:
+def _only_value(cases: Sequence[Case]) -> dict[str, str]:
     """Return the axes on which these cases have one value where the grid has several: a part is not everywhere."""
     return {axis: value for axis, value in cases[0].place.items() if len({case.place[axis] for case in cases}) == 1}
 
@@ -186,9 +184,7 @@ def _explained(subject: str, cases: Sequence[Case], axes: Sequence[str], grid: G
         return [Story(subject, clauses)]
     splits = []
     for axis in axes:
-        parts = {
-            value: [case for case in cases if case.place[axis] == value] for value in _present(cases, axis, grid)
-        }
+        parts = {value: [case for case in cases if case.place[axis] == value] for value in _present(cases, axis, grid)}
         rest = [other for other in axes if other != axis]
         splits.append(
             [
@@ -220,11 +216,11 @@ def _by_one_axis(cases: Sequence[Case], axes: Sequence[str], grid: Grid) -> tupl
     return None
 
 
-def counted(subject: str, cases: Sequence[Case], grid: Grid) -> Story:
+def counted(subject: str, cases: Sequence[Case]) -> Story:
     """Say of a subject in how many setups it is what."""
     kinds = sorted({case.kind for case in cases}, key=_rank)
     by_kind = {kind: tuple(case for case in cases if case.kind == kind) for kind in kinds}
-    told = with_place(subject, _only_value(cases, grid))
+    told = with_place(subject, _only_value(cases))
     if len(kinds) == 1:
         return Story(told, (Clause(kinds[0], "", tuple(cases)),))
     return Story(
@@ -346,9 +342,7 @@ def _others(grid: Grid, rows: Sequence[SummaryRow], comparisons: Sequence[Compar
     metrics.append(METRICS["test_accuracy"])
     by_metric = {metric: cases_of(grid, rows, comparisons, metric) for metric in metrics}
     for subject in dict.fromkeys(name for cases in by_metric.values() for name in cases):
-        clauses = [
-            told for metric in metrics for told in _shown(by_metric[metric].get(subject, []), metric, grid)
-        ]
+        clauses = [told for metric in metrics for told in _shown(by_metric[metric].get(subject, []), metric, grid)]
         if clauses:
             yield Told(subject, f": {'; '.join(clauses)}.")
 
@@ -365,7 +359,7 @@ def _shown(cases: Sequence[Case], metric: Metric, grid: Grid) -> Iterator[str]:
 def _part(some: Sequence[Case], cases: Sequence[Case], grid: Grid) -> str:
     """Say which of the cases: by one axis where that does, else by their number."""
     if len(some) == len(cases):
-        only = _only_value(cases, grid)
+        only = _only_value(cases)
         return " ".join(at(axis, [value]) for axis, value in only.items()) if len(cases) == 1 else "everywhere"
     names = {id(case) for case in some}
     for axis in cases[0].place:
