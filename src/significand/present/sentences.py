@@ -136,8 +136,8 @@ def _left_out(comparison: Comparison) -> str:
     return f", {comparison.left_out} of {comparison.estimate.n + comparison.left_out} pairs left out"
 
 
-def written(point: float, low: float, high: float, nothing: int) -> tuple[str, str]:
-    """Write a number and its interval in brackets, with the digits that the interval supports.
+def written(point: float, low: float, high: float, nothing: int, *, terse: bool = False) -> tuple[str, str]:
+    """Write a number and its interval in brackets, with the digits that the interval supports; `terse`: one less.
 
     And as many as it takes to see that the interval excludes `nothing`, the value of no difference, where it does.
     """
@@ -147,6 +147,9 @@ def written(point: float, low: float, high: float, nothing: int) -> tuple[str, s
     if not interval:
         return text, "" if math.isnan(low) or math.isnan(high) else f" [{low:.3g}, {high:.3g}]"
     decimals = len(text.partition(".")[2])
+    if terse and decimals:
+        decimals -= 1
+        text = f"{point:.{decimals}f}"
     if max(abs(low), abs(high)) >= 1e7:
         return text, f" [{low:.3g}, {high:.3g}]"
     nearest = high if high < nothing else low

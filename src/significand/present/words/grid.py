@@ -328,11 +328,11 @@ def size_text(comparison: Comparison) -> str:
     if comparison.scale == "points":
         point, low, high = (-point, -high, -low) if point < 0 else (point, low, high)
         # Negative, so that a small difference gets no more digits than its interval has.
-        size, _ = written(-point, low, high, 0)
-        return f"{size.lstrip('-')} points{written(-point, low, high, 0)[1]}"
+        size, interval = written(-point, low, high, 0, terse=True)
+        return f"{size.lstrip('-')} points{interval}"
     if point < 1:
         point, low, high = (inverse(bound) for bound in (point, high, low))
-    factor, interval = written(point, low, high, 1)
+    factor, interval = written(point, low, high, 1, terse=True)
     return f"{factor}x{interval}"
 
 
