@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from significand.plan.experiment import Experiment, Surroundings, plan_experimen
 from significand.plan.setup import Setup
 from significand.results.records import FAILED, Run
 
-GRID = {
+GRID: dict[str, Any] = {
     "precision_modes": ("float32", "bfloat16", "int8"),
     "engine": ("onnxruntime", "torch"),
     "batch_size": (1, 8, 32, 128),
@@ -21,7 +22,7 @@ GRID = {
 }
 """48 setups, of which torch refuses those of int8."""
 
-FULL = GRID | {"precision_modes": ("float32", "bfloat16", "float16")}
+FULL: dict[str, Any] = GRID | {"precision_modes": ("float32", "bfloat16", "float16")}
 """48 setups that all run."""
 
 MACHINE = {"cpu": "Made-up 9000", "versions": {"significand": "0.1.0", "onnxruntime": "1.20"}}
@@ -31,7 +32,8 @@ ROUNDS = 5
 
 def grid_experiment(**changes: object) -> Experiment:
     """Return a small experiment on several axes; torch runs no int8, and neither CPUs nor data set a limit."""
-    engines = {"onnxruntime": NO_DATA.engine_modes["onnxruntime"], "torch": ("float32", "bfloat16", "float16")}
+    of_torch = ("float32", "bfloat16", "float16")
+    engines = {"onnxruntime": (*of_torch, "int8"), "torch": of_torch}
     fields = {key: list(value) if isinstance(value, tuple) else value for key, value in (SMALL | changes).items()}
     threads = fields.pop("threads", [1])
     planned = plan_experiment(fields | {"threads": 1}, Surroundings(engines, NO_DATA.inspect_data))

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from made_up_grids import full_grid, grid_evidence
 from significand.present.grid import Grid, grid_of, ratio_of
+from significand.present.rows import SummaryRow
 
 
 def setup_row(precision: str, **values: object) -> dict[str, object]:
@@ -21,7 +22,7 @@ def setup_row(precision: str, **values: object) -> dict[str, object]:
     }
 
 
-def known(rows: Sequence[dict[str, object]]) -> Grid:
+def known(rows: Sequence[SummaryRow]) -> Grid:
     """Return rows that are a grid as one."""
     grid = grid_of(rows)
     assert grid is not None
@@ -56,7 +57,10 @@ def test_setups_are_grouped_by_what_is_not_compared() -> None:
     grid = known(full_grid().rows)
     assert grid.compared == ("precision",)
     groups = grid.groups()
-    assert [group.heading for group in groups][:2] == ["onnxruntime, batch 1, 1 thread", "onnxruntime, batch 1, 2 threads"]
+    assert [group.heading for group in groups][:2] == [
+        "onnxruntime, batch 1, 1 thread",
+        "onnxruntime, batch 1, 2 threads",
+    ]
     assert [grid.line_label(k) for k in groups[0].members] == ["float32", "bfloat16", "int8"]
     assert {grid.baselines[k] for k in groups[0].members} == {groups[0].members[0]}
 

@@ -99,8 +99,10 @@ def told(rows: list[dict[str, object]], verdicts: list[str], **values: object) -
         ),
         (
             (WORSE, SAME, BETTER),
-            "int8 pays at batch 32 (1.4x [1.3, 1.6]); at batch 1 it is slower (1.3x [1.2, 1.4]); at batch 8 it is "
-            "equivalent within 2 %.",
+            (
+                "int8 pays at batch 32 (1.4x [1.3, 1.6]); at batch 1 it is slower (1.3x [1.2, 1.4]); at batch 8 it is "
+                "equivalent within 2 %."
+            ),
         ),
     ],
 )
@@ -219,7 +221,7 @@ def test_without_a_comparison_that_is_said() -> None:
 
 
 def test_a_setup_without_its_baseline_is_named() -> None:
-    """torch does not run int8, so nothing on torch can be compared with it."""
+    """Torch does not run int8, so nothing on torch can be compared with it."""
     lines = lines_of(grid_evidence(threads=1, precision_modes=("float32", "int8"), baseline=["precision=int8"]))
     assert "Not compared, as int8 does not run there: float32 on torch." in lines
 
