@@ -1,0 +1,21 @@
+from pathlib import Path
+
+import pytest
+
+from made_up_grids import grid_experiment, grid_runs
+from significand.job import write_summaries
+from significand.results.contents import FILES
+from significand.results.store import PLOTS
+
+
+@pytest.mark.parametrize(
+    ("sizes", "ratios"), [((1, 8), {"ratio_vs_batch_size.png"}), ((8,), set()), ((1,), {"ratio_vs_threads.png"})]
+)
+def test_ratios_are_plotted_where_their_axis_varies(sizes: tuple[int, ...], ratios: set[str], tmp_path: Path) -> None:
+    """Every plot is one that the next experiment in the folder puts aside, and that the docs explain."""
+    threads = (1, 2) if "ratio_vs_threads.png" in ratios else (1,)
+    experiment = grid_experiment(batch_size=sizes, threads=threads)
+    write_summaries(grid_runs(experiment), experiment, tmp_path)
+    plots = {path.name for path in tmp_path.glob("*.png")}
+    assert plots == {name for name in PLOTS if not name.startswith("ratio_")} | ratios
+    assert plots <= FILES.keys()
