@@ -9,7 +9,7 @@ from significand.present.rows import SummaryRow, mode_names
 from significand.present.styles import Style, mode_styles, shortened
 from significand.present.words.places import place_words
 
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
 
 MOST_MARKERS = 6
 """Kinds of markers in one panel, where panels can be made of an axis."""

@@ -10,6 +10,7 @@ from significand.analysis.comparison import Comparison
 from significand.plan.metrics import LATENCY
 from significand.present.axes import Axis
 from significand.present.grid import Grid, grid_of, ratio_of
+from significand.present.grid_styles import MARKERS
 from significand.present.rows import SummaryRow, mode_names, repeats, sequential, visible
 from significand.present.styles import mode_styles, shortened
 from significand.present.words.grid import baseline_words, story_lines
@@ -18,7 +19,6 @@ from significand.present.words.places import ORDERED, TITLES, place_words
 MOST_SENTENCES = 4
 """In a caption."""
 
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 _MARGIN = 1.12
 _FARTHEST = 8.0  # times the extreme ratio, beyond which an interval is cut off
