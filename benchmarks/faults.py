@@ -22,8 +22,9 @@ import psutil
 
 from significand.results.journal import JOURNAL, JournalError, read_journal
 from significand.results.lock import LOCK
+from significand.results.read import read_json_object, read_runs
 from significand.results.records import Run
-from significand.results.store import DETAILS, HISTORY, MANIFEST, NEXT, RESULTS, TEMPORARY, read_json_object, read_runs
+from significand.results.store import DETAILS, HISTORY, MANIFEST, NEXT, RESULTS, TEMPORARY
 
 JOB = [
     *("run", "-q", "--data", "synthetic", "--layer-sizes", "16-32-4", "--activations", "relu,softmax"),

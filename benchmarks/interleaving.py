@@ -15,16 +15,19 @@ import argparse
 import math
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from significand.analysis.turns import latencies_beside
 from significand.engines.base import engine_modes
+from significand.meters.counters import EnergyPlan
 from significand.plan.experiment import Surroundings, plan_experiment
 from significand.results.records import Run
-from significand.runner.conductor import run_experiment
+from significand.results.table import table_of
+from significand.runner.block import Block
+from significand.runner.conductor import Here
 
 MODES = ("float32", "int8")
 JOB: dict[str, object] = {
@@ -57,12 +60,19 @@ def measure(way: Way, repeats: int, options: dict[str, object], *, backwards: bo
     for session, modes in enumerate(way.groups[::-1] if backwards else way.groups):
         fields = JOB | options | {"precision_modes": modes, "repeats": repeats}
         experiment = plan_experiment(fields, Surroundings(engine_modes(), lambda *_: None))
-        timing = run_experiment(experiment, None, lambda run, _: runs.append(run), session=session)
+        energy = EnergyPlan(experiment.watts_per_core)
+        setups = tuple(experiment.setups())
+        blocks = [Block(experiment, repeat, setups, energy) for repeat in range(repeats)]
+        before = len(runs)
+        timing = Here(None).run(blocks, lambda run, _: runs.append(run))
+        runs[before:] = [replace(run, session=session) for run in runs[before:]]
         way.measured_s += timing.measured_s
     assert all(run.finished for run in runs), next(run.reason for run in runs if run.reason)
     way.elapsed_s += time.perf_counter() - begin
     first, second = ([run for run in runs if run.precision_mode == mode] for mode in MODES)
-    total = math.fsum(math.log(time_s) for time_s in latencies_beside(first, second))
+    sides = table_of([*first, *second])
+    beside_s = latencies_beside(sides, np.arange(len(first), len(sides)))[: len(first)]
+    total = math.fsum(math.log(time_s) for time_s in beside_s.tolist())
     return (total - math.fsum(math.log(run.inference_latency_per_sample_s) for run in second)) / repeats
 
 

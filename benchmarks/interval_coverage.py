@@ -27,9 +27,12 @@ from significand.analysis.comparison import compare
 from significand.analysis.intervals import Estimate, mean_bootstrap_t, mean_normal, mean_t, median_exact
 from significand.analysis.turns import latencies_beside
 from significand.engines.base import engine_modes
+from significand.meters.counters import EnergyPlan
 from significand.plan.experiment import Surroundings, plan_experiment
 from significand.results.records import Run
-from significand.runner.conductor import run_experiment
+from significand.results.table import table_of
+from significand.runner.block import Block
+from significand.runner.conductor import Here
 
 Floats = NDArray[np.float64]
 
@@ -177,12 +180,16 @@ def measure(runs: int) -> dict[str, list[float]]:
     seen: list[Run] = []
 
     def keep(run: Run, _: object) -> None:
-        latencies_s[run.label][run.repeat] = run.inference_latency_per_sample_s
+        latencies_s[run.variant][run.repeat] = run.inference_latency_per_sample_s
         seen.append(run)
 
-    run_experiment(experiment, None, keep, setups=[replace(setup, label=name) for name in SETUPS])
-    plain, again = ([run for run in seen if run.label == name] for name in SETUPS)
-    for run, latency_s in zip(again, latencies_beside(again, plain), strict=True):
+    setups = tuple(replace(setup, variant=name, name="") for name in SETUPS)
+    energy = EnergyPlan(experiment.watts_per_core)
+    Here(None).run([Block(experiment, repeat, setups, energy) for repeat in range(runs)], keep)
+    plain, again = ([run for run in seen if run.variant == name] for name in SETUPS)
+    sides = table_of([*again, *plain])
+    beside_s = latencies_beside(sides, np.arange(len(again), len(sides)))
+    for run, latency_s in zip(again, beside_s.tolist(), strict=False):
         latencies_s[BESIDE][run.repeat] = latency_s
     return latencies_s
 

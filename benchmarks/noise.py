@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-from significand.analysis.comparison import log_ratios
+from significand.analysis.comparison import Costs, log_ratios
 from significand.analysis.turns import latencies_beside
 from significand.job import run_experiment_in
 from significand.meters.machine import available_cpus
@@ -111,11 +111,10 @@ def measure(options: dict[str, object], repeats: int, seen: Seen) -> None:
         outcome = run_experiment_in(folder, JOB | {"threads": available_cpus(), "repeats": repeats} | options)
         with (Path(folder) / "steps.csv").open(encoding="utf-8", newline="") as file:
             seen.first_shares += [row["disturbed"] == "true" for row in csv.DictReader(file) if row["attempt"] == "0"]
-    ours, theirs = ([run for run in outcome.runs if run.precision_mode == mode] for mode in ("float32", "int8"))
-    seen.log_ratios += log_ratios(
-        {run.repeat: time_s for run, time_s in zip(ours, latencies_beside(ours, theirs), strict=True)},
-        {run.repeat: run.inference_latency_per_sample_s for run in theirs},
-    )
+    runs = outcome.results.runs
+    ours, theirs = (runs.rows_of(runs.setups.index(mode)) for mode in ("float32", "int8"))
+    beside_s, repeats_of = latencies_beside(runs, theirs), runs.counts("repeat")
+    seen.log_ratios += log_ratios(*(Costs(repeats_of[rows], beside_s[rows]) for rows in (ours, theirs))).tolist()
     seen.steps += sum(run.steps for run in outcome.runs)
     seen.remeasured += sum(run.remeasured_steps for run in outcome.runs)
     seen.still_disturbed += sum(run.disturbed_steps for run in outcome.runs)

@@ -27,9 +27,9 @@ BUILD = """
 import json, sys, time
 begin = time.perf_counter()
 from pathlib import Path
-from significand.evidence import read_evidence
+from significand.folder import read_folder
 from significand.report import write_report
-path = write_report(read_evidence(Path(sys.argv[1])))
+path = write_report(read_folder(Path(sys.argv[1])))
 taken_s = time.perf_counter() - begin
 print(json.dumps([taken_s, path.stat().st_size / 1e6, "torch" in sys.modules]))
 """
@@ -79,7 +79,7 @@ def make_up(folder: Path) -> None:
     write_csv([run.to_row() for run in runs], folder / RAW_RUNS, [field.name for field in dataclasses.fields(Run)])
     experiment = plan_experiment({"repeats": REPEATS}, Surroundings(engine_modes(), lambda *_: None))
     facts = {"schema_version": SCHEMA_VERSION, "method": METHOD, "state": "finished", "machine": {"cpu": "made up"}}
-    fields = experiment.model_dump(mode="json") | {"precision_modes": modes}
+    fields = experiment.to_json() | {"precision_modes": modes}
     write_json(facts | {"experiment": fields, "started_utc": "2026-01-01T00:00:00+00:00"}, folder / MANIFEST)
 
 

@@ -17,8 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from significand.engines.base import get_engine
-from significand.plan.precision import MODES
-from significand.workload.architecture import Architecture
+from significand.plan.setup import Perceptron, Setup
 from significand.workload.model import initial_network, read_weights
 
 HERE = Path(__file__).parent
@@ -70,11 +69,13 @@ def versions(python: Path) -> str:
 
 def write_network(path: Path, layer_sizes: tuple[int, ...]) -> None:
     """Write a float32 network of random weights as an ONNX file."""
-    architecture = Architecture(layer_sizes, ("relu",) * (len(layer_sizes) - 2) + ("softmax",))
-    weights = read_weights(initial_network(layer_sizes, architecture.activations, seed=0))
+    activations = ("relu",) * (len(layer_sizes) - 2) + ("softmax",)
+    network = Perceptron(layer_sizes, activations, "synthetic", 512, 0.2, 1, "sgd", 0.01, 0.9)
+    setup = Setup(network, "float32", "onnxruntime", batch_size=1, threads=1)
+    weights = read_weights(initial_network(layer_sizes, activations, seed=0))
     engine = get_engine("onnxruntime")
     calibration = np.zeros((1, layer_sizes[0]), dtype=np.float32)
-    engine.write(path, engine.export_structure(architecture), architecture, weights, MODES["float32"], calibration)
+    engine.save(path, engine.export_structure(setup), weights, setup, calibration)
 
 
 def measure_torch(python: Path, calls: Sequence[str], threads: int) -> list[Measured]:

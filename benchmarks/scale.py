@@ -1,7 +1,8 @@
 """What `significand.analysis` costs on large tables: 3 million made-up runs, and a million points' frontier.
 
-Measured are the public functions for a caller who holds such a table as columns, each named in what is printed; no
-command of the program reads or writes a table of that size. ``python benchmarks/scale.py`` takes about half a minute.
+Measured are the public functions for a caller who holds such a table as columns, each named in what is printed; what
+the commands take for a folder of that size, `benchmarks/scale_folders.py` measures. ``python benchmarks/scale.py``
+takes about half a minute.
 The rows are 100 setups x 1,000 hosts x 30 repeats with five metrics, in random order. Time is the fastest of a few
 tries, on the wall and on the CPU; the curves are of CPU time, which a busy machine changes least. Memory is the
 process's peak so far, made-up rows included (``ru_maxrss``, getrusage(2)).

@@ -16,9 +16,8 @@ import numpy as np
 
 from significand.engines.base import get_engine
 from significand.meters.latency import calls_per_timing, measure_round
-from significand.plan.precision import MODES
-from significand.results.store import read_runs
-from significand.workload.architecture import Architecture
+from significand.plan.setup import Perceptron, Setup
+from significand.results.read import read_runs
 from significand.workload.model import initial_network, read_weights
 
 STARTS = 9
@@ -94,13 +93,15 @@ def inside(folder: Path) -> list[tuple[str, float, float, float, str]]:
 
 def latency_ratios(folder: Path, mode: str) -> list[float]:
     """Return ratios of the reported latency to that of a bare loop over the same session, alternating."""
-    architecture = Architecture((784, 512, 512, 10), ("relu", "relu", "softmax"))
+    layer_sizes, activations = (784, 512, 512, 10), ("relu", "relu", "softmax")
+    network = Perceptron(layer_sizes, activations, "synthetic", 512, 0.2, 1, "sgd", 0.01, 0.9)
+    setup = Setup(network, mode, "onnxruntime", batch_size=128, threads=2)
     engine = get_engine("onnxruntime")
-    weights = read_weights(initial_network(architecture.layer_sizes, architecture.activations, seed=0))
+    weights = read_weights(initial_network(layer_sizes, activations, seed=0))
     batch = np.random.default_rng(0).normal(size=(128, 784)).astype(np.float32)
     path = folder / f"{mode}.onnx"
-    engine.write(path, engine.export_structure(architecture), architecture, weights, MODES[mode], batch)
-    session = engine.open(path, architecture, MODES[mode], threads=2)
+    engine.save(path, engine.export_structure(setup), weights, setup, batch)
+    session = engine.open(path, setup)
     call = session.bind(batch)
     group = calls_per_timing(call)
     bare = bare_loop(session._session, {"input": batch})  # type: ignore[attr-defined]  # the very same session

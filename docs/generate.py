@@ -47,9 +47,9 @@ Every file that `significand run` writes, with every column, its unit and its me
 """
 
 SUMMARY_INTRO = """\
-One row per setup: with one axis per precision mode, in the order asked for. In JSON a list of objects with the same keys. Most columns are a
-metric and a statistic, `<metric>_<statistic>`. First come `precision_mode`, `repeats`, and for each metric `_mean`,
-`_std` and `_ci95`; then for each metric the other statistics; then what is no statistic; then the ratios.
+One row per setup, in the order asked for. In JSON a list of objects with the same keys. Most columns are a metric and a
+statistic, `<metric>_<statistic>`. First come `precision_mode`, `repeats`, and for each metric `_mean`, `_std` and
+`_ci95`; then for each metric the other statistics; then what is no statistic; then the ratios.
 """
 
 JOURNAL_TEXT = """\

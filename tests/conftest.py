@@ -11,8 +11,10 @@ import pytest
 from hypothesis import settings
 
 from significand.engines.base import engine_modes
+from significand.meters.counters import EnergyPlan
 from significand.plan.experiment import Experiment, Surroundings, plan_experiment
 from significand.plan.setup import Setup
+from significand.runner.block import Block
 
 # A shared machine may stall any single example; what is slow shows in the suite's own time.
 settings.register_profile("significand", deadline=None, max_examples=60)
@@ -49,6 +51,12 @@ def setup_of(
         layer_sizes=layer_sizes, activations=activations, precision_modes=[precision], engine=engine, threads=1
     )
     return experiment.setups()[0]
+
+
+def blocks_of(experiment: Experiment) -> list[Block]:
+    """Return all blocks of an experiment."""
+    energy = EnergyPlan(experiment.watts_per_core)
+    return [Block(experiment, repeat, tuple(experiment.setups()), energy) for repeat in range(experiment.repeats)]
 
 
 @pytest.fixture(autouse=True, scope="session")

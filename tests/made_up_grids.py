@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from conftest import NO_DATA, SMALL
-from significand.evidence import Evidence, evidence_of
+from significand.folder import Folder
 from significand.plan.experiment import Experiment, Surroundings, plan_experiment
 from significand.plan.setup import Setup
 from significand.results.records import FAILED, Run
+from significand.results.table import table_of
 
 GRID: dict[str, Any] = {
     "precision_modes": ("float32", "bfloat16", "int8"),
@@ -114,14 +115,15 @@ def grid_runs(
     return runs
 
 
-def grid_evidence(folder: Path = Path("nowhere"), runs: Sequence[Run] | None = None, **changes: object) -> Evidence:
+def grid_results(folder: Path = Path("nowhere"), runs: Sequence[Run] | None = None, **changes: object) -> Folder:
     """Return what a grid says; without runs, made-up ones of every setup, five repeats."""
     experiment = grid_experiment(**{"repeats": 5} | GRID | changes)
     manifest = {"machine": MACHINE, "state": "finished", "started_utc": "2026-01-02T03:04:05.678+00:00"}
-    return evidence_of(folder, manifest, experiment, grid_runs(experiment) if runs is None else runs)
+    made = grid_runs(experiment) if runs is None else runs
+    return Folder(folder, manifest, experiment, table_of(made, [setup.name for setup in experiment.setups()]))
 
 
 @cache
-def full_grid() -> Evidence:
-    """Return the evidence of 40 setups on four axes, made once: it is only read."""
-    return grid_evidence()
+def full_grid() -> Folder:
+    """Return the results of 40 setups on four axes, made once: they are only read."""
+    return grid_results()

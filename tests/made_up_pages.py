@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from made_up_results import made_up_folder, made_up_runs
-from significand.evidence import Evidence, read_evidence
+from significand.folder import Folder, read_folder
 from significand.results.records import Run
 from significand.results.store import DETAILS
 
@@ -49,7 +49,7 @@ def made_up_details(
     }
 
 
-def made_up_evidence(
+def made_up_experiment(
     folder: Path,
     modes: Sequence[str] = KNOWN,
     *,
@@ -59,8 +59,8 @@ def made_up_evidence(
     columns: Mapping[str, object] | None = None,
     experiment: Mapping[str, object] | None = None,
     **facts: object,
-) -> Evidence:
-    """Return the evidence of a result folder with `n` runs of every mode.
+) -> Folder:
+    """Return the results of a result folder with `n` runs of every mode.
 
     Parameters
     ----------
@@ -83,11 +83,11 @@ def made_up_evidence(
         runs += [replace(run, **common | lost) for run in made]  # type: ignore[arg-type]  # columns by name
     fields = {"precision_modes": list(modes), "repeats": n, **(experiment or {})}
     made_up_folder(folder, runs, experiment=fields, **facts)  # type: ignore[arg-type]  # facts of the manifest
-    evidence = read_evidence(folder)
+    results = read_folder(folder)
     if details is not None:
         (folder / DETAILS).mkdir()
         for place, run in enumerate(run for run in runs if run.finished):
             with contextlib.suppress(OSError, ValueError):  # of a name that no file can have there are no times
                 arrays = made_up_details(place, **details)  # type: ignore[arg-type]  # by name
                 np.savez(folder / DETAILS / f"{run.name}.npz", **arrays)  # type: ignore[arg-type]
-    return evidence
+    return results

@@ -1,6 +1,5 @@
 """Behaviour of a single run."""
 
-import math
 import time
 from pathlib import Path
 
@@ -8,11 +7,7 @@ import numpy as np
 import pytest
 
 from conftest import SMALL
-from made_up_counter import SteadyCounter
-from significand.benchmark import Details, benchmark_one_setup
-from significand.meters.energy import CpuTimeEstimate, EnergyCounter
-from significand.meters.noise_share import Noise, Reading
-from significand.meters.steps import DisturbedError, Step
+from significand.benchmark import benchmark_one_setup
 from significand.plan.problems import PlanError
 from significand.results.records import Run
 from significand.workload.training import TrainingDivergedError
@@ -122,122 +117,6 @@ def test_modes_that_train_alike_start_alike() -> None:
     assert one("float32")["final_train_loss"] == one("int8")["final_train_loss"]
 
 
-def test_turns_are_taken_for_every_epoch_and_round() -> None:
-    """A turn to measure is asked for before each epoch and each round, one to prepare between the two."""
-    turns: list[Step] = []
-    one(take_turn=turns.append)
-    assert turns == ["measure", "measure", "prepare", "measure", "measure"]
-
-
-def use(monkeypatch: pytest.MonkeyPatch, counter: EnergyCounter) -> None:
-    """Let runs take this counter, whatever the machine has."""
-    monkeypatch.setattr("significand.benchmark.choose_counter", lambda watts_per_core: counter)  # noqa: ARG005
-
-
-@pytest.mark.parametrize("power_w", [-1.0, math.nan, math.inf])
-def test_what_is_no_idle_power_is_refused(power_w: float) -> None:
-    """It would be subtracted from every energy, so a value that cannot be is a mistake that is named."""
-    with pytest.raises(PlanError, match=rf"idle_power_w: {power_w!r} is no power; give watts, 0 or more"):
-        one(idle_power_w=power_w)
-
-
-def test_idle_power_is_subtracted_from_measured_energy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In the epoch's window of 1 s 10 J were used: less 4 W there are 6 J."""
-    use(monkeypatch, SteadyCounter())
-    row = one(idle_power_w=4.0, epochs=1)  # of one, however long it takes, the window holds one
-    assert row["energy_per_epoch_j"] == pytest.approx(6.0)
-    assert row["energy_assumptions"] == "4 W of the idle machine are subtracted"
-
-
-def test_idle_power_is_not_subtracted_from_an_estimate(monkeypatch: pytest.MonkeyPatch) -> None:
-    """CPU time has no idle part: the estimate stays above nothing, and says what was not done."""
-    use(monkeypatch, CpuTimeEstimate(5.0))
-    row = Run(**one(idle_power_w=1e6))  # type: ignore[arg-type]
-    assert row.energy_per_epoch_j > 0
-    assert row.energy_assumptions.endswith("1e+06 W of the idle machine cannot be subtracted")
-
-
-def test_energy_of_another_counter_than_the_experiments_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """When the counter is gone the energy is NaN with the reason, and no estimate takes its place."""
-    use(monkeypatch, CpuTimeEstimate(5.0))
-    gone = Run(**one(energy_source="rapl"))  # type: ignore[arg-type]
-    assert math.isnan(gone.energy_per_epoch_j)
-    assert gone.energy_assumptions.endswith("the counter rapl could not be read any more")
-    there = Run(**one(energy_source="cpu-time"))  # type: ignore[arg-type]
-    assert there.energy_per_epoch_j > 0
-
-
-def test_the_window_after_a_short_training_is_a_step_like_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the counter needs longer than all of the training, the window added is on the record of steps too."""
-    use(monkeypatch, CpuTimeEstimate(5.0, shortest_window_s=2.0))  # an epoch is far shorter, also on a busy machine
-    turns: list[Step] = []
-    kept: list[Details] = []
-    row = Run(**one(epochs=1, take_turn=turns.append, keep_details=kept.append))  # type: ignore[arg-type]
-    assert turns == ["measure", "measure", "prepare", "measure", "measure"]
-    assert list(zip(kept[0].steps["phase"], kept[0].steps["index"], strict=True)) == [
-        ("training", 0),
-        ("training", 1),
-        ("inference", 0),
-        ("inference", 1),
-    ]
-    assert row.steps == 4
-    assert row.energy_window_s >= 2.0
-
-
-def with_shares(monkeypatch: pytest.MonkeyPatch, training: float, inference: float) -> None:
-    """Let others take these shares of every step."""
-    shares = iter([training, inference])  # each phase has a meter of its own
-
-    class MadeUpMeter:
-        def __init__(self, threads: int) -> None:
-            del threads
-            self._share = next(shares)
-
-        def start(self) -> Reading:
-            return Reading(0, 0, {}, {}, {}, 0, {}, {})
-
-        def since(self, reading: Reading) -> Noise:
-            del reading
-            return Noise(0.03, 0.0, 0.0, 0.0, 0.0, 0.0, math.nan, math.nan, self._share)
-
-    monkeypatch.setattr("significand.phases.NoiseMeter", MadeUpMeter)
-
-
-def test_steps_of_which_nobody_can_tell_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Unknown is neither quiet nor disturbed: it has a column of its own."""
-    with_shares(monkeypatch, 0.0, math.nan)
-    row = Run(**one())  # type: ignore[arg-type]
-    assert (row.steps, row.disturbed_steps, row.unknown_steps) == (4, 0, 2)
-
-
-def test_a_run_that_noise_ended_hands_over_the_steps_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The error carries training's quiet steps too, in order, before the one that stayed disturbed."""
-    with_shares(monkeypatch, 0.0, 0.5)
-    with pytest.raises(DisturbedError, match="others took 50 % of the CPU time of inference round 1") as caught:
-        one(on_noise="fail", remeasure_limit=1, remeasure_nice=0)
-    assert [(attempt.phase, attempt.index, attempt.attempt) for attempt in caught.value.attempts] == [
-        ("training", 0, 0),
-        ("training", 1, 0),
-        ("inference", 0, 0),
-        ("inference", 0, 1),
-    ]
-
-
-def test_details_hold_every_epoch_and_call() -> None:
-    """The single times behind the row are handed out, and the row's numbers follow from them."""
-    kept: list[Details] = []
-    run = Run(**one(keep_details=kept.append))  # type: ignore[arg-type]
-    (details,) = kept
-    assert details.epoch_time_s.mean() == pytest.approx(run.train_time_per_epoch_s)
-    assert details.epoch_loss[-1] == run.final_train_loss
-    assert sorted(set(details.call_round)) == [0, 1]
-    assert len(details.call_latency_s) == len(details.call_round)
-    assert len(details.call_latency_s) * run.calls_per_timing == run.latency_calls
-    assert run.inference_latency_per_sample_s == pytest.approx(np.median(details.call_latency_s) / 16)
-    rounds_s = [np.median(details.call_latency_s[details.call_round == k]) / 16 for k in (0, 1)]
-    assert [float(word) for word in run.round_latencies_s.split()] == rounds_s
-
-
 def test_divergence_is_an_error_that_names_the_remedy() -> None:
     """A loss that is not finite raises; it never becomes a silent NaN."""
     with pytest.raises(TrainingDivergedError, match=r"diverged.*learning_rate"):
@@ -264,11 +143,3 @@ def test_own_data_is_read_from_a_file(tmp_path: Path) -> None:
     np.savez(tmp_path / "own.npz", X=random.normal(size=(60, 16)), y=np.arange(60) % 4)
     row = one(data=str(tmp_path / "own.npz"), n_samples=None)
     assert row["n_samples"] == 60
-
-
-def test_a_slowed_run_says_which_it_is_and_has_its_share_found_alone() -> None:
-    """The label is in the row; the call's own time is found in a turn of its own, which is no measured step."""
-    turns: list[Step] = []
-    row = one(label="slow", slowdown=0.5, take_turn=turns.append)
-    assert row["label"] == "slow"
-    assert turns == ["measure", "measure", "prepare", "again", "measure", "measure"]

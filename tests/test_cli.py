@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,17 +23,16 @@ from cyclopts.completion.detect import ShellDetectionError
 from rich.text import Text
 
 from conftest import eventually, workers_of
+from made_up_place import MadeUpPlace, made_to_fail
 from made_up_results import made_up_folder, made_up_runs, with_values
 from made_up_selftest import NOTHING, RESULT
 from significand import __version__
 from significand.checks.report import Check
 from significand.cli import BAD_INPUT, DONE, INTERRUPTED, SOME_RUN_FAILED, UNFIT, Flags, app, main, program
 from significand.cli.base import console
-from significand.plan.options import OPTION_GROUPS, OPTIONS
+from significand.plan.options import GROUPS, OPTIONS
 from significand.report import ReportError
-from significand.results.records import FAILED, Run
 from significand.results.store import REPORT, RunDirectory
-from significand.runner.conductor import OnRun, Timing
 from significand.selftest import WORKLOAD, SelfTest, Verdict
 from test_job import instant
 
@@ -246,6 +246,18 @@ def test_flags_win_over_the_config_file(tmp_path: Path) -> None:
     assert (experiment["repeats"], experiment["epochs"], experiment["layer_sizes"]) == (1, 1, [5, 8, 3])
 
 
+def test_an_own_table_is_measured_by_its_name_alone(tmp_path: Path) -> None:
+    """A table as pandas writes it, row numbers and all, needs no option that describes it."""
+    random = np.random.default_rng(0)
+    lines = [f"{at},{random.normal()},{random.normal()},{'NA' if at % 3 else 'none'}" for at in range(60)]
+    (tmp_path / "own.csv").write_text("\n".join([",a,b,kind", *lines]), encoding="utf-8")
+    words = ["--modes", "float32", "--epochs", "1", "--repeats", "1", "--latency-rounds", "1", "-q"]
+    done = called("run", "--data", str(tmp_path / "own.csv"), "--output-dir", str(tmp_path / "out"), *words)
+    assert (done.returncode, done.stdout, done.stderr) == (DONE, "", "")
+    experiment = json.loads((tmp_path / "out/manifest.json").read_text(encoding="utf-8"))["experiment"]
+    assert (experiment["layer_sizes"], experiment["activations"]) == ([2, 128, 2], ["relu", "softmax"])
+
+
 def test_unknown_config_keys_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """An unknown TOML key is refused, with the nearest name."""
     (tmp_path / "plan.toml").write_text("epoch = 3\n", encoding="utf-8")
@@ -255,14 +267,14 @@ def test_unknown_config_keys_are_named(tmp_path: Path, capsys: pytest.CaptureFix
 
 def test_every_field_has_a_flag() -> None:
     """Flags and fields of an experiment are the same set."""
-    assert [field.name for field in dataclasses.fields(Flags)] == list(OPTIONS)
+    assert [field.name for field in dataclasses.fields(Flags)] == list(OPTIONS)  # type: ignore[arg-type]  # at run time
 
 
 def test_help_shows_the_flags_in_groups(capsys: pytest.CaptureFixture[str]) -> None:
     """Help of run has a heading for every group of options, in their order, after the flags that are no fields."""
     assert main(["run", "--help"]) == DONE
     text = capsys.readouterr().out
-    places = [text.index(what) for what in ("--config", *OPTION_GROUPS)]
+    places = [text.index(what) for what in ("--config", *GROUPS)]
     assert places == sorted(places)
     assert places[1] < text.index("--layer-sizes") < places[2]
 
@@ -455,7 +467,7 @@ def test_the_help_of_comparing_tells_what_the_margin_does(capsys: pytest.Capture
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """Let a report be a word."""
-    monkeypatch.setattr("significand.present.report.report_html", lambda evidence: f"page of {len(evidence.runs)} runs")
+    monkeypatch.setattr("significand.present.report.report_html", lambda results: f"page of {len(results.runs)} runs")
     return monkeypatch
 
 
@@ -715,8 +727,8 @@ def test_a_missing_report_is_told_on_stderr(
 ) -> None:
     """It costs neither the table nor the exit code, and is told however quiet the rest is."""
 
-    def cannot(evidence: object) -> None:
-        del evidence
+    def cannot(results: object) -> None:
+        del results
         raise ReportError("report.html could not be made (no ink); no result is lost")
 
     instant.setattr("significand.job.write_report", cannot)
@@ -741,22 +753,8 @@ def test_a_reason_cannot_move_the_cursor(
     tmp_path: Path, instant: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Control characters in a failed run's reason are shown as signs, on stderr as in the table."""
-
-    def fail(
-        experiment: object,
-        dataset: object,
-        on_run: OnRun,
-        on_progress: object,
-        on_ready: Callable[[], None],
-        **_: object,
-    ) -> Timing:
-        del experiment, dataset, on_progress
-        on_ready()
-        for mode in ("float32", "int8"):
-            on_run(Run(precision_mode=mode, status=FAILED, reason="lost \x1b[2J\x07words"), {})
-        return Timing(3.0, 2.0, 1.0)
-
-    instant.setattr("significand.job.run_experiment", fail)
+    place = partial(MadeUpPlace, make=made_to_fail(reason="lost \x1b[2J\x07words"))
+    instant.setattr("significand.job.Here", place)
     assert main([*QUICK, "--repeats", "1", "--output-dir", str(tmp_path)]) == SOME_RUN_FAILED
     captured = capsys.readouterr()
     assert "\x1b" not in captured.err + captured.out

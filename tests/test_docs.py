@@ -19,18 +19,17 @@ from conftest import NO_DATA, SMALL, small_experiment
 from made_up_results import made_up_folder, made_up_runs
 from significand.analysis.claims import ComparisonRow, claims_of, comparison_row, summary_columns, summary_rows
 from significand.analysis.pareto_bootstrap import FRONTIER_KEYS, frontier_uncertainty
-from significand.benchmark import Details, step_columns
 from significand.cli import app
 from significand.job import run_experiment_in
 from significand.meters.machine import describe_machine
-from significand.meters.noise_share import Noise
-from significand.meters.steps import Attempt
 from significand.plan.experiment import plan_experiment
 from significand.plan.options import OPTIONS
 from significand.results.contents import DETAIL_ARRAYS, FILES, MANIFEST_KEYS
 from significand.results.lock import LOCK
+from significand.results.read import read_json_object
 from significand.results.records import STATISTICS, STEP_COLUMNS, MetricSummary, Run, column_types, described
-from significand.results.store import RESULTS, read_json_object
+from significand.results.store import RESULTS
+from significand.results.table import table_of
 from test_job import instant
 
 __all__ = ["instant"]  # the fixture
@@ -181,7 +180,7 @@ def test_every_column_is_documented_with_its_unit() -> None:
 def test_columns_of_summaries_and_comparisons_are_those_that_are_written() -> None:
     """The documented columns are the keys of the rows, in their order."""
     experiment = small_experiment(precision_modes=["float32", "int8"])
-    runs = [*made_up_runs(1), *made_up_runs(2, mode="int8")]
+    runs = table_of([*made_up_runs(1), *made_up_runs(2, mode="int8")])
     claims = claims_of(runs, experiment)
     assert list(summary_rows(runs, experiment, claims)[0]) == list(summary_columns())
     assert list(comparison_row(claims.comparisons[0])) == list(column_types(ComparisonRow))
@@ -197,13 +196,6 @@ def test_keys_of_the_frontier_are_those_that_are_written() -> None:
     assert isinstance(volume, dict)
     keys = [*written, *(f"setups[].{key}" for key in setups[0]), *(f"hypervolume.{key}" for key in volume), "reason"]
     assert keys == list(FRONTIER_KEYS)
-
-
-def test_arrays_of_details_are_those_that_are_written() -> None:
-    """What a run keeps of its single times is documented: every array, and every step's column."""
-    attempt = Attempt("training", 0, 0, 1.0, Noise(*[0.0] * 9), disturbed=False, counted=True, nice=0)
-    arrays = [one.name for one in dataclasses.fields(Details) if one.name != "steps"]
-    assert {*arrays, *(f"step_{name}" for name in step_columns([attempt]))} == set(DETAIL_ARRAYS)
 
 
 @pytest.mark.usefixtures("instant")

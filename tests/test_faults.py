@@ -13,30 +13,25 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
 import psutil
 import pytest
 
-from conftest import SMALL, eventually, workers_of
+from conftest import SMALL, blocks_of, eventually, small_experiment, workers_of
+from made_up_place import MadeUpPlace, made_to_fail, made_up_run
 from significand.cli import BAD_INPUT, INTERRUPTED, SOME_RUN_FAILED, main
 from significand.job import ExperimentInterrupted, ResultsLostError, run_experiment_in
 from significand.plan.problems import PlanError
 from significand.results.journal import JOURNAL, append_run, read_journal
+from significand.results.read import read_json_object
 from significand.results.records import Progress, Run
-from significand.results.store import (
-    DETAILS,
-    HISTORY,
-    MANIFEST,
-    NEXT,
-    RESULTS,
-    RunDirectory,
-    read_json_object,
-    replacing,
-)
+from significand.results.store import DETAILS, HISTORY, MANIFEST, NEXT, RESULTS, RunDirectory, replacing
+from significand.runner.block import Timing
 from test_cli import QUICK
-from test_job import instant, instant_run, interrupt_at, interrupted, scores
+from test_job import instant, interrupt_at, interrupted, scores
 
 __all__ = ["instant"]  # the fixture
 
@@ -75,7 +70,9 @@ def assert_complete(folder: Path, repeats: int = 2) -> None:
     """Resume, and find every run once, every file, and nothing else."""
     run_experiment_in(folder, SMALL | {"repeats": repeats}, resume=True)
     assert scores(folder) == {
-        f"r{r:03d}-{mode}": (1 / (8 + r), 7 + r) for r in range(repeats) for mode in ("float32", "int8")
+        run.name: (run.final_train_accuracy, run.seed)
+        for block in blocks_of(small_experiment(repeats=repeats))
+        for run, _ in (made_up_run(block, setup) for setup in block.setups)
     }
     assert {run.name for run in read_journal(folder / JOURNAL).runs} == set(scores(folder))
     assert {path.stem for path in (folder / DETAILS).iterdir()} == set(scores(folder))
@@ -121,7 +118,7 @@ def test_disk_full_while_summaries_are_written(
         patch.setattr("significand.present.plots.save_tradeoff_plots", full)
         assert main([*QUICK, "--seed", "7", "--on-noise", "mark", "--output-dir", str(tmp_path)]) == SOME_RUN_FAILED
     assert "No space left on device; finished runs are kept in" in capfd.readouterr().err
-    monkeypatch.setattr("significand.job.run_experiment", None)
+    monkeypatch.setattr("significand.job.Here", None)
     assert_complete(tmp_path)
 
 
@@ -258,10 +255,11 @@ def test_an_interrupt_before_anything_is_begun(
     run_experiment_in(tmp_path, SMALL)
     before = contents(tmp_path)
 
-    def press(*_: object, **__: object) -> NoReturn:
-        raise KeyboardInterrupt
+    class Interrupted(MadeUpPlace):
+        def run(self, *_: object) -> NoReturn:
+            raise KeyboardInterrupt
 
-    instant.setattr("significand.job.run_experiment", press)
+    instant.setattr("significand.job.Here", Interrupted)
     assert main([*QUICK, "--output-dir", str(tmp_path)]) == INTERRUPTED
     assert capsys.readouterr().err.endswith(
         "interrupted before anything was measured; earlier results are as they were\n"
@@ -275,11 +273,11 @@ def test_an_interrupt_while_a_run_is_kept(tmp_path: Path, monkeypatch: pytest.Mo
     with monkeypatch.context() as patch:
         real = RunDirectory._write_runs
 
-        def press(self: RunDirectory) -> None:
+        def press(self: RunDirectory, path: Path) -> None:
             if len(self._runs) == 2:
                 patch.setattr(RunDirectory, "_write_runs", real)
                 raise KeyboardInterrupt
-            real(self)
+            real(self, path)
 
         patch.setattr(RunDirectory, "_write_runs", press)
         with pytest.raises(ExperimentInterrupted, match="2 of 4"):
@@ -399,11 +397,12 @@ def test_folder_removed_while_running(interrupt: bool, tmp_path: Path) -> None:
 def test_folder_removed_while_processes_start(tmp_path: Path, instant: pytest.MonkeyPatch) -> None:
     """Removed before the first run, it is not made again either."""
 
-    def remove_first(*words: Any, **named: Any) -> object:  # noqa: ANN401 - the conductor's parameters
-        shutil.rmtree(tmp_path / "out")
-        return instant_run(*words, **named)
+    class Removing(MadeUpPlace):
+        def run(self, *words: Any) -> Timing:  # noqa: ANN401 - handed on
+            shutil.rmtree(tmp_path / "out")
+            return super().run(*words)
 
-    instant.setattr("significand.job.run_experiment", remove_first)
+    instant.setattr("significand.job.Here", Removing)
     with pytest.raises(PlanError, match="cannot be written: the folder or its lock was removed or replaced"):
         run_experiment_in(tmp_path / "out", SMALL)
     assert not list(tmp_path.iterdir())
@@ -479,13 +478,7 @@ def test_times_of_a_run_that_was_never_kept(tmp_path: Path, instant: pytest.Monk
     """Killed between a run's times and its line, and failed the second time: the times of the first are not its own."""
     interrupted(tmp_path)
     shutil.copy(tmp_path / "details/r000-float32.npz", tmp_path / "details/r000-int8.npz")
-
-    def fail(*words: Any, **named: Any) -> object:  # noqa: ANN401 - the conductor's parameters
-        _, _, keep, *_ = words
-        keep(Run(precision_mode="int8", status="failed", reason="no"), {})
-        return instant_run(*words, **named | {"done": {*named["done"], (0, "int8")}})
-
-    instant.setattr("significand.job.run_experiment", fail)
+    instant.setattr("significand.job.Here", partial(MadeUpPlace, make=made_to_fail("int8")))
     run_experiment_in(tmp_path, SMALL, resume=True)
     assert "r000-int8.npz" not in {path.name for path in (tmp_path / DETAILS).iterdir()}
     assert "0,int8," not in (tmp_path / "steps.csv").read_text(encoding="utf-8")

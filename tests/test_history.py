@@ -46,7 +46,8 @@ def test_results_come_in_the_order_of_time(tmp_path: Path) -> None:
     history = read_history(folder, metrics=["latency"])
     assert starts(history) == ["00", "01", "02"]
     (series,) = history.series
-    values = [run.inference_latency_per_sample_s for run in history.results[1].finished("float32")]
+    second = history.results[1]
+    values = second.runs.numbers("inference_latency_per_sample_s")[second.finished("float32")]
     low, high = stats.t.interval(0.95, 7, np.mean(values), stats.sem(values))
     estimate = series.estimates[1]
     assert (estimate.point, estimate.low, estimate.high) == pytest.approx((np.mean(values), low, high), rel=1e-9)

@@ -4,83 +4,31 @@ import csv
 import json
 import math
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
 
 from conftest import SMALL
 from made_up_counter import SteadyCounter
-from significand.evidence import Evidence
+from made_up_place import MadeUpPlace, made_to_fail
+from significand.folder import Folder
 from significand.job import ExperimentInterrupted, Outcome, ResultsLostError, default_output_dir, run_experiment_in
+from significand.meters.counters import EnergyPlan
 from significand.meters.machine import available_cpus, describe_machine
-from significand.plan.experiment import Experiment
 from significand.plan.problems import PlanError
 from significand.report import ReportError
 from significand.results.journal import JOURNAL, read_journal
 from significand.results.lock import LOCK
-from significand.results.records import FAILED, METHOD, Progress, Run
-from significand.results.store import (
-    DETAILS,
-    MANIFEST,
-    NEXT,
-    PLOTS,
-    REPORT,
-    RESULTS,
-    RunDirectory,
-    read_details,
-    read_json_object,
-    read_runs,
-    replacing,
-)
-from significand.runner.conductor import OnProgress, OnRun, Timing
+from significand.results.read import read_details, read_json_object, read_runs
+from significand.results.records import METHOD, Progress
+from significand.results.store import DETAILS, MANIFEST, NEXT, PLOTS, REPORT, RESULTS, RunDirectory, replacing
+from significand.runner.block import Block, Timing
+from significand.runner.conductor import OnProgress
 from significand.runner.server import RunnerError
-from significand.workload.data import Dataset
-
-SPREAD = 0.05
-"""How much int8's latency varies from repeat to repeat in instant runs; float32's does not."""
-
-
-def instant_run(
-    experiment: Experiment,
-    dataset: Dataset | None,  # noqa: ARG001 - the conductor's parameters
-    on_run: OnRun,
-    on_progress: OnProgress,
-    on_ready: Callable[[], None],
-    *,
-    done: Collection[tuple[int, str]],
-    session: int,
-    idle_power_w: float,  # noqa: ARG001 - the same
-    is_enough: Callable[[int], bool],
-    meanwhile: Callable[[], None],
-    energy_source: str,  # noqa: ARG001 - the same
-) -> Timing:
-    """Stand in for the conductor: the same runs in the same order, at once, every number known beforehand."""
-    meanwhile()
-    on_ready()
-    ended = 0
-    for repeat in range(experiment.most_repeats):
-        if is_enough(repeat):
-            break
-        for setup in experiment.setups():
-            if (repeat, setup.precision_mode) in done:
-                continue
-            on_progress(Progress(repeat, experiment.repeats, ended, 4, ended / 4))
-            run = Run(
-                seed=experiment.seed + repeat,
-                precision_mode=setup.precision_mode,
-                repeat=repeat,
-                session=session,
-                train_time_per_epoch_s=1.0 + repeat,
-                inference_latency_per_sample_s=0.1 * (1 + SPREAD * (setup.precision_mode == "int8") * math.sin(repeat)),
-                final_train_accuracy=1 / (1 + experiment.seed + repeat),
-            )
-            on_run(run, {"step_index": np.arange(2), "step_time_s": np.array([0.5, math.nan])})
-            ended += 1
-    return Timing(3.0, 2.0, 1.0)
 
 
 def plain_plots(rows: object, folder: Path) -> None:
@@ -91,18 +39,18 @@ def plain_plots(rows: object, folder: Path) -> None:
             file.write(b"plot")
 
 
-def plain_report(evidence: Evidence) -> Path:
+def plain_report(results: Folder) -> Path:
     """Stand in for the report: a file of the right name, made as the report is, that says how it all ended."""
-    path = evidence.folder / REPORT
+    path = results.path / REPORT
     with replacing(path, "w") as file:
-        file.write(f"{evidence.manifest['state']}, {len(evidence.runs)} runs, {len(evidence.rows)} modes")
+        file.write(f"{results.manifest['state']}, {len(results.runs)} runs, {len(results.rows)} modes")
     return path
 
 
 @pytest.fixture
 def instant(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """Let experiments take no time: neither processes nor drawing."""
-    monkeypatch.setattr("significand.job.run_experiment", instant_run)
+    monkeypatch.setattr("significand.job.Here", MadeUpPlace)
     monkeypatch.setattr("significand.present.plots.save_tradeoff_plots", plain_plots)
     monkeypatch.setattr("significand.present.plots.save_pareto_plot", plain_plots)
     monkeypatch.setattr("significand.job.write_report", plain_report)
@@ -111,7 +59,7 @@ def instant(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 
 def interrupt_at(ended: int) -> OnProgress:
-    """Return a watcher that presses Ctrl-C when so many runs of the session have ended."""
+    """Return a watcher that presses Ctrl-C when so many runs have ended."""
 
     def press(progress: Progress) -> None:
         if progress.ended == ended:
@@ -190,9 +138,9 @@ def test_a_resumed_experiment_has_the_rows_of_an_uninterrupted_one(after: int, t
 def test_every_interruption_begins_another_session(tmp_path: Path) -> None:
     """Interrupted after every run, the sessions of the rows count up."""
     interrupted(tmp_path)
-    for _ in range(2):
+    for ended in (2, 3):
         with pytest.raises(ExperimentInterrupted):
-            run_experiment_in(tmp_path, SMALL, interrupt_at(1), resume=True)
+            run_experiment_in(tmp_path, SMALL, interrupt_at(ended), resume=True)
     outcome = run_experiment_in(tmp_path, SMALL, resume=True)
     assert [run.session for run in outcome.runs] == [0, 1, 2, 3]
 
@@ -263,6 +211,60 @@ def test_another_machine_or_version_is_refused(
         run_experiment_in(tmp_path, SMALL, resume=True)
 
 
+OWN_TABLE = {name: value for name, value in SMALL.items() if name not in {"layer_sizes", "activations", "n_samples"}}
+
+
+@pytest.fixture
+def own_table(tmp_path: Path) -> Path:
+    """Return a table of five features and three classes, separated by semicolons, with decimal commas."""
+    path = tmp_path / "own.csv"
+    lines = [";".join([*(f"{at + column},5" for column in range(5)), "abc"[at % 3]]) for at in range(30)]
+    path.write_text("\n".join(["v;w;x;y;z;kind", *lines]), encoding="utf-8")
+    return path
+
+
+@pytest.mark.usefixtures("instant")
+def test_an_own_table_needs_no_layer_sizes(tmp_path: Path, own_table: Path) -> None:
+    """Inputs and outputs follow from the table, and the whole network is what is kept; the same command resumes it."""
+    fields = OWN_TABLE | {"data": str(own_table), "hidden": "8,6"}
+    with pytest.raises(ExperimentInterrupted):
+        run_experiment_in(tmp_path / "out", fields, interrupt_at(1))
+    assert manifest(tmp_path / "out")["experiment"]["layer_sizes"] == [5, 8, 6, 3]
+    assert not run_experiment_in(tmp_path / "out", fields, resume=True).failed
+    assert not run_experiment_in(tmp_path / "out", {}, resume=True).failed
+    assert refusal(tmp_path / "out", {"hidden": "8,7"})[0].startswith(
+        "resume: experiment.layer_sizes: [5, 8, 6, 3] then"
+    )
+
+
+@pytest.mark.usefixtures("instant")
+def test_an_experiment_of_before_tables_had_options_is_resumed(tmp_path: Path) -> None:
+    """A journal that does not know how a table is read goes on as what it did."""
+    interrupted(tmp_path)
+    path = tmp_path / JOURNAL
+    first, *others = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    facts = json.loads(first)
+    for name in ("hidden", "separator", "header", "missing"):
+        assert facts["experiment"].pop(name) is None
+    path.write_text("".join([json.dumps(facts) + "\n", *others]), encoding="utf-8")
+    assert not run_experiment_in(tmp_path, {}, resume=True).failed
+
+
+@pytest.mark.usefixtures("instant")
+def test_a_feature_that_some_repeat_cannot_hold_is_refused_before_anything_is_written(
+    tmp_path: Path, own_table: Path
+) -> None:
+    """An outlier is refused with its column where any repeat of those planned would hold it out."""
+    text = own_table.read_text(encoding="utf-8").replace("\n9,5;10,5", "\n9,5;10,5e300")
+    own_table.write_text(text, encoding="utf-8")
+    fields = OWN_TABLE | {"data": str(own_table), "repeats": 40}
+    with pytest.raises(PlanError) as caught:
+        run_experiment_in(tmp_path / "out", fields)
+    (line,) = caught.value.problems
+    assert line.startswith("data: column w has 1.05e+301 in sample 9 (counted from 0), held out")
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.usefixtures("instant")
 def test_another_method_is_refused(tmp_path: Path) -> None:
     """Runs of two methods are not mixed; a journal that does not say its method is of the first one."""
@@ -289,20 +291,23 @@ def test_another_energy_counter_is_refused(tmp_path: Path, instant: pytest.Monke
 
 def test_runs_are_told_the_counter_and_the_idle_power(tmp_path: Path, instant: pytest.MonkeyPatch) -> None:
     """Both are found out once, for all runs; the manifest has the power, and how busy others were meanwhile."""
-    told: dict[str, object] = {}
+    told: list[EnergyPlan] = []
 
-    def listen(*words: Any, **named: Any) -> Timing:  # noqa: ANN401 - handed on
-        told.update(named)
-        return instant_run(*words, **named)
+    class Listening(MadeUpPlace):
+        def run(self, blocks: Iterable[Block], *words: Any) -> Timing:  # noqa: ANN401 - handed on
+            blocks = list(blocks)
+            told[:] = {block.energy for block in blocks}
+            return super().run(blocks, *words)
 
-    instant.setattr("significand.job.run_experiment", listen)
+    instant.setattr("significand.job.Here", Listening)
     instant.setattr("significand.job.choose_counter", lambda watts_per_core: SteadyCounter())  # noqa: ARG005
+    instant.setattr("significand.meters.counters.choose_counter", lambda watts_per_core: SteadyCounter())  # noqa: ARG005
     run_experiment_in(tmp_path / "idle", SMALL | {"idle_baseline_s": 0.1})
-    assert (told["energy_source"], told["idle_power_w"]) == ("made-up", 10.0)
+    assert told == [EnergyPlan(12.0, "made-up", 10.0)]
     assert manifest(tmp_path / "idle")["idle_power_w"] == 10.0
     assert "idle_others_cpu_s" in manifest(tmp_path / "idle")
     run_experiment_in(tmp_path / "plain", SMALL)
-    assert told["idle_power_w"] == 0.0
+    assert told == [EnergyPlan(12.0, "made-up")]
     assert "idle_power_w" not in manifest(tmp_path / "plain")
 
 
@@ -333,7 +338,7 @@ def test_a_finished_experiment_measures_nothing_again(tmp_path: Path, instant: p
     summary = (tmp_path / "summary_stats.csv").read_bytes()
     for name in ("summary_stats.csv", "pareto_frontier.png", MANIFEST):
         (tmp_path / name).unlink()
-    instant.setattr("significand.job.run_experiment", None)
+    instant.setattr("significand.job.Here", None)
     outcome = run_experiment_in(tmp_path, {}, resume=True)
     assert len(outcome.runs) == 4
     assert (tmp_path / "raw_runs.csv").read_bytes() == table
@@ -418,11 +423,12 @@ def test_processes_that_cannot_start_leave_earlier_results_where_they_are(
     run_experiment_in(tmp_path, SMALL)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
 
-    def cannot(*_: object, **__: object) -> None:
-        assert (tmp_path / NEXT).exists()
-        raise RunnerError("no process")
+    class Nowhere(MadeUpPlace):
+        def run(self, *_: object) -> NoReturn:
+            assert (tmp_path / NEXT).exists()
+            raise RunnerError("no process")
 
-    instant.setattr("significand.job.run_experiment", cannot)
+    instant.setattr("significand.job.Here", Nowhere)
     with pytest.raises(RunnerError, match=r"^no process$"):
         run_experiment_in(tmp_path, SMALL)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
@@ -478,9 +484,9 @@ def test_an_experiment_goes_on_until_its_intervals_are_narrow_enough(
     )
     repeats = len(outcome.runs) // 2
     assert 10 <= repeats < 60
-    assert outcome.precision is not None
-    assert outcome.precision.is_reached
-    assert 0 < outcome.precision.half_widths["int8"] <= 0.02
+    assert outcome.reached is not None
+    assert outcome.reached.is_reached
+    assert 0 < outcome.reached.half_widths["int8"] <= 0.02
     assert {row["interval_method"] for row in outcome.rows} == {"sequential t"}
     assert not any(notes[: 2 * 5])  # nothing is said ahead of five repeats
     assert any("repeats for ±2 %" in note for note in notes[2 * 5 :])
@@ -491,8 +497,8 @@ def test_a_target_missed_ends_at_the_most_repeats(tmp_path: Path, instant: pytes
     del instant
     outcome = run_experiment_in(tmp_path, SMALL | {"until": 0.001, "max_repeats": 12})
     assert len(outcome.runs) == 2 * 12
-    assert outcome.precision is not None
-    assert list(outcome.precision.missed) == ["int8"]
+    assert outcome.reached is not None
+    assert list(outcome.reached.missed) == ["int8"]
 
 
 def test_no_new_repeat_begins_after_the_time_is_up(tmp_path: Path, instant: pytest.MonkeyPatch) -> None:
@@ -506,22 +512,13 @@ def test_a_mode_that_always_fails_holds_the_others_up_for_ten_repeats_only(
     tmp_path: Path, instant: pytest.MonkeyPatch
 ) -> None:
     """Its interval will never be known: the experiment ends when the others are narrow, and says what was missed."""
-
-    def failing(
-        experiment: Experiment, dataset: Dataset | None, on_run: OnRun, *rest: object, **more: object
-    ) -> Timing:
-        def keep(run: Run, details: Mapping[str, np.ndarray]) -> None:
-            on_run(replace(run, status=FAILED) if run.precision_mode == "float16" else run, details)
-
-        return instant_run(experiment, dataset, keep, *rest, **more)  # type: ignore[arg-type]  # the same ones
-
-    instant.setattr("significand.job.run_experiment", failing)
+    instant.setattr("significand.job.Here", partial(MadeUpPlace, make=made_to_fail("float16")))
     notes: list[str] = []
     fields = SMALL | {"precision_modes": ["float32", "float16", "int8"], "until": "2%", "max_repeats": 60}
     outcome = run_experiment_in(tmp_path, fields, lambda progress: notes.append(progress.note))
     assert 10 <= len(outcome.runs) // 3 < 60
-    assert outcome.precision is not None
-    assert list(outcome.precision.missed) == ["float16"]
+    assert outcome.reached is not None
+    assert list(outcome.reached.missed) == ["float16"]
     assert any("repeats for ±2 %" in note for note in notes)
 
 
@@ -541,7 +538,7 @@ def test_an_experiment_that_has_reached_its_target_is_not_gone_on_with(
     """Resumed after its last run, it measures nothing more."""
     fields = SMALL | {"until": "2%", "max_repeats": 60}
     before = run_experiment_in(tmp_path, fields)
-    instant.setattr("significand.job.run_experiment", None)
+    instant.setattr("significand.job.Here", None)
     assert len(run_experiment_in(tmp_path, fields, resume=True).runs) == len(before.runs)
 
 
@@ -587,8 +584,8 @@ def test_an_interrupted_experiment_has_a_report_of_what_there_is(tmp_path: Path)
 def test_a_report_that_cannot_be_made_costs_nothing(tmp_path: Path, instant: pytest.MonkeyPatch) -> None:
     """Every other file is there, the experiment is finished, and the outcome says why there is no report."""
 
-    def cannot(evidence: Evidence) -> Path:
-        del evidence
+    def cannot(results: Folder) -> Path:
+        del results
         raise ReportError("no ink; give more")
 
     instant.setattr("significand.job.write_report", cannot)
@@ -602,15 +599,15 @@ def test_a_report_that_cannot_be_made_costs_nothing(tmp_path: Path, instant: pyt
 def test_an_interrupt_while_the_report_is_made(tmp_path: Path, instant: pytest.MonkeyPatch) -> None:
     """Ctrl-C then is told as any other, every run is kept, and resuming measures nothing and makes the report."""
 
-    def press(evidence: Evidence) -> Path:
-        del evidence
+    def press(results: Folder) -> Path:
+        del results
         raise KeyboardInterrupt
 
     with instant.context() as patch:
         patch.setattr("significand.job.write_report", press)
         with pytest.raises(ExperimentInterrupted, match="4 of 4 runs finished and kept"):
             run_experiment_in(tmp_path, SMALL)
-    instant.setattr("significand.job.run_experiment", None)
+    instant.setattr("significand.job.Here", None)
     assert run_experiment_in(tmp_path, {}, resume=True).report == tmp_path / REPORT
 
 

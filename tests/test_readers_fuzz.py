@@ -23,9 +23,12 @@ from significand.plan.config import read_config
 from significand.plan.experiment import Surroundings, plan_experiment
 from significand.plan.options import OPTIONS
 from significand.plan.problems import PlanError
-from significand.results.journal import JournalError, append_run, differences, first_line, read_journal
+from significand.results.difference import differing
+from significand.results.journal import JournalError, append_run, first_line, read_journal
+from significand.results.read import read_details, read_json_object, read_runs
 from significand.results.records import SCHEMA_VERSION, Run
-from significand.results.store import read_details, read_json_object, read_runs, write_csv
+from significand.results.store import write_csv
+from significand.results.table import TableError, read_table
 from significand.workload.data import Dataset, load_source
 
 # The same examples every time, and none may take long: hanging is a failure too.
@@ -73,7 +76,7 @@ def read_experiment(path: Path) -> None:
 
 def read_data(path: Path) -> None:
     """Read data, and check that they keep what the rest of the program relies on."""
-    dataset = load_source(str(path), None)
+    dataset = load_source(str(path))
     assert isinstance(dataset, Dataset)
     assert dataset.x.shape == (len(dataset.y), dataset.facts.n_features)
     assert dataset.x.dtype == np.float64
@@ -109,7 +112,7 @@ def journal(run: Run) -> bytes:
 def read_begun(path: Path) -> None:
     """Read a journal, and look for differences from what its first line says."""
     facts = read_journal(path).facts
-    differences({"experiment": {"seed": 3}, "machine": {"cpu": "x"}}, facts)
+    list(differing({"experiment": {"seed": 3}, "machine": {"cpu": "x"}}, facts))
 
 
 def read_times(path: Path) -> None:
@@ -243,6 +246,13 @@ READERS = {
         raw_runs(Run(seed=3, layer_sizes="4x2", status="failed", reason='no, "never"\n', peak_memory_mb=1.5)),
         csv_files(COLUMN_NAMES),
         (ValueError,),
+    ),
+    "runs as columns": Reader(
+        "raw_runs.csv",
+        read_table,
+        raw_runs(Run(seed=3, layer_sizes="4x2", status="failed", reason='no, "never"\n', peak_memory_mb=1.5)),
+        csv_files(COLUMN_NAMES),
+        (TableError,),
     ),
     "journal": Reader(
         "journal.jsonl", read_begun, journal(Run(seed=3, reason="no\n", peak_memory_mb=1.5)), JOURNALS, (JournalError,)

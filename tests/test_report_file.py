@@ -10,7 +10,7 @@ from typing import NoReturn
 import pytest
 
 from made_up_results import made_up_folder, made_up_runs
-from significand.evidence import Evidence, read_evidence
+from significand.folder import Folder, read_folder
 from significand.report import ReportError, import_parts, write_report
 from significand.results.store import REPORT
 
@@ -18,23 +18,23 @@ REPORT_HTML = "significand.present.report.report_html"
 
 
 @pytest.fixture
-def evidence(tmp_path: Path) -> Evidence:
+def results(tmp_path: Path) -> Folder:
     """Return what a made-up folder says, in which an older report lies."""
     folder = made_up_folder(tmp_path / "made up", made_up_runs(1) + made_up_runs(2, mode="int8", slower=0.5))
     (folder / REPORT).write_text("old", encoding="utf-8")
-    return read_evidence(folder)
+    return read_folder(folder)
 
 
-def test_the_page_takes_the_place_of_the_older_one(evidence: Evidence) -> None:
+def test_the_page_takes_the_place_of_the_older_one(results: Folder) -> None:
     """It is written whole, names the modes, and nothing else in the folder changes."""
-    before = {path.name for path in evidence.folder.iterdir()}
-    path = write_report(evidence)
-    assert path == evidence.folder / REPORT
+    before = {path.name for path in results.path.iterdir()}
+    path = write_report(results)
+    assert path == results.path / REPORT
     text = path.read_text(encoding="utf-8")
     assert text.lstrip().lower().startswith("<!doctype html>")
     assert text.rstrip().endswith("</html>")
     assert "int8" in text
-    assert {path.name for path in evidence.folder.iterdir()} == before
+    assert {path.name for path in results.path.iterdir()} == before
 
 
 class Panic(BaseException):
@@ -53,47 +53,47 @@ class Panic(BaseException):
     ids=["disk full", "read-only", "not installed", "a fault", "a panic"],
 )
 def test_whatever_goes_wrong_is_told_with_the_remedy(
-    error: BaseException, cause: str, remedy: str, evidence: Evidence, monkeypatch: pytest.MonkeyPatch
+    error: BaseException, cause: str, remedy: str, results: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every failure is one kind of error, which says what to do; the older report stays."""
 
-    def fail(evidence: Evidence) -> NoReturn:
-        del evidence
+    def fail(results: Folder) -> NoReturn:
+        del results
         raise error
 
     monkeypatch.setattr(REPORT_HTML, fail)
     with pytest.raises(ReportError) as caught:
-        write_report(evidence)
+        write_report(results)
     told = str(caught.value)
     assert told.startswith(f"report.html could not be made ({cause}")
     assert "no result is lost" in told
     assert remedy in told
-    assert f"`significand report '{evidence.folder}'`" in told
-    assert (evidence.folder / REPORT).read_text(encoding="utf-8") == "old"
+    assert f"`significand report '{results.path}'`" in told
+    assert (results.path / REPORT).read_text(encoding="utf-8") == "old"
 
 
-def test_an_unwritable_folder_is_told(evidence: Evidence, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unwritable_folder_is_told(results: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the file cannot be made the folder is named; made up, as the superuser may always write."""
 
     def read_only(*_: object) -> NoReturn:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
-    monkeypatch.setattr(REPORT_HTML, lambda evidence: "page")  # noqa: ARG005
+    monkeypatch.setattr(REPORT_HTML, lambda results: "page")  # noqa: ARG005
     monkeypatch.setattr("significand.results.store.os.open", read_only)
     with pytest.raises(ReportError, match=r"Permission denied in '.*made up'.*make the folder writable"):
-        write_report(evidence)
+        write_report(results)
 
 
-def test_an_interrupt_is_no_failure(evidence: Evidence, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupt_is_no_failure(results: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C goes its way."""
 
-    def press(evidence: Evidence) -> NoReturn:
-        del evidence
+    def press(results: Folder) -> NoReturn:
+        del results
         raise KeyboardInterrupt
 
     monkeypatch.setattr(REPORT_HTML, press)
     with pytest.raises(KeyboardInterrupt):
-        write_report(evidence)
+        write_report(results)
 
 
 def test_what_a_report_needs_can_be_imported_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,7 +104,7 @@ def test_what_a_report_needs_can_be_imported_ahead(monkeypatch: pytest.MonkeyPat
     import_parts()
 
 
-def test_reading_results_never_imports_torch(evidence: Evidence) -> None:
+def test_reading_results_never_imports_torch(results: Folder) -> None:
     """Neither for the report nor for a table nor for frames is torch imported: they take no part in computing."""
     code = """
 import sys
@@ -115,7 +115,7 @@ load(folder).to_pandas()
 assert main(["report", folder]) == main(["table", folder, "--latex"]) == 0
 sys.exit("torch" in sys.modules)
 """
-    words = [sys.executable, "-c", code, str(evidence.folder)]
+    words = [sys.executable, "-c", code, str(results.path)]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert f"Report: {evidence.folder / REPORT}\n" in done.stdout
+    assert f"Report: {results.path / REPORT}\n" in done.stdout

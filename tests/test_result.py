@@ -11,7 +11,7 @@ import pytest
 import significand
 from made_up_results import made_up_folder, made_up_runs, with_values
 from significand.analysis.claims import ComparisonRow, comparison_row
-from significand.evidence import read_evidence
+from significand.folder import read_folder
 from significand.result import Result, load
 from significand.results.comparable import ResultsError
 from significand.results.records import FAILED, SCHEMA_VERSION, Run, column_types
@@ -33,9 +33,9 @@ def test_frames_have_the_columns_of_the_files(folder: Path) -> None:
         lines = list(csv.reader(file))
     assert result.runs.columns == lines[0]
     assert result.runs.height == len(lines) - 1 == 17
-    assert result.summary.columns == list(read_evidence(folder).rows[0])
+    assert result.summary.columns == list(read_folder(folder).rows[0])
     assert result.summary["precision_mode"].to_list() == ["float32", "int8"]
-    assert result.comparisons.columns == [*comparison_row(result.evidence.claims.comparisons[0])]
+    assert result.comparisons.columns == [*comparison_row(result.source.claims.comparisons[0])]
     assert set(result.comparisons["precision_mode"]) == {"int8"}
     assert result.folder == folder
 
@@ -82,7 +82,7 @@ def test_a_single_mode_has_nothing_to_compare_and_its_columns_all_the_same(tmp_p
 
 def test_columns_of_comparisons_are_all_known(folder: Path) -> None:
     """Each has its type, and values of that type."""
-    (row, *_) = (comparison_row(one) for one in read_evidence(folder).claims.comparisons)
+    (row, *_) = (comparison_row(one) for one in read_folder(folder).claims.comparisons)
     assert list(row) == list(column_types(ComparisonRow))
     assert all(value is None or isinstance(value, column_types(ComparisonRow)[column]) for column, value in row.items())
 
@@ -119,9 +119,9 @@ def test_without_pandas_the_error_says_what_to_install(folder: Path, monkeypatch
 
 
 def test_a_notebook_shows_the_core_of_the_report(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The HTML of a result is that of its evidence; in a plain console it is a line."""
+    """The HTML of a result is that of its results; in a plain console it is a line."""
     result = load(folder)
-    monkeypatch.setattr("significand.present.report.core_html", lambda evidence: f"<p>{len(evidence.runs)} runs</p>")
+    monkeypatch.setattr("significand.present.report.core_html", lambda results: f"<p>{len(results.runs)} runs</p>")
     assert result._repr_html_() == "<p>17 runs</p>"
     assert repr(result) == f"<significand result of float32, int8; runs finished: 16, failed: 1; in {folder}>"
 

@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import nct, t
 
+from made_up_place import Details, MadeUpPlace
 from significand.analysis.intervals import Estimate
-from significand.plan.experiment import Experiment, Setup
+from significand.plan.setup import Setup
 from significand.results.records import FAILED, Run
+from significand.runner.block import Block
 from significand.selftest import (
     WORKLOAD,
     Answer,
-    IsEnough,
-    Measure,
     SelfTest,
     _judge,
     _rate,
@@ -44,38 +44,35 @@ class MadeUp:
         """Return the made-up time."""
         return self.now_s
 
-    def measure(
-        self, experiment: Experiment, setups: Sequence[Setup], on_run: Callable[[Run], None], is_enough: IsEnough
-    ) -> None:
-        """Hand on made-up runs in the conductor's order."""
-        self.setups = setups
+    def pass_second(self) -> None:
+        """Let a second pass."""
         self.now_s += 1
-        for repeat in range(experiment.repeats):
-            if is_enough(repeat):
-                return
-            self.now_s += 1
-            for setup in setups:
-                if repeat == self.interrupt_at and setup.label != "plain":
-                    raise KeyboardInterrupt
-                latency_s = self.latency_s(setup, repeat)
-                failed = math.isnan(latency_s)
-                on_run(
-                    Run(
-                        label=setup.label,
-                        repeat=repeat,
-                        inference_latency_per_sample_s=latency_s,
-                        status=FAILED if failed else "finished",
-                        reason="made to fail" if failed else "",
-                        steps=10,
-                        disturbed_steps=1,
-                        remeasured_steps=2,
-                    )
-                )
+
+    def measure(self, block: Block, setup: Setup) -> tuple[Run, Details]:
+        """Return a made-up run, and let the block's time pass with its first."""
+        self.setups = block.setups
+        if setup == block.setups[0]:
+            self.pass_second()
+        if block.repeat == self.interrupt_at and setup.variant != "plain":
+            raise KeyboardInterrupt
+        latency_s = self.latency_s(setup, block.repeat)
+        failed = math.isnan(latency_s)
+        run = Run(
+            variant=setup.variant,
+            repeat=block.repeat,
+            inference_latency_per_sample_s=latency_s,
+            status=FAILED if failed else "finished",
+            reason="made to fail" if failed else "",
+            steps=10,
+            disturbed_steps=1,
+            remeasured_steps=2,
+        )
+        return run, {}
 
     def test(self, budget_s: float = math.inf, **arguments: object) -> SelfTest:
         """Run the self-test on this machine."""
-        measure: Measure = self.measure
-        return run_selftest(budget_s, measure=measure, clock=self.clock, **arguments)  # type: ignore[arg-type]
+        place = MadeUpPlace(on_ready=self.pass_second, make=self.measure)
+        return run_selftest(budget_s, place=place, clock=self.clock, **arguments)  # type: ignore[arg-type]
 
 
 def noisy(std: float, seed: int = 1) -> Latency:
@@ -133,7 +130,7 @@ def test_a_call_found_quicker_is_no_detection() -> None:
 def test_false_alarms_forbid_trust() -> None:
     """Where equal runs are told apart more often than promised, beyond chance, verdicts are not to be trusted."""
     noise = noisy(1e-3)
-    machine = MadeUp(lambda setup, repeat: noise(setup, repeat) * (1.03 if setup.label == "again" else 1))
+    machine = MadeUp(lambda setup, repeat: noise(setup, repeat) * (1.03 if setup.variant == "again" else 1))
     result = machine.test(experiments=5)
     assert result.answers[0].found.hits == 5
     assert result.verdict == "do not trust"
@@ -154,7 +151,7 @@ def test_rounds_that_jump_together_are_compared_together() -> None:
             rounds_s = 1e-3 * cost * own * np.exp(random.normal(0, 0.005, 11))
             runs.append(
                 Run(
-                    label=label,
+                    variant=label,
                     repeat=repeat,
                     inference_latency_per_sample_s=float(np.median(rounds_s)),
                     round_latencies_s=" ".join(map(str, rounds_s)),
@@ -301,7 +298,7 @@ def test_an_interruption_leaves_what_is_whole(block: int, experiments: int) -> N
 
 
 def test_equal_setups_have_names_of_their_own() -> None:
-    """The four setups differ in label and slowdown alone, all have the frame, and the equal two are no neighbours."""
+    """The four setups differ in variant and slowdown alone, all have the frame, and the equal two are no neighbours."""
     machine = MadeUp(noisy(0.002))
     machine.test(experiments=1, repeats=2)
     assert [(setup.name, setup.slowdown) for setup in machine.setups] == [

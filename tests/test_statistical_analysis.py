@@ -14,8 +14,9 @@ from PIL import Image
 from conftest import SMALL
 from significand.job import ExperimentInterrupted, run_experiment_in
 from significand.plan.problems import PlanError
+from significand.results.read import read_runs
 from significand.results.records import Run
-from significand.results.store import RunDirectory, read_runs
+from significand.results.store import RunDirectory
 from significand.statistical_analysis import (
     _ci95,
     _save_csv,
@@ -282,7 +283,7 @@ def test_the_helpers_work_alone(tmp_path: Path) -> None:
 def test_a_missing_report_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A caller is told that everything was written but the report, and what to do."""
 
-    def fail(evidence: object) -> NoReturn:  # noqa: ARG001 - whatever it says
+    def fail(results: object) -> NoReturn:  # noqa: ARG001 - whatever it says
         raise ZeroDivisionError
 
     monkeypatch.setattr("significand.present.report.report_html", fail)

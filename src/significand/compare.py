@@ -10,18 +10,12 @@ import numpy as np
 from significand.analysis.claims import comparison_row
 from significand.analysis.comparison import Comparison, compare
 from significand.analysis.intervals import mean
+from significand.folder import Folder, read_folder
 from significand.plan.kinds import AmbiguousShareError, read_share
 from significand.plan.metrics import METHOD_OF_ESTIMATE, METRICS, headlines
 from significand.plan.problems import nearest, shown
-from significand.results.comparable import (
-    Results,
-    ResultsError,
-    allow_problems,
-    differences,
-    is_admitted,
-    read_results,
-    with_run_facts,
-)
+from significand.results.comparable import ResultsError, differences
+from significand.results.difference import allow_problems, as_names, is_admitted
 
 OLD, NEW = "OLD", "NEW"
 
@@ -55,8 +49,8 @@ class FolderComparison:
         What a reader must know besides, a sentence each.
     """
 
-    old: Results
-    new: Results
+    old: Folder
+    new: Folder
     comparisons: Sequence[Comparison]
     means: Mapping[tuple[str, str], tuple[float, float]]
     admitted: Sequence[str]
@@ -79,8 +73,8 @@ class FolderComparison:
             old_mean, new_mean = self.means[one.setup, one.metric]
             rows.append(comparison_row(one) | {"old_mean": old_mean, "new_mean": new_mean})
         return {
-            "old": str(self.old.folder),
-            "new": str(self.new.folder),
+            "old": str(self.old.path),
+            "new": str(self.new.path),
             "comparisons": rows,
             "admitted": list(self.admitted),
             "lost_modes": list(self.lost),
@@ -121,6 +115,7 @@ def compare_folders(
     ResultsError
         With every reason why there is nothing to compare.
     """
+    allow = as_names(allow)
     problems: list[str] = []
     sizes = {
         "ratio": _margin("margin", margin, LARGEST_MARGIN, problems),
@@ -130,7 +125,7 @@ def compare_folders(
     sides = []
     for label, folder in ((OLD, old), (NEW, new)):
         try:
-            sides.append(read_results(folder))
+            sides.append(read_folder(folder, empty=True))
         except ResultsError as error:
             problems += [f"{label}: {line}" for line in error.problems]
     if len(sides) < 2:
@@ -138,18 +133,18 @@ def compare_folders(
     if old.resolve() == new.resolve():
         raise ResultsError([f"{OLD} and {NEW} are the same folder, {str(old)!r}; give two results"])
     one, other = sides
-    modes = [mode for mode in one.modes() if one.finished(mode) and other.finished(mode)]
-    lost = [mode for mode in other.modes() if one.finished(mode) and not other.finished(mode)]
+    modes = [mode for mode in one.setups() if len(one.finished(mode)) and len(other.finished(mode))]
+    lost = [mode for mode in other.setups() if len(one.finished(mode)) and not len(other.finished(mode))]
     if not modes and not lost:
-        tried = " and ".join(f"{', '.join(side.modes()) or 'nothing'} in {label}" for label, side in _labelled(sides))
+        tried = " and ".join(f"{', '.join(side.setups()) or 'nothing'} in {label}" for label, side in _labelled(sides))
         problems.append(f"precision_modes: no mode has finished runs in both ({tried}); measure one in both")
     measured = energy_measured(sides, modes)
     chosen = chosen_metrics(metrics, energy_measured=measured)
     methods = method_columns(chosen, energy_measured=measured)
-    one, other = sides = [with_run_facts(side, modes, methods) for side in sides]
+    facts = [side.facts_with_runs(modes, methods) for side in sides]
     problems += [line for label, side in _labelled(sides) for line in column_problems(side, chosen, label)]
-    problems += allow_problems(allow, {*one.facts, *other.facts})
-    found, unrecorded = differences(one, other)
+    problems += allow_problems(allow, {*facts[0], *facts[1]})
+    found, unrecorded = differences(*facts)
     admitted = [difference.told(OLD, NEW) for difference in found if is_admitted(difference.field, allow)]
     problems += [
         f"{difference.told(OLD, NEW)}; if that is what you compare, give --allow {difference.field}"
@@ -166,7 +161,11 @@ def compare_folders(
         {(mode, name): (_mean(one, mode, name), _mean(other, mode, name)) for mode in modes for name in chosen},
         admitted,
         lost,
-        [mode for mode in one.modes() if one.finished(mode) and mode in other.planned() and mode not in other.modes()],
+        [
+            mode
+            for mode in one.setups()
+            if len(one.finished(mode)) and mode in other.planned() and mode not in other.setups()
+        ],
         list(_notes(one, other, modes, unrecorded)),
     )
 
@@ -186,15 +185,15 @@ def metric_problems(metrics: Collection[str]) -> list[str]:
     ]
 
 
-def column_problems(results: Results, metrics: Collection[str], label: str) -> list[str]:
+def column_problems(results: Folder, metrics: Collection[str], label: str) -> list[str]:
     """Return a line for every metric whose column the results lack, as those of an older version may."""
     known = [METRICS[name] for name in metrics if name in METRICS]
-    held = ",".join(metric.name for metric in known if metric.column in results.columns)
+    held = ",".join(metric.name for metric in known if metric.column in results.runs.columns)
     return [
         f"metrics: {label} has no column {metric.column} for {metric.name}, its version did not write it; leave "
         f"{metric.name} out: --metrics {held or 'and others'}"
         for metric in known
-        if metric.column not in results.columns
+        if metric.column not in results.runs.columns
     ]
 
 
@@ -207,15 +206,20 @@ def method_columns(metrics: Collection[str], *, energy_measured: bool) -> list[s
     return list(dict.fromkeys(columns))
 
 
-def energy_measured(sides: Collection[Results], modes: Collection[str]) -> bool:
+def energy_measured(sides: Collection[Folder], modes: Collection[str]) -> bool:
     """Tell whether every energy was measured, and none estimated."""
-    kinds = {run.energy_kind for side in sides for mode in modes for run in side.finished(mode)}
+    kinds = {
+        kind
+        for side in sides
+        for mode in modes
+        for kind in side.runs.texts("energy_kind")[side.finished(mode)].unique()
+    }
     return kinds == {"measured"}
 
 
 def _compare(
-    one: Results,
-    other: Results,
+    one: Folder,
+    other: Folder,
     modes: Sequence[str],
     metrics: Sequence[str],
     margins: Mapping[str, float],
@@ -223,18 +227,16 @@ def _compare(
     energy_measured: bool,
 ) -> list[Comparison]:
     """Compare 2 k setups, of which the second k have the first as baselines."""
-    coded = [
-        (code + side * len(modes), run)
-        for side, results in enumerate((one, other))
-        for code, mode in enumerate(modes)
-        for run in results.finished(mode)
-    ]
-    paired = one.experiment["seed"] == other.experiment["seed"]
-    seeds = sorted({run.seed for _, run in coded})
+    rows = [(side, side.finished(mode)) for side in (one, other) for mode in modes]
+    paired = one.fields["seed"] == other.fields["seed"]
+    seeds = np.concatenate([np.empty(0, dtype=np.int64), *(side.runs.counts("seed")[mine] for side, mine in rows)])
     comparisons = compare(
-        {name: [getattr(run, METRICS[name].column) for _, run in coded] for name in metrics},
-        setups=np.array([code for code, _ in coded], dtype=np.int64),
-        blocks=np.searchsorted(seeds, [run.seed for _, run in coded]) if paired else None,
+        {
+            name: np.concatenate([[], *(side.runs.numbers(METRICS[name].column)[mine] for side, mine in rows)])
+            for name in metrics
+        },
+        setups=np.repeat(np.arange(len(rows)), [mine.size for _, mine in rows]),
+        blocks=np.unique(seeds, return_inverse=True)[1] if paired else None,
         names=[*([OLD] * len(modes)), *modes],
         baselines=np.tile(np.arange(len(modes)), 2),
         margins=margins,
@@ -245,44 +247,48 @@ def _compare(
     return [replace(c, estimate=replace(c.estimate, sequential=True)) for c in comparisons]
 
 
-def _notes(one: Results, other: Results, modes: Sequence[str], unrecorded: Sequence[str]) -> Iterator[str]:
+def _notes(one: Folder, other: Folder, modes: Sequence[str], unrecorded: Sequence[str]) -> Iterator[str]:
     for label, side, without in ((OLD, one, other), (NEW, other, one)):
         yield from _notes_of(label, side, without)
     for mode in modes:
-        before, after = ({run.effective_precision for run in side.finished(mode)} for side in (one, other))
+        before, after = (
+            set(side.runs.texts("effective_precision")[side.finished(mode)].unique()) for side in (one, other)
+        )
         if before != after:
             yield f"{mode} ran as {_listed(before)} in {OLD}, as {_listed(after)} in {NEW}."
-    if one.experiment["seed"] != other.experiment["seed"]:
-        seeds = f"{shown(one.experiment['seed'])} in {OLD}, {shown(other.experiment['seed'])} in {NEW}"
+    if one.fields["seed"] != other.fields["seed"]:
+        seeds = f"{shown(one.fields['seed'])} in {OLD}, {shown(other.fields['seed'])} in {NEW}"
         yield f"The seeds differ ({seeds}): runs are not paired."
     else:
-        runs = [(one.finished(mode), other.finished(mode)) for mode in modes]
-        if any({run.seed for run in before} != {run.seed for run in after} for before, after in runs):
-            counts = ", ".join(f"{before} and {after}" for before, after in sorted({(len(b), len(a)) for b, a in runs}))
+        seeds_of = [[np.sort(side.runs.counts("seed")[side.finished(mode)]) for side in (one, other)] for mode in modes]
+        if not all(np.array_equal(before, after) for before, after in seeds_of):
+            counts = ", ".join(f"{b} and {a}" for b, a in sorted({(b.size, a.size) for b, a in seeds_of}))
             yield f"Verdicts are of the repeats that both have, the means of {OLD} and {NEW} of all runs ({counts})."
     if unrecorded:
         yield f"Known of one folder only, so not checked: {', '.join(unrecorded)}."
 
 
-def _notes_of(label: str, side: Results, without: Results) -> Iterator[str]:
+def _notes_of(label: str, side: Folder, without: Folder) -> Iterator[str]:
     if not side.complete:
         yield f"{label}: the experiment is {side.state or 'of unknown state'}; the runs that finished are compared."
-    finished = [run for mode in side.modes() for run in side.finished(mode)]
-    steps = sum(run.steps for run in finished)
-    if disturbed := sum(run.disturbed_steps for run in finished):
+    finished = side.runs.finished
+    steps, disturbed, again = (
+        int(side.runs.counts(name)[finished].sum()) for name in ("steps", "disturbed_steps", "remeasured_steps")
+    )
+    if disturbed:
         yield f"{label}: others disturbed {disturbed} of {steps} measured steps; the machine was not quiet."
-    if (again := sum(run.remeasured_steps for run in finished)) > BUSY_SHARE * steps:
+    if again > BUSY_SHARE * steps:
         yield (
             f"{label}: {again} of {steps} steps had to be measured again because others disturbed them; the machine "
             "was busy all the time, which slows steps in ways that no process shows. Measure again when it is quiet."
         )
     if _is_sequential(side):
         yield f"{label}: measured until its intervals were narrow enough, which makes them a little too narrow."
-    for mode in side.modes():
+    for mode in side.setups():
         if failed := side.failed(mode):
             runs = failed + len(side.finished(mode))
             yield f"{mode} in {label}: {failed} of {runs} runs failed and are in no number."
-    if only := [mode for mode in side.modes() if mode not in without.modes()]:
+    if only := [mode for mode in side.setups() if mode not in without.setups()]:
         yield f"Only in {label}, so not compared: {', '.join(only)}."
 
 
@@ -305,16 +311,16 @@ def _margin(name: str, value: float | str | None, largest: float, problems: list
     return None
 
 
-def _labelled(sides: Sequence[Results]) -> list[tuple[str, Results]]:
+def _labelled(sides: Sequence[Folder]) -> list[tuple[str, Folder]]:
     return list(zip((OLD, NEW), sides, strict=True))
 
 
-def _is_sequential(results: Results) -> bool:
-    return results.experiment["until"] is not None
+def _is_sequential(results: Folder) -> bool:
+    return results.fields["until"] is not None
 
 
-def _mean(results: Results, mode: str, metric: str) -> float:
-    return mean([getattr(run, METRICS[metric].column) for run in results.finished(mode)])
+def _mean(results: Folder, mode: str, metric: str) -> float:
+    return mean(results.runs.numbers(METRICS[metric].column)[results.finished(mode)])
 
 
 def _listed(words: Collection[str]) -> str:

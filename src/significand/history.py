@@ -25,15 +25,16 @@ from significand.compare import (
     method_columns,
     metric_problems,
 )
+from significand.folder import Folder, read_folder
 from significand.plan.metrics import METRICS, Metric
-from significand.results.comparable import Results, ResultsError, differences, read_results, with_run_facts
+from significand.results.comparable import ResultsError, differences
 from significand.results.store import HISTORY, MANIFEST
 
 FEWEST_RESULTS = 5
 """With fewer, a level of two results cannot be told from two odd ones."""
 
 SHORTEST_LEVEL = 2
-"""Results that make a level. One that stands alone is compared (`significand.compare`), and is no level yet."""
+"""Folder that make a level. One that stands alone is compared (`significand.compare`), and is no level yet."""
 
 POINTS_TOLERANCE = 0.5
 """Percentage points of an accuracy that do not matter, as `TOLERANCE` of a cost does not."""
@@ -112,7 +113,7 @@ class History:
     """
 
     folder: Path
-    results: Sequence[Results]
+    results: Sequence[Folder]
     skipped: Sequence[Skipped]
     series: Sequence[Series]
 
@@ -122,17 +123,25 @@ class History:
             "folder": str(self.folder),
             "results": [
                 {
-                    "folder": str(one.folder),
+                    "folder": str(one.path),
                     "started_utc": one.started_utc,
                     "state": one.state,
-                    "finished_runs": {mode: len(one.finished(mode)) for mode in one.modes()},
-                    "failed_runs": {mode: one.failed(mode) for mode in one.modes()},
+                    "finished_runs": {mode: len(one.finished(mode)) for mode in one.setups()},
+                    "failed_runs": {mode: one.failed(mode) for mode in one.setups()},
                 }
                 for one in self.results
             ],
             "skipped": [asdict(one) for one in self.skipped],
-            "series": [asdict(one) for one in self.series],
+            "series": [_told(one) for one in self.series],
         }
+
+
+def _told(series: Series) -> dict[str, object]:
+    """Return a series as JSON holds it; none of its intervals is sequential, whatever the results' own are."""
+    told = asdict(series)
+    for estimate in told["estimates"]:
+        del estimate["sequential"]
+    return told
 
 
 def read_history(folder: Path, *, metrics: Sequence[str] | None = None) -> History:
@@ -159,17 +168,17 @@ def read_history(folder: Path, *, metrics: Sequence[str] | None = None) -> Histo
         raise ResultsError(problems)
     everything = [results for _, results in sorted(dated, key=lambda pair: pair[0])]
     newest = everything[-1]
-    measured = energy_measured([newest], newest.modes())
+    measured = energy_measured([newest], newest.setups())
     chosen = chosen_metrics(metrics, energy_measured=measured)
     if lacking := column_problems(newest, chosen, "the newest result"):
         raise ResultsError(lacking)
     kept = []
     for results in everything:
         if reason := _incomparable(results, newest, chosen):
-            skipped.append(Skipped(results.folder, reason))
+            skipped.append(Skipped(results.path, reason))
         else:
             kept.append(results)
-    modes = list(dict.fromkeys(mode for results in reversed(kept) for mode in results.modes()))
+    modes = list(dict.fromkeys(mode for results in reversed(kept) for mode in results.setups()))
     series = [_series(kept, mode, metric) for metric in chosen for mode in modes]
     return History(folder, kept, skipped, with_changes(series))
 
@@ -229,9 +238,9 @@ def level_changes(
     ]
 
 
-def _series(results: Sequence[Results], mode: str, metric: str) -> Series:
+def _series(results: Sequence[Folder], mode: str, metric: str) -> Series:
     """Return the means, and why no change can be looked for."""
-    estimates = [mean_t([getattr(run, METRICS[metric].column) for run in one.finished(mode)]) for one in results]
+    estimates = [mean_t(one.runs.numbers(METRICS[metric].column)[one.finished(mode)]) for one in results]
     note = ""
     found = sum(math.isfinite(estimate.point) for estimate in estimates)
     if METRICS[metric].may_be_estimated and not energy_measured(results, [mode]):
@@ -241,15 +250,15 @@ def _series(results: Sequence[Results], mode: str, metric: str) -> Series:
     return Series(mode, metric, estimates, [], note)
 
 
-def _read_all(folder: Path) -> tuple[list[tuple[datetime, Results]], list[Skipped]]:
+def _read_all(folder: Path) -> tuple[list[tuple[datetime, Folder]], list[Skipped]]:
     dated, skipped = [], []
     for one in _folders(folder):
         try:
-            results = read_results(one)
+            results = read_folder(one, empty=True)
         except ResultsError as error:
             skipped.append(Skipped(one, error.problems[0]))
             continue
-        if not any(run.finished for run in results.runs):
+        if not results.runs.finished.any():
             skipped.append(Skipped(one, "no run finished"))
         elif (start := _time(results.started_utc)) is None:
             skipped.append(Skipped(one, f"{MANIFEST} does not say when it started"))
@@ -269,12 +278,12 @@ def _folders(folder: Path) -> Iterator[Path]:
         yield folder
 
 
-def _incomparable(results: Results, newest: Results, metrics: Sequence[str]) -> str:
+def _incomparable(results: Folder, newest: Folder, metrics: Sequence[str]) -> str:
     """Say why results cannot stand beside the newest; empty where they can."""
-    if lacking := [name for name in metrics if METRICS[name].column not in results.columns]:
+    if lacking := [name for name in metrics if METRICS[name].column not in results.runs.columns]:
         return f"its version did not write {', '.join(lacking)}"
-    columns = method_columns(metrics, energy_measured=energy_measured([newest], newest.modes()))
-    here, there = (with_run_facts(one, newest.modes(), columns) for one in (results, newest))
+    columns = method_columns(metrics, energy_measured=energy_measured([newest], newest.setups()))
+    here, there = (one.facts_with_runs(newest.setups(), columns) for one in (results, newest))
     found, _ = differences(here, there)
     if not found:
         return ""

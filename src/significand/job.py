@@ -5,7 +5,7 @@ import dataclasses
 import errno
 import hashlib
 import json
-import shlex
+import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,9 +22,13 @@ from significand.meters.energy import EnergyError
 from significand.meters.machine import describe_machine, git_revision
 from significand.meters.noise import NoiseMeter
 from significand.plan.experiment import MOST_SETUPS, Experiment, Surroundings, plan_experiment, resumed_fields
-from significand.plan.problems import PlanError
+from significand.plan.paths import expanded, shell_word
+from significand.plan.problems import PlanError, shown
 from significand.report import ReportError, import_parts, write_report
+from significand.results.difference import Difference, as_names
+from significand.results.files import ForeignFileError
 from significand.results.journal import JOURNAL, Journal, read_journal
+from significand.results.read import read_details, read_json_object
 from significand.results.records import METHOD, STEP_COLUMNS, Run, step_rows
 from significand.results.resume import check_same, find_begun
 from significand.results.store import (
@@ -36,9 +40,8 @@ from significand.results.store import (
     SUMMARY_CSV,
     SUMMARY_JSON,
     RunDirectory,
+    StrandedError,
     check_writable,
-    read_details,
-    read_json_object,
     write_csv,
     write_json,
 )
@@ -46,11 +49,12 @@ from significand.results.values import jsonable
 from significand.runner.block import Block
 from significand.runner.conductor import Here, OnProgress
 from significand.runner.server import RunnerError
-from significand.workload.data import Dataset, DataSources
+from significand.workload.data import Dataset, DataSources, check_splits
 
 if TYPE_CHECKING:
     from significand.analysis.claims import Claims
     from significand.analysis.stopping import Reached
+    from significand.folder import Folder
 
 FEWEST_TO_PLAN = 5
 """Repeats before the number that a target will take is extrapolated."""
@@ -64,36 +68,42 @@ class Outcome:
     ----------
     folder
         Where its files are.
-    rows
-        One summary row per precision mode, as in summary_stats.
+    results
+        What is in it and what that says.
     runs
         Every run, finished or failed, in the order of their ends.
     archive
         Where results of an earlier experiment in the same folder were put; None where there were none.
-    claims
-        What the runs say about the modes.
-    precision
-        How narrow the intervals are, where the experiment went on until they are narrow enough; else None.
     report
         Where report.html is; None where it could not be made.
     report_missing
         Why not, and what to do about it.
     note
         What came of going on with an experiment; empty where that was not asked for.
-    refused
-        Setups that no engine runs, with the reason.
     """
 
     folder: Path
-    rows: list[dict[str, object]]
+    results: "Folder"
     runs: list[Run]
     archive: Path | None
-    claims: "Claims"
-    precision: "Reached | None"
     report: Path | None
     report_missing: str = ""
     note: str = ""
-    refused: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def rows(self) -> list[dict[str, object]]:
+        """One summary row per setup, as in summary_stats."""
+        return [dict(row) for row in self.results.rows]
+
+    @property
+    def claims(self) -> "Claims":
+        """What the runs say about the setups."""
+        return self.results.claims
+
+    @property
+    def reached(self) -> "Reached | None":
+        """How narrow the intervals are, where the experiment went on until they are narrow enough; else None."""
+        return self.results.reached
 
     @property
     def failed(self) -> list[Run]:
@@ -116,7 +126,7 @@ class ExperimentInterrupted(KeyboardInterrupt):
         self.finished, self.planned, self.folder = finished, planned, folder
         super().__init__(
             f"interrupted: {finished} of {planned} runs finished and kept in {folder}; "
-            f"go on with: significand run --resume --output-dir {shlex.quote(str(folder))}"
+            f"go on with: significand run --resume --output-dir={shell_word(folder)}"
         )
 
 
@@ -140,6 +150,7 @@ def run_experiment_in(
     *,
     resume: bool = False,
     yes: bool = False,
+    allow: Sequence[str] = (),
 ) -> Outcome:
     """Plan, run, summarise and write one experiment.
 
@@ -156,6 +167,9 @@ def run_experiment_in(
         data, the machine or a version differs, it is refused. Where nothing was begun yet, what `fields` say begins.
     yes
         Begin also a grid of more than `significand.plan.experiment.MOST_SETUPS` setups.
+    allow
+        With `resume`, what of the machine may differ, such as ``machine.host``, or ``machine.versions`` for all below
+        it. manifest.json says what did.
 
     Raises
     ------
@@ -169,7 +183,11 @@ def run_experiment_in(
         When a result cannot be written, as on a full disk or in a folder that was removed; what was written before is
         kept.
     """
-    folder = Path(output_dir) if output_dir is not None else default_output_dir()
+    folder = _result_folder(output_dir)
+    allow = as_names(allow)
+    if allow and not resume:
+        raise PlanError([f"allow: {shown(list(allow))} means nothing without resume; leave it out"])
+    fields = _with_home(fields)
     stored = find_begun(folder, fields).facts.get("experiment") if resume else None
     given = resumed_fields(stored, fields) if isinstance(stored, dict) else fields
     experiment, dataset = _plan(given, folder)
@@ -177,14 +195,30 @@ def run_experiment_in(
         _check_size(experiment)
     identity = _identity(experiment, dataset)
     with RunDirectory(folder) as directory:
-        journal = None
+        journal, allowed = None, []
         if resume:
             begun = find_begun(folder, fields)  # again: it may have gone on until the folder was locked
             if begun.facts:
-                check_same(folder, begun.facts, identity)
+                allowed = check_same(folder, begun.facts, identity, allow)
             journal = begun.journal
-        outcome = _Job(directory, experiment, dataset, identity, journal).run(on_progress)
+        outcome = _Job(directory, experiment, dataset, identity, journal, allowed).run(on_progress)
         return dataclasses.replace(outcome, note=_what_was_resumed(journal, outcome.runs) if resume else "")
+
+
+def _result_folder(output_dir: Path | str | None) -> Path:
+    if output_dir is None:
+        return default_output_dir()
+    if not isinstance(output_dir, str | os.PathLike):
+        raise PlanError([f"output_dir: {shown(output_dir)} is not a path; give the path of a folder"])
+    if not os.fspath(output_dir):
+        raise PlanError(["output_dir: '' is not a path; give the path of a folder, . for this one"])
+    return Path(expanded("output_dir", os.fspath(output_dir)))
+
+
+def _with_home(fields: Mapping[str, object]) -> Mapping[str, object]:
+    """Return the fields with ``~`` in the path of the data as the home folder."""
+    data = fields.get("data")
+    return {**fields, "data": expanded("data", data)} if isinstance(data, str) else fields
 
 
 def _what_was_resumed(journal: Journal | None, runs: Sequence[Run]) -> str:
@@ -204,12 +238,14 @@ class _Job:
         dataset: Dataset | None,
         identity: Mapping[str, object],
         journal: Journal | None,
+        allowed: Sequence[Difference],
     ) -> None:
         self._directory = directory
         self._experiment = experiment
         self._dataset = dataset
         self._identity = identity
         self._journal = journal
+        self._allowed = allowed
         self._runs: list[Run] = list(journal.runs) if journal else []
         self._session = max((run.session for run in self._runs), default=0) + 1 if journal else 0
         self._archive: Path | None = None
@@ -220,10 +256,10 @@ class _Job:
     def run(self, on_progress: OnProgress) -> Outcome:
         try:
             self._measure(on_progress)
-            rows, claims = self._write_summaries()
+            results = self._write_summaries()
             with self._storing():
                 self._end("finished")
-            report, missing = self._write_report(rows, claims)
+            report, missing = self._write_report(results)
         except KeyboardInterrupt:
             raise self._interrupted() from None
         except BaseException as error:
@@ -231,17 +267,7 @@ class _Job:
             if isinstance(error, RunnerError) and self._directory.begun:
                 raise RunnerError(f"{error}; {self._kept()}: go on with --resume") from None
             raise
-        return Outcome(
-            self._directory.folder,
-            rows,
-            self._runs,
-            self._archive,
-            claims,
-            self._precision(),
-            report,
-            missing,
-            refused=self._experiment.refused,
-        )
+        return Outcome(self._directory.folder, results, self._runs, self._archive, report, missing)
 
     @property
     def _planned(self) -> int:
@@ -265,14 +291,13 @@ class _Job:
         with self._storing():
             self._directory.update_manifest(dataclasses.asdict(timing))
 
-    def _blocks_left(self, energy: EnergyPlan) -> list[Block]:
-        """Return every block with the setups that have not ended yet."""
+    def _blocks_left(self, energy: EnergyPlan) -> Iterator[Block]:
+        """Give every block with the setups that have not ended yet."""
         ended = {(run.repeat, run.setup) for run in self._runs}
         setups = self._experiment.setups()
-        return [
-            Block(self._experiment, repeat, tuple(one for one in setups if (repeat, one.name) not in ended), energy)
-            for repeat in range(self._experiment.most_repeats)
-        ]
+        for repeat in range(self._experiment.most_repeats):
+            left = tuple(setup for setup in setups if (repeat, setup.name) not in ended)
+            yield Block(self._experiment, repeat, left, energy, done=len(setups) - len(left))
 
     def _blocks(self) -> int:
         """Return how many repeats are complete."""
@@ -280,26 +305,33 @@ class _Job:
         ended = Counter(run.repeat for run in self._runs)
         return sum(count == setups for count in ended.values())
 
-    def _precision(self) -> "Reached | None":
+    def _reached(self) -> "Reached | None":
         """Return how narrow the intervals are, where they decide when to stop."""
-        from significand.analysis.stopping import reached_of  # noqa: PLC0415 - see write_summaries
+        return None if self._experiment.until is None else self._results().reached
 
-        return reached_of(self._runs, self._experiment)
+    def _results(self) -> "Folder":
+        """Return what there is by now, the runs as columns."""
+        from significand.folder import Folder  # noqa: PLC0415 - see _import_what_comes_later
+        from significand.results.table import table_of  # noqa: PLC0415 - the same
+
+        folder = self._directory.folder
+        runs = table_of(self._runs, [setup.name for setup in self._experiment.setups()])
+        return Folder(folder, read_json_object(folder / MANIFEST), self._experiment, runs)
 
     def _is_enough(self, blocks: int) -> bool:
         """Tell before the next repeat whether the experiment is over, and say ahead how long it will take."""
-        precision = self._precision()
-        if precision is None or blocks < FEWEST_TO_PLAN:
+        reached = self._reached()
+        if reached is None or blocks < FEWEST_TO_PLAN:
             return False
         self._note = ""
-        if needed := precision.repeats_needed:
-            self._note = f"about {needed} repeats for ±{100 * precision.target:g} %"
+        if needed := reached.repeats_needed:
+            self._note = f"about {needed} repeats for ±{100 * reached.target:g} %"
             if needed > self._experiment.max_repeats:
                 self._note += f", more than max_repeats ({self._experiment.max_repeats})"
         if blocks < self._experiment.fewest_repeats:
             return False
         most_s = self._experiment.max_time_s
-        return precision.is_settled or (most_s is not None and time.perf_counter() - self._started_s >= most_s)
+        return reached.is_settled or (most_s is not None and time.perf_counter() - self._started_s >= most_s)
 
     def _energy(self) -> EnergyPlan:
         """Measure the idle machine where that is asked for, before anything of ours computes."""
@@ -328,9 +360,23 @@ class _Job:
             **self._idle,
         }
         if self._journal:
-            self._directory.reopen(self._journal, {"state": "running", "resumed_utc": _now()}, begun)
-        else:
+            resumed = {"state": "running", "resumed_utc": _now()}
+            self._directory.reopen(self._journal, resumed | self._allowed_facts(), begun)
+            return
+        try:
             self._archive = self._directory.begin(self._identity, {"state": "running", **begun})
+        except StrandedError as error:
+            raise ResultsLostError(error.strerror) from None
+
+    def _allowed_facts(self) -> dict[str, object]:
+        """Say what differed and was allowed to, this time and the times before."""
+        if not self._allowed:
+            return {}
+        before = read_json_object(self._directory.folder / MANIFEST).get("allowed")
+        now = [
+            {"field": one.field, "then": one.one, "now": one.other, "session": self._session} for one in self._allowed
+        ]
+        return {"allowed": [*(before if isinstance(before, list) else []), *now]}
 
     def _keep(self, run: Run, details: Mapping[str, np.ndarray]) -> None:
         run = dataclasses.replace(run, session=self._session)
@@ -373,27 +419,24 @@ class _Job:
         self._try_to_end("interrupted")
         if summary:
             with contextlib.suppress(KeyboardInterrupt):
-                self._write_report(*summary)
+                self._write_report(summary)
         finished = sum(run.finished for run in self._runs) if self._directory.is_ours() else 0
         return ExperimentInterrupted(finished, self._planned, self._directory.folder)
 
-    def _write_summaries(self) -> "tuple[list[dict[str, object]], Claims]":
+    def _write_summaries(self) -> "Folder":
         with self._storing():
             self._directory.check_ours()
             steps = [row for run in self._runs for row in self._steps(run)]
             write_csv(steps, self._directory.folder / STEPS, list(STEP_COLUMNS))
-            return write_summaries(self._runs, self._experiment, self._directory.folder)
+            results = self._results()
+            write_summaries(results)
+            return results
 
-    def _write_report(self, rows: Sequence[Mapping[str, object]], claims: "Claims") -> tuple[Path | None, str]:
+    def _write_report(self, results: "Folder") -> tuple[Path | None, str]:
         """Write the last file, and say why where that fails: every number is in the others."""
-        from significand.evidence import Evidence  # noqa: PLC0415 - see write_summaries
-
-        folder = self._directory.folder
         try:
             self._directory.check_ours()
-            manifest = read_json_object(folder / MANIFEST)
-            evidence = Evidence(folder, manifest, self._experiment, self._runs, rows, claims, self._precision())
-            return write_report(evidence), ""
+            return write_report(results.with_manifest(read_json_object(results.path / MANIFEST))), ""
         except (OSError, ReportError) as error:
             return None, str(error)
 
@@ -425,35 +468,33 @@ class _Job:
                     f"the result folder {folder!r} or its lock was removed or replaced while the experiment ran; what "
                     "is there now was left as it is"
                 ) from None
-            remedy = "make room, and go on with --resume" if error.errno == errno.ENOSPC else "go on with --resume"
+            first = {errno.ENOSPC: "make room", errno.EDQUOT: "make room"}.get(error.errno or 0, "")
+            first = error.remedy if isinstance(error, ForeignFileError) else first
+            remedy = f"{first}, and go on with --resume" if first else "go on with --resume"
             raise ResultsLostError(f"{error}; {self._kept()}: {remedy}") from None
 
     def _kept(self) -> str:
         return f"finished runs are kept in {str(self._directory.folder)!r}"
 
 
-def write_summaries(
-    runs: Sequence[Run], experiment: Experiment, folder: Path
-) -> "tuple[list[dict[str, object]], Claims]":
-    """Summarise runs and write the tables and plots; return the summary rows and what they say."""
+def write_summaries(results: "Folder") -> None:
+    """Write the tables and plots of an experiment's runs into its folder."""
     # What takes long to import is imported while the forkserver starts.
-    from significand.analysis.claims import claims_of, comparison_row, summary_rows  # noqa: PLC0415
+    from significand.analysis.claims import comparison_row  # noqa: PLC0415
     from significand.present.plots import save_pareto_plot, save_ratio_plots, save_tradeoff_plots  # noqa: PLC0415
 
-    claims = claims_of(runs, experiment)
-    rows = summary_rows(runs, experiment, claims)
+    claims, rows, folder = results.claims, results.rows, results.path
     write_csv(rows, folder / SUMMARY_CSV)
     write_json(rows, folder / SUMMARY_JSON)
     comparisons = [comparison_row(one) for one in claims.comparisons]
     write_csv(comparisons, folder / COMPARISONS_CSV)
     write_json(comparisons, folder / COMPARISONS_JSON)
-    missing = {"objectives": experiment.objectives, "reason": claims.frontier_missing}
-    frontier = claims.frontier.to_dict(claims.names, experiment.objectives) if claims.frontier else missing
+    missing = {"objectives": claims.objectives, "reason": claims.frontier_missing}
+    frontier = claims.frontier.to_dict(claims.setups, claims.objectives) if claims.frontier else missing
     write_json(frontier, folder / PARETO_JSON)
     save_tradeoff_plots(rows, folder)
     save_pareto_plot(rows, folder)
     save_ratio_plots(rows, claims.comparisons, folder)
-    return rows, claims
 
 
 def _plan(fields: Mapping[str, object], folder: Path) -> tuple[Experiment, Dataset | None]:
@@ -468,6 +509,16 @@ def _plan(fields: Mapping[str, object], folder: Path) -> tuple[Experiment, Datas
         experiment = plan_experiment(fields, Surroundings(engine_modes(), sources.facts))
     except PlanError as error:
         raise PlanError([*error.problems, *problems]) from None
+    dataset = sources.dataset(experiment.data, experiment.table_format)
+    problems += [*_energy_problems(experiment), *_split_problems(experiment, dataset)]
+    if problems:
+        raise PlanError(problems)
+    return experiment, dataset
+
+
+def _energy_problems(experiment: Experiment) -> list[str]:
+    """Return what is asked of an energy counter that none here can answer."""
+    problems = []
     if experiment.idle_baseline_s:
         counter = choose_counter(experiment.watts_per_core)
         if counter.kind != "measured":
@@ -487,9 +538,20 @@ def _plan(fields: Mapping[str, object], folder: Path) -> tuple[Experiment, Datas
             "leave it out, or measure where an energy counter can be read (see `significand doctor`)"
             for name in judged_by_energy
         ]
-    if problems:
-        raise PlanError(problems)
-    return experiment, sources.dataset(experiment.data, experiment.table_format)
+    return problems
+
+
+def _split_problems(experiment: Experiment, dataset: Dataset | None) -> list[str]:
+    """Return what some repeat could not hold of the data."""
+    if dataset is None:
+        return []
+    n_samples = experiment.n_samples or len(dataset.x)
+    seeds = range(experiment.seed, experiment.seed + experiment.most_repeats)
+    try:
+        check_splits(dataset, n_samples, experiment.test_fraction, seeds)
+    except PlanError as error:
+        return [f"data: {problem}" for problem in error.problems]
+    return []
 
 
 def _check_size(experiment: Experiment) -> None:
@@ -503,7 +565,7 @@ def _check_size(experiment: Experiment) -> None:
 
 def _import_what_comes_later() -> None:
     """Import what is needed after the runs while the forkserver imports what is needed in them."""
-    for module in ("significand.evidence", "significand.analysis.summary", "significand.present.plots"):
+    for module in ("significand.folder", "significand.present.plots"):
         import_module(module)
     import_parts()
 

@@ -2,15 +2,15 @@
 
 import contextlib
 import errno
-import shlex
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from significand.plan.paths import shell_word
 from significand.results.store import REPORT, replacing
 
 if TYPE_CHECKING:
-    from significand.evidence import Evidence
+    from significand.folder import Folder
 
 PAGE = "significand.present.report.page"
 """The module that makes it, and that takes long to import with all that it needs."""
@@ -26,8 +26,8 @@ def import_parts() -> None:
         import_module(PAGE)
 
 
-def write_report(evidence: "Evidence") -> Path:
-    """Write report.html into the folder that the evidence is from, over the one that is there.
+def write_report(results: "Folder") -> Path:
+    """Write report.html into the folder that the results is from, over the one that is there.
 
     Returns
     -------
@@ -39,23 +39,23 @@ def write_report(evidence: "Evidence") -> Path:
     ReportError
         When it cannot be made or written, whatever the cause; an older one is left as it is.
     """
-    path = evidence.folder / REPORT
+    path = results.path / REPORT
     try:
         from significand.present.report import report_html  # noqa: PLC0415 - charts take long to import
 
-        page = report_html(evidence)
+        page = report_html(results)
         with replacing(path, "w") as file:
             file.write(page)
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # a panic of the compiled code below the charts is no Exception
-        raise ReportError(_told(error, evidence.folder)) from error
+        raise ReportError(_told(error, results.path)) from error
     return path
 
 
 def _told(error: BaseException, folder: Path) -> str:
     """Say what is missing, why, and the remedy."""
-    command = f"`significand report {shlex.quote(str(folder))}`"
+    command = f"`significand report {shell_word(folder)}`"
     if isinstance(error, ImportError):
         cause, remedy = str(error), f"install significand again with all that it needs, then give {command}"
     elif isinstance(error, OSError):

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from significand.analysis.claims import ComparisonRow, comparison_row
-from significand.evidence import Evidence, read_evidence
+from significand.folder import Folder, read_folder
+from significand.plan.paths import expanded
+from significand.plan.problems import PlanError
 from significand.present.rows import visible
-from significand.results.comparable import read_results
-from significand.results.records import Run, column_types
+from significand.results.comparable import ResultsError
+from significand.results.records import column_types
 
 if TYPE_CHECKING:
     import pandas as pd  # type: ignore[import-untyped]  # its types are a package of their own
@@ -35,39 +37,32 @@ class Result:
 
     Attributes
     ----------
-    evidence
+    source
         Everything behind it: manifest, experiment, runs, summary, claims.
-    columns
-        Columns of raw_runs.csv; a folder that an earlier version wrote lacks some.
     """
 
-    evidence: Evidence
-    columns: frozenset[str]
+    source: Folder
 
     @property
     def folder(self) -> Path:
         """Where the files are."""
-        return self.evidence.folder
+        return self.source.path
 
     @property
     def runs(self) -> "pl.DataFrame":
         """Every run, finished or failed, with the columns of raw_runs.csv; null in those that the folder lacks."""
-        rows = [
-            {column: value for column, value in run.to_row().items() if column in self.columns}
-            for run in self.evidence.runs
-        ]
-        return _frame(rows, column_types(Run))
+        return self.source.runs.frame
 
     @property
     def summary(self) -> "pl.DataFrame":
         """One row per precision mode, with the columns of summary_stats.csv."""
-        rows = self.evidence.rows
+        rows = self.source.rows
         return _frame(rows, {column: _type(value) for row in rows for column, value in row.items()})
 
     @property
     def comparisons(self) -> "pl.DataFrame":
         """Every mode against the baseline on every metric, with the columns of comparisons.csv."""
-        return _frame([comparison_row(one) for one in self.evidence.claims.comparisons], column_types(ComparisonRow))
+        return _frame([comparison_row(one) for one in self.source.claims.comparisons], column_types(ComparisonRow))
 
     def to_pandas(self) -> Frames:
         """Return the same three tables as pandas data frames.
@@ -82,15 +77,15 @@ class Result:
         return Frames(*map(_pandas_frame, (self.runs, self.summary, self.comparisons)))
 
     def __repr__(self) -> str:
-        finished = sum(run.finished for run in self.evidence.runs)
-        runs = f"runs finished: {finished}, failed: {len(self.evidence.runs) - finished}"
-        modes = ", ".join(map(visible, self.evidence.experiment.precision_modes))
+        finished = int(self.source.runs.finished.sum())
+        runs = f"runs finished: {finished}, failed: {len(self.source.runs) - finished}"
+        modes = ", ".join(map(visible, self.source.runs.setups))
         return f"<significand result of {modes}; {runs}; in {visible(self.folder)}>"
 
     def _repr_html_(self) -> str:
         from significand.present.report import core_html  # noqa: PLC0415 - charts take long to import
 
-        return core_html(self.evidence)
+        return core_html(self.source)
 
 
 def load(folder: Path | str) -> Result:
@@ -111,8 +106,10 @@ def load(folder: Path | str) -> Result:
     significand.results.comparable.ResultsError
         Where it is none, is damaged, has no runs, or was written by a newer version.
     """
-    folder = Path(folder)
-    return Result(read_evidence(folder), read_results(folder).columns)
+    try:
+        return Result(read_folder(Path(expanded("folder", str(folder)))))
+    except PlanError as error:
+        raise ResultsError(error.problems) from None
 
 
 def _type(value: object) -> type:

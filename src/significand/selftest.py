@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from scipy.stats import binomtest
 
-from significand.analysis.comparison import Comparison, compare, log_ratios
+from significand.analysis.comparison import Comparison, Costs, compare, log_ratios
 from significand.analysis.intervals import Estimate, sample_std
 from significand.analysis.multiplicity import POWER, smallest_detectable
 from significand.analysis.turns import latencies_beside
@@ -23,6 +23,7 @@ from significand.meters.counters import EnergyPlan
 from significand.plan.experiment import Surroundings, plan_experiment
 from significand.plan.options import FEWEST_SEQUENTIAL
 from significand.results.records import Run
+from significand.results.table import RunTable, table_of
 from significand.runner.block import Block, Place
 from significand.runner.conductor import Here
 
@@ -261,7 +262,7 @@ def run_selftest(
     interrupted = False
     try:
         energy = EnergyPlan(experiment.watts_per_core)
-        blocks = [Block(experiment, repeat, setups, energy) for repeat in range(experiment.repeats)]
+        blocks = (Block(experiment, repeat, setups, energy) for repeat in range(experiment.repeats))
         (place or Here(None)).run(blocks, keep, is_enough)
     except KeyboardInterrupt:
         interrupted = True
@@ -362,11 +363,11 @@ def _check(budget_s: float, experiments: int | None, repeats: int, injected: Seq
 
 def _compared(runs: Sequence[Run], label: str) -> Comparison:
     """Compare a setup's latency with that of the plain one, as every experiment does."""
-    sides = [run for run in runs if run.finished and run.variant in {BASE, label}]
+    sides, is_plain, beside_s = _sides(runs, label)
     (comparison,) = compare(
-        {"latency": latencies_beside(sides, [run for run in sides if run.variant == BASE])},
-        [int(run.variant == label) for run in sides],
-        [run.repeat for run in sides],
+        {"latency": beside_s},
+        (~is_plain).astype(np.int64),
+        sides.counts("repeat"),
         [BASE, label],
         0,
         level=LEVEL,
@@ -374,13 +375,19 @@ def _compared(runs: Sequence[Run], label: str) -> Comparison:
     return comparison
 
 
-def _log_ratios(runs: Sequence[Run], label: str) -> list[float]:
+def _log_ratios(runs: Sequence[Run], label: str) -> np.ndarray:
     """Return the log ratio of a setup's latency to the plain one's in every block that has both."""
-    ours, plain = ([run for run in runs if run.finished and run.variant == one] for one in (label, BASE))
-    return log_ratios(
-        {run.repeat: time_s for run, time_s in zip(ours, latencies_beside(ours, plain), strict=True)},
-        {run.repeat: run.inference_latency_per_sample_s for run in plain},
-    )
+    sides, is_plain, beside_s = _sides(runs, label)
+    repeats = sides.counts("repeat")
+    return log_ratios(*(Costs(repeats[rows], beside_s[rows]) for rows in (~is_plain, is_plain)))
+
+
+def _sides(runs: Sequence[Run], label: str) -> tuple[RunTable, np.ndarray, np.ndarray]:
+    """Return the finished runs of a setup and of the plain one, which are the latter, and latencies beside these."""
+    sides = [run for run in runs if run.finished and run.variant in {BASE, label}]
+    is_plain = np.array([run.variant == BASE for run in sides], dtype=np.bool_)
+    table = table_of(sides)
+    return table, is_plain, latencies_beside(table, np.flatnonzero(is_plain))
 
 
 def _rate(hits: int, n: int) -> Rate:

@@ -26,6 +26,7 @@ def run_repeated_benchmarks(
     data: str = "synthetic",
     resume: bool = False,
     yes: bool = False,
+    allow: Sequence[str] = (),
     **options: object,
 ) -> list[dict[str, object]]:
     """Run a network in several precision modes repeatedly, write every result, and return the summaries.
@@ -53,6 +54,9 @@ def run_repeated_benchmarks(
         Go on with the interrupted experiment in `output_dir`, which must be the same one.
     yes
         Begin also a grid of more than 48 setups.
+    allow
+        With `resume`, what of the machine may differ, such as ``machine.host``, or ``machine.versions`` for all below
+        it.
     **options
         Further fields of `significand.plan.experiment.Experiment`: ``engine``, ``threads``, ``optimizer``,
         ``learning_rate``, ``latency_rounds``, ...
@@ -89,7 +93,7 @@ def run_repeated_benchmarks(
         "seed": seed,
         "data": data,
     }
-    outcome = run_experiment_in(output_dir, fields | options, resume=resume, yes=yes)
+    outcome = run_experiment_in(output_dir, fields | options, resume=resume, yes=yes, allow=allow)
     if outcome.report_missing:
         warnings.warn(outcome.report_missing, stacklevel=2)
     return outcome.rows

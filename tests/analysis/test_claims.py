@@ -7,13 +7,14 @@ from conftest import small_experiment
 from significand.analysis.claims import (
     ComparisonRow,
     claims_of,
-    compare_modes,
+    compare_setups,
     comparison_row,
     frontier_of,
     summary_rows,
 )
 from significand.plan.metrics import METRICS, SPECIFIED, of_family
 from significand.results.records import FAILED, Run, column_types
+from significand.results.table import table_of
 
 JITTER = (0.99, 1.01, 1.0, 1.02, 0.98, 1.0)
 
@@ -24,6 +25,7 @@ def run(mode: str, repeat: int, latency_s: float, accuracy: float = 0.9, **chang
     fields: dict[str, object] = {
         **columns,
         "precision_mode": mode,
+        "setup": mode,
         "repeat": repeat,
         "final_train_accuracy": accuracy,
         "test_accuracy": accuracy,
@@ -40,7 +42,7 @@ def experiment_runs(factor: float = 0.5, repeats: int = 6) -> list[Run]:
 
 def test_halved_costs_are_better_and_estimated_energy_is_not_judged() -> None:
     """Half the latency in every repeat is a ratio of one half, better; energy is shown and has no verdict."""
-    by_metric = {one.metric: one for one in compare_modes(experiment_runs(), ["float32", "int8"], "float32")}
+    by_metric = {one.metric: one for one in compare_setups(table_of(experiment_runs()), [0, 0])}
     assert list(by_metric) == list(of_family("primary"))
     assert by_metric["latency"].estimate.point == pytest.approx(0.5, rel=0.01)
     assert by_metric["latency"].verdict == "better"
@@ -57,7 +59,7 @@ def test_energies_of_two_kinds_have_no_ratio(mixed: str) -> None:
             replace(one, energy_kind=kinds[one.repeat]) if one.precision_mode == mixed else one
             for one in experiment_runs()
         ]
-        by_metric = {one.metric: one for one in compare_modes(runs, ["float32", "int8"], "float32")}
+        by_metric = {one.metric: one for one in compare_setups(table_of(runs), [0, 0])}
         assert math.isnan(by_metric["energy"].estimate.point)
         assert by_metric["energy"].verdict == "not tested"
         assert by_metric["latency"].verdict == "better"
@@ -66,7 +68,7 @@ def test_energies_of_two_kinds_have_no_ratio(mixed: str) -> None:
 def test_failed_runs_are_in_no_pair() -> None:
     """A run that failed leaves its pair out, and says so."""
     runs = [*experiment_runs(), run("int8", 6, 0.001, status=FAILED), run("float32", 6, 1.0)]
-    latency = compare_modes(runs, ["float32", "int8"], "float32")[0]
+    latency = compare_setups(table_of(runs), [0, 0])[0]
     assert latency.estimate.n == 6
     assert latency.left_out == 1
 
@@ -74,9 +76,7 @@ def test_failed_runs_are_in_no_pair() -> None:
 def test_margins_make_equivalent() -> None:
     """A difference that is surely within the margin is called equivalent, in costs and in accuracies."""
     runs = experiment_runs(factor=1.001)
-    by_metric = {
-        one.metric: one for one in compare_modes(runs, ["float32", "int8"], "float32", margin=0.1, accuracy_margin=0.5)
-    }
+    by_metric = {one.metric: one for one in compare_setups(table_of(runs), [0, 0], margin=0.1, accuracy_margin=0.5)}
     assert by_metric["latency"].verdict == "equivalent"
     assert by_metric["latency"].margin == 0.1
     assert by_metric["accuracy"].margin == 0.5
@@ -84,7 +84,7 @@ def test_margins_make_equivalent() -> None:
 
 def test_the_frontier_names_the_winner() -> None:
     """The faster mode of two that are equally accurate is on the frontier, the other almost surely not."""
-    frontier = frontier_of(experiment_runs(), ["float32", "int8"], ["latency", "accuracy"])
+    frontier = frontier_of(table_of(experiment_runs()), ["latency", "accuracy"])
     assert frontier.on_frontier.tolist() == [False, True]
     assert frontier.p_on_frontier[1] > 0.99
     assert frontier.p_on_frontier[0] < 0.01
@@ -93,8 +93,8 @@ def test_the_frontier_names_the_winner() -> None:
 def test_an_experiment_that_stopped_by_its_intervals_says_so() -> None:
     """With `until` every interval is labelled as sequential."""
     runs = experiment_runs()
-    ordinary = claims_of(runs, small_experiment())
-    sequential = claims_of(runs, small_experiment(until="1%"))
+    ordinary = claims_of(table_of(runs), small_experiment())
+    sequential = claims_of(table_of(runs), small_experiment(until="1%"))
     assert {one.estimate.told_method for one in ordinary.comparisons} == {"t"}
     assert {one.estimate.told_method for one in sequential.comparisons} == {"sequential t"}
     assert ordinary.frontier is not None
@@ -107,11 +107,11 @@ def test_an_experiment_that_stopped_by_its_intervals_says_so() -> None:
 
 def test_every_metric_is_compared_in_one_of_two_families() -> None:
     """Each metric has its row; those of the sentences share one Holm correction, all others another."""
-    claims = claims_of(experiment_runs(), small_experiment())
+    claims = claims_of(table_of(experiment_runs()), small_experiment())
     assert [one.metric for one in claims.primary] == list(of_family("primary"))
     assert sorted(one.metric for one in claims.comparisons) == sorted(METRICS)
     assert claims.comparisons == [*claims.primary, *claims.further]
-    alone = compare_modes(experiment_runs(), ["float32", "int8"], "float32")
+    alone = compare_setups(table_of(experiment_runs()), [0, 0])
     assert [repr(one) for one in claims.primary] == [repr(one) for one in alone]
     for family in (claims.primary, claims.further):
         assert {one.family for one in family} == {sum(one.p_value == one.p_value for one in family)}
@@ -124,8 +124,8 @@ def test_the_summary_has_the_specified_probabilities_whatever_the_objectives(obj
     runs = [run("float32", r, 1.0 + 0.1 * JITTER[r]) for r in range(6)]
     runs += [run("int8", r, 1.1 * JITTER[-1 - r]) for r in range(6)]
     experiment = small_experiment(objectives=objectives)
-    rows = summary_rows(runs, experiment, claims_of(runs, experiment))
-    specified = frontier_of(runs, ["float32", "int8"], ["latency", "accuracy"])
+    rows = summary_rows(table_of(runs), experiment, claims_of(table_of(runs), experiment))
+    specified = frontier_of(table_of(runs), ["latency", "accuracy"])
     assert 0 < specified.p_on_frontier[0] < 1
     assert [row["p_on_pareto_frontier"] for row in rows] == specified.p_on_frontier.tolist()
 
@@ -133,14 +133,14 @@ def test_the_summary_has_the_specified_probabilities_whatever_the_objectives(obj
 def test_no_finished_run_is_still_an_answer() -> None:
     """When every run failed there are comparisons without tests and no probabilities; nothing breaks."""
     runs = [run(mode, 0, math.nan, status=FAILED) for mode in ("float32", "int8")]
-    claims = claims_of(runs, small_experiment())
+    claims = claims_of(table_of(runs), small_experiment())
     assert {one.verdict for one in claims.comparisons} == {"not tested"}
     assert claims.frontier is None or not claims.frontier.on_frontier.any()
 
 
 def test_a_comparison_is_a_flat_row() -> None:
     """A row of comparisons.csv holds the estimate, its method, the tests and the verdict."""
-    row = comparison_row(compare_modes(experiment_runs(), ["float32", "int8"], "float32")[0])
+    row = comparison_row(compare_setups(table_of(experiment_runs()), [0, 0])[0])
     assert (row["metric"], row["precision_mode"], row["baseline"]) == ("latency", "int8", "float32")
     assert row["low"] < row["estimate"] < row["high"]  # type: ignore[operator]
     assert (row["method"], row["n"], row["verdict"]) == ("t", 6, "better")

@@ -9,12 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import ttest_ind, ttest_rel
 
-from significand.analysis.comparison import ESTIMATED_ENERGY, Comparison, compare, paired_ratio
+from significand.analysis.comparison import ESTIMATED_ENERGY, Comparison, Costs, compare, paired_ratio
 from significand.analysis.intervals import Estimate
 from significand.analysis.multiplicity import holm, smallest_detectable
 
 COSTS = st.floats(1e-9, 1e9)
 PAIRS = st.lists(st.tuples(COSTS, COSTS), min_size=2, max_size=12)
+
+
+def ratio_by_repeat(values: dict[int, float], baseline: dict[int, float]) -> Estimate:
+    """Return the paired ratio of costs by repeat."""
+    sides = (Costs(np.array([*side], dtype=np.int64), np.array([*side.values()])) for side in (values, baseline))
+    return paired_ratio(*sides)
 
 
 def by_repeat(values: list[float]) -> dict[int, float]:
@@ -24,12 +30,12 @@ def by_repeat(values: list[float]) -> dict[int, float]:
 
 def ratio_of(pairs: list[tuple[float, float]]) -> Estimate:
     """Return the ratio of the first of each pair to the second."""
-    return paired_ratio(by_repeat([a for a, _ in pairs]), by_repeat([b for _, b in pairs]))
+    return ratio_by_repeat(by_repeat([a for a, _ in pairs]), by_repeat([b for _, b in pairs]))
 
 
 def test_example_by_hand() -> None:
     """Log ratios of 1 to 5 times log 2 have mean 3 and deviation 1.5811 times log 2; t(0.975, 4) = 2.776."""
-    result = paired_ratio(by_repeat([2.0, 4.0, 8.0, 16.0, 32.0]), by_repeat(5 * [1.0]))
+    result = ratio_by_repeat(by_repeat([2.0, 4.0, 8.0, 16.0, 32.0]), by_repeat(5 * [1.0]))
     # By hand, with the t quantile of the table cited below: 2.776 x 1.5811388 / sqrt(5) = 1.96293 powers of 2.
     half = 2.776 * 1.5811388 / math.sqrt(5)
     assert result.n == 5
@@ -46,7 +52,7 @@ def test_interval_uses_students_t(n: int, quantile: float) -> None:
     logs = [(-1) ** i * 0.1 for i in range(n)]
     centre = sum(logs) / n
     s = math.sqrt(sum((log - centre) ** 2 for log in logs) / (n - 1))
-    result = paired_ratio(by_repeat([math.exp(log) for log in logs]), by_repeat(n * [1.0]))
+    result = ratio_by_repeat(by_repeat([math.exp(log) for log in logs]), by_repeat(n * [1.0]))
     half = quantile * s / math.sqrt(n)
     assert math.log(result.high / result.low) == pytest.approx(2 * half, rel=3e-4)
     assert math.log(result.point) == pytest.approx(centre, abs=1e-12)
@@ -67,7 +73,7 @@ def test_unit_and_order_do_not_matter(pairs: list[tuple[float, float]], unit: fl
     """The ratio is the same in any unit, whatever the repeats are called and in any order."""
     first = ratio_of(pairs)
     moved = {names[i]: (unit * a, unit * b) for i, (a, b) in enumerate(pairs)}
-    second = paired_ratio({r: a for r, (a, _) in reversed(moved.items())}, {r: b for r, (_, b) in moved.items()})
+    second = ratio_by_repeat({r: a for r, (a, _) in reversed(moved.items())}, {r: b for r, (_, b) in moved.items()})
     assert second.point == pytest.approx(first.point, rel=1e-9)
     assert second.low == pytest.approx(first.low, rel=1e-6)
     assert second.high == pytest.approx(first.high, rel=1e-6)
@@ -82,28 +88,28 @@ def test_point_lies_within_its_interval(pairs: list[tuple[float, float]]) -> Non
 
 def test_pairing_removes_what_the_repeats_share() -> None:
     """Repeats that differ tenfold but in the same way for both give an exact ratio."""
-    result = paired_ratio(by_repeat([2.0, 20.0, 200.0]), by_repeat([1.0, 10.0, 100.0]))
+    result = ratio_by_repeat(by_repeat([2.0, 20.0, 200.0]), by_repeat([1.0, 10.0, 100.0]))
     assert (result.point, result.low, result.high) == pytest.approx((2.0, 2.0, 2.0), rel=1e-9)
 
 
 def test_unpaired_repeats_are_left_out() -> None:
     """Only repeats that both sides have count."""
-    alone = paired_ratio({1: 2.0, 2: 3.0}, {1: 1.0, 2: 1.0})
-    assert paired_ratio({0: 99.0, 1: 2.0, 2: 3.0}, {1: 1.0, 2: 1.0, 7: 0.1}) == alone
+    alone = ratio_by_repeat({1: 2.0, 2: 3.0}, {1: 1.0, 2: 1.0})
+    assert ratio_by_repeat({0: 99.0, 1: 2.0, 2: 3.0}, {1: 1.0, 2: 1.0, 7: 0.1}) == alone
     assert alone.n == 2
 
 
 @pytest.mark.parametrize("bad", [0.0, -1.0, math.nan, math.inf, -math.inf])
 def test_what_is_no_cost_is_left_out_on_either_side(bad: float) -> None:
     """A pair in which either side is zero, negative, NaN or infinite does not count."""
-    good = paired_ratio({1: 2.0, 2: 3.0}, {1: 1.0, 2: 1.0})
-    assert paired_ratio({0: bad, 1: 2.0, 2: 3.0}, {0: 1.0, 1: 1.0, 2: 1.0}) == good
-    assert paired_ratio({0: 1.0, 1: 2.0, 2: 3.0}, {0: bad, 1: 1.0, 2: 1.0}) == good
+    good = ratio_by_repeat({1: 2.0, 2: 3.0}, {1: 1.0, 2: 1.0})
+    assert ratio_by_repeat({0: bad, 1: 2.0, 2: 3.0}, {0: 1.0, 1: 1.0, 2: 1.0}) == good
+    assert ratio_by_repeat({0: 1.0, 1: 2.0, 2: 3.0}, {0: bad, 1: 1.0, 2: 1.0}) == good
 
 
 def test_single_pair_has_no_interval() -> None:
     """One pair gives a ratio and no bounds."""
-    result = paired_ratio({3: 6.0}, {3: 2.0})
+    result = ratio_by_repeat({3: 6.0}, {3: 2.0})
     assert result.point == pytest.approx(3.0, rel=1e-12)
     assert result.n == 1
     assert math.isnan(result.low)
@@ -113,7 +119,7 @@ def test_single_pair_has_no_interval() -> None:
 @pytest.mark.parametrize(("values", "baseline"), [({}, {}), ({0: 1.0}, {1: 1.0}), ({0: math.nan}, {0: 1.0})])
 def test_no_pair_gives_nan(values: dict[int, float], baseline: dict[int, float]) -> None:
     """Without a pair nothing is known: NaN, not 1 and not 0."""
-    result = paired_ratio(values, baseline)
+    result = ratio_by_repeat(values, baseline)
     assert result.n == 0
     assert all(map(math.isnan, (result.point, result.low, result.high)))
 

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from conftest import setup_of
 from significand.analysis.rounding import LARGEST_ERROR, UNIT_ROUNDOFF, check_error, error_bounds, output_sensitivity
 from significand.engines.base import ENGINES, get_engine
-from significand.plan.precision import MODES, PrecisionMode
-from significand.workload.architecture import Architecture
+from significand.plan.precision import MODES
+from significand.plan.setup import Setup
 from significand.workload.data import draw
 from significand.workload.model import initial_network, read_weights, reference_outputs
 
@@ -22,8 +23,8 @@ SIZES = st.lists(st.integers(1, 2048), min_size=2, max_size=7)
 
 SAMPLES = 400
 NETWORKS = (
-    Architecture((64, 48, 10), ("relu", "softmax")),
-    Architecture((64, 10), ("softmax",)),
+    ((64, 48, 10), ("relu", "softmax")),
+    ((64, 10), ("softmax",)),
 )
 EVERY_PAIR = [(engine, mode) for engine, entry in ENGINES.items() for mode in entry.modes]
 
@@ -36,17 +37,21 @@ TOLD_APART = [
 
 @dataclass(frozen=True)
 class Ran:
-    """A session that ran: what its network, mode, engine's word and error were."""
+    """A session that ran: what its setup, engine's word and error were."""
 
-    network: Architecture
-    mode: PrecisionMode
+    setup: Setup
     effective_precision: str
     error: float
     sensitivity: float
 
+    @property
+    def infers_in(self) -> str:
+        """The format of the setup's mode."""
+        return MODES[self.setup.precision].infers_in
+
     def judged_as(self, weights_format: str, effective_precision: str) -> str:
         """Return the verdict on the error when these are the formats claimed."""
-        sizes = self.network.layer_sizes
+        sizes = self.setup.workload.layer_sizes
         return check_error(self.error, weights_format, effective_precision, sizes, self.sensitivity)
 
 
@@ -228,38 +233,39 @@ def sessions(tmp_path_factory: pytest.TempPathFactory) -> list[Ran]:
     """Run the networks on every engine in every mode."""
     folder = tmp_path_factory.mktemp("networks")
     ran = []
-    for network in NETWORKS:
-        weights = read_weights(initial_network(network.layer_sizes, network.activations, seed=5))
-        x = draw(None, network.layer_sizes, 2 * SAMPLES, 0.5, seed=5).test_x
-        reference = reference_outputs(network.layer_sizes, network.activations, weights, x)
-        sensitivity = output_sensitivity(reference, network.activations[-1])
+    for layer_sizes, activations in NETWORKS:
+        weights = read_weights(initial_network(layer_sizes, activations, seed=5))
+        x = draw(None, layer_sizes, 2 * SAMPLES, 0.5, seed=5).test_x
+        reference = reference_outputs(layer_sizes, activations, weights, x)
+        sensitivity = output_sensitivity(reference, activations[-1])
         for engine_name, mode in EVERY_PAIR:
             engine = get_engine(engine_name)
             path = folder / f"{mode}{engine.file_suffix}"
-            engine.write(path, engine.export_structure(network), network, weights, MODES[mode], x)
-            effective = engine.effective_precision(path, network, MODES[mode], threads=1)
-            outputs = engine.open(path, network, MODES[mode], threads=1).predict(x)
+            setup = setup_of(layer_sizes, activations, mode, engine_name)
+            engine.save(path, engine.export_structure(setup), weights, setup, x)
+            effective = engine.computes_in(path, setup)
+            outputs = engine.open(path, setup).predict(x)
             error = float(np.linalg.norm(outputs - reference) / np.linalg.norm(reference))
-            ran.append(Ran(network, MODES[mode], effective, error, sensitivity))
+            ran.append(Ran(setup, effective, error, sensitivity))
     return ran
 
 
 def test_every_real_session_is_honest(sessions: list[Ran]) -> None:
     """What every engine says that it ran in fits the error of its outputs."""
     assert len(sessions) == len(NETWORKS) * len(EVERY_PAIR)
-    assert [one for one in sessions if one.judged_as(one.mode.infers_in, one.effective_precision)] == []
+    assert [one for one in sessions if one.judged_as(one.infers_in, one.effective_precision)] == []
 
 
 @pytest.mark.parametrize(("ran", "presented"), TOLD_APART)
 def test_swapped_sessions_are_found_out(ran: str, presented: str, sessions: list[Ran]) -> None:
     """An error made in one format and presented as another's is flagged."""
-    swapped = [one for one in sessions if one.mode.infers_in == ran]
+    swapped = [one for one in sessions if one.infers_in == ran]
     assert swapped
     assert [one for one in swapped if not one.judged_as(presented, presented)] == []
 
 
 def test_bfloat16_is_no_float16_in_one_layer(sessions: list[Ran]) -> None:
     """Formats only a factor of 8 apart are told apart where no second layer amplifies errors."""
-    swapped = [one for one in sessions if one.mode.infers_in == "bfloat16" and len(one.network.activations) == 1]
+    swapped = [one for one in sessions if one.infers_in == "bfloat16" and len(one.setup.workload.activations) == 1]
     assert swapped
     assert all(one.judged_as("float16", "float16") for one in swapped)

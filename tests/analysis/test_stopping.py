@@ -6,8 +6,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from significand.analysis.stopping import ratio_half_width, reached, runs_needed
+from significand.analysis.comparison import Costs
+from significand.analysis.stopping import Reached, ratio_half_width, reached, runs_needed
 from significand.plan.options import FEWEST_SEQUENTIAL
+
+
+def reached_by(costs: dict[str, dict[int, float]], baseline: str, target: float) -> Reached:
+    """Return how narrow intervals are of costs by setup and repeat."""
+    sides = {
+        name: Costs(np.array([*of_setup], dtype=np.int64), np.array([*of_setup.values()]))
+        for name, of_setup in costs.items()
+    }
+    return reached(sides, dict.fromkeys(sides, baseline), target)
 
 
 def test_ratio_half_width_is_how_far_the_upper_bound_is() -> None:
@@ -58,23 +68,23 @@ def test_precision_looks_at_every_ratio_to_the_baseline() -> None:
         "int8": {0: 0.5, 1: 1.0, 2: 1.5},
         "float16": {0: 1.0, 1: 2.2, 2: 3.0},
     }
-    precision = reached(costs, "float32", 0.05)
+    precision = reached_by(costs, "float32", 0.05)
     assert precision.half_widths["int8"] == pytest.approx(0, abs=1e-12)
     assert precision.half_widths["float16"] == pytest.approx(ratio_half_width([0.0, math.log(1.1), 0.0]))
     assert list(precision.missed) == ["float16"]
     assert not precision.is_reached
-    assert reached(costs, "float32", 0.9).is_reached
+    assert reached_by(costs, "float32", 0.9).is_reached
 
 
 def test_a_single_setup_is_judged_by_its_own_mean() -> None:
     """With nothing to compare with, the width is that of the setup's own geometric mean."""
-    precision = reached({"int8": {0: 1.0, 1: 1.1, 2: 0.9}}, "int8", 0.01)
+    precision = reached_by({"int8": {0: 1.0, 1: 1.1, 2: 0.9}}, "int8", 0.01)
     assert precision.half_widths["int8"] == pytest.approx(ratio_half_width(np.log([1.0, 1.1, 0.9]).tolist()))
 
 
 def test_an_unknown_width_is_a_target_missed() -> None:
     """With too few pairs, or costs that have no ratio, nothing is reached and nothing can be planned."""
-    precision = reached({"float32": {0: 1.0, 1: 0.0}, "int8": {0: 1.0, 2: 1.0}}, "float32", 0.05)
+    precision = reached_by({"float32": {0: 1.0, 1: 0.0}, "int8": {0: 1.0, 2: 1.0}}, "float32", 0.05)
     assert not precision.is_reached
     assert not precision.is_settled
     assert precision.runs_needed == {"int8": None}
@@ -83,7 +93,7 @@ def test_an_unknown_width_is_a_target_missed() -> None:
 def test_a_setup_that_always_fails_holds_no_other_up() -> None:
     """Without a single usable pair a setup is missed for good: the rest decides when all is settled, and the plan."""
     costs = {"float32": {0: 1.0, 1: 1.0, 2: 1.0}, "int8": {0: 0.5, 1: 0.51, 2: 0.5}, "float16": {}}
-    wide, narrow = (reached(costs, "float32", target) for target in (0.001, 0.1))
+    wide, narrow = (reached_by(costs, "float32", target) for target in (0.001, 0.1))
     assert (wide.is_settled, narrow.is_settled) == (False, True)
     assert not narrow.is_reached
     assert list(narrow.missed) == list(narrow.without_pair) == ["float16"]
@@ -93,5 +103,5 @@ def test_a_setup_that_always_fails_holds_no_other_up() -> None:
 def test_what_one_setup_leaves_open_is_planned_for_none() -> None:
     """While the spread of one setup with a pair is unknown, no number of repeats is foretold."""
     costs = {"float32": {0: 1.0, 1: 1.0, 2: 1.0}, "int8": {0: 0.5, 1: 0.51, 2: 0.5}, "float16": {2: 1.0}}
-    assert reached(costs, "float32", 0.01).repeats_needed is None
-    assert reached({"float32": {0: 1.0}, "int8": {}}, "float32", 0.01).repeats_needed is None
+    assert reached_by(costs, "float32", 0.01).repeats_needed is None
+    assert reached_by({"float32": {0: 1.0}, "int8": {}}, "float32", 0.01).repeats_needed is None

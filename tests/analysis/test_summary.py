@@ -7,9 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from conftest import small_experiment
 from significand.analysis.summary import summarise
 from significand.plan.metrics import SPECIFIED, SPECIFIED_COSTS, SUMMARISED
 from significand.results.records import FAILED, MetricSummary, Run
+from significand.results.table import table_of
 
 # DESIGN section 3: the keys of a summary row that come first, in this order.
 SPECIFIED_KEYS = [
@@ -36,13 +38,15 @@ SPECIFIED_KEYS = [
 def run(mode: str, repeat: int = 0, value: float = 1.0, **changes: object) -> Run:
     """Return a finished run in which every specified metric is `value`."""
     columns: dict[str, object] = dict.fromkeys((one.column for one in SPECIFIED), value)
-    fields: dict[str, object] = {"precision_mode": mode, "repeat": repeat} | columns | changes
+    fields: dict[str, object] = {"precision_mode": mode, "setup": mode, "repeat": repeat} | columns | changes
     return Run(**fields)  # type: ignore[arg-type]  # fields by name
 
 
 def rows(runs: list[Run], *modes: str) -> dict[str, dict[str, object]]:
     """Summarise and return the rows by mode."""
-    return {summary.precision_mode: summary.to_row() for summary in summarise(runs, modes)}
+    experiment = small_experiment(precision_modes=list(modes))
+    summaries = summarise(table_of(runs, modes), experiment.setups(), experiment.baselines())
+    return {summary.precision_mode: summary.to_row() for summary in summaries}
 
 
 def test_row_begins_with_the_specified_keys_in_order() -> None:

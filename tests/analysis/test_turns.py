@@ -7,11 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import small_experiment
-from significand.analysis.claims import compare_modes
+from significand.analysis.claims import compare_setups
 from significand.analysis.stopping import reached_of
 from significand.analysis.summary import summarise
 from significand.analysis.turns import latencies_beside
 from significand.results.records import FAILED, Run
+from significand.results.table import table_of
 
 times_s = st.floats(1e-6, 1e-2)
 
@@ -20,6 +21,7 @@ def run(rounds_s: list[float], mode: str = "float32", repeat: int = 0, **changes
     """Return a finished run whose latency is the median of its rounds."""
     fields: dict[str, object] = {
         "precision_mode": mode,
+        "setup": mode,
         "repeat": repeat,
         "inference_latency_per_sample_s": float(np.median(rounds_s)),
         "round_latencies_s": " ".join(map(str, rounds_s)),
@@ -28,7 +30,7 @@ def run(rounds_s: list[float], mode: str = "float32", repeat: int = 0, **changes
 
 
 def beside(ours: Run, reference: Run) -> float:
-    return latencies_beside([reference, ours], [reference])[1]
+    return float(latencies_beside(table_of([reference, ours]), np.array([0]))[1])
 
 
 @given(st.lists(times_s, min_size=1, max_size=20), st.floats(0.01, 100))
@@ -107,7 +109,7 @@ def test_throughput_and_the_median_call_say_what_latency_says() -> None:
         for one in two_modes()
     ]
     metrics = ["latency", "throughput", "batch_latency_p50"]
-    latency, throughput, call = compare_modes(runs, ["float32", "int8"], "float32", metrics=metrics)
+    latency, throughput, call = compare_setups(table_of(runs), [0, 0], metrics=metrics)
     assert throughput.estimate.point == pytest.approx(1 / latency.estimate.point)
     assert throughput.estimate.low == pytest.approx(1 / latency.estimate.high)
     assert call.estimate.point == pytest.approx(latency.estimate.point)
@@ -130,17 +132,17 @@ def two_modes(repeats: int = 12) -> list[Run]:
 def test_every_answer_takes_latencies_turn_by_turn() -> None:
     """Comparison, summary and the rule that stops agree, and find what the medians of the runs do not show."""
     runs = two_modes()
-    (by_turns,) = compare_modes(runs, ["float32", "int8"], "float32", metrics=["latency"])
-    (by_runs,) = compare_modes(
-        [replace(one, round_latencies_s="") for one in runs], ["float32", "int8"], "float32", metrics=["latency"]
+    (by_turns,) = compare_setups(table_of(runs), [0, 0], metrics=["latency"])
+    (by_runs,) = compare_setups(
+        table_of([replace(one, round_latencies_s="") for one in runs]), [0, 0], metrics=["latency"]
     )
     assert by_turns.verdict == "worse"
     assert by_turns.estimate.low < 1.02 < by_turns.estimate.high
     assert by_runs.verdict == "no difference shown"
-    row = summarise(runs, ["float32", "int8"])[1].to_row()
+    row = summarise(table_of(runs), small_experiment(precision_modes=["float32", "int8"]).setups(), [0, 0])[1].to_row()
     assert row["latency_ratio"] == by_turns.estimate.point
     assert row["latency_ratio_ci95_t_low"] == by_turns.estimate.low
     experiment = small_experiment(precision_modes=["float32", "int8"], until=0.01, max_repeats=20)
-    precision = reached_of(runs, experiment)
+    precision = reached_of(table_of(runs), experiment)
     assert precision is not None
     assert precision.half_widths["int8"] == pytest.approx(by_turns.estimate.high / by_turns.estimate.point - 1)

@@ -11,7 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from made_up_grids import full_grid
-from made_up_pages import HOSTILE, made_up_evidence
+from made_up_pages import HOSTILE, made_up_experiment
 from significand.present.report import report_html
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -41,8 +41,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write a page with everything there is, one of hostile names, and one of a grid."""
     folder = tmp_path_factory.mktemp("pages")
     for name, modes in (("usual", ("float32", "float16", "int8")), ("hostile", ("float32", *HOSTILE))):
-        evidence = made_up_evidence(folder / name, modes, details=DETAILS, columns={"data": HOSTILE[0]})
-        (folder / f"{name}.html").write_text(report_html(evidence), encoding="utf-8", errors="replace")
+        results = made_up_experiment(folder / name, modes, details=DETAILS, columns={"data": HOSTILE[0]})
+        (folder / f"{name}.html").write_text(report_html(results), encoding="utf-8", errors="replace")
     (folder / "grid.html").write_text(report_html(full_grid()), encoding="utf-8")
     return folder
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from conftest import setup_of
 from significand.engines.base import ENGINES, get_engine
 from significand.plan.options import ACTIVATIONS
 from significand.plan.precision import MODES
-from significand.workload.architecture import Architecture
 from significand.workload.model import initial_network, read_weights, reference_outputs
 
 # Relative output error that one matrix product in the format cannot much exceed: its unit round-off with room for
@@ -26,14 +26,15 @@ def test_every_engine_runs_every_activation_in_every_mode_of_its(
     engine_name: str, mode: str, activation: str, tmp_path: Path
 ) -> None:
     """Outputs are those of the weights in float64, to the accuracy of the format."""
-    architecture = Architecture((64, 48, 5), (activation, "linear"))
-    weights = read_weights(initial_network(architecture.layer_sizes, architecture.activations, seed=3))
+    setup = setup_of((64, 48, 5), (activation, "linear"), mode, engine_name)
+    layer_sizes, activations = setup.workload.layer_sizes, setup.workload.activations
+    weights = read_weights(initial_network(layer_sizes, activations, seed=3))
     x = np.random.default_rng(0).normal(size=(200, 64)).astype(np.float32)
     engine = get_engine(engine_name)
     path = tmp_path / f"network{engine.file_suffix}"
-    engine.write(path, engine.export_structure(architecture), architecture, weights, MODES[mode], x)
-    outputs = engine.open(path, architecture, MODES[mode], threads=1).predict(x)
-    expected = reference_outputs(architecture.layer_sizes, architecture.activations, weights, x)
+    engine.save(path, engine.export_structure(setup), weights, setup, x)
+    outputs = engine.open(path, setup).predict(x)
+    expected = reference_outputs(layer_sizes, activations, weights, x)
     assert outputs.dtype == np.float64
     error = np.linalg.norm(outputs - expected) / np.linalg.norm(expected)
     assert error < LARGEST_ERROR[MODES[mode].infers_in]
@@ -46,4 +47,32 @@ def test_the_registry_imports_no_engine() -> None:
         "print([name for name in ('torch', 'onnxruntime') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_what_setups_need_is_there_after_preloading(tmp_path: Path) -> None:
+    """Once a process has preloaded all setups, saving, looking at and opening them import no further package."""
+    code = f"""
+import sys
+from pathlib import Path
+import numpy as np
+from conftest import setup_of
+from significand.engines.base import get_engine
+from significand.workload.model import initial_network, read_weights
+weights = read_weights(initial_network((8, 6, 3), ("relu", "softmax"), 1))
+x = np.ones((40, 8), np.float32)
+setups = [setup_of((8, 6, 3), ("relu", "softmax"), mode, engine) for engine, mode in {EVERY_PAIR!r}]
+for setup in setups:
+    get_engine(setup.engine).preload(setup)
+before = {{name.partition(".")[0] for name in sys.modules}} | set(sys.stdlib_module_names)
+for setup in setups:
+    engine = get_engine(setup.engine)
+    path = Path({str(tmp_path)!r}) / f"{{setup.engine}}-{{setup.precision}}{{engine.file_suffix}}"
+    engine.save(path, engine.export_structure(setup), weights, setup, x)
+    engine.computes_in(path, setup)
+    engine.open(path, setup).predict(x)
+print(sorted({{name.partition(".")[0] for name in sys.modules}} - before))
+"""
+    tests = Path(__file__).parents[1]
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tests)
     assert done.stdout.strip() == "[]"

@@ -10,37 +10,42 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
+from conftest import setup_of
 from made_up_onnx import MATMUL, external, product
 from significand.engines import onnx_runtime
 from significand.engines.onnx_graph import refuse_external_data
 from significand.engines.onnx_runtime import ENGINE
 from significand.meters.machine import cpu_flags, instruction_sets
-from significand.plan.precision import MODES
-from significand.workload.architecture import Architecture
+from significand.plan.setup import Setup
 from significand.workload.model import initial_network, read_weights, reference_outputs
 
-WIDE = Architecture((784, 512, 512, 10), ("relu", "relu", "softmax"))
+
+def wide(mode: str) -> Setup:
+    """Return a setup whose network takes some time."""
+    return setup_of((784, 512, 512, 10), ("relu", "relu", "softmax"), mode)
 
 
-def written(folder: Path, architecture: Architecture, mode: str) -> Path:
-    weights = read_weights(initial_network(architecture.layer_sizes, architecture.activations, seed=1))
-    x = np.random.default_rng(0).normal(size=(64, architecture.layer_sizes[0])).astype(np.float32)
-    path = folder / f"{mode}.onnx"
-    ENGINE.write(path, ENGINE.export_structure(architecture), architecture, weights, MODES[mode], x)
+def written(folder: Path, setup: Setup) -> Path:
+    """Write a setup's network, and return the file."""
+    layer_sizes, activations = setup.workload.layer_sizes, setup.workload.activations
+    weights = read_weights(initial_network(layer_sizes, activations, seed=1))
+    x = np.random.default_rng(0).normal(size=(64, layer_sizes[0])).astype(np.float32)
+    path = folder / f"{setup.precision}.onnx"
+    ENGINE.save(path, ENGINE.export_structure(setup), weights, setup, x)
     return path
 
 
 def test_int8_model_is_small_and_computes_in_int8(tmp_path: Path) -> None:
     """On 784-512-512-10 the int8 file is under 0.35 of the float32 file, and its session's products are int8."""
-    int8, float32 = written(tmp_path, WIDE, "int8"), written(tmp_path, WIDE, "float32")
+    int8, float32 = written(tmp_path, wide("int8")), written(tmp_path, wide("float32"))
     assert int8.stat().st_size < 0.35 * float32.stat().st_size
-    assert ENGINE.effective_precision(int8, WIDE, MODES["int8"], threads=1) == "int8"
-    assert ENGINE.effective_precision(float32, WIDE, MODES["float32"], threads=1) == "float32"
+    assert ENGINE.computes_in(int8, wide("int8")) == "int8"
+    assert ENGINE.computes_in(float32, wide("float32")) == "float32"
 
 
 def test_int8_weights_have_a_scale_per_output(tmp_path: Path) -> None:
     """Static quantisation gives every output unit its own scale."""
-    model = onnx.load(written(tmp_path, WIDE, "int8"))
+    model = onnx.load(written(tmp_path, wide("int8")))
     scales = {t.name: numpy_helper.to_array(t).shape for t in model.graph.initializer if t.name.startswith("matrix")}
     assert scales["matrix0_scale"] == (512,)
     assert scales["matrix2_scale"] == (10,)
@@ -53,7 +58,7 @@ def test_int8_weights_leave_room_where_sums_of_products_saturate(
 ) -> None:
     """A CPU without VNNI sums in 16 bits, which 255 x 127 twice exceeds: there weights have 7 bits."""
     monkeypatch.setattr(onnx_runtime, "cpu_flags", lambda: flags)
-    model = onnx.load(written(tmp_path, WIDE, mode))
+    model = onnx.load(written(tmp_path, wide(mode)))
     weights = [numpy_helper.to_array(t) for t in model.graph.initializer if t.name.endswith("quantized")]
     matrices = [matrix for matrix in weights if matrix.ndim == 2]
     assert len(matrices) == 3
@@ -62,7 +67,7 @@ def test_int8_weights_leave_room_where_sums_of_products_saturate(
 
 def test_float16_is_told_apart_from_what_the_cpu_runs(tmp_path: Path) -> None:
     """Where the CPU has no float16 arithmetic, a float16 session says float32."""
-    precision = ENGINE.effective_precision(written(tmp_path, WIDE, "float16"), WIDE, MODES["float16"], threads=1)
+    precision = ENGINE.computes_in(written(tmp_path, wide("float16")), wide("float16"))
     if "fp16" in instruction_sets(cpu_flags()):
         assert precision in {"float16", "float32"}
     else:
@@ -71,18 +76,19 @@ def test_float16_is_told_apart_from_what_the_cpu_runs(tmp_path: Path) -> None:
 
 def test_threads_reach_the_session(tmp_path: Path) -> None:
     """The session runs on the threads asked for."""
-    session = ENGINE.open(written(tmp_path, WIDE, "float32"), WIDE, MODES["float32"], threads=1)
+    session = ENGINE.open(written(tmp_path, wide("float32")), wide("float32"))
     assert session._session.get_session_options().intra_op_num_threads == 1  # type: ignore[attr-defined]
 
 
 def test_quantisation_takes_its_scales_from_the_calibration_data(tmp_path: Path) -> None:
     """Ten times larger calibration data gives a ten times larger input scale."""
-    weights = read_weights(initial_network(WIDE.layer_sizes, WIDE.activations, seed=1))
+    setup = wide("int8")
+    weights = read_weights(initial_network(setup.workload.layer_sizes, setup.workload.activations, seed=1))
     x = np.random.default_rng(0).normal(size=(300, 784)).astype(np.float32)
     scales = []
     for factor in (1, 10):
         path = tmp_path / f"{factor}.onnx"
-        ENGINE.write(path, ENGINE.export_structure(WIDE), WIDE, weights, MODES["int8"], factor * x)
+        ENGINE.save(path, ENGINE.export_structure(setup), weights, setup, factor * x)
         tensors = {t.name: numpy_helper.to_array(t) for t in onnx.load(path).graph.initializer}
         scales.append(float(tensors["input_scale"]))
     assert scales[1] == pytest.approx(10 * scales[0], rel=1e-5)
@@ -107,7 +113,7 @@ def test_external_data_is_refused_before_anything_reads_it(
 
     monkeypatch.setattr("onnxruntime.InferenceSession", loaded)
     with pytest.raises(ValueError, match="in one file") as caught:
-        ENGINE.effective_precision(path, WIDE, MODES["float32"], threads=1)
+        ENGINE.computes_in(path, wide("float32"))
     for fact in (repr(str(path)), "'stolen'", repr(place)):
         assert fact in str(caught.value)
 
@@ -115,17 +121,17 @@ def test_external_data_is_refused_before_anything_reads_it(
 @pytest.mark.parametrize("mode", ["float32", "float16", "int8", "int8-dynamic"])
 def test_own_models_keep_their_tensors_in_the_file(tmp_path: Path, mode: str) -> None:
     """What the engine writes passes, in every mode."""
-    refuse_external_data(written(tmp_path, Architecture((8, 5, 3), ("gelu", "softmax")), mode))
+    refuse_external_data(written(tmp_path, setup_of((8, 5, 3), ("gelu", "softmax"), mode)))
 
 
 def test_the_bound_call_gives_what_predict_gives(tmp_path: Path) -> None:
     """The timed call computes the same outputs as `predict`, and they are those of the weights."""
-    architecture = Architecture((8, 5, 3), ("gelu", "softmax"))
-    session = ENGINE.open(written(tmp_path, architecture, "float32"), architecture, MODES["float32"], threads=1)
+    setup = setup_of((8, 5, 3), ("gelu", "softmax"), "float32")
+    session = ENGINE.open(written(tmp_path, setup), setup)
     x = np.random.default_rng(2).normal(size=(7, 8)).astype(np.float32)
-    weights = read_weights(initial_network(architecture.layer_sizes, architecture.activations, seed=1))
+    weights = read_weights(initial_network((8, 5, 3), ("gelu", "softmax"), seed=1))
     assert np.array_equal(session.bind(x)()[0], session.predict(x))  # type: ignore[index]
-    expected = reference_outputs(architecture.layer_sizes, architecture.activations, weights, x)
+    expected = reference_outputs((8, 5, 3), ("gelu", "softmax"), weights, x)
     assert np.allclose(session.predict(x), expected, rtol=1e-5, atol=1e-6)
 
 

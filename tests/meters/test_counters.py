@@ -6,7 +6,7 @@ from types import ModuleType
 import pytest
 
 from made_up_counter import FakeCounter
-from significand.meters.counters import choose_counter, idle_power_w, probe_counters
+from significand.meters.counters import EnergyPlan, choose_counter, idle_power_w, probe_counters
 from significand.meters.energy import CpuTimeEstimate, EnergyCounter, EnergyError
 
 
@@ -115,3 +115,19 @@ def test_idle_power_is_not_told_without_the_counter() -> None:
     counter.refusal = "gone"
     with pytest.raises(EnergyError, match="gone"):
         idle_power_w(counter, 1, lambda _: None)
+
+
+@pytest.mark.parametrize("power_w", [-1.0, math.nan, math.inf])
+def test_what_is_no_idle_power_is_refused(power_w: float) -> None:
+    """It would be subtracted from every energy, so a value that cannot be is a mistake that is named."""
+    with pytest.raises(ValueError, match=rf"idle_power_w: {power_w!r} is no power; give watts, 0 or more"):
+        EnergyPlan(5.0, idle_power_w=power_w)
+
+
+def test_a_plan_opens_the_best_counter_there_is() -> None:
+    """It is the one that `choose_counter` gives, with the plan's watts where it is an estimate."""
+    counter = EnergyPlan(7.0).open()
+    best = choose_counter(7.0)
+    assert (counter.source, counter.kind, counter.assumptions) == (best.source, best.kind, best.assumptions)
+    counter.close()
+    best.close()

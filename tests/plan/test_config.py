@@ -24,7 +24,7 @@ def test_config_paths_are_relative_to_its_folder(tmp_path: Path) -> None:
     ("content", "words"),
     [
         (b"repeats = \n", "is not valid TOML"),
-        (b"\xff\xfe", "is not valid TOML"),
+        (b"\xff\xfe", "is in UTF-16 or UTF-32; save it as UTF-8"),
         (b"seed = " + b"9" * 5000, "is not valid TOML"),
         (b"output_dir = 5", "output_dir: 5 is not a text"),
         (None, "No such file or directory"),

@@ -18,6 +18,7 @@ from significand.plan.experiment import (
     default_threads,
     given_fields,
     plan_experiment,
+    resumed_fields,
     stored_experiment,
 )
 from significand.plan.options import OPTIONS
@@ -450,7 +451,13 @@ def test_a_stored_experiment_is_not_held_against_this_machine() -> None:
     experiment = stored_experiment(stored | {"made_later": 1})
     assert (experiment.threads, experiment.engine, experiment.batch_size) == ((64,), ("tvm",), (16,))
     assert experiment.baseline == (("precision", "float16"),)
-    for name, value in (("baseline", "int9"), ("margin", -1), ("objectives", 5), ("layer_sizes", None), ("repeats", "x")):
+    for name, value in (
+        ("baseline", "int9"),
+        ("margin", -1),
+        ("objectives", 5),
+        ("layer_sizes", None),
+        ("repeats", "x"),
+    ):
         with pytest.raises(PlanError, match=f"^{name}: "):
             stored_experiment(stored | {name: value})
 
@@ -460,3 +467,116 @@ def test_unknown_keys_of_a_config_are_left_to_the_plan(tmp_path: Path) -> None:
     config = tmp_path / "plan.toml"
     config.write_text("repeat = 3\n", encoding="utf-8")
     assert "did you mean 'repeats'?" in problems(**read_config(config))[0]
+
+
+WINE = DataFacts(n_samples=178, n_features=13, n_classes=3)
+COINS = DataFacts(n_samples=100, n_features=4, n_classes=2)
+
+
+@pytest.mark.parametrize(
+    ("facts", "fields", "sizes", "activations"),
+    [
+        (DIGITS, {}, (64, 128, 10), ("relu", "softmax")),
+        (WINE, {"data": "wine.csv"}, (13, 128, 3), ("relu", "softmax")),
+        (WINE, {"data": "wine.csv", "hidden": "128,64"}, (13, 128, 64, 3), ("relu", "relu", "softmax")),
+        (WINE, {"data": "wine.csv", "hidden": "128-64x32"}, (13, 128, 64, 32, 3), ("relu", "relu", "relu", "softmax")),
+        (WINE, {"data": "wine.csv", "hidden": [8]}, (13, 8, 3), ("relu", "softmax")),
+        (WINE, {"data": "wine.csv", "hidden": 8}, (13, 8, 3), ("relu", "softmax")),
+        (WINE, {"data": "wine.csv", "hidden": "none"}, (13, 3), ("softmax",)),
+        (WINE, {"data": "wine.csv", "hidden": []}, (13, 3), ("softmax",)),
+        (WINE, {"data": "wine.csv", "hidden": "8,8", "activations": "tanh,gelu,softmax"}, (13, 8, 8, 3), None),
+        (COINS, {"data": "coins.npz"}, (4, 128, 2), ("relu", "softmax")),
+        (COINS, {"data": "coins.npz", "layer_sizes": "4-8-1"}, (4, 8, 1), ("relu", "sigmoid")),
+        (None, {"data": "synthetic"}, (64, 128, 10), ("relu", "softmax")),
+        (None, {"data": "synthetic", "hidden": "32"}, (64, 32, 10), ("relu", "softmax")),
+        (DIGITS, {"layer_sizes": "64-32-16-10"}, (64, 32, 16, 10), ("relu", "relu", "softmax")),
+    ],
+)
+def test_the_network_follows_from_the_data(
+    facts: DataFacts | None, fields: dict[str, object], sizes: tuple[int, ...], activations: tuple[str, ...] | None
+) -> None:
+    """Inputs and outputs are the data's, hidden is what is between, and activations are there for any depth."""
+    planned = plan(facts, **fields)
+    assert planned.layer_sizes == sizes
+    assert planned.activations == (activations or ("tanh", "gelu", "softmax"))
+
+
+def test_what_is_recorded_is_the_whole_network() -> None:
+    """An experiment keeps layer_sizes and no hidden, so that one by hidden and one by sizes are the same."""
+    by_hidden = plan(WINE, data="wine.csv", hidden="8")
+    assert by_hidden == plan(WINE, data="wine.csv", layer_sizes="13-8-3")
+    assert by_hidden.hidden is None
+    assert plan(WINE, **given_fields(by_hidden.to_json())) == by_hidden
+
+
+def test_hidden_given_again_stands_for_the_stored_sizes() -> None:
+    """The command that began an experiment also resumes it; another hidden is another network."""
+    stored = plan(WINE, data="wine.csv", hidden="8").to_json()
+    assert plan(WINE, **resumed_fields(stored, {"data": "wine.csv", "hidden": "8"})).to_json() == stored
+    assert plan(WINE, **resumed_fields(stored, {"hidden": "9"})).layer_sizes == (13, 9, 3)
+    assert plan(WINE, **resumed_fields(stored, {})).to_json() == stored
+
+
+@pytest.mark.parametrize(
+    ("fields", "parts"),
+    [
+        ({"hidden": "8", "layer_sizes": "13-8-3"}, ["layer_sizes: 13-8-3 is given beside hidden, 8; give hidden"]),
+        ({"hidden": "8,0"}, ["hidden: 8-0 has the entry 0; every layer needs at least 1 unit"]),
+        ({"hidden": [2**25]}, ["hidden: 33554432 has the entry 33554432; at most"]),
+        ({"hidden": "wide"}, ["hidden: 'wide' is not a whole number"]),
+        ({"hidden": {64}}, ["hidden: {64} has no order; give a list"]),
+        ({"hidden": "8,8", "activations": "relu,softmax"}, ["activations: 2 given", "3 needed", "13-8-8-3"]),
+        (
+            {"layer_sizes": "64-128-3"},
+            ["layer_sizes: 64-128-3 begins with 64, but 'wine.csv' has 13 features; begin it with 13, or give hidden"],
+        ),
+        ({"separator": "comma,"}, ["separator: 'comma,' is not a separator", "did you mean 'comma'?", "semicolon"]),
+        ({"separator": 5}, ["separator: 5 is not a text; give a text"]),
+        ({"header": "maybe"}, ["header: 'maybe' is not known; allowed: 'yes' or 'no' or 'auto'"]),
+        ({"header": "no", "label_column": "y"}, ["header: 'no' names no columns, but label_column is 'y'; leave one"]),
+        ({"missing": {"?"}}, ["missing: {'?'} has no order; give a list"]),
+        ({"data": "a.npz", "missing": "?"}, ["data: 'a.npz' is no table, but missing is ('?',); leave missing out"]),
+        ({"data": "digits", "separator": ";"}, ["data: 'digits' is no table, but separator is 'semicolon'"]),
+    ],
+)
+def test_a_mistake_about_own_data_is_one_line(fields: dict[str, object], parts: list[str]) -> None:
+    """Each mistake in what says how data are read, or what follows from them, has its field and its remedy."""
+    (line,) = problems(WINE, **{"data": "wine.csv"} | fields)
+    assert [part for part in parts if part not in line] == []
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, TableFormat()),
+        ({"separator": ";", "header": "yes"}, TableFormat(separator="semicolon", header="yes")),
+        ({"separator": "\t", "header": True}, TableFormat(separator="tab", header="yes")),
+        ({"separator": r"\t", "header": "auto"}, TableFormat(separator="tab")),
+        ({"separator": " ", "header": False}, TableFormat(separator="space", header="no")),
+        ({"missing": "NA, ?"}, TableFormat(missing=("NA", "?"))),
+        ({"missing": ["NA"], "label_column": "y"}, TableFormat(label_column="y", missing=("NA",))),
+        ({"missing": ""}, TableFormat(missing=("",))),
+    ],
+)
+def test_how_a_table_is_read_is_asked_in_one_form(given: dict[str, object], expected: TableFormat) -> None:
+    """However separator, header and missing words are written, the reader gets them in one form."""
+    asked = []
+
+    def inspect_data(name: str, form: TableFormat) -> DataFacts:
+        asked.append((name, form))
+        return WINE
+
+    planned = plan_experiment({"data": "wine.csv"} | given, Surroundings(ENGINE_MODES, inspect_data))
+    assert set(asked) == {("wine.csv", expected)}
+    assert planned.table_format == expected
+
+
+def test_a_mistake_in_the_data_brings_no_others() -> None:
+    """Where the data are a mistake, nothing is said of a network that would have followed from them."""
+
+    def inspect_data(name: str, form: TableFormat) -> DataFacts:
+        raise PlanError([f"{name!r} is missing, as is {form}"])
+
+    with pytest.raises(PlanError) as caught:
+        plan_experiment({"data": "a.csv", "n_samples": 5}, Surroundings(ENGINE_MODES, inspect_data))
+    assert caught.value.problems == (f"data: 'a.csv' is missing, as is {TableFormat()}",)

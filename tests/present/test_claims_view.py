@@ -1,13 +1,16 @@
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from conftest import small_experiment
-from significand.analysis.claims import claims_of
 from significand.analysis.stopping import Reached
+from significand.folder import Folder
+from significand.plan.experiment import Experiment
 from significand.present.claims_view import claim_lines
 from significand.results.records import FAILED, Run
+from significand.results.table import table_of
 
 
 def runs(mode: str, latency_s: float, repeats: int = 6, **changes: object) -> list[Run]:
@@ -27,10 +30,17 @@ def runs(mode: str, latency_s: float, repeats: int = 6, **changes: object) -> li
     ]
 
 
+def told(runs: list[Run], experiment: Experiment, reached: Reached | None = None) -> list[str]:
+    """Return the sentences of an experiment."""
+    results = Folder(Path(), {}, experiment, table_of(runs, experiment.precision_modes))
+    results.__dict__["reached"] = reached  # as if the intervals were so narrow
+    return claim_lines(results)
+
+
 def test_every_mode_is_told_in_a_sentence_and_then_the_frontier() -> None:
     """Latency, memory and accuracy against the baseline, the quiet runs, and who is probably on the frontier."""
     both = [*runs("float32", 1.0), *runs("int8", 0.25, disturbed_steps=1)]
-    sentence, frontier = claim_lines(claims_of(both, small_experiment()), both)
+    sentence, frontier = told(both, small_experiment())
     assert sentence.startswith("int8 on onnxruntime: 4x lower latency than float32")
     assert "size" not in sentence
     assert sentence.endswith("0 of 6 runs quiet.")
@@ -41,7 +51,7 @@ def test_every_mode_is_told_in_a_sentence_and_then_the_frontier() -> None:
 def test_without_a_finished_run_nothing_is_claimed() -> None:
     """When every run failed the sentence says that nothing was compared, and there is no probability."""
     failed = [*runs("float32", math.nan, status=FAILED), *runs("int8", math.nan, status=FAILED)]
-    lines = claim_lines(claims_of(failed, small_experiment()), failed)
+    lines = told(failed, small_experiment())
     assert "not compared" in lines[0]
     assert not any("with probability" in line for line in lines)
 
@@ -61,20 +71,20 @@ def test_what_the_target_came_to_is_told(width: float, words: str) -> None:
     """Whether every interval was narrow enough, or which was not and how wide it is."""
     both = [*runs("float32", 1.0), *runs("int8", 0.25)]
     precision = Reached({"int8": width}, 0.01, {"int8": 30})
-    assert words in claim_lines(claims_of(both, small_experiment(until=0.01)), both, precision)[-1]
+    assert words in told(both, small_experiment(until=0.01), precision)[-1]
 
 
 def test_the_metric_of_the_target_is_named() -> None:
     """Another metric is named; with a single mode it is that of the mean; what can never be known is said."""
     both = [*runs("float32", 1.0), *runs("int8", 0.25)]
     precision = Reached({"int8": math.nan}, 0.01, {"int8": None}, "train_time", ["int8"])
-    assert claim_lines(claims_of(both, small_experiment(until=0.01)), both, precision)[-1] == (
+    assert told(both, small_experiment(until=0.01), precision)[-1] == (
         "Missed the target of ±1 % for every training time ratio after 6 repeats (intervals are sequential): int8 "
         "unknown, as no pair of runs is usable; mend what failed."
     )
     alone = small_experiment(until=0.01, precision_modes=["int8"])
     precision = Reached({"int8": 0.005}, 0.01, {"int8": 10}, "memory")
-    assert claim_lines(claims_of(both[6:], alone), both[6:], precision)[-1].startswith("The mean peak memory is within")
+    assert told(both[6:], alone, precision)[-1].startswith("The mean peak memory is within")
 
 
 @pytest.mark.parametrize(
@@ -98,7 +108,7 @@ def test_quiet_runs_are_those_whose_pair_is_quiet(
             [*runs("float32", 1.0, 5), *runs("int8", 0.25, 5)], [*of_float32, *of_int8], strict=True
         )
     ]
-    sentence = claim_lines(claims_of(both, small_experiment()), both)[0]
+    sentence = told(both, small_experiment())[0]
     assert sentence.endswith(words)
     assert ("quiet" in sentence) == bool(words)
 
@@ -109,7 +119,7 @@ def test_inference_memory_and_model_size_are_told_where_they_differ() -> None:
         *runs("float32", 1.0, model_size_mb=4.0, inference_peak_memory_mb=2.0),
         *runs("int8", 0.25, model_size_mb=1.0, inference_peak_memory_mb=2.0),
     ]
-    sentence = claim_lines(claims_of(both, small_experiment()), both)[0]
+    sentence = told(both, small_experiment())[0]
     assert "4x lower model size, the same ratio in all 6 pairs" in sentence
     assert "inference memory" not in sentence
 
@@ -119,12 +129,12 @@ def test_two_frontiers_are_both_told() -> None:
     a, b = runs("float32", 1.0, 5), runs("int8", 2.0, 5)
     a[4] = replace(a[4], inference_latency_per_sample_s=10.0)
     b[4] = replace(b[4], status=FAILED)
-    assert claim_lines(claims_of([*a, *b], small_experiment()), [*a, *b])[-1] == (
+    assert told([*a, *b], small_experiment())[-1] == (
         "By the means over all finished runs the frontier is int8; over the 4 of 5 repeats that every ranked mode "
         "finished, as in the probabilities, it is float32."
     )
     apart = [*a[:2], replace(b[0], status=FAILED), replace(b[1], status=FAILED), *b[2:4]]
-    lines = claim_lines(claims_of(apart, small_experiment()), apart)
+    lines = told(apart, small_experiment())
     assert "over the 0 of 4 repeats" in lines[-1]
     assert not any("with probability" in line for line in lines)
 
@@ -133,4 +143,4 @@ def test_hostile_names_are_made_visible() -> None:
     """A mode's name cannot move the cursor."""
     both = [*runs("float32", 1.0), *runs("int8", 0.25)]
     named = [Run(**(one.to_row() | {"engine": "a\x1b[2J"})) for one in both]  # type: ignore[arg-type]
-    assert "\x1b" not in " ".join(claim_lines(claims_of(named, small_experiment()), named))
+    assert "\x1b" not in " ".join(told(named, small_experiment()))

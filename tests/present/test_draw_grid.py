@@ -6,8 +6,8 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 from matplotlib.text import Text
 
-from made_up_grids import FULL, full_grid, grid_evidence
-from significand.evidence import Evidence
+from made_up_grids import FULL, full_grid, grid_results
+from significand.folder import Folder
 from significand.present.draw_grid import draw_grid, draw_ratio
 from significand.present.grid import grid_of
 from significand.present.grid_figures import grid_figure, grid_frontier_figure
@@ -16,19 +16,19 @@ from significand.present.ratio_figures import ratio_figures
 
 
 @pytest.fixture(scope="module")
-def full() -> Evidence:
+def full() -> Folder:
     """Make 48 setups up, once."""
-    return grid_evidence(**FULL)
+    return grid_results(**FULL)
 
 
-def figures(evidence: Evidence) -> list[Figure]:
+def figures(results: Folder) -> list[Figure]:
     """Draw every kind of plot."""
-    grid = grid_of(evidence.rows)
+    grid = grid_of(results.rows)
     assert grid is not None
     return [
-        draw_grid(grid_figure(grid, evidence.rows, "energy")),
-        draw_grid(grid_frontier_figure(grid, evidence.rows)),
-        *map(draw_ratio, ratio_figures(evidence.rows, evidence.claims.comparisons)),
+        draw_grid(grid_figure(grid, results.rows, "energy")),
+        draw_grid(grid_frontier_figure(grid, results.rows)),
+        *map(draw_ratio, ratio_figures(results.rows, results.claims.comparisons)),
     ]
 
 
@@ -45,7 +45,7 @@ def boxes_of(figure: Figure) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("which", range(4))
-def test_no_text_covers_another_or_leaves_the_page(full: Evidence, which: int) -> None:
+def test_no_text_covers_another_or_leaves_the_page(full: Folder, which: int) -> None:
     """Of 48 setups: titles, ticks, labels, legend and footnotes have room."""
     figure = figures(full)[which]
     boxes = boxes_of(figure)
@@ -64,11 +64,11 @@ def test_no_text_covers_another_or_leaves_the_page(full: Evidence, which: int) -
 
 def test_the_files_of_a_grid(tmp_path: Path) -> None:
     """The specified four, and a chart of ratios for each axis of numbers; at 140 DPI and readable at that size."""
-    evidence = full_grid()
+    results = full_grid()
     written = [
-        *save_tradeoff_plots(evidence.rows, tmp_path),
-        save_pareto_plot(evidence.rows, tmp_path),
-        *save_ratio_plots(evidence.rows, evidence.claims.comparisons, tmp_path),
+        *save_tradeoff_plots(results.rows, tmp_path),
+        save_pareto_plot(results.rows, tmp_path),
+        *save_ratio_plots(results.rows, results.claims.comparisons, tmp_path),
     ]
     assert [path.name for path in written] == [
         "accuracy_vs_latency.png",
@@ -84,6 +84,6 @@ def test_the_files_of_a_grid(tmp_path: Path) -> None:
 
 def test_without_a_grid_there_is_no_chart_of_ratios(tmp_path: Path) -> None:
     """Nothing is written, not even the folder."""
-    evidence = grid_evidence(engine="onnxruntime", batch_size=8, threads=1)
-    assert save_ratio_plots(evidence.rows, evidence.claims.comparisons, tmp_path / "a") == []
+    results = grid_results(engine="onnxruntime", batch_size=8, threads=1)
+    assert save_ratio_plots(results.rows, results.claims.comparisons, tmp_path / "a") == []
     assert not (tmp_path / "a").exists()

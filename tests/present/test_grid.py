@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from made_up_grids import full_grid, grid_evidence
+from made_up_grids import full_grid, grid_results
 from significand.present.grid import Grid, grid_of, ratio_of
 from significand.present.rows import SummaryRow
 
@@ -67,8 +67,8 @@ def test_setups_are_grouped_by_what_is_not_compared() -> None:
 
 def test_a_baseline_on_another_axis_is_told_line_by_line() -> None:
     """Where engines are compared, a group holds the engines."""
-    evidence = grid_evidence(batch_size=(1, 8), threads=1, precision_modes=("float32",), baseline=["engine=torch"])
-    grid = known(evidence.rows)
+    results = grid_results(batch_size=(1, 8), threads=1, precision_modes=("float32",), baseline=["engine=torch"])
+    grid = known(results.rows)
     assert grid.compared == ("engine",)
     assert [group.heading for group in grid.groups()] == ["batch 1", "batch 8"]
     assert [grid.line_label(k) for k in grid.groups()[0].members] == ["onnxruntime", "torch"]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from made_up_grids import FULL, full_grid, grid_evidence
+from made_up_grids import FULL, full_grid, grid_results
 from significand.present.figures import tradeoff_figure
 from significand.present.grid import Grid, grid_of
 from significand.present.grid_figures import grid_figure, grid_frontier_figure
@@ -70,7 +70,7 @@ def test_what_is_the_same_everywhere_is_not_explained() -> None:
 
 def test_all_points_are_in_the_panels() -> None:
     """With the numbers of the plot without panels, on the same axes; colours tell precisions."""
-    rows = grid_evidence(**FULL).rows
+    rows = grid_results(**FULL).rows
     whole, figure = tradeoff_figure(rows, "latency"), grid_figure(known(rows), rows, "latency")
     points = [point for panel in figure.panels for point in panel.points]
     assert len(points) == 48

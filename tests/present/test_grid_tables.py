@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from made_up_grids import FULL, full_grid, grid_evidence
+from made_up_grids import FULL, full_grid, grid_results
 from significand.present.grid_tables import published
 from significand.present.table_view import latex_table, markdown_table, paper_table
 
@@ -10,9 +10,9 @@ from significand.present.table_view import latex_table, markdown_table, paper_ta
 @pytest.mark.parametrize("as_latex", [True, False])
 def test_precisions_alone_are_written_as_ever(*, as_latex: bool) -> None:
     """Where nothing else varies, it is the table without groups."""
-    evidence = grid_evidence(engine="onnxruntime", batch_size=8, threads=1)
-    table = paper_table(evidence)
-    assert published(evidence, as_latex=as_latex) == (latex_table(table) if as_latex else markdown_table(table))
+    results = grid_results(engine="onnxruntime", batch_size=8, threads=1)
+    table = paper_table(results)
+    assert published(results, as_latex=as_latex) == (latex_table(table) if as_latex else markdown_table(table))
 
 
 def body(text: str) -> list[str]:
@@ -22,7 +22,7 @@ def body(text: str) -> list[str]:
 
 def test_latex_has_a_line_per_setup_and_a_gap_per_group() -> None:
     """48 setups are 48 lines; every line has as many columns as the head."""
-    text = published(grid_evidence(**FULL), as_latex=True)
+    text = published(grid_results(**FULL), as_latex=True)
     lines = body(text)
     setups = [line for line in lines if "&" in line]
     assert len(setups) == 48

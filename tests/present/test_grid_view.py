@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from made_up_grids import FULL, GRID, full_grid, grid_evidence, grid_experiment, grid_runs
-from significand.evidence import Evidence
+from made_up_grids import FULL, GRID, full_grid, grid_experiment, grid_results, grid_runs
+from significand.folder import Folder
 from significand.present.grid import grid_of
 from significand.present.grid_view import GridTable, grid_table
 from significand.present.rows import SummaryRow
@@ -30,13 +30,13 @@ def table_of(rows: Sequence[SummaryRow]) -> GridTable:
 
 
 @pytest.fixture(scope="module")
-def full() -> Evidence:
+def full() -> Folder:
     """Make 48 setups up, once."""
-    return grid_evidence(**FULL)
+    return grid_results(**FULL)
 
 
 @pytest.mark.parametrize("width", [44, 60, 80, 120])
-def test_no_line_is_too_long_and_no_number_lost(full: Evidence, width: int) -> None:
+def test_no_line_is_too_long_and_no_number_lost(full: Folder, width: int) -> None:
     """48 setups at any width: every heading, every setup, every mean and every ratio is whole."""
     lines = printed(full.rows, width)
     assert max(map(len, lines)) <= width
@@ -51,7 +51,7 @@ def test_no_line_is_too_long_and_no_number_lost(full: Evidence, width: int) -> N
             assert one.means["accuracy"][1] in text
 
 
-def test_a_setup_is_one_line_of_80_columns(full: Evidence) -> None:
+def test_a_setup_is_one_line_of_80_columns(full: Folder) -> None:
     """Its precision, latency, ratio, accuracy and memory stand beside each other, below the heading of its group."""
     lines = printed(full.rows, 80)
     first = lines.index("onnxruntime, batch 1, 1 thread")
@@ -76,7 +76,7 @@ def test_marks_say_what_is_odd() -> None:
         replace(run, effective_precision="float32", disturbed_steps=2) if run.setup == "bfloat16-torch-b1-t1" else run
         for run in runs
     ]
-    rows = grid_evidence(runs=runs, repeats=3).rows
+    rows = grid_results(runs=runs, repeats=3).rows
     marks = {f"{heading}: {one.label}": one.marks for heading, lines in table_of(rows).groups for one in lines}
     assert {name: mark for name, mark in marks.items() if mark} == {
         "onnxruntime, batch 8, 2 threads: int8": "!",
@@ -89,7 +89,7 @@ def test_marks_say_what_is_odd() -> None:
 
 def test_single_repeats_have_no_interval() -> None:
     """Neither a half-width nor an interval of the ratio is printed or promised."""
-    rows = grid_evidence(repeats=1, batch_size=(1, 8), threads=1).rows
+    rows = grid_results(repeats=1, batch_size=(1, 8), threads=1).rows
     lines = printed(rows, 80)
     assert not any("±" in line for line in lines if "no ±" not in line and "one run" not in line)
     assert not any("interval of the mean" in line or "t interval" in line for line in lines)
@@ -97,7 +97,7 @@ def test_single_repeats_have_no_interval() -> None:
 
 def test_without_a_baseline_there_are_no_ratios() -> None:
     """One precision at several batch sizes: a line each, and nothing is said of ratios."""
-    rows = grid_evidence(engine="onnxruntime", threads=1, precision_modes=("float32",)).rows
+    rows = grid_results(engine="onnxruntime", threads=1, precision_modes=("float32",)).rows
     lines = printed(rows, 80)
     assert [line.split("  ")[0] for line in lines[2:6]] == ["batch 1", "batch 8", "batch 32", "batch 128"]
     assert not any("×" in line or "against" in line for line in lines)

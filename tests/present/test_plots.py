@@ -15,9 +15,8 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 from PIL import Image
 
-from significand.present import plots
 from significand.present.figures import pareto_figure, tradeoff_figure
-from significand.present.paint import BOX_GID
+from significand.present.paint import BOX_GID, DPI
 from significand.present.plots import LABEL_GID, LEADER_GID, draw, save_pareto_plot, save_tradeoff_plots
 
 MODES = ("float64", "float32", "bfloat16", "float16", "int8", "int8-dynamic")
@@ -303,4 +302,4 @@ def test_bad_row_writes_nothing(tmp_path: Path) -> None:
 
 def test_resolution_is_the_specified_one() -> None:
     """The resolution is 140 DPI, for all figures alike."""
-    assert plots.DPI == draw(pareto_figure([])).dpi == 140
+    assert DPI == draw(pareto_figure([])).dpi == 140

@@ -6,29 +6,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from made_up_grids import full_grid, grid_evidence, grid_experiment, grid_runs
-from significand.evidence import Evidence
+from made_up_grids import full_grid, grid_experiment, grid_results, grid_runs
+from significand.folder import Folder
 from significand.present.ratio_figures import RatioFigure, ratio_axis, ratio_figures
 
 
-def figures_of(evidence: Evidence) -> dict[str, RatioFigure]:
+def figures_of(results: Folder) -> dict[str, RatioFigure]:
     """Prepare all charts of ratios, by their axis."""
-    return {one.axis: one for one in ratio_figures(evidence.rows, evidence.claims.comparisons)}
+    return {one.axis: one for one in ratio_figures(results.rows, results.claims.comparisons)}
 
 
 def test_there_is_a_chart_for_each_axis_of_numbers_that_varies() -> None:
     """For none where precisions or engines alone vary, nor where nothing is compared."""
     assert list(figures_of(full_grid())) == ["batch_size", "threads"]
-    assert list(figures_of(grid_evidence(threads=1))) == ["batch_size"]
-    assert figures_of(grid_evidence(threads=1, batch_size=8)) == {}
-    assert figures_of(grid_evidence(threads=1, batch_size=8, engine="torch", precision_modes=("float32",))) == {}
-    assert figures_of(grid_evidence(threads=1, precision_modes=("float32",))) == {}
+    assert list(figures_of(grid_results(threads=1))) == ["batch_size"]
+    assert figures_of(grid_results(threads=1, batch_size=8)) == {}
+    assert figures_of(grid_results(threads=1, batch_size=8, engine="torch", precision_modes=("float32",))) == {}
+    assert figures_of(grid_results(threads=1, precision_modes=("float32",))) == {}
 
 
 def test_every_ratio_is_drawn_with_its_interval() -> None:
     """The numbers of the summary: a series per precision and engine, a panel per number of threads."""
-    evidence = full_grid()
-    figure = figures_of(evidence)["batch_size"]
+    results = full_grid()
+    figure = figures_of(results)["batch_size"]
     assert [panel.title for panel in figure.panels] == ["1 thread", "2 threads"]
     assert [series.label for series in figure.panels[0].series] == [
         "bfloat16, onnxruntime",
@@ -36,10 +36,10 @@ def test_every_ratio_is_drawn_with_its_interval() -> None:
         "bfloat16, torch",
     ]
     drawn = {point.row: point for panel in figure.panels for series in panel.series for point in series.points}
-    compared = {k for k, row in enumerate(evidence.rows) if row["ratio_baseline"] != row["setup"]}
+    compared = {k for k, row in enumerate(results.rows) if row["ratio_baseline"] != row["setup"]}
     assert drawn.keys() == compared
     for k, point in drawn.items():
-        row = evidence.rows[k]
+        row = results.rows[k]
         assert point.ratio == row["latency_ratio"]
         assert point.interval == (row["latency_ratio_ci95_t_low"], row["latency_ratio_ci95_t_high"])
         assert figure.values[point.value] == str(row["batch_size"])
@@ -56,17 +56,15 @@ def test_series_stand_beside_each_other() -> None:
 
 def test_the_caption_is_the_sentence() -> None:
     """From the verdicts: where int8 pays."""
-    evidence = grid_evidence(
-        engine="onnxruntime", threads=1, batch_size=(1, 8, 32), precision_modes=("float32", "int8")
-    )
-    caption = figures_of(evidence)["batch_size"].caption
+    results = grid_results(engine="onnxruntime", threads=1, batch_size=(1, 8, 32), precision_modes=("float32", "int8"))
+    caption = figures_of(results)["batch_size"].caption
     assert caption.startswith("int8 pays from batch 8 on (1.4")
     assert caption.endswith("at batch 1 no difference is shown.")
-    unjudged = replace(evidence.claims.comparisons[0], verdict="worse")
+    unjudged = replace(results.claims.comparisons[0], verdict="worse")
     others = [
-        unjudged if one.metric == "latency" and one.setup == "int8-b8" else one for one in evidence.claims.comparisons
+        unjudged if one.metric == "latency" and one.setup == "int8-b8" else one for one in results.claims.comparisons
     ]
-    (figure,) = ratio_figures(evidence.rows, others)
+    (figure,) = ratio_figures(results.rows, others)
     assert figure.caption != caption
 
 
@@ -75,7 +73,7 @@ def test_a_failed_setup_has_no_point_and_a_single_repeat_no_bar() -> None:
     changes: dict[str, Any] = {"engine": "onnxruntime", "threads": 1, "batch_size": (1, 8), "repeats": 1}
     experiment = grid_experiment(**changes, precision_modes=("float32", "int8"))
     runs = grid_runs(experiment, failed=["int8-b1"])
-    figure = figures_of(grid_evidence(runs=runs, **changes, precision_modes=("float32", "int8")))["batch_size"]
+    figure = figures_of(grid_results(runs=runs, **changes, precision_modes=("float32", "int8")))["batch_size"]
     (series,) = figure.panels[0].series
     assert [(point.value, point.interval) for point in series.points] == [(1, None)]
     assert "no bar: a single pair has no interval" in figure.footnote

@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 
 from made_up_results import made_up_folder, made_up_runs
-from significand.evidence import Evidence, read_evidence
+from significand.folder import Folder, read_folder
 from significand.present.table_view import Entry, PaperTable, latex, latex_table, markdown_table, paper_table
 from significand.results.records import FAILED, Run
 
 TWO = [("Latency", "µs/sample"), ("Accuracy", "%")]
 
 
-def evidence_of(folder: Path, runs: list[Run], **experiment: object) -> Evidence:
+def evidence_of(folder: Path, runs: list[Run], **experiment: object) -> Folder:
     """Read a made-up folder of some runs."""
-    return read_evidence(made_up_folder(folder, runs, experiment=experiment))
+    return read_folder(made_up_folder(folder, runs, experiment=experiment))
 
 
 @pytest.fixture
@@ -50,9 +50,9 @@ def test_the_table_has_units_and_the_digits_of_the_intervals(table: PaperTable) 
 
 def test_the_half_width_is_students(tmp_path: Path) -> None:
     """With two runs t is 12.7, so the interval is 6.5 times as wide as the run's table has it."""
-    evidence = evidence_of(tmp_path / "two", made_up_runs(3, n=2))
-    (row, _) = evidence.rows
-    half_width = float(latency(paper_table(evidence), 0).mean.partition("±")[2])
+    results = evidence_of(tmp_path / "two", made_up_runs(3, n=2))
+    (row, _) = results.rows
+    half_width = float(latency(paper_table(results), 0).mean.partition("±")[2])
     assert half_width * 1e-6 == pytest.approx(12.706 / 1.96 * float(str(row["latency_ci95"])), rel=0.05)
 
 

@@ -9,26 +9,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from made_up_results import made_up_folder, made_up_runs
+from significand.folder import read_folder
 from significand.plan.options import OPTIONS
-from significand.results.comparable import BEFORE, FREE, ResultsError, differences, read_results
+from significand.results.comparable import BEFORE, FREE, ResultsError, differences
 from significand.results.records import FIRST_METHOD, METHOD, SCHEMA_VERSION, Run
 from significand.results.store import MANIFEST, RAW_RUNS
+from significand.results.table import table_of
 
 
 def told(one: Path, other: Path) -> list[str]:
     """Return what differs, in words."""
-    found, _ = differences(read_results(one), read_results(other))
+    found, _ = differences(read_folder(one).facts, read_folder(other).facts)
     return [difference.told("OLD", "NEW") for difference in found]
 
 
 def test_results_are_read_as_they_were_written(tmp_path: Path) -> None:
     """Runs, fields and facts come back; facts have dotted names."""
     runs = made_up_runs(1)
-    results = read_results(made_up_folder(tmp_path / "old", runs))
-    assert list(results.runs) == runs
+    results = read_folder(made_up_folder(tmp_path / "old", runs))
+    assert results.runs.frame.equals(table_of(runs).frame)
     assert (results.state, results.started_utc[:10]) == ("finished", "2026-01-02")
     assert results.facts["machine.versions.torch"] == "2.12.0"
-    assert results.modes() == ["float32"]
+    assert results.setups() == ["float32"]
 
 
 def test_equal_results_do_not_differ(tmp_path: Path) -> None:
@@ -68,8 +70,24 @@ def test_what_does_not_matter_may_differ(tmp_path: Path) -> None:
     """Seed, repeats and what was only asked of the analysis may differ; they all are fields of an experiment."""
     assert set(OPTIONS) >= FREE
     assert set(OPTIONS) >= BEFORE.keys()
+    others: dict[str, object] = {
+        "precision_modes": ["int8"],
+        "repeats": 9,
+        "seed": 1,
+        "watts_per_core": 5.0,
+        "step_timeout_s": 9.0,
+        "baseline": "int8",
+        "margin": 0.1,
+        "accuracy_margin": 1.0,
+        "objectives": ["latency", "memory"],
+        "until": 0.05,
+        "until_metric": "memory",
+        "max_repeats": 50,
+        "max_time_s": 60.0,
+    }
+    assert others.keys() == FREE
     old = made_up_folder(tmp_path / "old", made_up_runs(1))
-    new = made_up_folder(tmp_path / "new", made_up_runs(2), experiment=dict.fromkeys(FREE, "other"))
+    new = made_up_folder(tmp_path / "new", made_up_runs(2), experiment=others)
     assert told(old, new) == []
 
 
@@ -91,14 +109,14 @@ def test_older_versions_are_read_as_what_they_did(tmp_path: Path) -> None:
     ]
     (old / MANIFEST).write_text("\n".join(lines), encoding="utf-8")
     new = made_up_folder(tmp_path / "new", made_up_runs(1), experiment={"on_noise": "remeasure"})
-    found, unrecorded = differences(read_results(old), read_results(new))
+    found, unrecorded = differences(read_folder(old).facts, read_folder(new).facts)
     assert [difference.told("OLD", "NEW") for difference in found] == [
         "experiment.on_noise: 'mark' in OLD, 'remeasure' in NEW"
     ]
     assert unrecorded == ["machine.turbo"]
 
 
-@pytest.mark.parametrize("method", [None, "of old", {}])
+@pytest.mark.parametrize("method", [None, {}])
 def test_results_of_before_the_manifest_said_how_are_of_the_first_method(tmp_path: Path, method: object) -> None:
     """Latencies and placement were others then: such results are not the same as those of today."""
     old, older = (made_up_folder(tmp_path / name, made_up_runs(1), method=method) for name in ("old", "older"))
@@ -114,31 +132,31 @@ def test_folders_without_results_are_refused(tmp_path: Path) -> None:
     """What is no result folder, damaged, or of a newer version is refused in a line that names the file."""
     runs = made_up_runs(1)
     with pytest.raises(ResultsError, match=r"nothing' does not exist; give a folder that"):
-        read_results(tmp_path / "nothing")
+        read_folder(tmp_path / "nothing")
     with pytest.raises(ResultsError, match="holds no results"):
-        read_results(tmp_path)
+        read_folder(tmp_path)
     (tmp_path / "runs.csv").write_text("seed\n", encoding="utf-8")
     with pytest.raises(ResultsError, match=r"runs.csv' is a file, no folder"):
-        read_results(tmp_path / "runs.csv")
+        read_folder(tmp_path / "runs.csv")
     (made_up_folder(tmp_path / "damaged", runs) / MANIFEST).write_text("{", encoding="utf-8")
     with pytest.raises(ResultsError, match=r"manifest.json' is damaged"):
-        read_results(tmp_path / "damaged")
+        read_folder(tmp_path / "damaged")
     newer = made_up_folder(tmp_path / "newer", runs, schema_version=SCHEMA_VERSION + 1)
     with pytest.raises(ResultsError, match=f"schema version {SCHEMA_VERSION + 1}, this program reads 1 to"):
-        read_results(newer)
+        read_folder(newer)
     (made_up_folder(tmp_path / "gone", runs) / RAW_RUNS).unlink()
     with pytest.raises(ResultsError, match=r"raw_runs.csv. cannot be read .No such file"):
-        read_results(tmp_path / "gone")
+        read_folder(tmp_path / "gone")
     columns = [column.name for column in fields(Run) if column.name != "seed"]
     with pytest.raises(ResultsError, match="lacks the column seed"):
-        read_results(made_up_folder(tmp_path / "columns", runs, columns=columns))
+        read_folder(made_up_folder(tmp_path / "columns", runs, columns=columns))
     with pytest.raises(ResultsError, match="'float32' with seed 7 twice"):
-        read_results(made_up_folder(tmp_path / "twice", [*runs, runs[0]]))
+        read_folder(made_up_folder(tmp_path / "twice", [*runs, runs[0]]))
     torn = made_up_folder(tmp_path / "torn", runs)
     text = (torn / RAW_RUNS).read_text(encoding="utf-8")
     (torn / RAW_RUNS).write_text(text[: len(text) - 200], encoding="utf-8")
     with pytest.raises(ResultsError, match="cannot be read"):
-        read_results(torn)
+        read_folder(torn)
 
 
 JSON = st.recursive(
@@ -154,12 +172,12 @@ def test_any_manifest_is_read_or_refused(experiment: object, machine: object, ve
     """Whatever a manifest holds, its folder is read or refused, and differences can be told."""
     with TemporaryDirectory() as scratch:
         folder = made_up_folder(Path(scratch) / "old", made_up_runs(1, n=1))
-        plain = read_results(folder)
+        plain = read_folder(folder).facts
         changed = {"experiment": experiment, "machine": machine, "state": state, "started_utc": state}
         for schema in (version, SCHEMA_VERSION):
             (folder / MANIFEST).write_text(json.dumps(changed | {"schema_version": schema}), encoding="utf-8")
             with contextlib.suppress(ResultsError):
-                found, _ = differences(read_results(folder), plain)
+                found, _ = differences(read_folder(folder).facts, plain)
                 assert all(difference.told("OLD", "NEW").startswith(difference.field) for difference in found)
 
 
@@ -171,6 +189,6 @@ def test_a_manifest_without_end_is_refused(tmp_path: Path) -> None:
         text = f'{{"schema_version": 2, "experiment": {{}}, "machine": {deep}}}'
         (folder / MANIFEST).write_text(text, encoding="utf-8")
         with contextlib.suppress(ResultsError):
-            read_results(folder)
+            read_folder(folder)
     with pytest.raises(ResultsError, match="damaged"):
-        read_results(folder)
+        read_folder(folder)

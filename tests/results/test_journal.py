@@ -17,7 +17,6 @@ from significand.results.journal import (
     JournalError,
     append_run,
     cut_torn_line,
-    differences,
     first_line,
     read_journal,
 )
@@ -25,14 +24,19 @@ from significand.results.records import SCHEMA_VERSION, Run
 
 # As file names come to Python: bytes that are no UTF-8 are lone surrogates (PEP 383).
 TEXT = st.text(st.characters(exclude_categories=["Cs"]) | st.characters(min_codepoint=0xDC80, max_codepoint=0xDCFF))
-BY_TYPE = {float: st.floats(), int: st.integers(0, 2**63), str: TEXT, bool | None: st.sampled_from([True, False, None])}
+BY_TYPE = {
+    float: st.floats(),
+    int: st.integers(0, 2**63 - 1),
+    str: TEXT,
+    bool | None: st.sampled_from([True, False, None]),
+}
 ROUNDS = st.lists(st.floats(), max_size=3).map(lambda times_s: " ".join(map(str, times_s)))
 RUNS = st.builds(
     Run,
     **{column.name: BY_TYPE[column.type] for column in fields(Run)} | {"round_latencies_s": ROUNDS},  # type: ignore[index]
 )
 
-THREE = [Run(repeat=repeat, precision_mode="int8", final_train_accuracy=0.1 * repeat) for repeat in range(3)]
+THREE = [Run(repeat=repeat, setup="int8", final_train_accuracy=0.1 * repeat) for repeat in range(3)]
 
 
 def write(path: Path, runs: list[Run], facts: Mapping[str, object] | None = None) -> Path:
@@ -124,7 +128,7 @@ def test_a_damaged_line_is_an_error_that_names_it(line: bytes, cause: str, journ
 def test_a_run_that_is_there_twice_is_an_error(journal: Path) -> None:
     """No run counts twice."""
     append_run(journal, THREE[1])
-    with pytest.raises(JournalError, match=r"damaged in line 5 \(the run r001-int8 is in line 3 already\)"):
+    with pytest.raises(JournalError, match=r"damaged in line 5 \(the run 'r001-int8' is in line 3 already\)"):
         read_journal(journal)
 
 
@@ -146,7 +150,7 @@ def test_what_is_no_file_is_no_journal(tmp_path: Path) -> None:
     """A folder is refused, and a pipe too, at once: nobody may ever write to it."""
     os.mkfifo(tmp_path / JOURNAL)
     for path in (tmp_path / JOURNAL, tmp_path):
-        with pytest.raises(JournalError, match="is not a file; give the folder of an interrupted experiment"):
+        with pytest.raises(JournalError, match=r"it is a (pipe|folder), not a file\); give the folder of"):
             read_journal(path)
 
 
@@ -155,23 +159,3 @@ def test_a_journal_that_is_gone_is_not_made_again(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         append_run(tmp_path / JOURNAL, THREE[0])
     assert not list(tmp_path.iterdir())
-
-
-JSON_LIKE = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
-    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=2), inner, max_size=2),
-    max_leaves=6,
-)
-
-
-@given(st.dictionaries(st.text(max_size=3), JSON_LIKE, max_size=3))
-def test_nothing_differs_from_itself_as_json_keeps_it(facts: dict[str, object]) -> None:
-    """What went through a journal is equal to what it came from."""
-    assert differences(facts, json.loads(first_line({"facts": facts}))["facts"]) == []
-
-
-def test_differences_name_the_field_and_both_values() -> None:
-    """Nested values go by their whole name; what one side lacks is nothing; order and sequence type do not count."""
-    then = {"a": 1, "b": {"c": (1, 2), "d": "x"}, "e": math.nan, "f": {}}
-    now = {"b": {"d": "y", "c": [1, 2]}, "a": 1, "e": None, "f": 3, "g": True}
-    assert differences(then, now) == ["b.d: 'x' then, 'y' now", "f: 0 entries then, 3 now", "g: nothing then, True now"]

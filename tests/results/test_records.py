@@ -1,8 +1,9 @@
 import math
-from dataclasses import FrozenInstanceError, fields
+from dataclasses import FrozenInstanceError, fields, replace
 
 import pytest
 
+from conftest import small_experiment
 from significand.results.records import FAILED, MetricSummary, Run, Summary
 
 # DESIGN section 3: the keys of benchmark_one_setup, in order.
@@ -56,7 +57,7 @@ def test_texts_of_a_row_become_numbers() -> None:
 def test_row_from_an_older_table_has_the_defaults() -> None:
     """Columns that a table lacks take their defaults."""
     run = Run.from_row({"seed": "7", "precision_mode": "int8"})
-    assert repr(run) == repr(Run(seed=7, precision_mode="int8"))
+    assert repr(run) == repr(Run(seed=7, precision_mode="int8", setup="int8", device="cpu"))
 
 
 @pytest.mark.parametrize(
@@ -81,9 +82,9 @@ def test_run_cannot_be_changed() -> None:
         Run().seed = 1  # type: ignore[misc]  # what is refused
 
 
-def test_run_is_named_by_repeat_and_mode() -> None:
+def test_run_is_named_by_repeat_and_setup() -> None:
     """Names sort by repeat and tell whether the run finished."""
-    run = Run(repeat=7, precision_mode="int8")
+    run = Run(repeat=7, setup="int8")
     assert run.name == "r007-int8"
     assert run.finished
     assert not Run(status=FAILED).finished
@@ -117,6 +118,59 @@ def test_summary_row_begins_with_the_mode() -> None:
 
 
 def test_equal_setups_have_runs_of_different_names() -> None:
-    """A run is named by repeat and mode, and by its label where it has one."""
-    assert Run(repeat=3, precision_mode="int8").name == "r003-int8"
-    assert Run(repeat=3, precision_mode="int8", label="again").name == "r003-int8-again"
+    """A run is named by its repeat and its setup."""
+    assert Run(repeat=3, setup="int8").name == "r003-int8"
+    assert Run(repeat=3, setup="int8-again").name == "r003-int8-again"
+
+
+def test_run_of_a_setup_says_what_was_planned_and_what_was_measured() -> None:
+    """Every column that the setup decides is filled from it; what was measured comes on top, by the columns' names."""
+    (setup,) = small_experiment(precision_modes=["int8"], batch_size=8, threads=1, momentum=0.5).setups()
+    run = Run.of(replace(setup, variant="again", name=""), 9, 2, test_accuracy=0.75, n_samples=199)
+    planned = {
+        "seed": 9,
+        "repeat": 2,
+        "setup": "int8-again",
+        "variant": "again",
+        "layer_sizes": "16x32x4",
+        "activations": "relu+softmax",
+        "precision_mode": "int8",
+        "training_precision": "float32",
+        "engine": "onnxruntime",
+        "device": "cpu",
+        "batch_size": 8,
+        "threads": 1,
+        "epochs": 2,
+        "n_samples": 199,
+        "data": "synthetic",
+        "optimizer": "sgd",
+        "learning_rate": 0.01,
+        "status": "finished",
+        "test_accuracy": 0.75,
+    }
+    assert {name: value for name, value in run.to_row().items() if name in planned} == planned
+    assert math.isnan(run.final_train_accuracy)
+    with pytest.raises(TypeError, match="nonsense"):
+        Run.of(setup, 9, 2, nonsense=1)
+
+
+@pytest.mark.parametrize(
+    ("columns", "setup", "variant"),
+    [
+        ({}, "int8", ""),  # schema 1 and 2
+        ({"round_latencies_s": "2e-6", "label": ""}, "int8", ""),  # schema 3
+        ({"round_latencies_s": "2e-6", "label": "again"}, "int8-again", "again"),
+    ],
+)
+def test_rows_of_earlier_schemas_name_their_setups(columns: dict[str, str], setup: str, variant: str) -> None:
+    """What had neither setup nor device ran on the CPU: it is named by its mode, and its label is its variant."""
+    row = {"seed": "7", "repeat": "1", "precision_mode": "int8", **columns}
+    run = Run.from_row(row)
+    assert (run.setup, run.device, run.variant, run.name) == (setup, "cpu", variant, f"r001-{setup}")
+
+
+def test_a_row_of_this_schema_is_read_back_as_it_is() -> None:
+    """Setup, device and variant stand in it and are not guessed."""
+    run = Run(repeat=1, precision_mode="int8", setup="int8-b8", device="gpu", variant="x", batch_size=8)
+    row = {name: "" if value != value else str(value) for name, value in run.to_row().items()}  # noqa: PLR0124 - NaN
+    assert repr(Run.from_row(row | {"steady_state": ""})) == repr(run)

@@ -22,6 +22,7 @@ from significand.plan.problems import PlanError
 from significand.results import store
 from significand.results.journal import JOURNAL
 from significand.results.lock import LOCK
+from significand.results.read import read_json_object, read_runs
 from significand.results.records import SCHEMA_VERSION, Run
 from significand.results.store import (
     DETAILS,
@@ -31,15 +32,18 @@ from significand.results.store import (
     REPORT,
     RunDirectory,
     check_writable,
-    read_json_object,
-    read_runs,
     replacing,
     write_csv,
     write_json,
 )
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)  # UTF-8 has no lone surrogates
-BY_TYPE = {float: st.floats(), int: st.integers(0, 2**63), str: TEXT, bool | None: st.sampled_from([True, False, None])}
+BY_TYPE = {
+    float: st.floats(),
+    int: st.integers(0, 2**63 - 1),
+    str: TEXT,
+    bool | None: st.sampled_from([True, False, None]),
+}
 ROUNDS = st.lists(st.floats(), max_size=3).map(lambda times_s: " ".join(map(str, times_s)))
 RUNS = st.builds(
     Run,
@@ -76,7 +80,7 @@ def test_appended_runs_read_back_exactly(runs: list[Run]) -> None:
 
 def test_appended_run_is_on_the_disk_at_once(folder: Path) -> None:
     """A run and the single times behind it can be read while the experiment goes on."""
-    run = Run(precision_mode="int8", repeat=2, final_train_accuracy=0.1 + 0.2)
+    run = Run(setup="int8", repeat=2, final_train_accuracy=0.1 + 0.2)
     with RunDirectory(folder) as directory:
         directory.begin({})
         assert read_runs(folder / RAW_RUNS) == []

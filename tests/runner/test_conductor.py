@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -13,26 +13,32 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conftest import eventually, forkserver_of, small_experiment, workers_of
+from conftest import blocks_of, eventually, forkserver_of, small_experiment, workers_of
+from made_up_server import MadeUpServer, Script
+from significand.meters.counters import EnergyPlan
+from significand.meters.steps import Step
+from significand.plan.setup import Setup
 from significand.results.records import Progress, Run
 from significand.runner import conductor
-from significand.runner.conductor import run_experiment, turn_order
+from significand.runner.block import Block
+from significand.runner.conductor import Here, turn_order
 from test_benchmark import one
 
 pytestmark = pytest.mark.usefixtures("no_orphans", "scratch")
 
 
 def run_all(on_progress: Callable[[Progress], None] = lambda progress: None, **changes: object) -> list[Run]:  # noqa: ARG005
+    """Run an experiment in real processes."""
     runs: list[Run] = []
 
     def keep(run: Run, details: Mapping[str, np.ndarray]) -> None:
         assert bool(details) == run.finished
         runs.append(run)
 
-    run_experiment(small_experiment(**changes), None, keep, on_progress)
+    Here(None, on_progress).run(blocks_of(small_experiment(**changes)), keep)
     return runs
 
 
@@ -108,26 +114,183 @@ def test_no_run_computes_while_another_may_be_measured(undisturbed: Watched) -> 
     assert all(undisturbed.asleep)
 
 
-@pytest.mark.parametrize("cores", [1, 2])
-def test_the_runs_of_a_repeat_are_measured_at_the_same_time(cores: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However few can prepare at once, no run is two turns ahead of another: a drifting machine hits all alike."""
-    turns: list[str] = []
-    go = conductor._Conductor._go
+def steps(setup: Setup, seed: int) -> Iterator[Step]:
+    """Ask for two training turns and four rounds, with a preparation between, as a run does that nobody disturbs."""
+    del setup, seed
+    asked: list[Step] = ["measure", "measure", "prepare", "measure", "measure", "measure", "measure"]
+    yield from asked
 
-    def watched(self: conductor._Conductor, worker: conductor._Worker) -> None:
-        if worker.wants_alone:
-            turns.append(worker.setup.name)
-        go(self, worker)
 
-    monkeypatch.setattr(conductor._Conductor, "_go", watched)
-    monkeypatch.setattr(conductor, "available_cpus", lambda: cores)
+def taken(script: Script, **changes: object) -> tuple[MadeUpServer, list[Run]]:
+    """Run made-up runs that ask for these steps, and return what they were let do, and their rows."""
+    server, runs = MadeUpServer(script), []
     modes = ["float32", "float16", "int8"]
-    run_all(precision_modes=modes, repeats=1, epochs=2, latency_rounds=4, on_noise="mark", threads=1)
-    done = dict.fromkeys(modes, 0)
-    for mode in turns:
-        done[mode] += 1
-        assert max(done.values()) - min(done.values()) <= 1
-    assert set(done.values()) == {6}
+    experiment = small_experiment(**{"precision_modes": modes, "repeats": 2, "threads": 1} | changes)
+    Here(None, new_server=server).run(blocks_of(experiment), lambda run, details: runs.append(run))  # noqa: ARG005
+    return server, runs
+
+
+def in_steps(granted: Sequence[tuple[int, str, Step]]) -> list[list[tuple[str, Step]]]:
+    """Return measured steps in their order, those together that stand between two beginnings of the same run."""
+    parts: list[list[tuple[str, Step]]] = []
+    for _, name, step in granted:
+        if step == "prepare":
+            continue
+        if step == "measure" and (not parts or (name, step) in parts[-1]):
+            parts.append([])
+        parts[-1].append((name, step))
+    return parts
+
+
+@pytest.mark.parametrize("cores", [1, 2, 8])
+def test_the_runs_of_a_repeat_are_measured_at_the_same_time(cores: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However few can prepare at once, nobody goes on before all have had a step: a drifting machine hits all alike."""
+    monkeypatch.setattr(conductor, "available_cpus", lambda: cores)
+    server, runs = taken(steps)
+    assert server.overlaps == 0
+    assert len(runs) == 6
+    parts = in_steps(server.granted)
+    assert [sorted(name for name, _ in part) for part in parts] == 2 * 6 * [["float16", "float32", "int8"]]
+
+
+def test_every_run_prepares_before_any_is_measured() -> None:
+    """Before training and before inference all prepare; who is measured while another prepares is disturbed."""
+    server, _ = taken(steps, repeats=1)
+    kinds = [step for _, _, step in server.granted]
+    assert kinds == 3 * ["prepare"] + 2 * 3 * ["measure"] + 3 * ["prepare"] + 4 * 3 * ["measure"]
+
+
+def test_nobody_goes_on_while_another_is_measured_again() -> None:
+    """A step that is measured again comes after the others' and before anybody's next, in turns where several are."""
+    again = {"float32": (1, 3), "int8": (3,)}
+
+    def disturbed(setup: Setup, seed: int) -> Iterator[Step]:
+        for number, step in enumerate(steps(setup, seed)):
+            yield step
+            if number in again.get(setup.precision, ()):
+                yield "again"
+                yield "again"
+
+    server, _ = taken(disturbed, repeats=1)
+    parts = in_steps(server.granted)
+    assert [sorted(name for name, step in part if step == "measure") for part in parts] == 6 * [
+        ["float16", "float32", "int8"]
+    ]
+    both = [name for name, _ in parts[2] if name != "float16"][:2]  # in the order of that step
+    assert [[name for name, step in part if step == "again"] for part in parts] == [
+        [],
+        ["float32", "float32"],
+        [*both, *both],
+        [],
+        [],
+        [],
+    ]
+    assert server.overlaps == 0
+
+
+def test_turns_stay_balanced_where_steps_are_measured_again() -> None:
+    """Every step has the next order of turns, however many of the steps before it were disturbed."""
+
+    def disturbed(setup: Setup, seed: int) -> Iterator[Step]:
+        random = np.random.default_rng([seed, *setup.name.encode()])
+        for step in steps(setup, seed):
+            yield step
+            if step == "measure":
+                for _ in range(random.integers(3)):
+                    yield "again"
+
+    server, _ = taken(disturbed)
+    orders = [[name for name, step in part if step == "measure"] for part in in_steps(server.granted)]
+    names = ["float32", "float16", "int8"]
+    assert orders == [[names[place] for place in turn_order(3, cycle)] for cycle in range(len(orders))]
+    assert any(step == "again" for _, _, step in server.granted)
+
+
+def test_what_a_run_finds_out_alone_is_found_before_all_are_measured() -> None:
+    """A slowed run takes the time of its call alone, before the first round: the others wait for it."""
+
+    def slowed(setup: Setup, seed: int) -> Iterator[Step]:
+        del seed
+        yield "measure"
+        yield "prepare"
+        if setup.precision == "int8":
+            yield "again"
+        yield "measure"
+
+    server, _ = taken(slowed, repeats=1)
+    names_and_steps = [(name, step) for _, name, step in server.granted if step != "prepare"]
+    assert names_and_steps[3] == ("int8", "again")
+    assert {step for _, step in names_and_steps[4:]} == {"measure"}
+
+
+def test_a_run_that_hangs_is_ended_and_the_others_go_on() -> None:
+    """What takes longer than the time-out is killed, and its row says what it was."""
+
+    def hanging(setup: Setup, seed: int) -> Iterator[Step | None]:
+        if setup.precision != "int8":
+            yield from steps(setup, seed)
+            return
+        yield "measure"
+        yield None
+
+    server, runs = taken(hanging, repeats=1, step_timeout_s=0.2)
+    (failed,) = (run for run in runs if not run.finished)
+    assert failed.reason == "timed out: a measured step took longer than 0.2 s; raise step_timeout_s"
+    assert len(runs) == 3
+    assert server.overlaps == 0
+
+
+@given(enough=st.integers(0, 4))
+@settings(max_examples=5)
+def test_blocks_are_run_until_it_is_enough(enough: int) -> None:
+    """Before each block it is asked, with how many have ended; no more blocks are asked for than are run."""
+    server, runs, asked, made = MadeUpServer(steps), [], [], []
+
+    def blocks() -> Iterator[Block]:
+        for block in blocks_of(small_experiment(repeats=3)):
+            made.append(block.repeat)
+            yield block
+
+    def is_enough(ended: int) -> bool:
+        asked.append(ended)
+        return ended == enough
+
+    Here(None, new_server=server).run(blocks(), lambda run, details: runs.append(run.repeat), is_enough)  # noqa: ARG005
+    run = min(enough, 3)
+    assert runs == [repeat for repeat in range(run) for _ in range(2)]
+    assert asked == list(range(min(enough, 2) + 1))
+    assert made == list(range(min(enough + 1, 3)))
+
+
+def test_without_blocks_no_process_is_started() -> None:
+    """There is nothing to be ready for."""
+    timing = Here(None, on_ready=lambda: pytest.fail("ready"), new_server=MadeUpServer(steps)).run([], print)
+    assert timing.blocks_s == 0
+
+
+def test_progress_counts_what_ended_before() -> None:
+    """A block of which some setups ended before begins with their share done; the counts are the experiment's."""
+    experiment = small_experiment(repeats=2)
+    first, second = blocks_of(experiment)
+    left = replace(first, setups=first.setups[1:], done=1)
+    progress: list[Progress] = []
+    Here(None, progress.append, new_server=MadeUpServer(steps)).run([left, second], lambda run, details: None)  # noqa: ARG005
+    assert (progress[0].ended, progress[0].runs, progress[0].share) == (1, 4, 0.25)
+    assert (progress[-1].ended, progress[-1].share) == (4, 1.0)
+    assert [(one.block, one.blocks) for one in progress] == sorted((one.block, 2) for one in progress)
+
+
+def test_setups_that_are_not_the_experiments_own_count_as_they_are() -> None:
+    """A block may hold several variants of an experiment's one setup, as the self-test's do: shares end at 1."""
+    experiment = small_experiment(precision_modes=["float32"], repeats=1)
+    (plain,) = experiment.setups()
+    variants = tuple(replace(plain, variant=name, name="") for name in ("one", "two", "three"))
+    progress: list[Progress] = []
+    Here(None, progress.append, new_server=MadeUpServer(steps)).run(
+        [Block(experiment, 0, variants, EnergyPlan(5.0))],
+        lambda run, details: None,  # noqa: ARG005
+    )
+    assert (progress[0].ended, progress[0].share, progress[-1].ended, progress[-1].share) == (0, 0, 3, 1)
 
 
 def test_every_setup_runs_in_every_repeat(undisturbed: Watched) -> None:
@@ -241,18 +404,15 @@ def test_nothing_outlives_a_killed_program(moment: str, tmp_path: Path, scratch:
     assert eventually(lambda: not list(scratch.iterdir())), list(scratch.rglob("*"))
 
 
-def test_equal_setups_stay_apart_by_their_labels() -> None:
+def test_equal_setups_stay_apart_by_their_variants() -> None:
     """Explicit setups of one mode each run in every repeat under their names, and one that has ended is left out."""
     experiment = small_experiment(precision_modes=["float32"], epochs=1, latency_rounds=1)
     (plain,) = experiment.setups()
-    setups = [replace(plain, label=label, slowdown=share) for label, share in (("plain", 0.0), ("slow", 4.0))]
-    runs: list[Run] = []
-    run_experiment(
-        experiment,
-        None,
-        lambda run, details: runs.append(run),  # noqa: ARG005
-        setups=setups,
-        done={(0, "float32-plain")},
+    setups = tuple(
+        replace(plain, variant=variant, slowdown=share, name="") for variant, share in (("plain", 0.0), ("slow", 4.0))
     )
+    first, second = (replace(block, setups=setups) for block in blocks_of(experiment))
+    runs: list[Run] = []
+    Here(None).run([replace(first, setups=setups[1:], done=1), second], lambda run, details: runs.append(run))  # noqa: ARG005
     assert all(run.finished for run in runs)
     assert {run.name for run in runs} == {"r000-float32-slow", "r001-float32-plain", "r001-float32-slow"}

@@ -5,12 +5,15 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
 from significand.runner.protocol import describe_exit
 from significand.runner.worker import PhaseDiedError, in_own_process
 from significand.workload.training import TrainingDivergedError
+
+TESTS = Path(__file__).parents[1]
 
 pytestmark = pytest.mark.filterwarnings(
     # Python 3.12 and newer warn of forks beside threads; here it is the test runner that has some.
@@ -68,12 +71,15 @@ def test_death_while_memory_is_measured_is_told_as_such() -> None:
     """The run fails, and the reason names the process that died, and what to think of."""
     code = """
 import os, signal
-from significand import benchmark
+from conftest import small_experiment
+from significand.measure import run
+from significand.meters.counters import EnergyPlan
 from significand.runner.worker import in_own_process
-benchmark.measure_peaks = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-benchmark.benchmark_one_setup((4, 4, 2), ("relu", "softmax"), "float32", 8, 32, 1, isolate=in_own_process)
+run.measure_peaks = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+experiment = small_experiment()
+run.measure(experiment.setups()[0], experiment.protocol, 1, None, EnergyPlan(5.0), isolate=in_own_process)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=TESTS)
     last = done.stderr.splitlines()[-1]
     assert "PhaseDiedError: the process that measures memory was killed by SIGKILL; " in last
     assert last.endswith("memory runs out")

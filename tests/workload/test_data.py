@@ -1,3 +1,6 @@
+import math
+import re
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -6,14 +9,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
+from significand.plan.experiment import TableFormat
 from significand.plan.problems import PlanError
-from significand.workload.data import Dataset, draw, load_saved, load_source, make_synthetic, split
+from significand.workload.data import (
+    Dataset,
+    DataSources,
+    check_splits,
+    draw,
+    load_saved,
+    load_source,
+    make_synthetic,
+    split,
+)
 
 
 def problems(path: Path) -> tuple[str, ...]:
     """Return what is wrong with a path."""
     with pytest.raises(PlanError) as caught:
-        load_source(str(path), None)
+        load_source(str(path))
     return caught.value.problems
 
 
@@ -44,7 +57,7 @@ def test_saved_dataset_reads_back(tmp_path: Path) -> None:
 
 def digits() -> Dataset:
     """Return the handwritten digits."""
-    dataset = load_source("digits", None)
+    dataset = load_source("digits")
     assert dataset is not None
     return dataset
 
@@ -65,7 +78,7 @@ def test_digits_are_those_of_scikit_learn() -> None:
 
 def test_synthetic_data_has_no_source() -> None:
     """Synthetic data is made per seed, not loaded."""
-    assert load_source("synthetic", None) is None
+    assert load_source("synthetic") is None
 
 
 @given(st.integers(1, 40), st.integers(1, 12), st.integers(0, 2**31 - 1), st.integers(0, 60))
@@ -137,6 +150,88 @@ def test_feature_constant_in_training_is_not_blown_up(constant: float) -> None:
     assert parts.test_x[0, 0] == pytest.approx(0.25, abs=1e-6)
 
 
+HALVES = np.arange(200) % 2
+PLAIN = np.random.default_rng(3).normal(size=200)
+
+
+@pytest.mark.parametrize(
+    "feature",
+    [
+        1e200 * PLAIN,
+        1.5e308 * np.sign(PLAIN),
+        1e-200 * PLAIN,
+        5e-324 * np.round(1e6 * PLAIN),
+        1e200 + 1e186 * np.round(PLAIN, 1),
+        2.0**53 + 2 * HALVES,
+        -(2.0**53) - 2 * HALVES,
+        1e15 + np.round(PLAIN),
+        1e-300 + 1e-314 * np.round(PLAIN, 2),
+    ],
+    ids=["1e200", "ends", "1e-200", "subnormal", "offset of 1e200", "2**53", "-2**53", "1e15", "offset of 1e-300"],
+)
+def test_features_of_extreme_size_are_standardised(feature: np.ndarray) -> None:
+    """At either end of the range and far from 0, a feature has mean 0 and deviation 1, as exact arithmetic says."""
+    dataset = Dataset(np.column_stack([PLAIN, feature]), np.arange(200))
+    parts = split(dataset, 200, 0.25, seed=5)
+    exact = [Fraction(value) for value in feature.tolist()]
+    train = [exact[row] for row in parts.train_y]
+    mean = sum(train) / len(train)
+    scale = max(abs(value - mean) for value in train)
+    deviation = math.sqrt(sum(((value - mean) / scale) ** 2 for value in train) / len(train))
+    for x, y in ((parts.train_x, parts.train_y), (parts.test_x, parts.test_y)):
+        expected = [float((exact[row] - mean) / scale) / deviation for row in y]
+        np.testing.assert_allclose(x[:, 1], expected, rtol=1e-6, atol=1e-6)
+
+
+def test_ordinary_features_are_standardised_to_the_last_bit() -> None:
+    """What is done for extreme numbers changes nothing of others: the same float32 as by the plain formula."""
+    x = np.column_stack([PLAIN, 1e6 * PLAIN + 3e7, np.exp(9 * PLAIN), np.arange(200.0), HALVES])
+    parts = split(Dataset(x, np.arange(200)), 200, 0.25, seed=5)
+    train = x[parts.train_y]
+    plain = ((x[parts.test_y] - train.mean(axis=0)) / train.std(axis=0)).astype(np.float32)
+    np.testing.assert_array_equal(parts.test_x, plain)
+
+
+@pytest.mark.parametrize("rest", [PLAIN, np.zeros(200), 1e-200 * PLAIN], ids=["plain", "constant", "tiny"])
+@pytest.mark.parametrize("far", [1e200, -1e300])
+def test_what_float32_cannot_hold_is_refused_by_name(rest: np.ndarray, far: float) -> None:
+    """A held-out number too far from those trained on is refused with its feature, its value and its sample."""
+    dataset = Dataset(np.column_stack([PLAIN, rest]), np.arange(200), ("size", "odd"))
+    row = split(dataset, 200, 0.25, seed=5).test_y[0]
+    dataset.x[row, 1] = far
+    with pytest.raises(
+        PlanError, match=rf"column odd has {re.escape(f'{far:g}')} in sample {row} \(counted from 0\), held out"
+    ):
+        split(dataset, 200, 0.25, seed=5)
+    with pytest.raises(PlanError, match="column odd has"):
+        check_splits(dataset, 200, 0.25, range(3, 7))
+    with pytest.raises(PlanError, match=r"column 1 \(counted from 0\) has"):
+        check_splits(Dataset(dataset.x, dataset.y), 200, 0.25, range(3, 7))
+
+
+def test_small_numbers_beside_ordinary_ones_are_no_reason_to_refuse() -> None:
+    """Probabilities near 0 are nothing that float32 could not hold, in any repeat."""
+    tiny = np.where(HALVES, PLAIN, 1e-300)
+    check_splits(Dataset(np.column_stack([PLAIN, tiny]), HALVES), 200, 0.25, range(20))
+
+
+def test_names_are_saved(tmp_path: Path) -> None:
+    """The names of features reach the process that needs them for an error."""
+    Dataset(np.zeros((2, 2)), np.arange(2), ("größe", "b,c")).save(tmp_path / "kept.npz")
+    assert load_saved(tmp_path / "kept.npz").names == ("größe", "b,c")
+    Dataset(np.zeros((2, 2)), np.arange(2)).save(tmp_path / "kept.npz")
+    assert load_saved(tmp_path / "kept.npz").names == ()
+
+
+@pytest.mark.parametrize("name", ["a.csv", "A.CSV", "a.tsv"])
+def test_tables_are_known_by_the_end_of_their_name(tmp_path: Path, name: str) -> None:
+    """Capital letters do not matter, and a .tsv file is a table too."""
+    (tmp_path / name).write_text("a\ty\n1\t0\n2\t1\n", encoding="utf-8")
+    loaded = load_source(str(tmp_path / name))
+    assert loaded is not None
+    assert loaded.facts.n_samples == 2
+
+
 def test_draw_makes_synthetic_data_from_the_repeats_seed() -> None:
     """Without a data set the samples come from the seed."""
     whole = make_synthetic((4, 3), 60, seed=9)
@@ -144,3 +239,35 @@ def test_draw_makes_synthetic_data_from_the_repeats_seed() -> None:
     np.testing.assert_array_equal(made.train_x, same.train_x)
     assert made.train_x.dtype == np.float32
     assert made.train_y.dtype == np.int64
+
+
+def test_sources_are_read_once(tmp_path: Path) -> None:
+    """However often a plan asks, a file is read at the first question; another column of it is another source."""
+    path = tmp_path / "own.csv"
+    path.write_text("a,b,c\n1,0,1\n2,1,0\n3,0,1\n4,1,0\n", encoding="utf-8")
+    sources = DataSources()
+    facts = sources.facts(str(path), TableFormat())
+    dataset = sources.dataset(str(path), TableFormat())
+    path.unlink()
+    assert sources.dataset(str(path), TableFormat()) is dataset
+    assert dataset is not None
+    assert sources.facts(str(path), TableFormat()) == facts == dataset.facts
+    with pytest.raises(PlanError, match="missing"):
+        sources.dataset(str(path), TableFormat(label_column="b"))
+
+
+def test_data_that_are_made_to_fit_have_no_facts() -> None:
+    """Of synthetic data there is nothing to know before it is made."""
+    sources = DataSources()
+    assert sources.dataset("synthetic", TableFormat()) is None
+    assert sources.facts("synthetic", TableFormat()) is None
+
+
+def test_a_source_that_cannot_be_read_is_asked_for_again(tmp_path: Path) -> None:
+    """A mistake is told each time, and mended in between it is none any more."""
+    sources, path = DataSources(), tmp_path / "own.csv"
+    for _ in range(2):
+        with pytest.raises(PlanError, match="missing"):
+            sources.facts(str(path), TableFormat())
+    path.write_text("1,0\n2,1\n", encoding="utf-8")
+    assert sources.facts(str(path), TableFormat()) is not None

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count
@@ -10,7 +12,7 @@ import torch
 from significand.plan.precision import MODES
 from significand.workload.data import Split, draw
 from significand.workload.model import initial_network, predicted_classes, read_weights, reference_outputs
-from significand.workload.training import Trainer, TrainingDivergedError
+from significand.workload.training import Adam, Sgd, Trainer, TrainingDivergedError
 
 SIZES = (4, 16, 3)
 ACTIVATIONS = ("relu", "softmax")
@@ -179,3 +181,53 @@ def test_single_sample_trains(data: Split) -> None:
     """One training sample is enough for a step."""
     one = replace(data, train_x=data.train_x[:1], train_y=data.train_y[:1])
     assert np.isfinite(trainer(one).epoch().loss)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "options"),
+    [
+        (Sgd, torch.optim.SGD, {"momentum": 0.0}),
+        (Sgd, torch.optim.SGD, {"momentum": 0.9}),
+        (Adam, torch.optim.Adam, {}),
+    ],
+)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_optimizers_are_torchs_own_to_the_last_bit(
+    ours: type[torch.optim.Optimizer],
+    theirs: type[torch.optim.Optimizer],
+    options: dict[str, Any],
+    dtype: torch.dtype,
+) -> None:
+    """After twenty steps on the same gradients every weight and every state is that of torch's optimizer."""
+    trained = []
+    for optimizer in (ours, theirs):
+        network = initial_network(SIZES, ACTIVATIONS, 1).to(dtype)
+        stepper = optimizer(network.parameters(), lr=0.05, **options)  # type: ignore[call-arg]  # of the two classes
+        x = torch.from_numpy(np.random.default_rng(2).normal(size=(20, 8, 4))).to(dtype)
+        for batch in x:
+            stepper.zero_grad()
+            network(batch).square().sum().backward()
+            stepper.step()
+        trained.append([*network.parameters(), *(one for state in stepper.state.values() for one in state.values())])
+    assert len(trained[0]) == len(trained[1])
+    for one, other in zip(*trained, strict=True):
+        assert one is other is None or torch.equal(one, other)
+
+
+def test_training_does_not_import_what_compiles() -> None:
+    """torch._dynamo takes three seconds to import, and nothing is compiled."""
+    code = """
+import sys
+import numpy as np
+from significand.plan.precision import MODES
+from significand.workload.model import initial_network
+from significand.workload.training import Trainer
+x, y = np.ones((8, 4), np.float32), np.zeros(8, np.int64)
+for optimizer in ("sgd", "adam"):
+    for mode in ("float32", "float16"):
+        Trainer(initial_network((4, 3), ("softmax",), 1), ("softmax",), MODES[mode], x, y, batch_size=4,
+            optimizer=optimizer, learning_rate=0.1, momentum=0.9, seed=1).epoch()
+print("torch._dynamo" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
+import polars as pl
+from numpy.typing import NDArray
 
 from significand.analysis.comparison import Comparison, compare
 from significand.analysis.intervals import Estimate
@@ -13,12 +15,15 @@ from significand.analysis.pareto import block_table, select_objectives
 from significand.analysis.pareto_bootstrap import FrontierUncertainty, Hypervolume, frontier_uncertainty
 from significand.analysis.summary import (
     FACTS,
+    MOST_FOR_BOOTSTRAP,
     RATIO_STATISTICS,
+    sources,
     summarise,
 )
-from significand.analysis.turns import latencies_beside
+from significand.analysis.turns import beside_baselines
 from significand.plan.metrics import LATENCY, METRICS, SPECIFIED, SPECIFIED_COSTS, SUMMARISED, of_family
 from significand.results.records import STATISTICS, Run, column, told_method
+from significand.results.table import RunTable, setups_of
 
 if TYPE_CHECKING:
     from significand.plan.experiment import Experiment
@@ -30,7 +35,7 @@ class Claims:
 
     Attributes
     ----------
-    names, objectives
+    setups, objectives
         Names of the setups, and of the frontier's objectives.
     comparisons
         Every setup against its baseline on every metric: first the primary family of tests, then the further one.
@@ -38,7 +43,7 @@ class Claims:
         None where it is not defined, and then `frontier_missing` says why.
     """
 
-    names: Sequence[str]
+    setups: Sequence[str]
     objectives: Sequence[str]
     comparisons: list[Comparison]
     frontier: FrontierUncertainty | None
@@ -62,8 +67,7 @@ SPECIFIED_OBJECTIVES = ("latency", "accuracy")
 
 
 def compare_setups(
-    runs: Sequence[Run],
-    names: Sequence[str],
+    runs: RunTable,
     baselines: Sequence[int],
     *,
     metrics: Sequence[str] = of_family("primary"),
@@ -78,8 +82,8 @@ def compare_setups(
     ----------
     runs
         Of one experiment on one host; failed ones are left out.
-    names, baselines
-        Names of the setups, and the index of the one that each is compared with.
+    baselines
+        For each of the table's setups, the index of the one that it is compared with.
     metrics
         Names from `significand.plan.metrics.METRICS`.
     margin
@@ -87,52 +91,43 @@ def compare_setups(
     accuracy_margin
         The same for accuracies, in percentage points.
     """
-    finished = [run for run in runs if run.finished]
     sizes = {"ratio": margin, "points": accuracy_margin}
     margins = {name: size for name in metrics if (size := sizes[METRICS[name].scale]) is not None}
-    values = {name: [getattr(run, METRICS[name].column) for run in finished] for name in metrics}
-    codes = np.array([names.index(run.setup) for run in finished], dtype=np.int64)
-    against = np.asarray(baselines, dtype=np.int64)[codes]
-    beside_s = np.full(len(finished), math.nan)
-    for baseline in np.unique(against):
-        ours = np.flatnonzero(against == baseline)
-        references = [run for run, code in zip(finished, codes, strict=True) if code == baseline]
-        beside_s[ours] = latencies_beside([finished[k] for k in ours], references)
-    longer = [
-        _ratio(time_s, run.inference_latency_per_sample_s) for time_s, run in zip(beside_s, finished, strict=True)
-    ]
+    beside_s = beside_baselines(runs, baselines)
+    own_s = runs.numbers(LATENCY.column)
+    usable = (beside_s > 0) & (own_s > 0)
+    longer = np.divide(beside_s, own_s, out=np.full(len(runs), math.nan), where=usable)
+    values = {name: runs.numbers(METRICS[name].column) for name in metrics}
     for metric in map(METRICS.__getitem__, metrics):
         if metric is LATENCY:
-            values[metric.name] = beside_s.tolist()
+            values[metric.name] = beside_s
         elif power := metric.power_of_latency:
-            values[metric.name] = [v * factor**power for v, factor in zip(values[metric.name], longer, strict=True)]
+            values[metric.name] = values[metric.name] * longer**power
         elif metric.may_be_estimated:
-            values[metric.name] = _energies(finished, names, baselines)
+            values[metric.name] = _of_one_source(runs, values[metric.name], baselines)
+    finished = runs.finished
     return compare(
-        values,
-        setups=codes,
-        blocks=np.array([run.repeat for run in finished], dtype=np.int64),
-        names=names,
+        {name: column[finished] for name, column in values.items()},
+        setups=runs.codes[finished],
+        blocks=np.unique(runs.counts("repeat")[finished], return_inverse=True)[1],
+        names=runs.setups,
         baselines=baselines,
         margins=margins,
-        energy_measured=all(run.energy_kind == "measured" for run in finished),
+        energy_measured=bool((runs.texts("energy_kind").filter(pl.Series(finished)) == "measured").all()),
     )
 
 
-def _ratio(value: float, to: float) -> float:
-    return value / to if value > 0 and to > 0 else math.nan
+def _of_one_source(runs: RunTable, values: NDArray[np.float64], baselines: Sequence[int]) -> NDArray[np.float64]:
+    """Return energies; NaN where a setup and its baseline have them from several counters or estimates."""
+    known = values.copy()
+    for setup, baseline in enumerate(baselines):
+        rows = runs.rows_of(setup)
+        if sources(runs, np.concatenate([rows, runs.rows_of(baseline)])) > 1:
+            known[rows] = math.nan
+    return known
 
 
-def _energies(runs: Sequence[Run], names: Sequence[str], baselines: Sequence[int]) -> list[float]:
-    """Return each run's energy; NaN where its setup and the baseline have it from several counters or estimates."""
-    sources: dict[str, set[tuple[str, str]]] = {name: set() for name in names}
-    for run in runs:
-        sources[run.setup].add((run.energy_kind, run.energy_source))
-    both = {name: sources[name] | sources[names[place]] for name, place in zip(names, baselines, strict=True)}
-    return [run.energy_per_epoch_j if len(both[run.setup]) == 1 else math.nan for run in runs]
-
-
-def frontier_of(runs: Sequence[Run], names: Sequence[str], wanted: Sequence[str]) -> FrontierUncertainty:
+def frontier_of(runs: RunTable, names: Sequence[str]) -> FrontierUncertainty:
     """Return the frontier of the setups, by their means and with the probabilities that the repeats leave open.
 
     Parameters
@@ -140,8 +135,6 @@ def frontier_of(runs: Sequence[Run], names: Sequence[str], wanted: Sequence[str]
     runs
         Of one experiment on one host; failed ones are left out.
     names
-        Names of the setups.
-    wanted
         Objectives, as `significand.analysis.pareto.select_objectives` takes them.
 
     Raises
@@ -149,26 +142,25 @@ def frontier_of(runs: Sequence[Run], names: Sequence[str], wanted: Sequence[str]
     ValueError
         Where energy is an objective although it is an estimate.
     """
-    finished = [run for run in runs if run.finished]
-    objectives = select_objectives(wanted, {run.energy_kind for run in finished})
-    repeats = sorted({run.repeat for run in runs})
+    finished = runs.finished
+    objectives = select_objectives(names, runs.texts("energy_kind").filter(pl.Series(finished)).unique().to_list())
+    repeats, blocks = np.unique(runs.counts("repeat"), return_inverse=True)
     table = block_table(
-        np.array([[getattr(run, one.column) for one in objectives] for run in finished]).reshape(-1, len(objectives)),
-        [repeats.index(run.repeat) for run in finished],
-        [names.index(run.setup) for run in finished],
-        (len(repeats), len(names)),
+        np.column_stack([runs.numbers(one.column)[finished] for one in objectives]),
+        blocks[finished],
+        runs.codes[finished],
+        (len(repeats), len(runs.setups)),
     )
     return frontier_uncertainty(table, [not one.lower_is_better for one in objectives])
 
 
-def claims_of(runs: Sequence[Run], experiment: "Experiment") -> Claims:
+def claims_of(runs: RunTable, experiment: "Experiment") -> Claims:
     """Return everything that an experiment's runs say, as its fields ask for it."""
-    names = [setup.name for setup in experiment.setups()]
+    baselines = experiment.baselines(setups_of(runs, experiment))
     primary, further = (
         compare_setups(
             runs,
-            names,
-            experiment.baselines(),
+            baselines,
             metrics=metrics,
             margin=experiment.margin,
             accuracy_margin=experiment.accuracy_margin,
@@ -178,32 +170,31 @@ def claims_of(runs: Sequence[Run], experiment: "Experiment") -> Claims:
     comparisons = [*primary, *(replace(one, family_name="further") for one in further)]
     frontier, missing = None, ""
     try:
-        frontier = frontier_of(runs, names, experiment.objectives)
+        frontier = frontier_of(runs, experiment.objectives)
     except ValueError as error:
         missing = str(error)
     if experiment.until is not None:  # stopped by the look of the intervals
         comparisons = [replace(one, estimate=_sequential(one.estimate)) for one in comparisons]
         if frontier:
             frontier = replace(_sequential(frontier), hypervolume=_sequential(frontier.hypervolume))
-    return Claims(names, experiment.objectives, comparisons, frontier, missing)
+    return Claims(runs.setups, experiment.objectives, comparisons, frontier, missing)
 
 
 def _sequential(found: Found) -> Found:
     return replace(found, sequential=True)
 
 
-def summary_rows(runs: Sequence[Run], experiment: "Experiment", claims: Claims) -> list[dict[str, object]]:
+def summary_rows(runs: RunTable, experiment: "Experiment", claims: Claims) -> list[dict[str, object]]:
     """Return one row of summary_stats per setup."""
-    setups = experiment.setups()
-    names = [setup.name for setup in setups]
+    setups = setups_of(runs, experiment)
     is_specified = tuple(experiment.objectives) == SPECIFIED_OBJECTIVES
-    frontier = (claims.frontier if is_specified else None) or frontier_of(runs, names, SPECIFIED_OBJECTIVES)
+    frontier = (claims.frontier if is_specified else None) or frontier_of(runs, SPECIFIED_OBJECTIVES)
     return [
         summary.to_row()
         | {"interval_method": told_method("t", sequential=experiment.until is not None)}
         | {"p_on_pareto_frontier": likely}
         for summary, likely in zip(
-            summarise(runs, setups, experiment.baselines()), frontier.p_on_frontier.tolist(), strict=True
+            summarise(runs, setups, experiment.baselines(setups)), frontier.p_on_frontier.tolist(), strict=True
         )
     ]
 
@@ -230,7 +221,9 @@ def summary_columns() -> dict[str, tuple[str, str]]:
             ("low", "lower bound of the bootstrap-t interval of the mean at 95 %"),
             ("high", "its upper bound"),
         ):
-            told = f"{metric.column}: {bound}" + ("; none below ten runs" if end == "low" else "")
+            told = f"{metric.column}: {bound}" + (
+                f"; none below ten runs or above {MOST_FOR_BOOTSTRAP:,}" if end == "low" else ""
+            )
             columns[f"{metric.name}_ci95_bootstrap_t_{end}"] = (told, units[metric.column])
     return columns | {
         "interval_method": ("t; sequential t where the experiment went on until the intervals were narrow enough", ""),
@@ -246,9 +239,9 @@ class ComparisonRow:
     """One line of comparisons.csv: its columns in order."""
 
     metric: str = column("what is compared", default="")
-    precision_mode: str = column("the mode", default="")
-    baseline: str = column("the mode that it is compared with", default="")
-    scale: str = column("ratio: mode over baseline; points: mode minus baseline, in percentage points", default="")
+    precision_mode: str = column("the setup, by its name", default="")
+    baseline: str = column("the setup that it is compared with", default="")
+    scale: str = column("ratio: setup over baseline; points: setup minus baseline, in percentage points", default="")
     estimate: float = column("mean over pairs: geometric of ratios, arithmetic of points", "1 or points, by scale")
     low: float = column(
         "lower bound of its interval, which is not widened for the other comparisons", "1 or points, by scale"

@@ -262,31 +262,39 @@ def _untested(effect: Effects, k: int, metric: Metric, *, paired: bool) -> str:
     return "" if math.isfinite(effect.df[k]) else "the spread is too large for a number"
 
 
-def paired_ratio(values: Mapping[int, float], baseline: Mapping[int, float]) -> Estimate:
-    """Return the ratio of `values` to `baseline`, paired by repeat.
+@dataclass(frozen=True, eq=False)
+class Costs:
+    """A cost of some runs and the repeats that they are of, shape (n_runs,) each; of a repeat one at most."""
+
+    repeats: NDArray[np.int64]
+    values: NDArray[np.float64]
+
+
+def paired_ratio(costs: Costs, baseline: Costs) -> Estimate:
+    """Return the ratio of costs to those of a baseline, paired by repeat.
 
     The mean of the log ratios with Student's t interval, taken back by exp: a geometric mean, so that the ratio of a
     to b is the inverse of that of b to a. Pairs in which either side is missing, not positive or infinite are left out.
-
-    Parameters
-    ----------
-    values, baseline
-        A cost by repeat.
 
     Returns
     -------
     Estimate
         Without unit, at 95 %; all NaN without a pair, bounds NaN with a single one.
     """
-    logs = mean_t(log_ratios(values, baseline))
+    logs = mean_t(log_ratios(costs, baseline))
     point, low, high = (shown(LATENCY, bound) for bound in (logs.point, logs.low, logs.high))
     return replace(logs, point=point, low=low, high=high)
 
 
-def log_ratios(values: Mapping[int, float], baseline: Mapping[int, float]) -> list[float]:
+def log_ratios(costs: Costs, baseline: Costs) -> NDArray[np.float64]:
     """Return the log of the ratio in every repeat where both costs are positive and finite, by repeat."""
-    return [
-        math.log(values[repeat]) - math.log(baseline[repeat])
-        for repeat in sorted(values.keys() & baseline.keys())
-        if 0 < values[repeat] < math.inf and 0 < baseline[repeat] < math.inf
-    ]
+    _, own, other = np.intersect1d(costs.repeats, baseline.repeats, return_indices=True)
+    sides = costs.values[own], baseline.values[other]
+    usable = np.logical_and(*((side > 0) & (side < math.inf) for side in sides))
+    ours, theirs = (logs_of(side[usable]) for side in sides)
+    return ours - theirs
+
+
+def logs_of(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return natural logarithms to the last bit as the C library has them: NumPy's depend on the processor."""
+    return np.fromiter(map(math.log, values.tolist()), np.float64, values.size)

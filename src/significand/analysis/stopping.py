@@ -1,19 +1,20 @@
 """When to stop measuring: how narrow the intervals are, and how many runs a target will take."""
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from significand.analysis.comparison import log_ratios
-from significand.analysis.intervals import mean_t, sample_std
-from significand.analysis.turns import latencies_beside
+from significand.analysis.comparison import Costs, log_ratios, logs_of
+from significand.analysis.intervals import Sample, mean_t, sample_std
+from significand.analysis.turns import beside_baselines
 from significand.plan.metrics import LATENCY, METRICS
 from significand.plan.options import FEWEST_SEQUENTIAL
-from significand.results.records import Run
+from significand.results.table import RunTable, setups_of
 
 if TYPE_CHECKING:
     from significand.plan.experiment import Experiment
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 MOST_PLANNED = 1_000_000
 
 
-def ratio_half_width(log_ratios: Sequence[float | None], level: float = 0.95) -> float:
+def ratio_half_width(log_ratios: Sample, level: float = 0.95) -> float:
     """Return how far the interval of a mean log ratio reaches, as a share of the ratio: exp(half-width) - 1.
 
     Returns
@@ -113,14 +114,14 @@ class Reached:
 
 
 def reached(
-    costs: Mapping[str, Mapping[int, float]], baselines: Mapping[str, str], target: float, metric: str = "latency"
+    costs: Mapping[str, Costs], baselines: Mapping[str, str], target: float, metric: str = "latency"
 ) -> Reached:
     """Return how narrow the intervals of all ratios to the baselines are.
 
     Parameters
     ----------
     costs
-        By setup and repeat.
+        By setup.
     baselines
         By setup, the one that it is compared with; where each is its own, the means are looked at.
     target
@@ -134,29 +135,28 @@ def reached(
     without_pair = []
     for name in others or costs:
         logs = log_ratios(costs[name], costs[baselines[name]]) if others else _logs_of_mean(costs[name])
-        if not logs:
+        if not logs.size:
             without_pair.append(name)
         widths[name] = ratio_half_width(logs)
         needed[name] = runs_needed(sample_std(logs), math.log1p(target))
     return Reached(widths, target, needed, metric, without_pair)
 
 
-def reached_of(runs: Sequence[Run], experiment: "Experiment") -> Reached | None:
+def reached_of(runs: RunTable, experiment: "Experiment") -> Reached | None:
     """Return how narrow the intervals of an experiment's runs are, where they decide when to stop; else None."""
     if experiment.until is None:
         return None
-    names = [setup.name for setup in experiment.setups()]
-    baselines = {name: names[place] for name, place in zip(names, experiment.baselines(), strict=True)}
+    places = experiment.baselines(setups_of(runs, experiment))
+    baselines = {name: runs.setups[place] for name, place in zip(runs.setups, places, strict=True)}
     metric = METRICS[experiment.until_metric]
-    costs: dict[str, dict[int, float]] = {name: {} for name in names}
-    for name, baseline in baselines.items():
-        own = [run for run in runs if run.finished and run.setup == name]
-        values = [getattr(run, metric.column) for run in own]
-        if metric is LATENCY:
-            values = latencies_beside(own, [run for run in runs if run.finished and run.setup == baseline])
-        costs[name] = {run.repeat: value for run, value in zip(own, values, strict=True)}
-    return reached(costs, baselines, experiment.until, experiment.until_metric)
+    values = runs.numbers(metric.column)
+    if metric is LATENCY:
+        values = beside_baselines(runs, places)
+    repeats = runs.counts("repeat")
+    rows = {name: runs.rows_of(code) for code, name in enumerate(runs.setups)}
+    costs = {name: Costs(repeats[mine], values[mine]) for name, mine in rows.items()}
+    return reached(costs, baselines, experiment.until, metric.name)
 
 
-def _logs_of_mean(costs: Mapping[int, float]) -> list[float]:
-    return [math.log(cost) for cost in costs.values() if 0 < cost < math.inf]
+def _logs_of_mean(costs: Costs) -> NDArray[np.float64]:
+    return logs_of(costs.values[(costs.values > 0) & (costs.values < math.inf)])

@@ -3,7 +3,10 @@
 import math
 from collections.abc import Sequence
 
-from significand.analysis.comparison import paired_ratio
+import numpy as np
+from numpy.typing import NDArray
+
+from significand.analysis.comparison import Costs, paired_ratio
 from significand.analysis.intervals import (
     ci95_half_width,
     finite,
@@ -14,10 +17,11 @@ from significand.analysis.intervals import (
     sample_std,
 )
 from significand.analysis.pareto import frontier
-from significand.analysis.turns import latencies_beside
+from significand.analysis.turns import beside_baselines
 from significand.plan.metrics import LATENCY, SPECIFIED, SPECIFIED_COSTS, SUMMARISED, Metric
 from significand.plan.setup import Setup
-from significand.results.records import MetricSummary, Run, Summary
+from significand.results.records import MetricSummary, Summary
+from significand.results.table import Rows, RunTable
 
 FACTS = {
     "failed_runs": ("runs that failed; they are in no other number", ""),
@@ -56,88 +60,107 @@ RATIO_STATISTICS = {
 }
 """What the columns ``<cost>_<statistic>`` of summary_stats are, for each of `SPECIFIED_COSTS`; without unit."""
 
+COMMON_FACTS = (
+    "training_precision",
+    "effective_precision",
+    "precision_note",
+    "rounding_flag",
+    "energy_kind",
+    "energy_source",
+    "energy_domains",
+    "energy_assumptions",
+    "memory_method",
+)
+"""Of the facts, texts of the finished runs."""
+
+COUNTED_FACTS = ("steps", "disturbed_steps", "unknown_steps", "remeasured_steps")
+"""Of the facts, sums over the finished runs."""
+
 BOOTSTRAP_RESAMPLES = 999
-"""Fewer than the 9,999 of a single estimate: five metrics of every mode are resampled at the end of each experiment."""
+"""Fewer than the 9,999 of a single estimate: five metrics of every setup are resampled after each experiment."""
+
+MOST_FOR_BOOTSTRAP = 2_000
+"""Of so many runs the bootstrap-t is the t interval but for its own chance, and resampling more would take minutes."""
 
 
-def summarise(runs: Sequence[Run], setups: Sequence[Setup], baselines: Sequence[int]) -> list[Summary]:
-    """Return one summary per setup, in their order.
+def summarise(runs: RunTable, setups: Sequence[Setup], baselines: Sequence[int]) -> list[Summary]:
+    """Return one summary per setup, in the order of the table's setups.
 
-    Failed runs count in `failed_runs` and nowhere else. Ratios are paired by repeat with the baseline of each, given by
-    its index. With no finished run every number is NaN.
+    Failed runs count in `failed_runs` and nowhere else. Ratios are paired by repeat with the baseline of each setup,
+    given by its index. With no finished run every number is NaN.
     """
-    by_name = {setup.name: [run for run in runs if run.setup == setup.name] for setup in setups}
-    finished = {name: [run for run in of_setup if run.finished] for name, of_setup in by_name.items()}
-    metrics = {name: _metrics(of_setup) for name, of_setup in finished.items()}
-    on_frontier = frontier(
-        [metrics[name]["latency"].mean for name in by_name],
-        [metrics[name]["accuracy"].mean for name in by_name],
-    )
-    names = list(by_name)
+    beside_s = beside_baselines(runs, baselines)
+    every = [runs.rows_of(code, finished=False) for code in range(len(runs.setups))]
+    finished = [rows[runs.finished[rows]] for rows in every]
+    metrics = [_metrics(runs, rows) for rows in finished]
+    on_frontier = frontier(*([of_setup[name].mean for of_setup in metrics] for name in ("latency", "accuracy")))
     return [
         Summary(
             precision_mode=setup.precision,
-            repeats=len(finished[setup.name]),
-            metrics=metrics[setup.name],
+            repeats=len(rows),
+            metrics=of_setup,
             facts={
-                "failed_runs": len(by_name[setup.name]) - len(finished[setup.name]),
-                "setup": setup.name,
-                "engine": setup.engine,
-                "device": setup.device,
-                "batch_size": setup.batch_size,
-                "threads": setup.threads,
-                "training_precision": _common(finished[setup.name], "training_precision"),
-                "effective_precision": _common(finished[setup.name], "effective_precision"),
-                "precision_note": _common(finished[setup.name], "precision_note"),
-                "rounding_flag": _common(finished[setup.name], "rounding_flag"),
-                "energy_kind": _common(finished[setup.name], "energy_kind"),
-                "energy_source": _common(finished[setup.name], "energy_source"),
-                "energy_domains": _common(finished[setup.name], "energy_domains"),
-                "energy_assumptions": _common(finished[setup.name], "energy_assumptions"),
-                "memory_method": _common(finished[setup.name], "memory_method"),
-                "steps": sum(run.steps for run in finished[setup.name]),
-                "disturbed_steps": sum(run.disturbed_steps for run in finished[setup.name]),
-                "unknown_steps": sum(run.unknown_steps for run in finished[setup.name]),
-                "remeasured_steps": sum(run.remeasured_steps for run in finished[setup.name]),
-                "others_share": mean([run.others_share for run in finished[setup.name]]),
-                "unsteady_runs": sum(run.steady_state is False for run in finished[setup.name]),
-                "steady_reason": _common(
-                    [run for run in finished[setup.name] if run.steady_state is False], "steady_reason"
-                ),
+                **_facts(runs, setup, rows, all_rows),
                 "on_pareto_frontier": bool(on),
-                "ratio_baseline": names[baseline],
-                **_ratios(finished[setup.name], finished[names[baseline]]),
-                **_bootstrap_intervals(finished[setup.name]),
+                "ratio_baseline": runs.setups[baseline],
+                **_ratios(runs, rows, finished[baseline], beside_s),
+                **_bootstrap_intervals(runs, rows),
             },
         )
-        for setup, baseline, on in zip(setups, baselines, on_frontier, strict=True)
+        for setup, baseline, rows, all_rows, of_setup, on in zip(
+            setups, baselines, finished, every, metrics, on_frontier, strict=True
+        )
     ]
 
 
-def _metrics(runs: Sequence[Run]) -> dict[str, MetricSummary]:
-    return {metric.name: _metric(_values(runs, metric)) for metric in SUMMARISED}
+def _facts(runs: RunTable, setup: Setup, rows: Rows, all_rows: Rows) -> dict[str, object]:
+    """Return what is not a mean, of the finished runs of a setup and of all."""
+    unsteady = rows[(runs.frame["steady_state"][rows] == False).fill_null(value=False).to_numpy()]  # noqa: E712 - a column
+    return {
+        "failed_runs": len(all_rows) - len(rows),
+        "setup": setup.name,
+        "engine": setup.engine,
+        "device": setup.device,
+        "batch_size": setup.batch_size,
+        "threads": setup.threads,
+        **{name: _common(runs, rows, name) for name in COMMON_FACTS},
+        **{name: int(runs.counts(name)[rows].sum()) for name in COUNTED_FACTS},
+        "others_share": mean(runs.numbers("others_share")[rows]),
+        "unsteady_runs": len(unsteady),
+        "steady_reason": _common(runs, unsteady, "steady_reason"),
+    }
 
 
-def _values(runs: Sequence[Run], metric: Metric) -> list[float]:
+def _metrics(runs: RunTable, rows: Rows) -> dict[str, MetricSummary]:
+    return {metric.name: _metric(_values(runs, rows, metric)) for metric in SUMMARISED}
+
+
+def _values(runs: RunTable, rows: Rows, metric: Metric) -> NDArray[np.float64]:
     """Return a metric of the runs; nothing where it is measured in some and estimated in others: that has no mean."""
-    if metric.may_be_estimated and len({(run.energy_kind, run.energy_source) for run in runs}) > 1:
-        return []
-    return [getattr(run, metric.column) for run in runs]
+    if metric.may_be_estimated and sources(runs, rows) > 1:
+        return np.empty(0)
+    return runs.numbers(metric.column)[rows]
 
 
-def _bootstrap_intervals(runs: Sequence[Run]) -> dict[str, float]:
-    """Return the bootstrap-t intervals of the specified metrics; NaN with fewer runs than they need."""
+def sources(runs: RunTable, rows: Rows) -> int:
+    """Count the different counters and estimates that the runs have their energies from."""
+    return np.unique(runs.energy_sources[rows]).size
+
+
+def _bootstrap_intervals(runs: RunTable, rows: Rows) -> dict[str, float]:
+    """Return the bootstrap-t intervals of the specified metrics; NaN with fewer runs than they need, or many."""
     row: dict[str, float] = {}
     for metric in SPECIFIED:
-        estimate = mean_bootstrap_t(_values(runs, metric), resamples=BOOTSTRAP_RESAMPLES)
-        row |= {
-            f"{metric.name}_ci95_bootstrap_t_low": estimate.low,
-            f"{metric.name}_ci95_bootstrap_t_high": estimate.high,
-        }
+        values = _values(runs, rows, metric)
+        low = high = math.nan
+        if values.size <= MOST_FOR_BOOTSTRAP:
+            estimate = mean_bootstrap_t(values, resamples=BOOTSTRAP_RESAMPLES)
+            low, high = estimate.low, estimate.high
+        row |= {f"{metric.name}_ci95_bootstrap_t_low": low, f"{metric.name}_ci95_bootstrap_t_high": high}
     return row
 
 
-def _metric(values: Sequence[float]) -> MetricSummary:
+def _metric(values: NDArray[np.float64]) -> MetricSummary:
     t, median, known = mean_t(values), median_exact(values), finite(values)
     return MetricSummary(
         mean=mean(values),
@@ -154,27 +177,23 @@ def _metric(values: Sequence[float]) -> MetricSummary:
     )
 
 
-def _ratios(runs: Sequence[Run], baseline: Sequence[Run]) -> dict[str, float]:
+def _ratios(runs: RunTable, rows: Rows, references: Rows, beside_s: NDArray[np.float64]) -> dict[str, float]:
     row: dict[str, float] = {}
-    same_energy = len({(run.energy_kind, run.energy_source) for run in (*runs, *baseline)}) <= 1
+    repeats = runs.counts("repeat")
+    same_source = sources(runs, np.concatenate([rows, references])) <= 1
     for metric in SPECIFIED_COSTS:
-        name, column = metric.name, metric.column
-        compared = runs if same_energy or not metric.may_be_estimated else ()
-        costs = (
-            [getattr(run, column) for run in compared] if metric is not LATENCY else latencies_beside(runs, baseline)
-        )
-        ratio = paired_ratio(
-            {run.repeat: cost for run, cost in zip(compared, costs, strict=True)},
-            {run.repeat: getattr(run, column) for run in baseline},
-        )
+        compared = rows if same_source or not metric.may_be_estimated else rows[:0]
+        values = runs.numbers(metric.column)
+        own = beside_s if metric is LATENCY else values
+        ratio = paired_ratio(Costs(repeats[compared], own[compared]), Costs(repeats[references], values[references]))
         row |= {
-            f"{name}_ratio": ratio.point,
-            f"{name}_ratio_ci95_t_low": ratio.low,
-            f"{name}_ratio_ci95_t_high": ratio.high,
+            f"{metric.name}_ratio": ratio.point,
+            f"{metric.name}_ratio_ci95_t_low": ratio.low,
+            f"{metric.name}_ratio_ci95_t_high": ratio.high,
         }
     return row
 
 
-def _common(runs: Sequence[Run], column: str) -> str:
+def _common(runs: RunTable, rows: Rows, column: str) -> str:
     """Return what the runs agree on; where they differ, all of it, but for what is empty."""
-    return " | ".join(dict.fromkeys(text for run in runs if (text := getattr(run, column))))
+    return " | ".join(runs.said(column, rows))

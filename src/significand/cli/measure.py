@@ -48,6 +48,16 @@ def run(
             name=("--yes", "-y"), negative="", show_default=False, help="begin a grid of more than 48 setups, too"
         ),
     ] = False,
+    allow: Annotated[
+        tuple[str, ...],
+        Parameter(
+            negative="",
+            show_default=False,
+            metavar="FIELD",
+            help="with --resume: a field of the machine that may differ, such as machine.host, or machine.versions for "
+            "all below it; can be given several times",
+        ),
+    ] = (),
     quiet: Annotated[
         bool,
         Parameter(name=("--quiet", "-q"), negative="", show_default=False, help="only errors and failed runs"),
@@ -73,7 +83,7 @@ def run(
         fields.pop("output_dir", None)
         fields |= {name: value for name, value in vars(flags).items() if value is not None}
         with ProgressDisplay(console(stderr=True, quiet=quiet or json)) as display:
-            outcome = run_experiment_in(folder, fields, display.update, resume=resume, yes=yes)
+            outcome = run_experiment_in(folder, fields, display.update, resume=resume, yes=yes, allow=allow)
     except PlanError as error:
         for problem in error.problems:
             complain(problem)
@@ -197,7 +207,7 @@ def _show(outcome: "Outcome", *, quiet: bool, as_json: bool) -> None:
         out = console()
         out.print(summary_view(outcome.rows))
         out.print()
-        for line in answer(outcome.claims, outcome.rows, outcome.runs, outcome.precision, outcome.refused):
+        for line in answer(outcome.results):
             out.print(str(line), markup=False)
         if outcome.note:
             print(f"Resumed: {outcome.note}")

@@ -138,13 +138,13 @@ def report(
 
     Example: significand report benchmarks/statistical --open
     """
-    from significand.evidence import read_evidence
+    from significand.folder import read_folder
     from significand.present.rows import visible
     from significand.report import ReportError, write_report
     from significand.results.comparable import ResultsError
 
     try:
-        path = write_report(read_evidence(folder))
+        path = write_report(read_folder(folder))
     except ResultsError as error:
         return refuse(error.problems)
     except ReportError as error:
@@ -171,29 +171,29 @@ def table(
 
     Example: significand table benchmarks/statistical --latex
     """
-    from significand.evidence import read_evidence
+    from significand.folder import read_folder
     from significand.results.comparable import ResultsError
 
     if latex and markdown:
         return refuse(["markdown: one output only; give either --latex or --markdown"])
     try:
-        evidence = read_evidence(folder)
+        results = read_folder(folder)
     except ResultsError as error:
         return refuse(error.problems)
     if latex or markdown:
         from significand.present.grid_tables import published
 
-        print(published(evidence, as_latex=latex))
+        print(published(results, as_latex=latex))
     else:
         from significand.present.rows import visible
         from significand.present.terminal import summary_view
         from significand.present.words.grid import refused_lines
 
-        console().print(summary_view(evidence.rows))
-        for line in refused_lines(evidence.experiment.refused):
+        console().print(summary_view(results.rows))
+        for line in refused_lines(results.experiment.refused):
             console().print(line, markup=False)
-        if evidence.incomplete:
-            console().print(visible(evidence.incomplete), markup=False)
+        if results.incomplete:
+            console().print(visible(results.incomplete), markup=False)
     return DONE
 
 

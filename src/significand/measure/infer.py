@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from significand.engines.base import Session, get_engine
-from significand.measure.steps import TakeTurn, steps_of
+from significand.measure.steps import NewSteps, TakeTurn
 from significand.measure.train import PROBE_SAMPLES
 from significand.meters.latency import Clock, calls_per_timing, measure_round
 from significand.meters.steps import Attempt
@@ -54,7 +54,13 @@ def one_batch(setup: Setup, split: Split) -> np.ndarray:
 
 
 def infer(
-    setup: Setup, protocol: Protocol, split: Split, reference: np.ndarray, path: Path, take_turn: TakeTurn
+    setup: Setup,
+    protocol: Protocol,
+    split: Split,
+    reference: np.ndarray,
+    path: Path,
+    take_turn: TakeTurn,
+    new_steps: NewSteps,
 ) -> Inference:
     """Open the network at `path`, judge it on the data, and time it round by round."""
     engine = get_engine(setup.engine)
@@ -68,7 +74,7 @@ def infer(
             own_s = float(np.median(measure_round(call, SLOWDOWN_CALIBRATION_S, calls_per_timing(call))))
         call = slowed(call, round(setup.slowdown * own_s * 1e9))
     group = calls_per_timing(call)
-    steps = steps_of(setup, protocol, take_turn)  # before the session computes, which shows its threads
+    steps = new_steps()  # before the session computes, which shows its threads
     judged = _judge(session, split, reference, setup.batch_size)
     rounds = [
         steps.measure(

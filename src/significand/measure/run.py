@@ -1,6 +1,7 @@
 """One run: a setup with a seed, trained, inferred and measured."""
 
 import dataclasses
+import functools
 import math
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -16,12 +17,13 @@ from significand.engines.base import get_engine
 from significand.engines.support import why_not_native
 from significand.measure.infer import Inference, infer
 from significand.measure.memory import Peaks, measure_peaks
-from significand.measure.steps import TakeTurn
+from significand.measure.steps import NewMeter, TakeTurn, steps_of
 from significand.measure.train import Training, train
 from significand.meters.counters import EnergyPlan
 from significand.meters.energy import EnergyCounter
 from significand.meters.machine import cpu_flags, instruction_sets
 from significand.meters.memory import return_free_memory, take_large_blocks_from_the_system
+from significand.meters.noise import NoiseMeter
 from significand.meters.steps import Attempt, DisturbedError
 from significand.plan.precision import MODES
 from significand.plan.setup import Protocol, Setup
@@ -42,6 +44,7 @@ def measure(
     structure: bytes | None = None,
     take_turn: TakeTurn = lambda step: None,  # noqa: ARG005 - alone there is nobody to wait for
     isolate: Isolate | None = None,
+    new_meter: NewMeter = NoiseMeter,
 ) -> Measured:
     """Train and run one setup once, and measure it.
 
@@ -63,6 +66,8 @@ def measure(
         Runs a phase in a process of its own and returns its result: training, so that the process that infers never
         held its tensors, and the measurement of memory, which needs another allocator than what is timed. None to run
         both in this process; its allocator is left as it is then, and equal networks differ in peak memory by a third.
+    new_meter
+        Makes what sees others during a step.
 
     Raises
     ------
@@ -73,6 +78,7 @@ def measure(
     """
     workload = setup.workload
     codec = get_engine(setup.engine)
+    new_steps = functools.partial(steps_of, setup, protocol, take_turn, new_meter)
     split = draw(dataset, workload.layer_sizes, workload.n_samples, workload.test_fraction, seed)
     with closing(energy.open()) as counter, tempfile.TemporaryDirectory(prefix="significand-") as scratch:
         path = Path(scratch) / f"network{codec.file_suffix}"
@@ -81,7 +87,7 @@ def measure(
 
         def training_phase() -> Training:
             with _threads(setup.threads):
-                return train(setup, protocol, seed, split, exported, path, counter, energy.idle_power_w, take_turn)
+                return train(setup, seed, split, exported, path, counter, energy.idle_power_w, take_turn, new_steps)
 
         def memory_phase() -> Peaks:
             settle = return_free_memory if isolate is None else take_large_blocks_from_the_system
@@ -95,7 +101,7 @@ def measure(
             attempts += training.attempts
             peaks: Peaks = alone("the process that measures memory", memory_phase)
             with _threads(setup.threads):
-                inference = infer(setup, protocol, split, training.reference, path, take_turn)
+                inference = infer(setup, protocol, split, training.reference, path, take_turn, new_steps)
             attempts += inference.attempts
         except DisturbedError as error:
             error.attempts[:0] = attempts

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from significand.engines.base import get_engine
-from significand.measure.steps import TakeTurn, steps_of
+from significand.measure.steps import NewSteps, TakeTurn
 from significand.meters.energy import EnergyCounter, EnergyMeter, Window
 from significand.meters.steps import Attempt
 from significand.plan.precision import MODES
-from significand.plan.setup import Protocol, Setup
+from significand.plan.setup import Setup
 from significand.workload.data import Split
 from significand.workload.model import initial_network, read_weights, reference_outputs
 from significand.workload.training import Epoch, Trainer
@@ -91,7 +91,6 @@ def every_batch_shape(setup: Setup, split: Split) -> int:
 
 def train(
     setup: Setup,
-    protocol: Protocol,
     seed: int,
     split: Split,
     structure: bytes,
@@ -99,12 +98,13 @@ def train(
     counter: EnergyCounter,
     idle_power_w: float,
     take_turn: TakeTurn,
+    new_steps: NewSteps,
 ) -> Training:
     """Train, and write the network in the engine's format to `path`.
 
     Every turn is one epoch, or as many as the energy counter needs for a window that is long enough.
     """
-    steps = steps_of(setup, protocol, take_turn)
+    steps = new_steps()
     n_epochs = setup.workload.epochs
     # Kernels are created and modules imported on a network that is thrown away.
     _turn(new_trainer(setup, seed, split, every_batch_shape(setup, split)), counter, WARM_UP_EPOCHS, WARM_UP_EPOCHS)

@@ -104,6 +104,17 @@ class EnergyPlan:
     source: str = ""
     idle_power_w: float = 0.0
 
+    def __post_init__(self) -> None:
+        """Refuse what is no power: it would be subtracted from every energy.
+
+        Raises
+        ------
+        ValueError
+            When `idle_power_w` is negative or not finite.
+        """
+        if not (math.isfinite(self.idle_power_w) and self.idle_power_w >= 0):
+            raise ValueError(f"idle_power_w: {self.idle_power_w!r} is no power; give watts, 0 or more")
+
     def open(self) -> EnergyCounter:
         """Return the counter, to be closed by whoever asked for it."""
         return choose_counter(self.watts_per_core)

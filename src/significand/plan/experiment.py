@@ -170,9 +170,15 @@ class Experiment(Fields):
         epochs_s = (6 * weights * trained / 5e9 + 2e-4 * trained / setup.batch_size for setup in setups)
         return self.repeats * sum(0.5 + rounds_s + self.epochs * epoch_s for epoch_s in epochs_s)
 
-    def baselines(self) -> list[int]:
-        """Return for every setup which one it is compared with, by its index; its own where there is none."""
-        setups = self.setups()
+    def baselines(self, setups: Sequence[Setup] | None = None) -> list[int]:
+        """Return for every setup which one it is compared with, by its index; its own where there is none.
+
+        Parameters
+        ----------
+        setups
+            By default its own. Those that the runs tell of may be more.
+        """
+        setups = self.setups() if setups is None else setups
         places = {setup.key: place for place, setup in enumerate(setups)}
         fixed = {axis: AXES_READ[axis](value) for axis, value in self.baseline}
         return [places.get(dataclasses.replace(setup, **fixed).key, place) for place, setup in enumerate(setups)]

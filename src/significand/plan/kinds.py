@@ -10,7 +10,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from significand.plan.problems import SeveralProblemsError, few, nearest, shown
@@ -197,6 +197,8 @@ class Several:
         Whether a single value may stand for a list of it.
     once
         What a value is called that must not be there twice; empty where it may.
+    nothing
+        Texts that stand for no value at all.
     """
 
     kind: Kind
@@ -204,6 +206,7 @@ class Several:
     join: str = ","
     alone: bool = False
     once: str = ""
+    nothing: tuple[str, ...] = ()
 
     def read(self, value: object) -> tuple[Any, ...]:
         """Return them as a tuple."""
@@ -233,6 +236,8 @@ class Several:
         return self.join.join(map(self.kind.written, value))
 
     def _parts(self, value: object) -> list[object]:
+        if isinstance(value, str) and value.strip().lower() in self.nothing:
+            return []
         if isinstance(value, str):
             return [part.strip() for part in self.split.split(value)] if value.strip() or not self.once else []
         if isinstance(value, set | frozenset):
@@ -251,6 +256,9 @@ class Several:
 
 SIZES = Several(Whole(at_least=None, less_than=None), re.compile(r"[x,]|(?<=\d)-"), "-")
 """Units per layer, as ``"64-128-10"``; a minus that follows no digit is a sign."""
+
+HIDDEN_SIZES = replace(SIZES, alone=True, nothing=("", "none"))
+"""Units of hidden layers: one, several or none."""
 
 
 def _refuse_truth(value: object) -> None:

@@ -7,7 +7,7 @@ add a field is a line here, and one where a run uses it. Nothing heavy is import
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
-from significand.plan.kinds import SIZES, Kind, Real, Several, Share, Text, Whole, Word
+from significand.plan.kinds import HIDDEN_SIZES, SIZES, Kind, Real, Several, Share, Text, Whole, Word
 from significand.plan.metrics import OBJECTIVES, UNTIL_METRICS
 from significand.plan.precision import MODES
 
@@ -91,9 +91,9 @@ class Fields:
 
     hidden: tuple[int, ...] | None = option(
         None,
-        "units of the layers between inputs and outputs, which follow from the data, such as 128,64; none for no layer",
+        "units of the layers between inputs and outputs, which follow from the data, such as 128,64, or none",
         NETWORK,
-        SIZES,
+        HIDDEN_SIZES,
         otherwise=",".join(map(str, HIDDEN)),
     )
     layer_sizes: tuple[int, ...] = option(
@@ -180,7 +180,6 @@ class Fields:
         COMPARED,
         Several(Text(), alone=True, once="engine"),
         axis="engine",
-        free=True,
     )
     batch_size: tuple[int, ...] = option(
         (32,),
@@ -188,7 +187,6 @@ class Fields:
         COMPARED,
         Several(Whole(), alone=True, once="value"),
         axis="batch_size",
-        free=True,
     )
     threads: tuple[int, ...] = option(
         None,
@@ -197,7 +195,6 @@ class Fields:
         Several(Whole(), alone=True, once="value"),
         otherwise="the physical cores",
         axis="threads",
-        free=True,
     )
     repeats: int = option(5, "runs of each setup; repeat r uses seed + r", COMPARED, Whole(), free=True)
     baseline: tuple[tuple[str, str], ...] = option(

@@ -1,8 +1,10 @@
 """What the runs say about the modes, in lines: comparisons as sentences, the frontier, what stopped the experiment."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from significand.plan.metrics import METRICS
 from significand.present.rows import visible
@@ -12,37 +14,27 @@ if TYPE_CHECKING:
     from significand.analysis.claims import Claims
     from significand.analysis.comparison import Comparison
     from significand.analysis.stopping import Reached
-    from significand.results.records import Run
+    from significand.folder import Folder
+    from significand.results.table import RunTable
 
 MOST_MISSED = 6
 """Setups that missed the target, and are named."""
 
 
-def claim_lines(claims: "Claims", runs: Sequence["Run"], precision: "Reached | None" = None) -> list[str]:
-    """Return a sentence per mode against the baseline, then the frontier, then whether the target was reached.
-
-    Parameters
-    ----------
-    claims
-        As from `significand.analysis.claims.claims_of`.
-    runs
-        All runs behind them.
-    precision
-        How narrow the intervals are, where the experiment went on until they were narrow enough.
-    """
-    return [
-        visible(line)
-        for line in (*_comparisons(claims, runs), *_frontier(claims), *target_lines(claims, precision, runs))
-    ]
+def claim_lines(results: "Folder") -> list[str]:
+    """Return a sentence per setup against the baseline, then the frontier, then whether the target was reached."""
+    claims, runs = results.claims, results.runs
+    lines = (*_comparisons(claims, runs), *_frontier(claims), *target_lines(claims, results.reached, runs))
+    return [visible(line) for line in lines]
 
 
-def _comparisons(claims: "Claims", runs: Sequence["Run"]) -> Iterator[str]:
-    engines = {run.setup: run.engine for run in runs}
-    for mode in dict.fromkeys(one.setup for one in claims.comparisons):
-        of_mode = [one for one in claims.comparisons if one.setup == mode]
-        told = [one for one in of_mode if _is_told(one)]
-        name = f"{mode} on {engines[mode]}" if engines.get(mode) else mode
-        yield f"{sentence(name, told, quiet_runs=_quiet_runs(runs, mode, of_mode[0].baseline))}."
+def _comparisons(claims: "Claims", runs: "RunTable") -> Iterator[str]:
+    for name in dict.fromkeys(one.setup for one in claims.comparisons):
+        of_setup = [one for one in claims.comparisons if one.setup == name]
+        told = [one for one in of_setup if _is_told(one)]
+        engines = runs.said("engine", runs.rows_of(runs.setups.index(name), finished=False))
+        called = f"{name} on {engines[-1]}" if engines else name
+        yield f"{sentence(called, told, quiet_runs=_quiet_runs(runs, name, of_setup[0].baseline))}."
 
 
 def _is_told(comparison: "Comparison") -> bool:
@@ -57,17 +49,15 @@ def _differs(comparison: "Comparison") -> bool:
     return comparison.verdict in {"better", "worse"} or always_the_same
 
 
-def _quiet_runs(runs: Sequence["Run"], mode: str, baseline: str) -> tuple[int, int] | None:
+def _quiet_runs(runs: "RunTable", setup: str, baseline: str) -> tuple[int, int] | None:
     """Count the pairs of which nothing disturbed either run, and all; None where nobody can tell of one of them."""
-    finished = {(run.setup, run.repeat): run for run in runs if run.finished}
-    pairs = [
-        (run, finished[baseline, repeat])
-        for (name, repeat), run in finished.items()
-        if name == mode and (baseline, repeat) in finished
-    ]
-    if not pairs or any(run.unknown_steps for pair in pairs for run in pair):
+    own, others = (runs.rows_of(runs.setups.index(name)) for name in (setup, baseline))
+    repeats = runs.counts("repeat")
+    _, first, second = np.intersect1d(repeats[own], repeats[others], return_indices=True)
+    pairs = np.stack([own[first], others[second]])
+    if not first.size or runs.counts("unknown_steps")[pairs].any():
         return None
-    return sum(not any(run.disturbed_steps for run in pair) for pair in pairs), len(pairs)
+    return int(np.count_nonzero(~runs.counts("disturbed_steps")[pairs].any(axis=0))), first.size
 
 
 def _frontier(claims: "Claims") -> Iterator[str]:
@@ -75,7 +65,7 @@ def _frontier(claims: "Claims") -> Iterator[str]:
         yield f"No frontier: {claims.frontier_missing}"
         return
     on = claims.frontier.p_on_frontier.tolist()
-    names = claims.names
+    names = claims.setups
     chances = sorted(zip(on, names, strict=True), key=lambda pair: -pair[0] if math.isfinite(pair[0]) else 1)
     listed = ", ".join(f"{name} {probability(p)}" for p, name in chances if math.isfinite(p))
     if listed:
@@ -99,27 +89,27 @@ def probability(p: float) -> str:
     return "< 0.01" if p < 0.01 else f"{p:.2f}"
 
 
-def target_lines(claims: "Claims", precision: "Reached | None", runs: Sequence["Run"]) -> Iterator[str]:
+def target_lines(claims: "Claims", reached: "Reached | None", runs: "RunTable") -> Iterator[str]:
     """Say whether the intervals became as narrow as was asked for, and of which setups they did not."""
-    if precision is None:
+    if reached is None:
         return
-    repeats = len({run.repeat for run in runs})
-    wanted = f"±{100 * precision.target:g} %"
-    noun = METRICS[precision.metric].noun
-    what = f"every {noun} ratio" if len(claims.names) > 1 else f"the mean {noun}"
+    repeats = len(set(runs.counts("repeat").tolist()))
+    wanted = f"±{100 * reached.target:g} %"
+    noun = METRICS[reached.metric].noun
+    what = f"every {noun} ratio" if len(claims.setups) > 1 else f"the mean {noun}"
     after = f"after {repeats} repeats (intervals are sequential)"
-    if precision.is_reached:
+    if reached.is_reached:
         yield f"{what.capitalize()} is within {wanted} {after}."
         return
-    missed = "; ".join(f"{name} {_width(precision, name)}" for name in list(precision.missed)[:MOST_MISSED])
-    if len(precision.missed) > MOST_MISSED:
-        missed += f"; and {len(precision.missed) - MOST_MISSED} others"
-    remedy = "mend what failed" if precision.is_settled else "raise --max-repeats or --max-time"
+    missed = "; ".join(f"{name} {_width(reached, name)}" for name in list(reached.missed)[:MOST_MISSED])
+    if len(reached.missed) > MOST_MISSED:
+        missed += f"; and {len(reached.missed) - MOST_MISSED} others"
+    remedy = "mend what failed" if reached.is_settled else "raise --max-repeats or --max-time"
     yield f"Missed the target of {wanted} for {what} {after}: {missed}; {remedy}."
 
 
-def _width(precision: "Reached", name: str) -> str:
-    if name in precision.without_pair:
+def _width(reached: "Reached", name: str) -> str:
+    if name in reached.without_pair:
         return "unknown, as no pair of runs is usable"
-    width = precision.half_widths[name]
+    width = reached.half_widths[name]
     return f"±{100 * width:.2g} %" if math.isfinite(width) else "unknown"

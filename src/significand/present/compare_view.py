@@ -18,8 +18,8 @@ from significand.present.sentences import sentence
 
 if TYPE_CHECKING:
     from significand.compare import FolderComparison
+    from significand.folder import Folder
     from significand.history import Change, History, Series
-    from significand.results.comparable import Results
 
 STYLES = {"better": "green", "worse": "bold red", "equivalent": "green", "not tested": "dim"}
 
@@ -108,7 +108,7 @@ def markdown(text: object) -> str:
 
 def _heading(result: "FolderComparison") -> list[str]:
     return [
-        f"{label}: {visible(side.folder)}" + (f", started {visible(side.started_utc)}" if side.started_utc else "")
+        f"{label}: {visible(side.path)}" + (f", started {visible(side.started_utc)}" if side.started_utc else "")
         for label, side in (("OLD", result.old), ("NEW", result.new))
     ]
 
@@ -238,7 +238,7 @@ def _missing_changes(series: Sequence["Series"]) -> Iterator[str]:
         yield from (f"no change points of {visible(one.precision_mode)}: {one.note}" for one in series if one.note)
 
 
-def _state(results: "Results") -> str:
+def _state(results: "Folder") -> str:
     return f"{visible(results.state) or 'of unknown state'}; only its finished runs are shown"
 
 

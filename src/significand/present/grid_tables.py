@@ -22,7 +22,7 @@ from significand.present.table_view import (
 from significand.present.words.places import TITLES
 
 if TYPE_CHECKING:
-    from significand.evidence import Evidence
+    from significand.folder import Folder
 
 LATEX_METRICS = ("latency", "accuracy", "test_accuracy", "memory")
 """Metrics of which a column fits a page beside the axes; the ratio is that of the first."""
@@ -69,14 +69,14 @@ class GridPaper:
     notes: Sequence[str]
 
 
-def published(evidence: "Evidence", *, as_latex: bool) -> str:
+def published(results: "Folder", *, as_latex: bool) -> str:
     """Return the table of a result to publish, as LaTeX or as Markdown, whatever varies in it."""
-    grid = grid_of(evidence.rows)
+    grid = grid_of(results.rows)
     if grid is None:
-        return latex_table(paper_table(evidence)) if as_latex else markdown_table(paper_table(evidence))
+        return latex_table(paper_table(results)) if as_latex else markdown_table(paper_table(results))
     if as_latex:
-        return grid_latex(grid_paper(grid, paper_table(evidence, LATEX_METRICS)))
-    return grid_markdown(grid_paper(grid, paper_table(evidence)))
+        return grid_latex(grid_paper(grid, paper_table(results, LATEX_METRICS)))
+    return grid_markdown(grid_paper(grid, paper_table(results)))
 
 
 def grid_paper(grid: Grid, table: PaperTable) -> GridPaper:

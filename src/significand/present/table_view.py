@@ -15,7 +15,7 @@ from significand.present.terminal import MetricUnit, findings, metric_units, rat
 from significand.present.words.grid import baseline_words, refused_lines
 
 if TYPE_CHECKING:
-    from significand.evidence import Evidence
+    from significand.folder import Folder
 
 FORMATS = ("Mode", "Trained in", "Inferred in")
 
@@ -73,7 +73,7 @@ class PaperTable:
     metrics: Sequence[str] = ()
 
 
-def paper_table(evidence: "Evidence", only: Sequence[str] = ()) -> PaperTable:
+def paper_table(results: "Folder", only: Sequence[str] = ()) -> PaperTable:
     """Prepare the table: means with Student's t intervals, ratios to the baseline, the digits that these support.
 
     Parameters
@@ -81,7 +81,7 @@ def paper_table(evidence: "Evidence", only: Sequence[str] = ()) -> PaperTable:
     only
         Metrics that are shown; by default all of which there is any value.
     """
-    rows = evidence.rows
+    rows = results.rows
     columns = {
         metric: (heading, unit)
         for metric, heading, unit in _columns(metric_units(rows))
@@ -93,7 +93,7 @@ def paper_table(evidence: "Evidence", only: Sequence[str] = ()) -> PaperTable:
             (_formats(row, name), [_entry(row, metric, unit.size) for metric, (_, unit) in columns.items()])
             for row, name in zip(rows, mode_names(rows), strict=True)
         ],
-        notes=[visible(note) for note in _notes(evidence, columns)],
+        notes=[visible(note) for note in _notes(results, columns)],
         metrics=list(columns),
     )
 
@@ -191,13 +191,13 @@ def _entry(row: SummaryRow, metric: str, size: float) -> Entry:
     return Entry(mean, *(ratio_to_baseline(row, metric) or ()))
 
 
-def _notes(evidence: "Evidence", shown: Collection[str]) -> Iterator[str]:
-    rows = evidence.rows
+def _notes(results: "Folder", shown: Collection[str]) -> Iterator[str]:
+    rows = results.rows
     counts = sorted({repeats(row) for row in rows if repeats(row)})
     several = bool(counts) and counts[-1] >= 2
     if several:
         runs = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-        sequential = ", sequential" if evidence.experiment.until is not None else ""
+        sequential = ", sequential" if results.experiment.until is not None else ""
         yield f"Means over {runs} runs; ±: half-width of the 95 % interval (Student's t{sequential})."
     elif counts:
         yield "One run each: no interval."
@@ -208,20 +208,20 @@ def _notes(evidence: "Evidence", shown: Collection[str]) -> Iterator[str]:
         yield f"{paired}, with its 95 % t interval." if several else f"{paired}."
     if "energy" in shown and any(map(energy_estimated, rows)):
         yield "Est. energy: CPU time restated in joules, not a measurement."
-    if evidence.incomplete:
-        yield evidence.incomplete
+    if results.incomplete:
+        yield results.incomplete
     yield from findings(rows)
-    yield from refused_lines(evidence.experiment.refused)
-    yield _origin(evidence)
+    yield from refused_lines(results.experiment.refused)
+    yield _origin(results)
 
 
-def _origin(evidence: "Evidence") -> str:
+def _origin(results: "Folder") -> str:
     """Say what was measured with what, on what; what the manifest does not know is left out."""
-    machine = evidence.manifest.get("machine")
+    machine = results.manifest.get("machine")
     machine = machine if isinstance(machine, Mapping) else {}
     versions = machine.get("versions")
     versions = versions if isinstance(versions, Mapping) else {}
-    asked = evidence.experiment
+    asked = results.experiment
     programs = [f"{name} {versions.get(name) or ''}".strip() for name in ("significand", *asked.engine)]
     network = "-".join(map(str, asked.layer_sizes))
     cpu = f" on {machine['cpu']}" if machine.get("cpu") else ""

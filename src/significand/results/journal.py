@@ -10,9 +10,20 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
+from significand.plan.problems import shown
+from significand.results.files import (
+    ELSEWHERE,
+    TooLargeError,
+    counted,
+    lines_of,
+    most_table_bytes,
+    open_own,
+    open_to_read,
+)
 from significand.results.records import SCHEMA_VERSION, Run
-from significand.results.values import cell, jsonable
+from significand.results.values import cell, check_encodable, jsonable
 
 JOURNAL = "journal.jsonl"
 
@@ -55,7 +66,7 @@ def append_run(path: Path, run: Run) -> None:
     """
     values = {name: _text(value) for name, value in run.to_row().items()}
     # In one piece, so that only a crash in the middle of it can tear the line.
-    with open(os.open(path, os.O_WRONLY | os.O_APPEND), "ab") as file:  # noqa: PTH123 - never made anew
+    with open(open_own(path, os.O_WRONLY | os.O_APPEND), "ab") as file:  # noqa: PTH123 - never made anew
         file.write(_line({"run": values}).encode())
         file.flush()
         os.fsync(file.fileno())
@@ -68,60 +79,52 @@ def read_journal(path: Path) -> Journal:
     ------
     JournalError
         When there is none, or it is none, or of another version, or damaged elsewhere than at its end, or holds a run
-        twice.
+        twice, or is too large for the memory.
     """
     try:
-        if path.exists() and not path.is_file():  # a pipe would be waited for without end
-            raise JournalError(f"{str(path)!r} is not a file; give the folder of an interrupted experiment")
-        content = path.read_bytes()
+        with open_to_read(path, most_table_bytes(), ELSEWHERE) as file:
+            return _read(path, file)
     except OSError as error:
         raise JournalError(
             f"{str(path)!r} cannot be read ({error.strerror}); give the folder of an interrupted experiment, or start "
             "one anew without resuming"
         ) from None
-    *whole, torn = content.split(b"\n")
-    if not whole:
+    except TooLargeError as error:
+        raise JournalError(str(error)) from None
+
+
+def _read(path: Path, file: BinaryIO) -> Journal:
+    lines = lines_of(path, file)
+    first = next(lines, b"")
+    if not first.endswith(b"\n"):
         raise JournalError(f"{str(path)!r} was cut off in its first line; start the experiment anew")
-    facts = _object(path, 1, whole[0])
+    facts = _object(path, 1, first)
     version = facts.pop("schema_version", None)
     if version != SCHEMA_VERSION:
         raise JournalError(
-            f"{str(path)!r} has schema version {version}, this program writes {SCHEMA_VERSION}; "
+            f"{str(path)!r} has schema version {shown(version)}, this program writes {SCHEMA_VERSION}; "
             "finish it with the version of significand that began it, or start it anew"
         )
-    runs = [_run(path, number, line) for number, line in enumerate(whole[1:], 2)]
+    runs: list[Run] = []
     seen: dict[str, int] = {}
-    for number, run in enumerate(runs, 2):
+    for number, line in enumerate(counted(path, lines), 2):
+        if not line.endswith(b"\n"):
+            return Journal(facts, runs, len(line))
+        run = _run(path, number, line)
         if seen.setdefault(run.name, number) != number:
-            raise _damaged(path, number, f"the run {run.name} is in line {seen[run.name]} already")
-    return Journal(facts, runs, len(torn))
+            raise _damaged(path, number, f"the run {shown(run.name)} is in line {seen[run.name]} already")
+        runs.append(run)
+    return Journal(facts, runs, 0)
 
 
 def cut_torn_line(path: Path, journal: Journal) -> None:
     """Remove a last line that was cut off, so that the next one begins where it began."""
     if journal.torn_bytes:
-        os.truncate(path, path.stat().st_size - journal.torn_bytes)
-
-
-def differences(then: Mapping[str, object], now: Mapping[str, object], prefix: str = "") -> list[str]:
-    """Return a line for every value that differs, with its name and both values; `now` may be any JSON-like value.
-
-    Values are compared as JSON keeps them: a tuple equals a list, NaN equals null.
-    """
-    lines = []
-    for name in dict.fromkeys([*then, *now]):
-        old, new = jsonable(then.get(name)), jsonable(now.get(name))
-        if isinstance(old, dict) and isinstance(new, dict):
-            lines += differences(old, new, f"{prefix}{name}.")
-        elif old != new:
-            lines.append(f"{prefix}{name}: {_brief(old)} then, {_brief(new)} now")
-    return lines
-
-
-def _brief(value: object) -> str:
-    if value is None:
-        return "nothing"
-    return f"{len(value)} entries" if isinstance(value, dict) else repr(value)
+        descriptor = open_own(path, os.O_WRONLY)
+        try:
+            os.ftruncate(descriptor, os.fstat(descriptor).st_size - journal.torn_bytes)
+        finally:
+            os.close(descriptor)
 
 
 def _run(path: Path, number: int, line: bytes) -> Run:
@@ -136,7 +139,8 @@ def _run(path: Path, number: int, line: bytes) -> Run:
 
 def _object(path: Path, number: int, line: bytes) -> dict[str, object]:
     try:
-        value = json.loads(line.decode("utf-8"))
+        value = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
+        check_encodable(value)
     except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, or nested without end
         raise _damaged(path, number, str(error)) from None
     if not isinstance(value, dict):

@@ -6,8 +6,12 @@ import os
 from pathlib import Path
 
 from significand.plan.problems import PlanError
+from significand.results.files import open_own
 
 LOCK = ".significand.lock"
+
+LONGEST_ID = 20
+"""Digits of a process's number, at most."""
 
 
 class FolderLock:
@@ -23,30 +27,27 @@ class FolderLock:
     PlanError
         When another process holds it, naming that process.
     OSError
-        When the folder cannot be written.
+        When the folder cannot be written, or something else than a file of ours stands in the lock's place.
     """
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / LOCK
         while True:
-            self._file = self._path.open("a+", encoding="ascii", errors="replace")
+            self._file = open(open_own(self._path, os.O_RDWR | os.O_CREAT), "r+b", buffering=0)  # noqa: PTH123, SIM115 - held
             try:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if self.is_held():
                     self._file.truncate(0)
-                    self._file.write(str(os.getpid()))
-                    self._file.flush()
+                    self._file.write(str(os.getpid()).encode())
                     return
             except BlockingIOError:
-                self._file.seek(0)
-                holder = self._file.read().strip() or "another"
+                holder = self._file.read(LONGEST_ID).decode("ascii", errors="replace").strip()
                 self._file.close()
-                raise PlanError(
-                    [f"output_dir: {str(folder)!r} is in use by process {holder}; wait or give another folder"]
-                ) from None
+                who = holder if holder.isdigit() else "another"
+                problem = f"output_dir: {str(folder)!r} is in use by process {who}; wait or give another folder"
+                raise PlanError([problem]) from None
             except OSError:
-                with contextlib.suppress(OSError):
-                    self._file.close()
+                self.release()
                 raise
             self._file.close()  # the holder before has removed the file between our opening and locking it
 

@@ -39,6 +39,7 @@ FIRST_METHOD = {
 NAN = math.nan
 FINISHED = "finished"
 FAILED = "failed"
+LARGEST_WHOLE = 2**63 - 1
 TRUTH_VALUES = {"true": True, "false": False, "": None}
 
 
@@ -182,13 +183,15 @@ class Run:
     timed_s: float = column("time inside the epochs and calls that the numbers come from", "s")
 
     def __post_init__(self) -> None:
-        """Refuse texts that are no times: what reads them later could not say where they stood.
+        """Name the setup where nobody did, and refuse texts that are no times: who reads them later cannot say where.
 
         Raises
         ------
         ValueError
             Where `round_latencies_s` holds anything but numbers.
         """
+        if not self.setup:
+            object.__setattr__(self, "setup", "-".join(filter(None, [self.precision_mode, self.variant])))
         for word in self.round_latencies_s.split():
             float(word)
 
@@ -240,7 +243,8 @@ class Run:
         Raises
         ------
         ValueError
-            Where a text is not of its column's type, or the line ends before it.
+            Where a text is not of its column's type, a number too large for a table of numbers, or the line ends before
+            it.
         """
         row = _as_now(row)
         values: dict[str, Any] = {}
@@ -253,7 +257,7 @@ class Run:
             if column.type is float:
                 values[column.name] = float(text) if text else NAN
             elif column.type is int:
-                values[column.name] = int(text or 0)
+                values[column.name] = _whole(column.name, text)
             elif column.type is str:
                 values[column.name] = text
             else:
@@ -320,9 +324,7 @@ def _as_now(row: Mapping[str, str | None]) -> Mapping[str, str | None]:
     """Return a row of any schema with the columns of this one, as far as the older ones tell them."""
     if "setup" in row:
         return row
-    label = row.get("label") or ""
-    name = "-".join(filter(None, [row.get("precision_mode"), label]))
-    return {**row, "setup": name, "device": "cpu", "variant": label}
+    return {**row, "device": "cpu", "variant": row.get("label") or ""}
 
 
 def told_method(method: str, *, sequential: bool) -> str:
@@ -331,6 +333,13 @@ def told_method(method: str, *, sequential: bool) -> str:
     Sequential is what went on until the intervals were narrow enough, which makes these a little too narrow.
     """
     return f"sequential {method}" if sequential else method
+
+
+def _whole(name: str, text: str) -> int:
+    number = int(text or 0)
+    if abs(number) > LARGEST_WHOLE:
+        raise ValueError(f"{name}: {text[:20]}... is out of range; at most {LARGEST_WHOLE} is kept")
+    return number
 
 
 def _truth(text: str) -> bool | None:

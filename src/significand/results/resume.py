@@ -1,18 +1,26 @@
 """What an interrupted experiment has left in its folder, and whether it may be gone on with."""
 
 import math
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from significand.plan.problems import PlanError
-from significand.results.journal import JOURNAL, Journal, JournalError, differences, read_journal
-from significand.results.records import FIRST_METHOD
+from significand.plan.experiment import Experiment
+from significand.plan.problems import PlanError, shown
+from significand.results.difference import Difference, allow_problems, differing, is_admitted
+from significand.results.facts import FactsError, check_facts
+from significand.results.journal import JOURNAL, Journal, JournalError, read_journal
+from significand.results.records import FIRST_METHOD, Run
 from significand.results.store import NEXT, RESULTS
 from significand.results.values import jsonable
 
 SAME_MEMORY = 0.01
 """How far a machine's memory may differ from itself: the kernel sets aside a little more or less at each boot."""
+
+MAY_DIFFER = ("machine", "energy_source")
+"""What can be allowed to differ, with all below it. Runs of two experiments, data or methods are no repeats of each
+other, whatever anybody allows."""
 
 IDENTITY = ("energy_source", "experiment", "data_sha256", "method", "machine")
 """Compared value by value: the hash says the same of the experiment, but not what differs."""
@@ -25,12 +33,15 @@ class Begun:
     Attributes
     ----------
     facts
-        What the experiment is and where it runs; empty where nothing was begun.
+        What the experiment is and where it runs, checked; empty where nothing was begun.
+    experiment
+        The experiment; None where nothing was begun.
     journal
         Its journal; None where the interruption came before it had one.
     """
 
     facts: Mapping[str, object]
+    experiment: Experiment | None
     journal: Journal | None
 
 
@@ -43,36 +54,100 @@ def find_begun(folder: Path, fields: Mapping[str, object]) -> Begun:
     Raises
     ------
     PlanError
-        When there is nothing to go on from, with the reason and the remedy.
+        When there is nothing to resume, or it is damaged, with the reason and the remedy.
     """
-    if fields and not any((folder / name).exists() for name in (NEXT, *RESULTS)):
-        return Begun({}, None)
-    announced = (folder / NEXT).exists()
+    if fields and not any(os.path.lexists(folder / name) for name in (NEXT, *RESULTS)):
+        return Begun({}, None, None)
+    announced = os.path.lexists(folder / NEXT)
+    path = folder / (NEXT if announced else JOURNAL)
     try:
-        journal = read_journal(folder / (NEXT if announced else JOURNAL))
+        journal = read_journal(path)
+        experiment = check_facts(path, journal.facts)
+        _check_runs(path, journal.runs, experiment)
     except JournalError as error:
         raise PlanError([f"resume: {error}"]) from None
-    return Begun(journal.facts, None if announced else journal)
+    except FactsError as error:
+        raise PlanError([f"resume: {line}" for line in error.problems]) from None
+    return Begun(journal.facts, experiment, None if announced else journal)
 
 
-def check_same(folder: Path, then: Mapping[str, object], now: Mapping[str, object]) -> None:
+def _check_runs(path: Path, runs: Sequence[Run], experiment: Experiment) -> None:
+    """Find out whether runs are those of the experiment."""
+    names = {setup.name for setup in experiment.setups()}
+    for number, run in enumerate(runs, 2):
+        is_planned = run.setup in names and 0 <= run.repeat < experiment.most_repeats
+        if not (is_planned and run.seed == experiment.seed + run.repeat):
+            cause = f"the run {shown(run.name)} with seed {run.seed} is none of its experiment"
+            raise JournalError(f"{str(path)!r} is damaged in line {number} ({cause}); start the experiment anew")
+
+
+def check_same(
+    folder: Path, then: Mapping[str, object], now: Mapping[str, object], allow: Sequence[str] = ()
+) -> list[Difference]:
     """Find out whether an experiment is the one that was begun, on the same machine with the same versions.
+
+    Parameters
+    ----------
+    then, now
+        What the experiment is and where it runs.
+    allow
+        Fields that may differ, of those in `MAY_DIFFER`, such as ``machine.host``.
+
+    Returns
+    -------
+    list of Difference
+        What differs and was allowed to.
 
     Raises
     ------
     PlanError
-        With a line for every value that differs: its name and both values.
+        With a line for every other value that differs: its name, both values, and how to allow it where that is
+        possible.
     """
     old, new = (
         {name: jsonable(facts.get(name)) for name in IDENTITY} for facts in ({"method": FIRST_METHOD, **then}, now)
     )
-    lines = differences(old, _with_memory_of(old, new))
-    if lines:
-        remedy = (
+    found = list(differing(old, _with_memory_of(old, new)))
+    problems = _allow_problems(allow, [*_fields(old), *_fields(new)])
+    refused = [one for one in found if not (_can_be_allowed(one.field) and is_admitted(one.field, allow))]
+    problems += [
+        one.told_in_time() + (_way_to_allow(one.field) if _can_be_allowed(one.field) else "") for one in refused
+    ]
+    if any(not _can_be_allowed(one.field) for one in refused):
+        problems.append(
             f"the experiment in {str(folder)!r} is another one; give no option but output_dir to go on with it as it "
             "was planned, or start anew without resume, which moves its results to history"
         )
-        raise PlanError([f"resume: {line}" for line in [*lines, remedy]])
+    if problems:
+        raise PlanError([f"resume: {line}" for line in problems])
+    return found
+
+
+def _allow_problems(allow: Sequence[str], known: Sequence[str]) -> list[str]:
+    """Return a line for every allowed name that is no field, or of which nothing can be allowed."""
+    never = [
+        f"allow: {shown(name)} cannot be allowed to differ, because its runs would be no repeats of each other; allow "
+        f"{' or '.join(MAY_DIFFER)}, or fields below, or start anew without resume"
+        for name in allow
+        if not _can_be_allowed(name) and any(is_admitted(field, [name]) for field in known)
+    ]
+    return [*allow_problems(allow, known), *never]
+
+
+def _can_be_allowed(field: str) -> bool:
+    return is_admitted(field, MAY_DIFFER)
+
+
+def _way_to_allow(field: str) -> str:
+    return f"; if its runs may be mixed all the same, give --allow {field}, or start anew without resume"
+
+
+def _fields(facts: Mapping[str, object], prefix: str = "") -> Iterator[str]:
+    for name, value in facts.items():
+        if isinstance(value, Mapping):
+            yield from _fields(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"
 
 
 def _with_memory_of(old: Mapping[str, object], new: Mapping[str, object]) -> Mapping[str, object]:

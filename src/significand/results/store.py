@@ -18,8 +18,10 @@ from typing import IO, Self
 import numpy as np
 
 from significand.plan.problems import PlanError
+from significand.results.files import ForeignFileError, check_folder, open_own
 from significand.results.journal import JOURNAL, Journal, append_run, cut_torn_line, first_line
 from significand.results.lock import FolderLock
+from significand.results.read import read_json_object
 from significand.results.records import SCHEMA_VERSION, Run
 from significand.results.values import cell, jsonable
 
@@ -39,6 +41,13 @@ MOVING = ".moving"
 
 NEXT = ".significand.next.jsonl"
 """First line of the journal of an experiment that is about to begin, while earlier results are still in the folder."""
+
+STAGED = {
+    DETAILS: ".significand.next.details",
+    RAW_RUNS: ".significand.next.csv",
+    MANIFEST: ".significand.next.json",
+}
+"""What else an experiment begins with, and what it is called while earlier results are still in the folder."""
 
 TEMPORARY = re.compile(r"\..+\.(csv|jsonl?|png|html|npz)\.[0-9a-f]{8}")
 """Names that `replacing` gives to files before they are whole."""
@@ -84,17 +93,33 @@ def check_writable(folder: Path) -> None:
     while not os.path.exists(existing) and existing != existing.parent:  # noqa: PTH110
         existing = existing.parent
     if not existing.is_dir():
-        raise _unwritable(folder, f"{str(existing)!r} is not a folder")
+        raise _refused(folder, f"{str(existing)!r} is not a folder")
     if not os.access(existing, os.W_OK | os.X_OK):
-        raise _unwritable(folder, f"no permission in {str(existing)!r}")
+        raise _refused(folder, f"no permission in {str(existing)!r}")
     try:  # the superuser may write everywhere, says access(2), but not in /proc or on a read-only disk
         tempfile.TemporaryFile(dir=existing).close()
     except OSError as error:
-        raise _unwritable(folder, f"{error.strerror} in {str(existing)!r}") from None
+        raise _refused(folder, f"{error.strerror} in {str(existing)!r}") from None
 
 
-def _unwritable(folder: Path, cause: str | None) -> PlanError:
-    return PlanError([f"output_dir: {str(folder)!r} cannot be written: {cause}; give another folder"])
+def _refused(folder: Path, cause: str | None, remedy: str = "") -> PlanError:
+    remedies = f"{remedy}, or give another folder" if remedy else "give another folder"
+    return PlanError([f"output_dir: {str(folder)!r} cannot be written: {cause}; {remedies}"])
+
+
+def _unwritable(folder: Path, error: OSError) -> PlanError:
+    """Say why a folder cannot be written, with what is in the way, and the remedy."""
+    if isinstance(error, ForeignFileError):
+        return _refused(folder, error.strerror, error.remedy)
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return _refused(folder, error.strerror, "make room")
+    target = error.filename2 or error.filename
+    inside = isinstance(target, str | Path) and Path(target).parent == folder
+    return _refused(folder, f"{error.strerror} at {Path(target).name!r}" if inside else error.strerror)
+
+
+class StrandedError(OSError):
+    """Earlier results that were being put aside, could not be, and could not be put back either."""
 
 
 class RunDirectory:
@@ -129,7 +154,7 @@ class RunDirectory:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._lock = FolderLock(self.folder)
         except OSError as error:
-            raise _unwritable(self.folder, error.strerror) from None
+            raise _unwritable(self.folder, error) from None
         return self
 
     def __exit__(
@@ -140,6 +165,7 @@ class RunDirectory:
         if self._announced and not self.begun and self._lock.is_held():
             with contextlib.suppress(OSError):  # it would hide why the experiment never began
                 (self.folder / NEXT).unlink(missing_ok=True)
+                self._remove_staged()
         self._lock.release()
 
     def is_ours(self) -> bool:
@@ -166,23 +192,25 @@ class RunDirectory:
         Raises
         ------
         PlanError
-            When the folder does not let itself be written.
+                When the folder cannot be written.
         """
         try:
             self.check_ours()
             with replacing(self.folder / NEXT, "w") as file:
                 file.write(first_line(identity))
         except OSError as error:
-            raise _unwritable(self.folder, error.strerror) from None
+            raise _unwritable(self.folder, error) from None
         self._announced = True
 
     def begin(self, identity: Mapping[str, object], facts: Mapping[str, object] = NOTHING) -> Path | None:
         """Put earlier results aside and start an empty table of runs.
 
+        Everything that an experiment begins with is on the disk before the first of the earlier results moves.
+
         Parameters
         ----------
         identity
-            What the experiment is and where it runs: what must be the same for it to be gone on with.
+            What the experiment is and where it runs: what must be the same for it to be resumed.
         facts
             What else manifest.json shall say.
 
@@ -194,22 +222,20 @@ class RunDirectory:
         Raises
         ------
         PlanError
-            When the folder does not let itself be written after all.
+            When the folder cannot be written after all; earlier results are where they were.
+        StrandedError
+            When they could not be put back there.
         """
         if not self._announced:
             self.announce(identity)
         try:
             self.check_ours()
-            archive = self._archive()
-            (self.folder / NEXT).rename(self.folder / JOURNAL)
-            self.begun = True
-            _sync(self.folder)
-            self.update_manifest({"schema_version": SCHEMA_VERSION, **identity, **facts})
-            (self.folder / DETAILS).mkdir()
-            self._write_runs()
+            self._stage({"schema_version": SCHEMA_VERSION, **identity, **facts})
+            return self._change_over()
+        except StrandedError:
+            raise
         except OSError as error:
-            raise _unwritable(self.folder, error.strerror) from None
-        return archive
+            raise _unwritable(self.folder, error) from None
 
     def reopen(self, journal: Journal, facts: Mapping[str, object], defaults: Mapping[str, object] = NOTHING) -> None:
         """Go on with the experiment in this folder: everything that a crash may have left is put right.
@@ -226,20 +252,23 @@ class RunDirectory:
         Raises
         ------
         PlanError
-            When the folder does not let itself be written.
+            When the folder cannot be written.
         """
         try:
             self.check_ours()
+            check_folder(self.folder / DETAILS)
+            os.close(open_own(self.folder / JOURNAL, os.O_WRONLY))
             self._remove_temporary_files()
             cut_torn_line(self.folder / JOURNAL, journal)
             self.begun = True
             self._runs = list(journal.runs)
-            manifest = read_json_object(self.folder / MANIFEST)
-            self.update_manifest({"schema_version": SCHEMA_VERSION, **journal.facts, **defaults, **manifest, **facts})
+            known = {**defaults, **read_json_object(self.folder / MANIFEST)}
+            # What the experiment is stands in the journal, whatever became of the manifest.
+            self.update_manifest({**known, "schema_version": SCHEMA_VERSION, **journal.facts, **facts})
             (self.folder / DETAILS).mkdir(exist_ok=True)
-            self._write_runs()
+            self._write_runs(self.folder / RAW_RUNS)
         except OSError as error:
-            raise _unwritable(self.folder, error.strerror) from None
+            raise _unwritable(self.folder, error) from None
 
     def append(self, run: Run, details: Mapping[str, np.ndarray]) -> None:
         """Keep a run and the single times behind it; both are on the disk on return.
@@ -250,6 +279,7 @@ class RunDirectory:
             When they cannot be written, or the folder is gone; it is not made again.
         """
         self.check_ours()
+        check_folder(self.folder / DETAILS)
         if details:
             with replacing(self.details_path(run), "wb") as file:
                 np.savez(file, **details)  # type: ignore[arg-type]  # arrays by name
@@ -258,21 +288,31 @@ class RunDirectory:
             self.details_path(run).unlink(missing_ok=True)
         append_run(self.folder / JOURNAL, run)
         self._runs.append(run)
-        self._write_runs()
+        self._write_runs(self.folder / RAW_RUNS)
 
     def details_path(self, run: Run) -> Path:
         """Return where the single times behind a run are kept."""
         return self.folder / DETAILS / f"{run.name}.npz"
 
-    def _write_runs(self) -> None:
-        write_csv([run.to_row() for run in self._runs], self.folder / RAW_RUNS, [one.name for one in fields(Run)])
+    def _write_runs(self, path: Path) -> None:
+        write_csv([run.to_row() for run in self._runs], path, [one.name for one in fields(Run)])
 
     def _remove_temporary_files(self) -> None:
-        """Remove what `replacing` had begun when a kill came."""
-        for folder in (self.folder, self.folder / DETAILS):
+        """Remove what `replacing` and `begin` had made when a kill came."""
+        details = self.folder / DETAILS
+        for folder in (self.folder, *([] if details.is_symlink() else [details])):
             for path in folder.glob(".*"):
                 if TEMPORARY.fullmatch(path.name):
                     path.unlink(missing_ok=True)
+        self._remove_staged()
+
+    def _remove_staged(self) -> None:
+        for name in STAGED.values():
+            path = self.folder / name
+            if path.is_dir() and not path.is_symlink():
+                path.rmdir()
+            else:
+                path.unlink(missing_ok=True)
 
     def update_manifest(self, facts: Mapping[str, object]) -> None:
         """Add facts to manifest.json, replacing those of the same name."""
@@ -280,76 +320,78 @@ class RunDirectory:
         self._manifest |= facts
         write_json(self._manifest, self.folder / MANIFEST)
 
-    def _archive(self) -> Path | None:
-        """Move earlier results to history; an archive that a crash has left half moved is completed first."""
+    def _stage(self, manifest: Mapping[str, object]) -> None:
+        """Bring to the disk what an experiment begins with, under names for the time being."""
         self._remove_temporary_files()
-        moving = self.folder / HISTORY / MOVING
-        earlier = [name for name in RESULTS if (self.folder / name).exists()]
-        if any((moving / name).exists() for name in earlier):  # these are of another experiment than those
-            self._close_archive(moving)
-        if not earlier and not moving.exists():
-            return None
-        moving.mkdir(parents=True, exist_ok=True)
-        for name in earlier:
-            (self.folder / name).rename(moving / name)
-        return self._close_archive(moving)
+        self._manifest |= manifest
+        (self.folder / STAGED[DETAILS]).mkdir()
+        self._write_runs(self.folder / STAGED[RAW_RUNS])
+        write_json(self._manifest, self.folder / STAGED[MANIFEST])
+        _sync(self.folder)
 
-    def _close_archive(self, moving: Path) -> Path:
-        """Give an archive that is complete its name: the time now."""
+    def _change_over(self) -> Path | None:
+        """Move earlier results to history, and begin: all of it, or nothing.
+
+        Renames are all that is left to do. An archive that a crash has left half moved is completed first.
+        """
+        history, moving = self.folder / HISTORY, self.folder / HISTORY / MOVING
+        check_folder(history)
+        check_folder(moving)
+        earlier = [name for name in RESULTS if os.path.lexists(self.folder / name)]
+        if any(os.path.lexists(moving / name) for name in earlier):  # these are of another experiment than those
+            moving.rename(self._archive_name())
+        archive = self._archive_name() if earlier or moving.exists() else None
+        made = [folder for folder in (history, moving) if earlier and not folder.exists()]
+        renames = [(self.folder / name, moving / name) for name in earlier]
+        renames += [(moving, archive)] if archive else []
+        renames.append((self.folder / NEXT, self.folder / JOURNAL))
+        renames += [(self.folder / staged, self.folder / name) for name, staged in STAGED.items()]
+        try:
+            for folder in made:
+                folder.mkdir()
+            for source, target in renames:
+                source.rename(target)
+            _sync(self.folder)
+            self.begun = True
+        except BaseException as error:
+            self._put_back(renames, made, error)
+            raise
+        return archive
+
+    def _put_back(self, renames: Sequence[tuple[Path, Path]], made: Sequence[Path], cause: BaseException) -> None:
+        """Undo renames, as many as were done, and remove folders that were made for them.
+
+        Raises
+        ------
+        StrandedError
+            When that is impossible.
+        """
+        self.begun = False
+        try:
+            for source, target in reversed(renames):
+                if os.path.lexists(target) and not os.path.lexists(source):
+                    target.rename(source)
+        except OSError as error:
+            self.begun = not os.path.lexists(self.folder / NEXT)
+            remedy = "go on with --resume" if self.begun else "start anew, which moves the rest as well"
+            raise StrandedError(
+                error.errno,
+                f"{cause if isinstance(cause, OSError) else error}; earlier results are partly in "
+                f"{str(self.folder / HISTORY)!r} now, and could not be put back: make room, and {remedy}",
+            ) from None
+        for folder in reversed(made):
+            with contextlib.suppress(OSError):  # an empty folder harms nobody
+                folder.rmdir()
+
+    def _archive_name(self) -> Path:
+        """Return the name of an archive that is complete: the time now."""
         stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H%M%SZ")
         archive = self.folder / HISTORY / stamp
         count = 1
-        while archive.exists():
+        while os.path.lexists(archive):
             count += 1
             archive = archive.with_name(f"{stamp}-{count}")
-        moving.rename(archive)
         return archive
-
-
-def read_runs(path: Path) -> list[Run]:
-    """Read the runs of a raw_runs.csv.
-
-    Raises
-    ------
-    OSError
-        When it cannot be read.
-    ValueError
-        When it is no such table; the text says where.
-    """
-    with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
-        try:
-            return [Run.from_row(row) for row in csv.DictReader(file)]
-        except csv.Error as error:
-            raise ValueError(f"{str(path)!r} is not a CSV table: {error}") from None
-
-
-def read_json_object(path: Path) -> dict[str, object]:
-    """Read a JSON object; nothing where there is no file, or it is damaged."""
-    try:
-        if not path.is_file():  # a pipe would be waited for without end
-            return {}
-        value = json.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def read_details(path: Path) -> dict[str, np.ndarray]:
-    """Read the single times behind a run; nothing where there is no such file.
-
-    Raises
-    ------
-    ValueError
-        When the file is damaged.
-    """
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            # A member that is no array comes as bytes.
-            return {name: np.asarray(archive[name]) for name in archive.files}
-    except FileNotFoundError:
-        return {}
-    except Exception as error:  # noqa: BLE001 - zipfile and NumPy raise many kinds on a damaged file
-        raise ValueError(f"{str(path)!r} is damaged: {error}") from None
 
 
 def write_csv(rows: Sequence[Mapping[str, object]], path: Path, columns: Sequence[str] | None = None) -> None:
@@ -397,7 +439,7 @@ def replacing(path: Path, mode: str) -> Iterator[IO]:  # type: ignore[type-arg] 
 
 def _sync(folder: Path) -> None:
     """Bring the names in a folder to the disk: they are the folder's, not the files'."""
-    descriptor = os.open(folder, os.O_RDONLY)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
     finally:

@@ -1,5 +1,6 @@
 """Values as files hold them: nothing is rounded, what is missing is missing."""
 
+import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -31,3 +32,14 @@ def cell(value: object) -> object:
     if isinstance(value, float | np.floating):
         return repr(float(value))  # the shortest text that reads back as the same number
     return value
+
+
+def check_encodable(value: object) -> None:
+    """Find out whether what JSON says can be written to a text file again: JSON can hold half a character.
+
+    Raises
+    ------
+    ValueError
+        When it cannot.
+    """
+    json.dumps(value, ensure_ascii=False).encode("utf-8", errors="surrogateescape")

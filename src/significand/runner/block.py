@@ -29,12 +29,15 @@ class Block:
         Those that are left to run.
     energy
         How their energy is found.
+    done
+        How many further setups of the repeat ended before.
     """
 
     experiment: Experiment
     repeat: int
     setups: tuple[Setup, ...]
     energy: EnergyPlan
+    done: int = 0
 
     @property
     def seed(self) -> int:
@@ -73,7 +76,7 @@ class Place(Protocol):
         Parameters
         ----------
         blocks
-            In the order of their repeats.
+            In the order of their repeats; no more of them are asked for than are run.
         on_run
             See `OnRun`.
         is_enough

@@ -68,12 +68,15 @@ class Here:
         Called once, when the runs' processes can be had and before the first of them.
     meanwhile
         Called once while the runs' processes start, and nothing is measured.
+    new_server
+        Makes what forks the runs' processes.
     """
 
     dataset: Dataset | None
     on_progress: OnProgress = lambda progress: None  # noqa: ARG005 - nobody watches
     on_ready: Callable[[], None] = lambda: None
     meanwhile: Callable[[], None] = lambda: None
+    new_server: Callable[[Block, Dataset | None, Callable[[], None]], Server] = Server
 
     def run(
         self,
@@ -82,19 +85,27 @@ class Here:
         is_enough: Callable[[int], bool] = lambda ended: False,  # noqa: ARG005 - all of them
     ) -> Timing:
         """Run blocks one after the other; see `significand.runner.block.Place`."""
-        blocks = list(blocks)
-        with Server(blocks, self.dataset, self.meanwhile) as server:
+        blocks = iter(blocks)
+        first = next(blocks, None)
+        if first is None:
+            return Timing(0.0, 0.0, 0.0)
+        with self.new_server(first, self.dataset, self.meanwhile) as server:
             self.on_ready()
-            conductor = _Conductor(blocks, server, on_run, self.on_progress)
+            conductor = _Conductor(first, server, on_run, self.on_progress)
             start = time.perf_counter()
-            for ended, block in enumerate(blocks):
+            for ended, block in enumerate(itertools.chain([first], blocks)):
                 if is_enough(ended):
                     break
                 if block.setups:
                     server.ensure_up()
                 conductor.run_block(block)
             blocks_s = time.perf_counter() - start
-            return Timing(blocks_s, conductor.measured_s, conductor.prepared_s, _told(conductor.room, blocks))
+            return Timing(
+                blocks_s,
+                conductor.measured_s,
+                conductor.prepared_s,
+                _told(conductor.room, len(first.experiment.setups())),
+            )
 
 
 @dataclasses.dataclass
@@ -103,7 +114,8 @@ class _Worker:
 
     ``busy`` while it computes or may compute: preparing, measuring, ending. ``wants`` the step it waits for otherwise.
     ``prepared`` counts its preparations so far: of a run that trains, one before training and one before inference.
-    ``begun`` counts the steps since then that have begun, those that are measured again not counted twice.
+    ``begun`` counts the steps since then that have begun, those that are measured again not counted twice; ``tries``
+    the times that the last of them was measured.
     """
 
     setup: Setup
@@ -113,6 +125,7 @@ class _Worker:
     since: float
     prepared: int = 0
     begun: int = 0
+    tries: int = 0
     pid: int | None = None
     wants: Step | None = None
     doing: Step = "prepare"
@@ -149,21 +162,23 @@ class _Worker:
 class _Conductor:
     """Passes the baton among the workers of a block and hands on what they bring."""
 
-    def __init__(self, blocks: Sequence[Block], server: Server, on_run: OnRun, on_progress: OnProgress) -> None:
+    def __init__(self, first: Block, server: Server, on_run: OnRun, on_progress: OnProgress) -> None:
         self._server = server
         self._on_run = on_run
         self._on_progress = on_progress
-        self._blocks = len(blocks)
-        self._limit_s = blocks[0].experiment.protocol.step_timeout_s if blocks else 0.0
-        self._runs = sum(len(block.experiment.setups()) for block in blocks)
-        self._steps_per_run = _steps_per_run(blocks[0]) if blocks else 0
+        experiment = first.experiment
+        self._blocks = experiment.most_repeats
+        self._limit_s = experiment.protocol.step_timeout_s
+        self._runs = self._blocks * (first.done + len(first.setups))
+        self._steps_per_run = experiment.epochs + experiment.latency_rounds
         self._steps_done = 0
         self._ended = 0
         self._cycle = 0
         self._block: Block
         self._workers: list[_Worker] = []
         self._unnamed: deque[_Worker] = deque()
-        self._turns: list[int] = []
+        self._order: list[int] = []
+        self._step = (0, 0)
         self._server_end = ""
         self._preparing_since: float | None = None
         self.room: Room | None = None
@@ -173,9 +188,8 @@ class _Conductor:
     def run_block(self, block: Block) -> None:
         """Run the setups of a block, taking turns; those of its repeat that are not in it have ended before."""
         self._block = block
-        before = len(block.experiment.setups()) - len(block.setups)
-        self._ended += before
-        self._steps_done += before * self._steps_per_run
+        self._ended += block.done
+        self._steps_done += block.done * self._steps_per_run
         names = [setup.name for setup in block.experiment.setups()]
         baselines = {name: names[place] for name, place in zip(names, block.experiment.baselines(), strict=True)}
         left = block.setups
@@ -185,7 +199,7 @@ class _Conductor:
 
     def _run_group(self, setups: Sequence[Setup], baselines: Mapping[str, str]) -> list[Setup]:
         """Run setups that take turns; return those that there was no room for, as it turned out."""
-        self._turns = []
+        self._step = (0, 0)
         self._workers = []
         self._unnamed.clear()
         for setup in setups:
@@ -250,22 +264,28 @@ class _Conductor:
         least_far = [worker for worker in left if worker.wants == "prepare" and worker.prepared == least]
         for worker in least_far[:together]:
             worker.prepared += 1
-            worker.begun = 0
+            worker.begun = worker.tries = 0
             self._go(worker)
 
     def _next_turn(self, waiting: Sequence[_Worker]) -> _Worker:
-        """Return who is measured next, in the order of turns; nobody goes on to a step before all have had the last."""
+        """Return who is measured next: nobody goes on to a step before all have had the last.
+
+        Every step has the next order of turns. Whoever is measured again comes after the others, in the same order:
+        later steps keep theirs, and stay balanced.
+        """
         step = min(worker.step for worker in waiting)
-        while True:
-            if not self._turns:
-                self._turns = turn_order(len(self._workers), self._cycle)
-                self._cycle += 1
-            worker = self._workers[self._turns.pop(0)]
-            if worker in waiting and worker.step == step:
-                return worker
+        if (waiting[0].prepared, step) != self._step:
+            self._step = (waiting[0].prepared, step)
+            self._order = turn_order(len(self._workers), self._cycle)
+            self._cycle += 1
+        turns = [self._workers[place] for place in self._order]
+        due = [worker for worker in turns if worker in waiting and worker.step == step]
+        return min(due, key=lambda worker: worker.tries if worker.wants == "again" else 0)
 
     def _go(self, worker: _Worker) -> None:
-        worker.begun = worker.step if worker.wants_alone else worker.begun
+        if worker.wants_alone:
+            worker.tries = worker.tries + 1 if worker.wants == "again" else 1
+            worker.begun = worker.step
         worker.doing = worker.wants or "prepare"
         worker.wants = None
         worker.since = time.perf_counter()
@@ -376,17 +396,12 @@ class _Conductor:
         )
 
 
-def _told(room: Room | None, blocks: Sequence[Block]) -> str:
+def _told(room: Room | None, setups: int) -> str:
     """Say that blocks were cut into groups, where they were."""
-    most = max((len(block.setups) for block in blocks), default=0)
-    if room is None or room.runs >= most:
+    if room is None or room.runs >= setups:
         return ""
-    return f"the {most} setups of a repeat were measured in groups of at most {room.runs}: {room.reason}"
+    return f"the {setups} setups of a repeat were measured in groups of at most {room.runs}: {room.reason}"
 
 
 def _failed(setup: Setup, block: Block, reason: str, **values: object) -> Run:
     return Run.of(setup, block.seed, block.repeat, status=FAILED, reason=reason, **values)
-
-
-def _steps_per_run(block: Block) -> int:
-    return block.experiment.epochs + block.experiment.latency_rounds

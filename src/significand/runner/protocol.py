@@ -23,7 +23,7 @@ class Start:
     Attributes
     ----------
     setups
-        All setups of the experiment.
+        All that will be run.
     protocol, energy
         How all of them are measured, and how their energy is found.
     dataset

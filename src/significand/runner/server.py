@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from multiprocessing import reduction
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -41,10 +41,8 @@ class RunnerError(RuntimeError):
 class Server:
     """The forkserver, seen from here. It is started anew when it has died."""
 
-    def __init__(
-        self, blocks: Sequence[Block], dataset: Dataset | None, meanwhile: Callable[[], None] = lambda: None
-    ) -> None:
-        self._blocks = blocks
+    def __init__(self, first: Block, dataset: Dataset | None, meanwhile: Callable[[], None] = lambda: None) -> None:
+        self._first = first
         self._dataset = dataset
         self._meanwhile = meanwhile
         self._process: subprocess.Popen[bytes] | None = None
@@ -112,9 +110,9 @@ class Server:
             raise RunnerError(f"no temporary file can be made: {error}; set TMPDIR to a folder with room") from None
 
     def _start(self, dataset: Path | None) -> Start:
-        setups = dict.fromkeys(setup for block in self._blocks for setup in block.setups)
-        first = self._blocks[0]
-        return Start(tuple(setups), first.experiment.protocol, first.energy, dataset, self._scratch)
+        block = self._first
+        setups = dict.fromkeys([*block.setups, *block.experiment.setups()])  # some may have ended in the first block
+        return Start(tuple(setups), block.experiment.protocol, block.energy, dataset, self._scratch)
 
     def _environment(self) -> dict[str, str]:
         return {

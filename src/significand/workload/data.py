@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,12 +11,21 @@ import numpy as np
 
 from significand.plan.experiment import DataFacts, TableFormat
 from significand.plan.problems import PlanError
-from significand.workload.data_files import read_csv, read_npz
+from significand.workload.cells import brief
+from significand.workload.csv_file import read_csv
+from significand.workload.data_files import read_npz
 
 CLUSTERS_PER_CLASS = 2
 CLUSTER_SPREAD = 4.0
 """Typical distance of a cluster's centre from the origin, in standard deviations of the noise: hard enough that a
 network does not reach 100 % on held-out data at once, easy enough that it learns."""
+
+STEEP = 2.0**-20
+"""A range that is smaller than this share of the values: their mean is rounded by too much of it to be taken away."""
+
+WIDE = 2.0**40
+"""Between the largest and the smallest number of a feature there is less in nearly all data. Then a deviation is not so
+small beside the range that float32 could not hold their ratio."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +38,13 @@ class Dataset:
         Features, float64, shape (samples, features).
     y
         Labels 0 .. classes - 1, int64, shape (samples,).
+    names
+        What the features are called; empty where they have no names.
     """
 
     x: np.ndarray
     y: np.ndarray
+    names: tuple[str, ...] = ()
 
     @property
     def facts(self) -> DataFacts:
@@ -47,7 +60,11 @@ class Dataset:
 
     def save(self, path: Path) -> None:
         """Write the data set for `load_saved`."""
-        np.savez(path, x=self.x, y=self.y)
+        np.savez(path, x=self.x, y=self.y, names=np.array(self.names, dtype=str))
+
+    def feature(self, at: int) -> str:
+        """Return what a feature is called."""
+        return f"column {brief(self.names[at])}" if self.names else f"feature {at} (counted from 0)"
 
 
 @dataclass(frozen=True)
@@ -63,18 +80,18 @@ class Split:
 def load_saved(path: Path) -> Dataset:
     """Read what `Dataset.save` wrote."""
     with np.load(path, allow_pickle=False) as arrays:
-        return Dataset(arrays["x"], arrays["y"])
+        return Dataset(arrays["x"], arrays["y"], tuple(arrays["names"].tolist()))
 
 
-def load_source(data: str, label_column: str | None) -> Dataset | None:
+def load_source(data: str, form: TableFormat = TableFormat()) -> Dataset | None:  # noqa: B008 - it is frozen
     """Return the data set of that name or path; None for ``"synthetic"``, which is made per seed by `make_synthetic`.
 
     Parameters
     ----------
     data
         ``"synthetic"``, ``"digits"``, or the path of a .npz file (X, y) or a .csv file.
-    label_column
-        Column of a .csv file that holds the label; None for the last.
+    form
+        How a .csv file is to be read.
 
     Raises
     ------
@@ -90,7 +107,7 @@ def load_source(data: str, label_column: str | None) -> Dataset | None:
         state = "not a file" if os.path.exists(path) else "missing"  # noqa: PTH110 - the same
         raise PlanError([f"{data!r} is {state}; give the path of a .npz or .csv file"])
     try:
-        return Dataset(*(read_csv(path, label_column) if path.suffix == ".csv" else read_npz(path)))
+        return Dataset(*(read_npz(path) if path.suffix.lower() == ".npz" else read_csv(path, form)))
     except OSError as error:
         raise PlanError([f"{data!r} cannot be read ({error.strerror or error}); check the file"]) from None
 
@@ -110,7 +127,7 @@ class DataSources:
             As `load_source`.
         """
         if (data, form) not in self._read:
-            self._read[data, form] = load_source(data, form.label_column)
+            self._read[data, form] = load_source(data, form)
         return self._read[data, form]
 
     def facts(self, data: str, form: TableFormat) -> DataFacts | None:
@@ -153,20 +170,63 @@ def split(dataset: Dataset, n_samples: int, test_fraction: float, seed: int) -> 
         Share held out, rounded, but at least one sample and never all.
     seed
         Decides which samples are used and which are held out.
+
+    Raises
+    ------
+    PlanError
+        Where a held-out value lies so many deviations off that float32 cannot hold it.
     """
     chosen = np.random.default_rng(seed).permutation(len(dataset.x))[:n_samples]
     n_test = min(max(1, round(test_fraction * len(chosen))), len(chosen) - 1)
     test, train = chosen[:n_test], chosen[n_test:]
-    centre = dataset.x[train].mean(axis=0)
-    spread = dataset.x[train].std(axis=0)
+    scaled = dataset.x[train]
+    # Squares, sums and differences stay within float64: powers of two change no digit, and a number near to all others
+    # is taken away from them without rounding.
+    scale = np.frexp(abs(scaled).max(axis=0))[1]
+    scaled = np.ldexp(scaled, -scale)
+    near = np.where(np.ptp(scaled, axis=0) < STEEP, scaled[0], 0.0)
+    scaled -= near
+    centre, spread = scaled.mean(axis=0), scaled.std(axis=0)
     # A constant feature stays constant; rounding may give it a tiny spread that would blow up the held-out part.
-    spread[np.ptp(dataset.x[train], axis=0) == 0] = 1
+    constant = np.ptp(scaled, axis=0) == 0
+    spread[constant] = np.ldexp(1.0, -scale[constant])
 
-    def standardised(rows: np.ndarray) -> np.ndarray:
-        part: np.ndarray = ((dataset.x[rows] - centre) / spread).astype(np.float32)
-        return part
+    held_out = dataset.x[test]
+    with np.errstate(all="ignore"):  # what is too far off becomes infinite or NaN, which is said below
+        held_out = np.ldexp(held_out, -scale) - near
+        parts = [((part - centre) / spread).astype(np.float32) for part in (scaled, held_out)]
+    _check_finite(dataset, parts[1], test)
+    return Split(parts[0], dataset.y[train], parts[1], dataset.y[test])
 
-    return Split(standardised(train), dataset.y[train], standardised(test), dataset.y[test])
+
+def _check_finite(dataset: Dataset, held_out: np.ndarray, rows: np.ndarray) -> None:
+    bad = np.argwhere(~np.isfinite(held_out))
+    if len(bad):
+        row, at = bad[0]
+        found = f"{dataset.feature(at)} has {dataset.x[rows[row], at]:g} in sample {rows[row]} (counted from 0)"
+        why = "held out, and too far from those trained on for float32 to hold it standardised"
+        raise PlanError([f"{found}, {why}; take the feature's logarithm, or drop the sample"])
+
+
+def check_splits(dataset: Dataset, n_samples: int, test_fraction: float, seeds: Iterable[int]) -> None:
+    """Find out before anything runs whether float32 holds the data of every repeat.
+
+    Raises
+    ------
+    PlanError
+        As `split` does.
+    """
+    sizes = abs(dataset.x)
+    largest = sizes.max(axis=0)
+    smallest = np.where(sizes > 0, sizes, np.inf).min(axis=0)
+    doubtful = np.flatnonzero((largest > WIDE) | (smallest < largest / WIDE))
+    if doubtful.size:
+        names = tuple(dataset.names[at] for at in doubtful) if dataset.names else ()
+        # Without names a feature would be counted among the doubtful ones only.
+        names = names or tuple(f"{at} (counted from 0)" for at in doubtful)
+        doubted = Dataset(dataset.x[:, doubtful], dataset.y, names)
+        for seed in seeds:
+            split(doubted, n_samples, test_fraction, seed)
 
 
 def draw(

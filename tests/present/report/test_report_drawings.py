@@ -3,7 +3,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from made_up_pages import made_up_evidence
+import numpy as np
+
+from made_up_pages import made_up_experiment
 from significand.present.axes import Axis
 from significand.present.report.draw_rounds import rounds_spec
 from significand.present.report.draw_tradeoff import MOST_RUNS, run_rows, tradeoff_spec
@@ -17,9 +19,9 @@ AXIS = Axis("Time (s)", 0.0, 3.0, (1.0, 2.0), ("1.00", "2.00"), is_log=False)
 
 def test_tooltips_have_every_number_with_its_interval(tmp_path: Path) -> None:
     """A mean's tooltip names the mode and all metrics, each with ± and unit, and what really ran."""
-    evidence = made_up_evidence(tmp_path / "a")
-    metrics, setups = metrics_of(evidence.rows), setups_of(evidence)
-    row = setup_rows(setups, metrics, chances(evidence))[0]
+    results = made_up_experiment(tmp_path / "a")
+    metrics, setups = metrics_of(results.rows), setups_of(results)
+    row = setup_rows(setups, metrics, chances(results))[0]
     spec = tradeoff_spec(tradeoff(setups, metrics["latency"], metrics["accuracy"]), metrics)
     of_means = spec["layer"][3]["encoding"]["tooltip"]
     assert [one["field"] for one in of_means] == [
@@ -35,8 +37,8 @@ def test_tooltips_have_every_number_with_its_interval(tmp_path: Path) -> None:
 
 def test_frontier_members_are_filled_and_others_hollow(tmp_path: Path) -> None:
     """As in the PNG: filled with an edge of ink, or the colour of the mode around the colour of the paper."""
-    evidence = made_up_evidence(tmp_path / "a")
-    metrics, setups = metrics_of(evidence.rows), setups_of(evidence)
+    results = made_up_experiment(tmp_path / "a")
+    metrics, setups = metrics_of(results.rows), setups_of(results)
     pair = tradeoff(setups, metrics["latency"], metrics["accuracy"])
     points = tuple(replace(point, on_frontier=point.setup == 0) for point in pair.points)
     drawn = tradeoff_spec(replace(pair, points=points), metrics)["datasets"]["points"]
@@ -46,10 +48,10 @@ def test_frontier_members_are_filled_and_others_hollow(tmp_path: Path) -> None:
 
 def test_single_runs_are_bounded(tmp_path: Path) -> None:
     """Of thousands of runs as many of each setup are drawn."""
-    evidence = made_up_evidence(tmp_path / "a", n=4)
-    metrics, setups = metrics_of(evidence.rows), setups_of(evidence)
+    results = made_up_experiment(tmp_path / "a", n=4)
+    metrics, setups = metrics_of(results.rows), setups_of(results)
     assert len(run_rows(setups, metrics)) == 12
-    many = [replace(setup, runs=list(setup.runs) * 1000) for setup in setups]
+    many = [replace(setup, runs=setup.runs.take(np.tile(np.arange(len(setup.runs)), 1000))) for setup in setups]
     rows = run_rows(many, metrics)
     assert MOST_RUNS / 2 < len(rows) <= MOST_RUNS
     assert {row["m"] for row in rows} == {0, 1, 2}

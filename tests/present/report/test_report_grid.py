@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from made_up_grids import FULL, full_grid, grid_evidence, grid_experiment, grid_runs
+from made_up_grids import FULL, full_grid, grid_experiment, grid_results, grid_runs
 from made_up_pages import made_up_details
-from significand.evidence import Evidence
+from significand.folder import Folder
 from significand.present.report import core_html, report_html
 from significand.present.report.contents import contents_of
 from significand.present.report.draw_tradeoff import DRAWN
@@ -111,16 +111,16 @@ def test_the_legend_tells_colours_and_markers() -> None:
 
 def test_without_a_grid_there_are_no_parts(cached_vega: None) -> None:  # noqa: ARG001 - it must be there first
     """The page of precisions alone has no further sections and columns, and its old legend."""
-    evidence = grid_evidence(engine="onnxruntime", batch_size=8, threads=1)
-    page = report_html(evidence)
-    assert grid_parts(evidence, setups_of(evidence)).parts == ()
+    results = grid_results(engine="onnxruntime", batch_size=8, threads=1)
+    page = report_html(results)
+    assert grid_parts(results, setups_of(results)).parts == ()
     assert 'id="ratio-' not in page
     assert 'aria-label="Modes"' in page
     assert next(iter(charts(page)["tradeoff"]["views"])) == "latency accuracy"
 
 
 @pytest.fixture(scope="module")
-def long(tmp_path_factory: pytest.TempPathFactory) -> Evidence:
+def long(tmp_path_factory: pytest.TempPathFactory) -> Folder:
     """Make up 48 setups of 30 repeats, with the single times of every run."""
     folder = tmp_path_factory.mktemp("long")
     runs = grid_runs(grid_experiment(**{"repeats": 30} | FULL))
@@ -128,23 +128,23 @@ def long(tmp_path_factory: pytest.TempPathFactory) -> Evidence:
     arrays = made_up_details(1, epochs=10, rounds=10, calls=280, disturbed=(2,))
     for run in runs:
         np.savez(folder / DETAILS / f"{run.name}.npz", **arrays)  # type: ignore[arg-type]  # by name
-    return grid_evidence(folder, runs, **{"repeats": 30} | FULL)
+    return grid_results(folder, runs, **{"repeats": 30} | FULL)
 
 
-def test_a_large_grid_stays_small(long: Evidence) -> None:
+def test_a_large_grid_stays_small(long: Folder) -> None:
     """48 setups of 30 repeats are less than 4 MB, the downloads of summary and comparisons among them."""
     page = report_html(long)
     assert len(page.encode()) < MOST_BYTES_OF_A_GRID
     assert 'download="summary_stats.csv"' in page
 
 
-def test_not_every_file_of_single_times_is_read(long: Evidence) -> None:
-    """Of every setup as many, the first repeats, and the page says so; without a limit, all."""
+def test_not_every_file_of_single_times_is_read(long: Folder) -> None:
+    """Of every setup as many, the same repeats, and the page says so."""
     setups = setups_of(long)
     times, notes = read_times(long, setups, MOST_FILES)
     assert sum(len(one.runs) for one in times) <= MOST_FILES
-    assert {tuple(run.run.repeat for run in one.runs) for one in times} == {(0, 1, 2, 3)}
-    assert notes == ["The charts of single times show the first 4 finished runs of each setup; tables, all."]
+    assert {tuple(run.repeat for run in one.runs) for one in times} == {(0, 10, 19, 29)}
+    assert notes == ["Single times are read of 192 of 1,440 runs, spread evenly."]
     assert read_times(long, setups[:2])[1] == []
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import altair as alt
 import pytest
 
-from made_up_pages import HOSTILE, made_up_evidence
+from made_up_pages import HOSTILE, made_up_experiment
 from significand.present.report import core_html, report_html
 from significand.present.report.contents import contents_of
 from significand.present.report.page import MOST_BYTES
@@ -34,7 +34,7 @@ def cached_vega(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def usual(tmp_path_factory: pytest.TempPathFactory, cached_vega: None) -> str:  # noqa: ARG001 - it must be there first
     """Make a page with everything there is: three modes, single times, disturbed rounds."""
-    return report_html(made_up_evidence(tmp_path_factory.mktemp("usual") / "a", details={"disturbed": (1,)}))
+    return report_html(made_up_experiment(tmp_path_factory.mktemp("usual") / "a", details={"disturbed": (1,)}))
 
 
 class Elements(HTMLParser):
@@ -139,7 +139,7 @@ def test_the_choices_are_those_of_the_views(usual: str) -> None:
 
 def test_hostile_names_are_text_everywhere(usual: str, tmp_path: Path) -> None:
     """No name, path, note or reason adds an element, an attribute or a script; all are shown."""
-    evidence = made_up_evidence(
+    results = made_up_experiment(
         tmp_path / "a",
         HOSTILE,
         columns={"precision_note": HOSTILE[0], "engine": HOSTILE[1], "steady_reason": HOSTILE[0]},
@@ -147,7 +147,7 @@ def test_hostile_names_are_text_everywhere(usual: str, tmp_path: Path) -> None:
         machine={"cpu": HOSTILE[0], "versions": {HOSTILE[0]: HOSTILE[1]}},
         git_revision={"commit": HOSTILE[0]},
     )
-    page = report_html(evidence)
+    page = report_html(results)
     elements = Elements(page)
     assert elements.open == []
     assert {tag for tag, _ in elements.tags} <= {tag for tag, _ in Elements(usual).tags}
@@ -162,7 +162,7 @@ def test_hostile_names_are_text_everywhere(usual: str, tmp_path: Path) -> None:
 
 def test_the_core_is_a_page_without_script(tmp_path: Path) -> None:
     """Sentences, the frontier as a picture, the table; one element with a style of its own and nothing that runs."""
-    core = core_html(made_up_evidence(tmp_path / "a", details={}))
+    core = core_html(made_up_experiment(tmp_path / "a", details={}))
     elements = Elements(core)
     assert elements.open == []
     assert elements.tags[0] == ("div", {"class": "significand core"})
@@ -176,9 +176,9 @@ def test_the_core_is_a_page_without_script(tmp_path: Path) -> None:
 
 def test_the_core_of_nothing_finished_has_no_picture(tmp_path: Path) -> None:
     """Every run failed: the table says why, and nothing is drawn."""
-    evidence = made_up_evidence(tmp_path / "a", failed=["float32", "float16", "int8"])
-    assert "<figure" not in core_html(evidence)
-    page = report_html(evidence)
+    results = made_up_experiment(tmp_path / "a", failed=["float32", "float16", "int8"])
+    assert "<figure" not in core_html(results)
+    page = report_html(results)
     assert "the loss is not finite" in page
     assert [one["aria-labelledby"] for one in Elements(page).named("section")] == ["answer", "table", "method", "again"]
 
@@ -187,17 +187,17 @@ def test_the_page_stays_small(tmp_path: Path) -> None:
     """Twelve setups with thirty runs each are within 3 MB, all three tables inside."""
     modes = [f"mode{k}" for k in range(12)]
     details = {"epochs": 10, "rounds": 10, "calls": 30, "disturbed": (2,)}
-    evidence = made_up_evidence(tmp_path / "a", modes, n=30, details=details)
-    page = report_html(evidence)
+    results = made_up_experiment(tmp_path / "a", modes, n=30, details=details)
+    page = report_html(results)
     assert len(page.encode()) < MOST_BYTES
     assert page.count('href="data:text/csv') == 3
 
 
 def test_a_table_that_is_too_large_is_named(tmp_path: Path) -> None:
     """The page stays within its limit, holds the other tables, and says where the large one is."""
-    evidence = made_up_evidence(tmp_path / "a")
-    (evidence.folder / "raw_runs.csv").write_bytes(b"x" * 2_000_000)
-    page = report_html(evidence)
+    results = made_up_experiment(tmp_path / "a")
+    (results.path / "raw_runs.csv").write_bytes(b"x" * 2_000_000)
+    page = report_html(results)
     assert len(page.encode()) < MOST_BYTES
     assert page.count('href="data:text/csv') == 2
     assert "(2000 kB) is too large for this page; it is in the result folder" in page
@@ -205,7 +205,7 @@ def test_a_table_that_is_too_large_is_named(tmp_path: Path) -> None:
 
 def test_single_runs_and_missing_times_are_said(tmp_path: Path) -> None:
     """No interval, no chart of single times, and a sentence for both."""
-    page = report_html(made_up_evidence(tmp_path / "a", n=1))
+    page = report_html(made_up_experiment(tmp_path / "a", n=1))
     assert "No ±: a single run has no interval." in page
     assert "Of 3 runs there are no single times in details/." in page
     assert 'data-figure="training"' not in page
@@ -213,7 +213,7 @@ def test_single_runs_and_missing_times_are_said(tmp_path: Path) -> None:
 
 def test_the_answer_is_that_of_the_terminal(tmp_path: Path) -> None:
     """Each sentence is whole, and one about a mode knows its mode."""
-    contents = contents_of(made_up_evidence(tmp_path / "a", state="interrupted"))
+    contents = contents_of(made_up_experiment(tmp_path / "a", state="interrupted"))
     first, second, last = contents.answer
     assert (first.name, second.name, last.name) == ("float16", "int8", "")
     assert first.text.startswith(" on onnxruntime: 1.39")
@@ -225,23 +225,23 @@ def test_the_answer_is_that_of_the_terminal(tmp_path: Path) -> None:
 
 def test_a_single_precision_has_nothing_to_be_compared_with(tmp_path: Path) -> None:
     """The answer says so instead of saying nothing."""
-    contents = contents_of(made_up_evidence(tmp_path / "a", ["float32"]))
+    contents = contents_of(made_up_experiment(tmp_path / "a", ["float32"]))
     assert contents.answer[0].text == "A single precision was measured: there is nothing to compare it with."
 
 
 def test_a_real_page_is_made_without_torch(tmp_path: Path) -> None:
     """In a process of its own, with Vega's own script: nothing is imported too early, and the framework never."""
-    evidence = made_up_evidence(tmp_path / "a", details={})
+    results = made_up_experiment(tmp_path / "a", details={})
     code = (
         "import sys; from pathlib import Path\n"
-        "from significand.evidence import read_evidence\n"
+        "from significand.folder import read_folder\n"
         "from significand.present.report import report_html\n"
         "assert not {'altair', 'jinja2', 'matplotlib'} & set(sys.modules), 'imported before it is needed'\n"
-        "sys.stdout.buffer.write(report_html(read_evidence(Path(sys.argv[1]))).encode())\n"
+        "sys.stdout.buffer.write(report_html(read_folder(Path(sys.argv[1]))).encode())\n"
         "assert 'torch' not in sys.modules\n"
     )
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "empty")}
-    words = [sys.executable, "-c", code, str(evidence.folder)]
+    words = [sys.executable, "-c", code, str(results.path)]
     page = subprocess.run(words, check=True, env=environment, timeout=120, capture_output=True).stdout
     assert b"window.vegaEmbed=" in page
     assert page.count(b"</script>") == 3

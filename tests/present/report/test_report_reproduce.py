@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from conftest import small_experiment
-from made_up_pages import made_up_evidence
+from made_up_pages import made_up_experiment
 from significand.plan.options import OPTIONS
 from significand.present.report.reproduce import command_line, reproduction
 
@@ -38,7 +38,7 @@ def test_what_is_not_the_default_has_its_flag(field: str, value: object, flag: s
 def test_the_command_plans_the_same_experiment() -> None:
     """Read back flag by flag, it gives the fields that it was made of."""
     experiment = small_experiment(until=0.02, objectives=["latency", "test_accuracy"], optimizer="adam")
-    words = shlex.split(command_line(experiment.model_dump(mode="json")))[2:]
+    words = shlex.split(command_line(experiment.to_json()))[2:]
     flags = {
         name.removeprefix("--").replace("-", "_"): text for name, text in zip(words[::2], words[1::2], strict=True)
     }
@@ -50,7 +50,7 @@ def test_the_command_plans_the_same_experiment() -> None:
 def test_revision_times_and_citation_are_told(tmp_path: Path) -> None:
     """The commit and whether it was clean; version and year in text and BibTeX, and no author or DOI made up."""
     revision = {"commit": "abc123", "dirty": True}
-    told = reproduction(made_up_evidence(tmp_path / "a", git_revision=revision, data_sha256="00ff"))
+    told = reproduction(made_up_experiment(tmp_path / "a", git_revision=revision, data_sha256="00ff"))
     facts = dict(told.facts)
     assert facts["Git revision"] == "abc123, with changes that were not committed"
     assert facts["Started"] == "2026-01-02 03:04:05 UTC"
@@ -63,6 +63,6 @@ def test_revision_times_and_citation_are_told(tmp_path: Path) -> None:
 
 def test_a_clean_checkout_is_only_its_commit(tmp_path: Path) -> None:
     """Nothing is said of changes that were not there; without a checkout nothing is said at all."""
-    clean = reproduction(made_up_evidence(tmp_path / "a", git_revision={"commit": "abc", "dirty": False}))
+    clean = reproduction(made_up_experiment(tmp_path / "a", git_revision={"commit": "abc", "dirty": False}))
     assert dict(clean.facts)["Git revision"] == "abc"
-    assert "Git revision" not in dict(reproduction(made_up_evidence(tmp_path / "b", git_revision=None)).facts)
+    assert "Git revision" not in dict(reproduction(made_up_experiment(tmp_path / "b", git_revision=None)).facts)

@@ -1,18 +1,20 @@
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
 import pytest
 
-from made_up_pages import made_up_evidence
-from significand.evidence import Evidence
+from made_up_pages import made_up_experiment
+from significand.folder import Folder
 from significand.present.report.setups import metrics_of, setups_of
 from significand.present.report.table import MOST_REASONS, SYMBOLS, Cell, Row, Table, table_of
 
 
-def prepared(evidence: Evidence) -> Table:
-    """Prepare the table of an evidence."""
-    return table_of(evidence, setups_of(evidence), metrics_of(evidence.rows))
+def prepared(results: Folder) -> Table:
+    """Prepare the table of an results."""
+    return table_of(results, setups_of(results), metrics_of(results.rows))
 
 
 def cells(table: Table, row: Row) -> Mapping[str, Cell]:
@@ -22,7 +24,7 @@ def cells(table: Table, row: Row) -> Mapping[str, Cell]:
 
 def test_every_mode_has_means_changes_and_verdicts(tmp_path: Path) -> None:
     """The baseline has no change; the others have ratio, interval and a verdict in words with a symbol."""
-    table = prepared(made_up_evidence(tmp_path / "a", n=8))
+    table = prepared(made_up_experiment(tmp_path / "a", n=8))
     baseline, slower, _ = table.rows
     assert baseline.is_baseline
     assert all(cell.change == () and cell.verdict is None for cell in baseline.cells)
@@ -36,7 +38,7 @@ def test_every_mode_has_means_changes_and_verdicts(tmp_path: Path) -> None:
 
 def test_what_no_difference_means_stands_beside_it(tmp_path: Path) -> None:
     """The smallest difference that the runs would have shown: a ratio for costs, points for accuracies."""
-    table = prepared(made_up_evidence(tmp_path / "a", n=8))
+    table = prepared(made_up_experiment(tmp_path / "a", n=8))
     shown = cells(table, table.rows[1])
     training, memory, accuracy = (shown[name].verdict for name in ("train_time", "memory", "accuracy"))
     assert training is not None
@@ -51,7 +53,7 @@ def test_what_no_difference_means_stands_beside_it(tmp_path: Path) -> None:
 
 def test_what_is_not_tested_is_called_so(tmp_path: Path) -> None:
     """An estimated energy has a ratio and no verdict, as a note below the table says; equal files do not differ."""
-    table = prepared(made_up_evidence(tmp_path / "a"))
+    table = prepared(made_up_experiment(tmp_path / "a"))
     shown = cells(table, table.rows[1])
     energy, size = shown["energy"].verdict, shown["model_size"].verdict
     assert energy is not None
@@ -64,7 +66,7 @@ def test_what_is_not_tested_is_called_so(tmp_path: Path) -> None:
 
 def test_a_mode_without_finished_runs_has_its_reason(tmp_path: Path) -> None:
     """It stays in the table with dashes, its count of failed runs and why they failed."""
-    table = prepared(made_up_evidence(tmp_path / "a", failed=["float16"]))
+    table = prepared(made_up_experiment(tmp_path / "a", failed=["float16"]))
     row = table.rows[1]
     assert (row.finished, row.failed, row.reasons) == (0, 4, ("the loss is not finite",))
     assert all(cell.text == "–" and math.isnan(cell.sort) and cell.verdict is None for cell in row.cells)
@@ -73,12 +75,10 @@ def test_a_mode_without_finished_runs_has_its_reason(tmp_path: Path) -> None:
 
 def test_of_many_reasons_a_few_are_told(tmp_path: Path) -> None:
     """Each reason once, and how many others there are."""
-    evidence = made_up_evidence(tmp_path / "a", ["float32", "int8"], n=6, failed=["int8"])
-    runs = [
-        type(run)(**run.to_row() | {"reason": f"reason {run.repeat}"})  # type: ignore[arg-type]  # columns by name
-        for run in evidence.runs
-    ]
-    reasons = prepared(type(evidence)(**{**vars(evidence), "runs": runs})).rows[1].reasons
+    results = made_up_experiment(tmp_path / "a", ["float32", "int8"], n=6, failed=["int8"])
+    reason = pl.format("reason {}", "repeat").alias("reason")
+    runs = replace(results.runs, frame=results.runs.frame.with_columns(reason))
+    reasons = prepared(replace(results, runs=runs)).rows[1].reasons
     assert len(reasons) == MOST_REASONS + 1
     assert reasons[-1] == "and 3 other reasons; see raw_runs.csv"
 
@@ -86,7 +86,7 @@ def test_of_many_reasons_a_few_are_told(tmp_path: Path) -> None:
 def test_another_format_than_asked_for_is_flagged_in_words(tmp_path: Path) -> None:
     """What was asked for, what ran, and why."""
     columns = {"effective_precision": "float32", "precision_note": "this CPU has no float16 arithmetic"}
-    table = prepared(made_up_evidence(tmp_path / "a", columns=columns))
+    table = prepared(made_up_experiment(tmp_path / "a", columns=columns))
     same, other, quantised = table.rows
     assert (same.requested, same.effective, same.differs) == ("float32", "float32", "")
     assert (other.requested, other.effective, other.differs) == (
@@ -99,7 +99,7 @@ def test_another_format_than_asked_for_is_flagged_in_words(tmp_path: Path) -> No
 
 def test_single_runs_are_not_judged(tmp_path: Path) -> None:
     """One run of each: no interval, no verdict but not tested, and the notes say so."""
-    table = prepared(made_up_evidence(tmp_path / "a", n=1))
+    table = prepared(made_up_experiment(tmp_path / "a", n=1))
     verdict = cells(table, table.rows[1])["latency"].verdict
     assert verdict is not None
     assert (verdict.word, verdict.note) == ("not tested", "a single pair has no spread")
@@ -109,7 +109,7 @@ def test_single_runs_are_not_judged(tmp_path: Path) -> None:
 
 def test_sequential_intervals_are_called_so(tmp_path: Path) -> None:
     """Where the experiment stopped by the look of its intervals the notes say it."""
-    table = prepared(made_up_evidence(tmp_path / "a", experiment={"until": 0.01}))
+    table = prepared(made_up_experiment(tmp_path / "a", experiment={"until": 0.01}))
     assert "sequential t" in table.notes[0]
 
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from made_up_pages import made_up_evidence
+from made_up_pages import made_up_experiment
 from significand.present.report.setups import setups_of
 from significand.present.report.theme import COLOURS, on_dark, variables
 from significand.present.styles import MODE_STYLES, mode_styles
@@ -38,6 +38,6 @@ def test_markers_are_seen_on_a_dark_ground(mode: str) -> None:
 
 def test_light_colours_are_those_of_the_plots(tmp_path: Path) -> None:
     """In the light a mode has the colour that it has in the PNGs."""
-    declared = variables(setups_of(made_up_evidence(tmp_path / "a")))
+    declared = variables(setups_of(made_up_experiment(tmp_path / "a")))
     for index, mode in enumerate(("float32", "float16", "int8")):
         assert f"--mode-{index}:light-dark({MODE_STYLES[mode].colour.lower()},#" in declared

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from made_up_grids import full_grid, grid_evidence, grid_experiment, grid_runs
+from made_up_grids import full_grid, grid_experiment, grid_results, grid_runs
 from significand.analysis.comparison import Comparison, Verdict
 from significand.analysis.intervals import Estimate
-from significand.evidence import Evidence
+from significand.folder import Folder
 from significand.plan.metrics import LATENCY
 from significand.present.grid import Grid, grid_of
 from significand.present.words.grid import (
@@ -201,14 +201,14 @@ def test_a_failed_setup_does_not_hide_the_others() -> None:
 
 def test_what_exists_in_a_part_alone_is_not_everywhere() -> None:
     """int8, which torch does not run, pays on onnxruntime."""
-    lines = lines_of(grid_evidence(batch_size=(8, 32), threads=1, precision_modes=("float32", "int8")))
+    lines = lines_of(grid_results(batch_size=(8, 32), threads=1, precision_modes=("float32", "int8")))
     assert lines[1].startswith("int8 on onnxruntime pays everywhere (1.")
 
 
 def test_another_baseline_is_the_other_side() -> None:
     """Where engines are compared, the engine is what pays or does not."""
     lines = lines_of(
-        grid_evidence(batch_size=SIZES, threads=1, precision_modes=("float32",), baseline=["engine=onnxruntime"])
+        grid_results(batch_size=SIZES, threads=1, precision_modes=("float32",), baseline=["engine=onnxruntime"])
     )
     assert "than onnxruntime" in lines[0]
     assert lines[1].startswith("torch pays nowhere: it is slower everywhere (")
@@ -216,13 +216,13 @@ def test_another_baseline_is_the_other_side() -> None:
 
 def test_without_a_comparison_that_is_said() -> None:
     """Where every setup is its own baseline, the remedy is named."""
-    (line,) = lines_of(grid_evidence(engine="onnxruntime", threads=1, precision_modes=("float32",)))
+    (line,) = lines_of(grid_results(engine="onnxruntime", threads=1, precision_modes=("float32",)))
     assert "--baseline" in line
 
 
 def test_a_setup_without_its_baseline_is_named() -> None:
     """Torch does not run int8, so nothing on torch can be compared with it."""
-    lines = lines_of(grid_evidence(threads=1, precision_modes=("float32", "int8"), baseline=["precision=int8"]))
+    lines = lines_of(grid_results(threads=1, precision_modes=("float32", "int8"), baseline=["precision=int8"]))
     assert "Not compared, as int8 does not run there: float32 on torch." in lines
 
 
@@ -238,11 +238,11 @@ def test_the_answer_of_a_large_grid_is_short() -> None:
     assert sum(-(-len(line) // 80) for line in lines) <= 16
 
 
-def lines_of(evidence: Evidence) -> list[str]:
+def lines_of(results: Folder) -> list[str]:
     """Return the lines about comparisons."""
-    grid = grid_of(evidence.rows)
+    grid = grid_of(results.rows)
     assert grid is not None
-    return [str(one) for one in grid_lines(grid, evidence.rows, evidence.claims.comparisons)]
+    return [str(one) for one in grid_lines(grid, results.rows, results.claims.comparisons)]
 
 
 @given(st.lists(st.sampled_from((BETTER, WORSE, NONE, SAME, UNTESTED)), min_size=12, max_size=12))
@@ -286,13 +286,13 @@ def test_a_failed_setup_of_a_measured_grid() -> None:
         batch_size=(1, 8, 32), engine="onnxruntime", threads=1, repeats=5, precision_modes=("float32", "int8")
     )
     runs = grid_runs(experiment, failed=["int8-b8"])
-    evidence = grid_evidence(
+    results = grid_results(
         runs=[replace(run) for run in runs],
         batch_size=(1, 8, 32),
         engine="onnxruntime",
         threads=1,
         precision_modes=("float32", "int8"),
     )
-    line = lines_of(evidence)[1]
+    line = lines_of(results)[1]
     assert line.startswith("int8 pays at batch 32 (1.")
     assert line.endswith("at batch 1 no difference is shown; at batch 8 all runs failed.")

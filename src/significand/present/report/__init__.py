@@ -4,16 +4,16 @@ What the page is made with (altair, vl-convert, Jinja, Matplotlib's ticks) takes
 report is asked for.
 """
 
-from significand.evidence import Evidence
+from significand.folder import Folder
 
 
-def report_html(evidence: Evidence) -> str:
+def report_html(results: Folder) -> str:
     """Return the report as one self-contained HTML page: it asks no network for anything and works from a file.
 
     Parameters
     ----------
-    evidence
-        As from `significand.evidence.read_evidence`.
+    results
+        As from `significand.folder.read_folder`.
 
     Returns
     -------
@@ -23,15 +23,15 @@ def report_html(evidence: Evidence) -> str:
     """
     from significand.present.report.page import page  # noqa: PLC0415 - see above
 
-    return page(evidence)
+    return page(results)
 
 
-def core_html(evidence: Evidence) -> str:
+def core_html(results: Folder) -> str:
     """Return the report's core for a notebook: the answer, the frontier as a still picture, the table; no script.
 
     Parameters
     ----------
-    evidence
+    results
         As for `report_html`.
 
     Returns
@@ -41,4 +41,4 @@ def core_html(evidence: Evidence) -> str:
     """
     from significand.present.report.page import core  # noqa: PLC0415 - see above
 
-    return core(evidence)
+    return core(results)

@@ -112,7 +112,7 @@ def calls_figure(times: Sequence[Times], batch_sizes: Sequence[int]) -> CallsFig
 def _calls_s(times: Times) -> np.ndarray:
     """Return every timing that counts, in seconds, all runs together."""
     kept = [
-        one.arrays["call_latency_s"][one.arrays["call_round"] >= one.run.steady_from_round]
+        one.arrays["call_latency_s"][one.arrays["call_round"] >= one.steady_from_round]
         for one in times.runs
         if "call_latency_s" in one.arrays
     ]
@@ -124,7 +124,7 @@ def _calls_s(times: Times) -> np.ndarray:
 def _distribution(setup: Setup, calls: np.ndarray, edges: np.ndarray) -> Distribution:
     counts, _ = np.histogram(calls, bins=edges)
     filled = np.flatnonzero(counts)
-    per_timing = max((run.calls_per_timing for run in setup.runs), default=1)
+    per_timing = int(setup.runs.counts("calls_per_timing").max(initial=0)) if len(setup.runs) else 1
     percentiles = tuple(np.percentile(calls, PERCENTILES).tolist()) if per_timing <= 1 else ()
     slow = np.sort(calls[(calls > percentiles[-1]) & (calls <= edges[-1])]) if percentiles else calls[:0]
     ranks = np.unique(np.linspace(0, slow.size - 1, min(slow.size, _MOST_TICKS)).round().astype(int))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from significand.evidence import Evidence
+from significand.folder import Folder
 from significand.present.grid import grid_of
 from significand.present.report.facts import Facts, caveats, machine_facts, method, warnings, workload_facts
 from significand.present.report.reproduce import Reproduction, reproduction
@@ -51,54 +51,54 @@ class Contents:
     reproduction: Reproduction
 
 
-def contents_of(evidence: Evidence) -> Contents:
+def contents_of(results: Folder) -> Contents:
     """Prepare what the report says."""
-    setups, metrics = setups_of(evidence), metrics_of(evidence.rows)
+    setups, metrics = setups_of(results), metrics_of(results.rows)
     return Contents(
-        title=_title(evidence),
-        subtitle=_subtitle(evidence),
-        answer=_answer(evidence, setups),
-        findings=[*warnings(evidence), *findings(evidence.rows)],
+        title=_title(results),
+        subtitle=_subtitle(results),
+        answer=_answer(results, setups),
+        findings=[*warnings(results), *findings(results.rows)],
         setups=setups,
         metrics=metrics,
-        table=table_of(evidence, setups, metrics),
-        workload=workload_facts(evidence),
-        machine=machine_facts(evidence.manifest),
-        method=list(method(evidence)),
-        caveats=list(caveats(evidence, setups)),
-        reproduction=reproduction(evidence),
+        table=table_of(results, setups, metrics),
+        workload=workload_facts(results),
+        machine=machine_facts(results.manifest),
+        method=list(method(results)),
+        caveats=list(caveats(results, setups)),
+        reproduction=reproduction(results),
     )
 
 
-def _title(evidence: Evidence) -> str:
-    fields = evidence.experiment
+def _title(results: Folder) -> str:
+    fields = results.experiment
     count = len(fields.precision_modes)
     network = "-".join(map(str, fields.layer_sizes))
-    if grid_of(evidence.rows) is not None:
-        return f"{network} on {visible(fields.data)} in {len(evidence.rows)} setups"
+    if grid_of(results.rows) is not None:
+        return f"{network} on {visible(fields.data)} in {len(results.rows)} setups"
     return f"{network} on {visible(fields.data)} in {count} precision{'s' if count != 1 else ''}"
 
 
-def _subtitle(evidence: Evidence) -> str:
-    machine = evidence.manifest.get("machine")
-    repeats = len({run.repeat for run in evidence.runs})
+def _subtitle(results: Folder) -> str:
+    machine = results.manifest.get("machine")
+    repeats = len(set(results.runs.counts("repeat").tolist()))
     parts = [
-        enumerated(evidence.experiment.engine),
+        enumerated(results.experiment.engine),
         f"{repeats} repeat{'s' if repeats != 1 else ''}",
         visible(machine.get("cpu") or "") if isinstance(machine, dict) else "",
-        visible(evidence.manifest.get("started_utc") or "")[:10],
+        visible(results.manifest.get("started_utc") or "")[:10],
     ]
     return ", ".join(filter(None, parts))
 
 
-def _answer(evidence: Evidence, setups: Sequence[Setup]) -> list[Sentence]:
+def _answer(results: Folder, setups: Sequence[Setup]) -> list[Sentence]:
     """Return the sentences of the terminal; those about one setup are shown with its mark."""
-    told = answer(evidence.claims, evidence.rows, evidence.runs, evidence.precision, evidence.experiment.refused)
-    if grid_of(evidence.rows) is not None:
+    told = answer(results)
+    if grid_of(results.rows) is not None:
         return [Sentence(one.text, name=one.head) for one in told]
     lines = [str(one) for one in told]
     by_mode = {setup.mode: setup for setup in setups}
-    compared = list(dict.fromkeys(one.setup for one in evidence.claims.comparisons))
+    compared = list(dict.fromkeys(one.setup for one in results.claims.comparisons))
     sentences = [] if compared else [Sentence("A single precision was measured: there is nothing to compare it with.")]
     for line, mode in zip(lines, [*compared, *[""] * len(lines)], strict=False):
         setup = by_mode.get(mode)

@@ -3,12 +3,11 @@
 import base64
 import csv
 import io
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from significand.analysis.claims import comparison_row
-from significand.evidence import Evidence
-from significand.results.records import Run
+from significand.folder import Folder
 from significand.results.store import COMPARISONS_CSV, RAW_RUNS, SUMMARY_CSV
 from significand.results.values import cell
 
@@ -22,7 +21,7 @@ class Download:
     address: str
 
 
-def downloads(evidence: Evidence, room: int) -> list[Download]:
+def downloads(results: Folder, room: int) -> list[Download]:
     """Return the tables of runs, summary and comparisons; the largest stay out where they do not fit.
 
     Parameters
@@ -30,33 +29,39 @@ def downloads(evidence: Evidence, room: int) -> list[Download]:
     room
         Bytes of the page that they may take.
     """
-    contents = {name: _content(evidence, name) for name in (RAW_RUNS, SUMMARY_CSV, COMPARISONS_CSV)}
-    addresses = {
-        name: f"data:text/csv;charset=utf-8;base64,{base64.b64encode(content).decode('ascii')}"
-        for name, content in contents.items()
-    }
-    inside = sorted(addresses, key=lambda name: len(addresses[name]))
-    while inside and sum(len(addresses[name]) for name in inside) > room:
-        inside.pop()
-    return [
-        Download(name, len(content) / 1000, addresses[name] if name in inside else "")
-        for name, content in contents.items()
-    ]
+    sizes = {name: _size(results, name) for name in (RAW_RUNS, SUMMARY_CSV, COMPARISONS_CSV)}
+    made, left = {}, room
+    for name in sorted(sizes, key=lambda name: sizes[name]):
+        # A table of millions of runs is not even read.
+        content = _content(results, name) if sizes[name] <= left else b""
+        address = f"data:text/csv;charset=utf-8;base64,{base64.b64encode(content).decode('ascii')}"
+        fits = bool(content) and len(address) <= left
+        left = left - len(address) if fits else 0
+        made[name] = Download(name, (len(content) or sizes[name]) / 1000, address if fits else "")
+    return [made[name] for name in sizes]
 
 
-def _content(evidence: Evidence, name: str) -> bytes:
+def _size(results: Folder, name: str) -> int:
+    """Return the bytes of a table in the folder; where it is not there, 0."""
+    try:
+        return (results.path / name).stat().st_size
+    except OSError:
+        return 0
+
+
+def _content(results: Folder, name: str) -> bytes:
     """Return a table as it is in the folder; where it is not there, as it would be."""
     try:
-        return (evidence.folder / name).read_bytes()
+        return (results.path / name).read_bytes()
     except OSError:
         pass
     if name == RAW_RUNS:
-        return _csv([run.to_row() for run in evidence.runs], [column.name for column in fields(Run)])
-    rows = evidence.rows if name == SUMMARY_CSV else [comparison_row(one) for one in evidence.claims.comparisons]
+        return _csv(results.runs.frame.iter_rows(named=True), results.runs.frame.columns)
+    rows = results.rows if name == SUMMARY_CSV else [comparison_row(one) for one in results.claims.comparisons]
     return _csv(rows, list(dict.fromkeys(key for row in rows for key in row)))
 
 
-def _csv(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> bytes:
+def _csv(rows: Iterable[Mapping[str, object]], columns: Sequence[str]) -> bytes:
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(columns)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import altair as alt
+import numpy as np
 
 from significand.present.report.setups import Setup, ShownMetric
 from significand.present.report.theme import mode_variable, variable
@@ -33,12 +34,14 @@ _MARKER_PX2, _RUN_PX2 = 150, 36
 def run_rows(setups: Sequence[Setup], metrics: Mapping[str, ShownMetric]) -> Rows:
     """Return the data named `RUNS`: every run's values by metric; of too many runs, as many of each setup."""
     most = max(1, MOST_RUNS // max(1, len(setups)))
-    return [
-        {"m": setup.index, "repeat": run.repeat}
-        | {name: position(getattr(run, metric.column) / metric.size) for name, metric in metrics.items()}
-        for setup in setups
-        for run in setup.runs[:: -(-len(setup.runs) // most) or 1]
-    ]
+    rows: Rows = []
+    for setup in setups:
+        some = np.arange(0, len(setup.runs), -(-len(setup.runs) // most) or 1)
+        values = {name: setup.runs.numbers(metric.column)[some] / metric.size for name, metric in metrics.items()}
+        for place, repeat in enumerate(setup.runs.counts("repeat")[some].tolist()):
+            own = {name: position(float(column[place])) for name, column in values.items()}
+            rows.append({"m": setup.index, "repeat": repeat} | own)
+    return rows
 
 
 def tradeoff_spec(

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from significand.evidence import Evidence
+import numpy as np
+
+from significand.folder import Folder
 from significand.present.report.setups import Setup
 from significand.present.rows import energy_estimated, enumerated, visible
 
@@ -11,11 +13,12 @@ Facts = tuple[tuple[str, str], ...]
 NAMES = {"significand": "significand", "torch": "PyTorch", "onnxruntime": "ONNX Runtime", "numpy": "NumPy"}
 
 
-def workload_facts(evidence: Evidence) -> Facts:
+def workload_facts(results: Folder) -> Facts:
     """Return what was measured, as names and values."""
-    fields = evidence.experiment
-    samples = next((run for run in evidence.runs if run.n_train), None)
-    split = f", {samples.n_train:,} for training and {samples.n_test:,} held out" if samples else ""
+    fields = results.experiment
+    train, test = (results.runs.counts(name) for name in ("n_train", "n_test"))
+    first = np.flatnonzero(train)[:1]
+    split = f", {train[first[0]]:,} for training and {test[first[0]]:,} held out" if first.size else ""
     steps = f"{fields.epochs} epoch{'s' if fields.epochs != 1 else ''}, batches of {enumerated(fields.batch_size)}"
     threads = enumerated(fields.threads)
     return (
@@ -71,9 +74,9 @@ def _clock(machine: Mapping[str, object]) -> str | None:
     return ", ".join(filter(None, known)) or None
 
 
-def method(evidence: Evidence) -> Iterator[str]:
+def method(results: Folder) -> Iterator[str]:
     """Say how it was measured, a sentence each."""
-    fields = evidence.experiment
+    fields = results.experiment
     what = "their setup" if fields.varying - {"precision"} else "the precision"
     yield (
         f"Every run lives in a fresh process. The runs of one repeat differ in nothing but {what}: same data, same "
@@ -108,9 +111,9 @@ def method(evidence: Evidence) -> Iterator[str]:
     )
 
 
-def caveats(evidence: Evidence, setups: Sequence[Setup]) -> Iterator[str]:
+def caveats(results: Folder, setups: Sequence[Setup]) -> Iterator[str]:
     """Say what the numbers cannot say, a sentence each."""
-    fields, finished = evidence.experiment, [setup for setup in setups if setup.runs]
+    fields, finished = results.experiment, [setup for setup in setups if len(setup.runs)]
     if any(len(setup.runs) == 1 for setup in finished):
         yield "A single run has no interval, and nothing can be tested: repeat it."
     if fields.until is not None:
@@ -121,14 +124,14 @@ def caveats(evidence: Evidence, setups: Sequence[Setup]) -> Iterator[str]:
     if any(energy_estimated(setup.row) for setup in finished):
         yield (
             f"Energy is an estimate: CPU time at {fields.watts_per_core:g} W per busy core, the same in every "
-            "precision. It is no evidence that a format saves energy."
+            "precision. It is no results that a format saves energy."
         )
-    if any(run.session for run in evidence.runs):
+    if results.runs.counts("session").any():
         yield (
             "The experiment was interrupted and gone on with. Runs of a repeat that was cut in two were measured at "
             "different times and are compared all the same: what changed on the machine in between is in their ratio."
         )
-    machine = evidence.manifest.get("machine")
+    machine = results.manifest.get("machine")
     if isinstance(machine, dict) and machine.get("virtual_machine"):
         yield (
             "This is a virtual machine: what others on the same host do shows as stolen time at best, and energy "
@@ -140,11 +143,11 @@ def caveats(evidence: Evidence, setups: Sequence[Setup]) -> Iterator[str]:
     )
 
 
-def warnings(evidence: Evidence) -> Iterator[str]:
+def warnings(results: Folder) -> Iterator[str]:
     """Say what must be known before anything is believed."""
-    state = str(evidence.manifest.get("state") or "finished")
-    setups = evidence.experiment.setups()
+    state = str(results.manifest.get("state") or "finished")
+    setups = results.experiment.setups()
     if state != "finished":
-        planned = evidence.experiment.most_repeats * len(setups)
-        most = "up to " if evidence.experiment.until is not None else ""
-        yield f"This experiment is not complete ({visible(state)}): {len(evidence.runs)} of {most}{planned} runs ended."
+        planned = results.experiment.most_repeats * len(setups)
+        most = "up to " if results.experiment.until is not None else ""
+        yield f"This experiment is not complete ({visible(state)}): {len(results.runs)} of {most}{planned} runs ended."

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from significand.evidence import Evidence
+from significand.folder import Folder
 from significand.present.grid import grid_of
 from significand.present.grid_styles import Part, looks_of
 from significand.present.ratio_figures import RatioFigure, ratio_figures
@@ -39,13 +39,13 @@ class GridParts:
     ratios: Sequence[tuple[RatioFigure, Sequence[LegendEntry]]]
 
 
-def grid_parts(evidence: Evidence, setups: Sequence[Setup]) -> GridParts:
+def grid_parts(results: Folder, setups: Sequence[Setup]) -> GridParts:
     """Prepare what the page needs of a grid; of an experiment without one, nothing."""
-    grid = grid_of(evidence.rows)
+    grid = grid_of(results.rows)
     if grid is None:
         return GridParts((), (), ())
-    looks = looks_of(grid, evidence.rows)
-    figures = ratio_figures(evidence.rows, evidence.claims.comparisons)
+    looks = looks_of(grid, results.rows)
+    figures = ratio_figures(results.rows, results.claims.comparisons)
     return GridParts(
         _legend(looks.colours, looks.markers, setups),
         looks.parts,

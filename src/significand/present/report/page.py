@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import json
-import math
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
@@ -13,7 +12,7 @@ import altair as alt
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from significand.evidence import Evidence
+from significand.folder import Folder
 from significand.present.grid_styles import Part
 from significand.present.ratio_figures import RatioFigure
 from significand.present.report.calls import PERCENTILES, CallsFigure, calls_figure
@@ -28,7 +27,7 @@ from significand.present.report.grid_parts import GridParts, grid_parts
 from significand.present.report.rounds import RoundsFigure, rounds_figures
 from significand.present.report.setups import chances
 from significand.present.report.theme import CHART_CONFIG, variable, variables
-from significand.present.report.times import read_times
+from significand.present.report.times import MOST_READ, read_times
 from significand.present.report.tradeoff import FRAME_PX, Tradeoff, axes_offered, part_of, tradeoff, tradeoffs
 from significand.present.report.training import AGAINST, TrainingFigure, training_figure
 from significand.present.report.vega import VegaScript, still_picture
@@ -49,17 +48,17 @@ _TEMPLATE = "page.html.j2"
 _OTHER_BYTES = 250_000  # of the page: text, style and what is not counted one by one
 
 
-def page(evidence: Evidence) -> str:
+def page(results: Folder) -> str:
     """Return the whole page; see `significand.present.report.report_html`."""
     with VegaScript() as vega:
-        contents = contents_of(evidence)
-        grid = grid_parts(evidence, contents.setups)
-        times, unread = read_times(evidence, contents.setups, MOST_FILES if grid.parts else math.inf)
+        contents = contents_of(results)
+        grid = grid_parts(results, contents.setups)
+        times, unread = read_times(results, contents.setups, MOST_FILES if grid.parts else MOST_READ)
         pairs = tradeoffs(contents.setups, contents.metrics)
-        calls = calls_figure(times, evidence.experiment.batch_size)
+        calls = calls_figure(times, results.experiment.batch_size)
         training = training_figure(times)
         rounds = rounds_figures(times)
-        charts = _charts(evidence, contents, pairs, calls, training, rounds, grid)
+        charts = _charts(results, contents, pairs, calls, training, rounds, grid)
         scripts = [_script(vega.text()), _script(_resource("page.js"))]
     most = MOST_BYTES_OF_A_GRID if grid.parts else MOST_BYTES
     room = most - _OTHER_BYTES - sum(len(text.encode()) for text in (charts, *scripts))
@@ -77,7 +76,7 @@ def page(evidence: Evidence) -> str:
         against=AGAINST,
         rounds=rounds,
         unread=unread,
-        downloads=downloads(evidence, room),
+        downloads=downloads(results, room),
         charts=Markup(charts),  # noqa: S704 - JSON in which no tag can begin, see `_json`
         scripts=scripts,
         policy=_policy(scripts),
@@ -86,17 +85,17 @@ def page(evidence: Evidence) -> str:
     return html.strip()
 
 
-def core(evidence: Evidence) -> str:
+def core(results: Folder) -> str:
     """Return the core alone; see `significand.present.report.core_html`."""
-    contents = contents_of(evidence)
-    grid = grid_parts(evidence, contents.setups)
+    contents = contents_of(results)
+    grid = grid_parts(results, contents.setups)
     costs, accuracies = axes_offered(contents.metrics)
     picture, caption = "", ""
     if costs and accuracies:
         pair = tradeoff(contents.setups, contents.metrics[costs[0]], contents.metrics[accuracies[0]])
         with alt.utils.schemapi.debug_mode(False):
             spec = _still(pair, contents, grid.parts)
-        spec["datasets"] |= _shared(evidence, contents) | {RUNS: run_rows(contents.setups, contents.metrics)}
+        spec["datasets"] |= _shared(results, contents) | {RUNS: run_rows(contents.setups, contents.metrics)}
         picture, caption = still_picture({**spec, "config": CHART_CONFIG}), pair.caption
     html: str = _template().render(
         whole=False,
@@ -149,7 +148,7 @@ def _ratio_views(figure: RatioFigure) -> dict[str, dict[str, object]]:
 
 
 def _charts(
-    evidence: Evidence,
+    results: Folder,
     contents: Contents,
     pairs: Sequence[Tradeoff],
     calls: CallsFigure,
@@ -176,11 +175,11 @@ def _charts(
             },
             **{f"steps-{one.phase}": {"data": {}, "views": {"": {"spec": rounds_spec(one)}}} for one in rounds},
         }
-    return _json({"config": CHART_CONFIG, "data": _shared(evidence, contents), "figures": figures})
+    return _json({"config": CHART_CONFIG, "data": _shared(results, contents), "figures": figures})
 
 
-def _shared(evidence: Evidence, contents: Contents) -> dict[str, Any]:
-    return {SETUPS: setup_rows(contents.setups, contents.metrics, chances(evidence))}
+def _shared(results: Folder, contents: Contents) -> dict[str, Any]:
+    return {SETUPS: setup_rows(contents.setups, contents.metrics, chances(results))}
 
 
 def _json(value: object) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from significand import __version__
-from significand.evidence import Evidence
+from significand.folder import Folder
 from significand.plan.options import LEARNING_RATES, OPTIONS
 from significand.present.rows import visible
 
@@ -22,14 +22,14 @@ class Reproduction:
     bibtex: tuple[str, ...]
 
 
-def reproduction(evidence: Evidence) -> Reproduction:
+def reproduction(results: Folder) -> Reproduction:
     """Say how the results came about."""
-    version = _version(evidence.manifest)
-    year = visible(evidence.manifest.get("started_utc") or "")[:4]
+    version = _version(results.manifest)
+    year = visible(results.manifest.get("started_utc") or "")[:4]
     told = f"{TITLE}, version {version}" + (f", {year}" if year else "")
     return Reproduction(
-        command=command_line(_fields(evidence)),
-        facts=tuple(_facts(evidence.manifest)),
+        command=command_line(_fields(results)),
+        facts=tuple(_facts(results.manifest)),
         citation=f"{told}. Cite with it the machine, the engine and the number of runs behind a number.",
         bibtex=(
             "@software{significand,",
@@ -66,9 +66,9 @@ def _written(name: str, value: object) -> str:
     return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)
 
 
-def _fields(evidence: Evidence) -> Mapping[str, object]:
-    planned = evidence.manifest.get("experiment")
-    return planned if isinstance(planned, dict) else evidence.experiment.to_json()
+def _fields(results: Folder) -> Mapping[str, object]:
+    planned = results.manifest.get("experiment")
+    return planned if isinstance(planned, dict) else results.experiment.to_json()
 
 
 def _version(manifest: Mapping[str, object]) -> str:

@@ -84,7 +84,7 @@ def _run_steps(setup: Setup, one: RunTimes, of_phase: np.ndarray, median_s: floa
     arrays: Arrays = {name: one.arrays[name][of_phase] for name in one.arrays if name.startswith("step_")}
     index = arrays["step_index"].astype(float)
     shifted = index + np.minimum(_ATTEMPT_SHIFT * arrays["step_attempt"].astype(float), 0.9)
-    positions = one.run.repeat + (shifted + 0.5) / (index.max() + 1.5)
+    positions = one.repeat + (shifted + 0.5) / (index.max() + 1.5)
     ratios = arrays["step_time_s"] / median_s
     states = zip(
         positions.tolist(),
@@ -94,7 +94,7 @@ def _run_steps(setup: Setup, one: RunTimes, of_phase: np.ndarray, median_s: floa
         strict=True,
     )
     return [
-        Step(setup.index, one.run.repeat, position, ratio, disturbed, counted)
+        Step(setup.index, one.repeat, position, ratio, disturbed, counted)
         for position, ratio, disturbed, counted in states
         if math.isfinite(ratio) and ratio > 0
     ]
@@ -108,7 +108,7 @@ def _disturbed(arrays: Arrays) -> list[bool | None]:
 
 def _counted(one: RunTimes) -> np.ndarray:
     """Tell which attempts are in the run's numbers: of rounds, only those of the steady state."""
-    before = (one.arrays["step_phase"] == "inference") & (one.arrays["step_index"] < one.run.steady_from_round)
+    before = (one.arrays["step_phase"] == "inference") & (one.arrays["step_index"] < one.steady_from_round)
     return np.asarray(one.arrays["step_counted"].astype(bool) & ~before)
 
 

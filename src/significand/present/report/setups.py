@@ -4,14 +4,14 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from significand.evidence import Evidence
+from significand.folder import Folder
 from significand.plan.metrics import METRICS, Metric
 from significand.present.grid import grid_of
 from significand.present.grid_styles import looks_of
 from significand.present.numbers import choose_unit, with_half_width
 from significand.present.rows import SummaryRow, energy_estimated, number, repeats, setup_name, visible
 from significand.present.styles import Style, mode_styles, setup_labels
-from significand.results.records import Run
+from significand.results.table import RunTable
 
 
 @dataclass(frozen=True)
@@ -88,26 +88,26 @@ class Setup:
     label: str
     style: Style
     row: SummaryRow
-    runs: Sequence[Run]
+    runs: RunTable
 
 
-def setups_of(evidence: Evidence) -> list[Setup]:
+def setups_of(results: Folder) -> list[Setup]:
     """Return every mode of an experiment, in its order."""
-    modes = [setup_name(row) for row in evidence.rows]
-    labels = setup_labels(evidence.rows, modes)
-    grid = grid_of(evidence.rows)
+    modes = [setup_name(row) for row in results.rows]
+    labels = setup_labels(results.rows, modes)
+    grid = grid_of(results.rows)
     by_mode = mode_styles(modes)
-    styles = looks_of(grid, evidence.rows).styles if grid else [by_mode[mode] for mode in modes]
+    styles = looks_of(grid, results.rows).styles if grid else [by_mode[mode] for mode in modes]
     return [
         Setup(
             index=index,
             mode=mode,
-            precision=str(evidence.rows[index].get("precision_mode")),
+            precision=str(results.rows[index].get("precision_mode")),
             name=visible(mode) or "(no name)",
             label=labels[index],
             style=styles[index],
-            row=evidence.rows[index],
-            runs=[run for run in evidence.runs if run.setup == mode and run.finished],
+            row=results.rows[index],
+            runs=results.runs.take(results.finished(mode)),
         )
         for index, mode in enumerate(modes)
     ]
@@ -151,8 +151,8 @@ def chance(row_chance: float) -> str:
     return "> 0.99" if row_chance > 0.99 else "< 0.01" if row_chance < 0.01 else f"{row_chance:.2f}"
 
 
-def chances(evidence: Evidence) -> dict[str, float]:
+def chances(results: Folder) -> dict[str, float]:
     """Return each mode's probability of being on the frontier of the experiment's objectives; NaN where unknown."""
-    frontier = evidence.claims.frontier
-    known = frontier.p_on_frontier.tolist() if frontier else [math.nan] * len(evidence.claims.names)
-    return dict(zip(evidence.claims.names, known, strict=True))
+    frontier = results.claims.frontier
+    known = frontier.p_on_frontier.tolist() if frontier else [math.nan] * len(results.claims.setups)
+    return dict(zip(results.claims.setups, known, strict=True))

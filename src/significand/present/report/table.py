@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from significand.analysis.comparison import ESTIMATED_ENERGY, Comparison
-from significand.evidence import Evidence
+from significand.folder import Folder
 from significand.plan.precision import MODES
 from significand.present.grid import grid_of
 from significand.present.numbers import with_bounds, with_half_width
@@ -104,12 +104,12 @@ class Table:
     axes: tuple[str, ...] = ()
 
 
-def table_of(evidence: Evidence, setups: Sequence[Setup], metrics: Mapping[str, ShownMetric]) -> Table:
+def table_of(results: Folder, setups: Sequence[Setup], metrics: Mapping[str, ShownMetric]) -> Table:
     """Prepare the table."""
-    compared = {(one.setup, one.metric): one for one in evidence.claims.comparisons}
-    likely = chances(evidence)
-    baselines = {one.baseline for one in evidence.claims.comparisons}
-    grid = grid_of(evidence.rows)
+    compared = {(one.setup, one.metric): one for one in results.claims.comparisons}
+    likely = chances(results)
+    baselines = {one.baseline for one in results.claims.comparisons}
+    grid = grid_of(results.rows)
     order = [(k, not n) for group in grid.groups() for n, k in enumerate(group.members)] if grid else None
     placed = order or [(setup.index, False) for setup in setups]
     rows = tuple(
@@ -124,8 +124,8 @@ def table_of(evidence: Evidence, setups: Sequence[Setup], metrics: Mapping[str, 
             trained=visible(setup.row.get("training_precision") or ""),
             differs=_differs(setup),
             finished=len(setup.runs),
-            failed=sum(not run.finished and run.setup == setup.mode for run in evidence.runs),
-            reasons=_reasons(evidence, setup.mode),
+            failed=results.failed(setup.mode),
+            reasons=_reasons(results, setup.mode),
             on_frontier=chance(likely.get(setup.mode, math.nan)),
             chance=likely.get(setup.mode, math.nan),
             cells=tuple(_cell(setup, metric, compared.get((setup.mode, name))) for name, metric in metrics.items()),
@@ -133,7 +133,7 @@ def table_of(evidence: Evidence, setups: Sequence[Setup], metrics: Mapping[str, 
         for setup, begins in ((setups[k], begins) for k, begins in placed)
     )
     axes = tuple(TITLES[axis].capitalize() for axis in grid.further) if grid else ()
-    return Table(tuple(metrics.values()), rows, tuple(_notes(evidence, rows, metrics)), axes)
+    return Table(tuple(metrics.values()), rows, tuple(_notes(results, rows, metrics)), axes)
 
 
 def _differs(setup: Setup) -> str:
@@ -142,9 +142,12 @@ def _differs(setup: Setup) -> str:
     return visible(setup.row.get("precision_note") or "the engine computed in another format")
 
 
-def _reasons(evidence: Evidence, mode: str) -> tuple[str, ...]:
-    failed = [run for run in evidence.runs if run.setup == mode and not run.finished]
-    reasons = list(dict.fromkeys(visible(run.reason) or "no reason was kept" for run in failed))
+def _reasons(results: Folder, mode: str) -> tuple[str, ...]:
+    code = results.runs.setups.index(mode)
+    every = results.runs.rows_of(code, finished=False)
+    failed = every[~results.runs.finished[every]]
+    given = results.runs.texts("reason")[failed].unique(maintain_order=True).to_list()
+    reasons = list(dict.fromkeys(visible(reason) or "no reason was kept" for reason in given))
     more = f"and {len(reasons) - MOST_REASONS} other reasons; see raw_runs.csv"
     return tuple(reasons if len(reasons) <= MOST_REASONS else [*reasons[:MOST_REASONS], more])
 
@@ -187,17 +190,17 @@ def _verdict(comparison: Comparison) -> Verdict:
     return Verdict(comparison.verdict, SYMBOLS[comparison.verdict], note)
 
 
-def _notes(evidence: Evidence, rows: Sequence[Row], metrics: Mapping[str, ShownMetric]) -> Iterator[str]:
+def _notes(results: Folder, rows: Sequence[Row], metrics: Mapping[str, ShownMetric]) -> Iterator[str]:
     counts = {row.finished for row in rows}
     if max(counts, default=0) >= 2:
-        sequential = any(map(is_sequential, evidence.rows))
+        sequential = any(map(is_sequential, results.rows))
         kind = told_method("t", sequential=sequential)
         yield f"±: half-width of the 95 % {kind} interval of the mean over the runs."
     if 1 in counts:
         yield "No ±: a single run has no interval."
-    primary = evidence.claims.primary
+    primary = results.claims.primary
     if primary:
-        first, grid = primary[0], grid_of(evidence.rows)
+        first, grid = primary[0], grid_of(results.rows)
         against = f"{baseline_words(grid)} with all else equal" if grid else first.baseline
         error_rate = f"{100 * (1 - first.level):.3g} %"
         yield (
@@ -207,7 +210,7 @@ def _notes(evidence: Evidence, rows: Sequence[Row], metrics: Mapping[str, ShownM
             "one."
         )
         yield (
-            f"Frontier: probability of being on the Pareto frontier of {' and '.join(evidence.claims.objectives)}, "
+            f"Frontier: probability of being on the Pareto frontier of {' and '.join(results.claims.objectives)}, "
             "given the repeats."
         )
     if any(metric.estimated for metric in metrics.values()):

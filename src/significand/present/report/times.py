@@ -1,20 +1,21 @@
 """The single times behind the runs, read once for all charts; what cannot be read is named and left out."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from significand.evidence import Evidence
+from significand.folder import Folder
 from significand.present.report.setups import Setup
 from significand.present.rows import visible
-from significand.results.records import Run
 
 Arrays = Mapping[str, np.ndarray]
 
 MOST_NOTES = 4
 """Runs whose times cannot be read that are named one by one."""
+
+MOST_READ = 1_500
+"""Runs whose times are read, of all setups together: each is a file."""
 
 _TOGETHER = (
     ("epoch_time_s", "epoch_loss"),
@@ -26,9 +27,10 @@ _TOGETHER = (
 
 @dataclass(frozen=True)
 class RunTimes:
-    """A finished run and the arrays kept of it, by the names of `significand.benchmark.Details`."""
+    """What the charts need of a finished run, and the arrays kept of it, by `significand.benchmark.Details`' names."""
 
-    run: Run
+    repeat: int
+    steady_from_round: int
     arrays: Arrays
 
 
@@ -40,8 +42,8 @@ class Times:
     runs: Sequence[RunTimes]
 
 
-def read_times(evidence: Evidence, setups: Sequence[Setup], most: float = math.inf) -> tuple[list[Times], list[str]]:
-    """Read the single times of all finished runs, or of the first repeats.
+def read_times(results: Folder, setups: Sequence[Setup], most: int = MOST_READ) -> tuple[list[Times], list[str]]:
+    """Read the single times of all finished runs, or of as many as there is time for.
 
     Parameters
     ----------
@@ -55,36 +57,38 @@ def read_times(evidence: Evidence, setups: Sequence[Setup], most: float = math.i
     list of str
         A sentence for what is missing or cannot be read.
     """
-    read, notes, missing = [], [], 0
-    shown = _repeats_shown(setups, most)
-    for setup in setups:
+    read, notes, missing, looked_at = [], [], 0, 0
+    with_runs = [setup for setup in setups if len(setup.runs)]
+    for setup in with_runs:
         kept = []
-        for run in setup.runs[:shown]:
+        rows = _spread(len(setup.runs), max(1, most // len(with_runs)))
+        looked_at += len(rows)
+        some = setup.runs.take(rows)
+        for name, repeat, first in zip(
+            some.names.to_list(), some.counts("repeat").tolist(), some.counts("steady_from_round").tolist(), strict=True
+        ):
             try:
-                arrays = _checked(evidence.details(run))
+                arrays = _checked(results.details(name))
             except (ValueError, OSError) as error:
-                notes.append(f"The single times of run {visible(run.name)} are left out: {visible(error)}.")
+                notes.append(f"The single times of run {visible(name)} are left out: {visible(error)}.")
                 continue
             if arrays:
-                kept.append(RunTimes(run, arrays))
+                kept.append(RunTimes(repeat, first, arrays))
             else:
                 missing += 1
-        if setup.runs:
-            read.append(Times(setup, kept))
+        read.append(Times(setup, kept))
     if len(notes) > MOST_NOTES:
         notes = [*notes[:MOST_NOTES], f"So are those of {len(notes) - MOST_NOTES} other runs."]
-    if any(len(setup.runs) > shown for setup in setups):
-        notes.append(f"The charts of single times show the first {shown} finished runs of each setup; tables, all.")
     if missing:
         notes.append(f"Of {missing} run{'s' if missing > 1 else ''} there are no single times in details/.")
+    if looked_at < (total := sum(len(setup.runs) for setup in with_runs)):
+        notes.append(f"Single times are read of {looked_at:,} of {total:,} runs, spread evenly.")
     return read, notes
 
 
-def _repeats_shown(setups: Sequence[Setup], most: float) -> int:
-    """Return how many runs of each setup are read."""
-    longest = max((len(setup.runs) for setup in setups), default=0)
-    finished = sum(len(setup.runs) for setup in setups)
-    return longest if finished <= most else max(1, int(most // max(1, len(setups))))
+def _spread(count: int, most: int) -> np.ndarray:
+    """Return rows from 0 to count - 1, at most so many."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))
 
 
 def _checked(arrays: Arrays) -> Arrays:

@@ -5,6 +5,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+import numpy as np
+
 from significand.analysis.pareto import frontier
 from significand.present.axes import Axis, choose_axis
 from significand.present.report.setups import Mean, Setup, ShownMetric, mean_of
@@ -127,9 +129,9 @@ def _extent(drawn: Sequence[tuple[Setup, Mean, Mean]], metric: ShownMetric, whic
     for setup, *means in drawn:
         mean = means[which - 1]
         cells.append(Cell(mean.value, (mean.high - mean.low) / 2))
-        values = [getattr(run, metric.column) / metric.size for run in setup.runs]
-        known = [value for value in values if math.isfinite(value)]
-        cells += [Cell(end, math.nan) for end in (min(known), max(known))]
+        values = setup.runs.numbers(metric.column) / metric.size
+        known = values[np.isfinite(values)]
+        cells += [Cell(float(end), math.nan) for end in (known.min(), known.max())]
     return cells
 
 
@@ -199,6 +201,6 @@ def _caption(
         parts.append(f"Not shown: {len(missing)} of {len(setups)} setups, without a mean in both.")
     else:
         for setup in missing:
-            what = f"no {cost.title.lower()} or {accuracy.title.lower()}" if setup.runs else "no finished run"
+            what = f"no {cost.title.lower()} or {accuracy.title.lower()}" if len(setup.runs) else "no finished run"
             parts.append(f"Not shown: {setup.label}, {what}.")
     return " ".join(parts)

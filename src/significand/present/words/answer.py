@@ -1,18 +1,17 @@
 """The answer of an experiment in lines, the same in the terminal and on the page."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from significand.present.claims_view import claim_lines, probability, target_lines
 from significand.present.grid import grid_of
-from significand.present.rows import SummaryRow, visible
+from significand.present.rows import visible
 from significand.present.words.grid import Told, grid_lines, listed, refused_lines
 
 if TYPE_CHECKING:
     from significand.analysis.claims import Claims
-    from significand.analysis.stopping import Reached
-    from significand.results.records import Run
+    from significand.folder import Folder
 
 MOST_NAMED = 6
 """Setups of a grid that are named in one sentence."""
@@ -20,37 +19,22 @@ MOST_NAMED = 6
 _UNLIKELY = 0.05
 
 
-def answer(
-    claims: "Claims",
-    rows: Sequence[SummaryRow],
-    runs: Sequence["Run"],
-    precision: "Reached | None" = None,
-    refused: Sequence[tuple[str, str]] = (),
-) -> list[Told]:
+def answer(results: "Folder") -> list[Told]:
     """Return what the runs say.
 
     Where nothing but the precision varies, a sentence per mode; of a grid, where each precision pays, what was left
-    out, and who is on the frontier.
-
-    Parameters
-    ----------
-    claims, rows
-        As from `significand.analysis.claims`.
-    runs
-        All runs behind them.
-    precision
-        How narrow the intervals are, where the experiment went on until they were narrow enough.
-    refused
-        Setups that no engine runs, with their reasons.
+    out, and who is on the frontier. Setups that no engine runs are named with their reasons.
     """
-    grid = grid_of(rows)
+    refused = refused_lines(results.experiment.refused)
+    grid = grid_of(results.rows)
     if grid is None:
-        return [Told("", line) for line in (*claim_lines(claims, runs, precision), *refused_lines(refused))]
+        return [Told("", line) for line in (*claim_lines(results), *refused)]
+    claims = results.claims
     return [
-        *(Told(visible(one.head), visible(one.text)) for one in grid_lines(grid, rows, claims.comparisons)),
-        *(Told("", line) for line in refused_lines(refused)),
+        *(Told(visible(one.head), visible(one.text)) for one in grid_lines(grid, results.rows, claims.comparisons)),
+        *(Told("", line) for line in refused),
         *(Told("", visible(line)) for line in _frontier(claims)),
-        *(Told("", visible(line)) for line in target_lines(claims, precision, runs)),
+        *(Told("", visible(line)) for line in target_lines(claims, results.reached, results.runs)),
     ]
 
 
@@ -58,7 +42,7 @@ def _frontier(claims: "Claims") -> Iterator[str]:
     if claims.frontier is None:
         yield f"No frontier: {claims.frontier_missing}"
         return
-    known = zip(claims.frontier.p_on_frontier.tolist(), claims.names, strict=True)
+    known = zip(claims.frontier.p_on_frontier.tolist(), claims.setups, strict=True)
     chances = sorted(((p, name) for p, name in known if math.isfinite(p)), key=lambda pair: -pair[0])
     likely = [f"{name} {probability(p)}" for p, name in chances if p >= _UNLIKELY][:MOST_NAMED]
     if chances:
@@ -67,7 +51,7 @@ def _frontier(claims: "Claims") -> Iterator[str]:
         named = ", ".join(likely) or "none with 0.05 or more"
         yield f"On the Pareto frontier of {' and '.join(claims.objectives)} with probability: {named}{more}."
     used, of_all = (
-        [name for name, is_on in zip(claims.names, marks, strict=True) if is_on]
+        [name for name, is_on in zip(claims.setups, marks, strict=True) if is_on]
         for marks in (claims.frontier.on_frontier, claims.frontier.on_frontier_all_runs)
     )
     if used != of_all:

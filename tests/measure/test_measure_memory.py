@@ -10,10 +10,8 @@ import pytest
 
 from conftest import small_experiment
 from significand.engines.base import get_engine
+from significand.measure.memory import measure_peaks
 from significand.meters.memory import PeakMemory
-from significand.peaks import measure_peaks
-from significand.plan.precision import MODES
-from significand.workload.architecture import Architecture
 from significand.workload.data import draw
 from significand.workload.model import initial_network, read_weights
 
@@ -43,14 +41,21 @@ blocks = [bytearray(b"1") * 1_000_000 * ({hole_mb} if k % 2 else 1) for k in ran
 bytearray(b"1") * 30_000_000
 more = [bytearray(b"1") * 1_000_000 * ({hole_mb} if k % 2 else 1) for k in range(5)]
 more[1] = more[3] = None
-from significand.benchmark import benchmark_one_setup
+from significand.engines.base import engine_modes
+from significand.measure.run import measure
+from significand.meters.counters import EnergyPlan
+from significand.plan.experiment import Surroundings, plan_experiment
 from significand.runner.worker import in_own_process
-row = benchmark_one_setup(
-    {SIZES}, ("relu", "relu", "softmax"), {mode!r}, {batch_size}, 300, 3, 1, engine={engine!r}, optimizer={optimizer!r},
-    momentum={momentum}, latency_rounds=1, round_duration_s=0.001, on_noise="mark", isolate=in_own_process,
+fields = dict(
+    layer_sizes={SIZES}, activations=("relu", "relu", "softmax"), precision_modes=({mode!r},), batch_size={batch_size},
+    n_samples=300, epochs=3, data="synthetic", engine={engine!r}, optimizer={optimizer!r}, momentum={momentum},
+    latency_rounds=1, round_duration_s=0.001, on_noise="mark",
 )
+experiment = plan_experiment(fields, Surroundings(engine_modes(), lambda name, column: None))
+(setup,) = experiment.setups()
+measured = measure(setup, experiment.protocol, 1, None, EnergyPlan(12.0), isolate=in_own_process)
 for phase in ("training", "inference", "conversion"):
-    print(phase, row[phase + "_peak_memory_mb"])
+    print(phase, measured.values[phase + "_peak_memory_mb"])
 """
     # Not a fork of this process: what pytest holds or frees would blur the numbers.
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -117,15 +122,15 @@ def test_where_the_mark_only_rises_the_first_use_is_the_one_that_counts(tmp_path
             done.append("meter")
 
     setup = small_experiment(epochs=1).setups()[0]
-    split = draw(None, setup.layer_sizes, setup.n_samples, setup.test_fraction, 1)
-    architecture = Architecture(setup.layer_sizes, setup.activations)
+    workload = setup.workload
+    split = draw(None, workload.layer_sizes, workload.n_samples, workload.test_fraction, 1)
     engine = get_engine(setup.engine)
-    structure = engine.export_structure(architecture)
-    weights = read_weights(initial_network(setup.layer_sizes, setup.activations, 1))
+    structure = engine.export_structure(setup)
+    weights = read_weights(initial_network(workload.layer_sizes, workload.activations, 1))
     path = tmp_path / "network.onnx"
-    engine.write(path, structure, architecture, weights, MODES["float32"], split.train_x)
+    engine.save(path, structure, weights, setup, split.train_x)
     found = measure_peaks(setup, 1, split, structure, path, lambda: done.append("settle"), Rising)
-    assert found.method == "high-water mark, not reset"
+    assert found.memory_method == "high-water mark, not reset"
     assert done == ["meter", "settle", "meter", "settle", "meter"]
 
 

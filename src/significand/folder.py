@@ -1,0 +1,248 @@
+"""A result folder, read once: what was asked for, the runs as columns, and everything that follows from them."""
+
+import os
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from significand.analysis.claims import Claims, claims_of, summary_rows
+from significand.analysis.stopping import Reached, reached_of
+from significand.plan.experiment import Experiment
+from significand.plan.options import OPTIONS
+from significand.plan.paths import shell_word
+from significand.plan.problems import shown
+from significand.results.comparable import BEFORE, NEEDED, ResultsError, flat
+from significand.results.facts import FactsError, check_facts
+from significand.results.files import TooLargeError, open_to_read
+from significand.results.read import MANIFEST_BYTES, read_details, read_json_object
+from significand.results.records import FIRST_METHOD, SCHEMA_VERSION
+from significand.results.store import DETAILS, MANIFEST, RAW_RUNS
+from significand.results.table import RunTable, TableError, read_table
+
+
+@dataclass(frozen=True, eq=False)
+class Folder:
+    """An experiment's results and what they say; what is not asked for is not worked out.
+
+    Attributes
+    ----------
+    path
+        Where its files are.
+    manifest
+        What manifest.json says: experiment, machine, versions, times.
+    experiment
+        What was asked for.
+    runs
+        Finished and failed ones.
+    """
+
+    path: Path
+    manifest: Mapping[str, object]
+    experiment: Experiment
+    runs: RunTable
+
+    def with_manifest(self, manifest: Mapping[str, object]) -> "Folder":
+        """Return the same results beside what the manifest says by now; what follows from the runs alone is kept."""
+        other = replace(self, manifest=manifest)
+        other.__dict__.update(
+            {name: self.__dict__[name] for name in ("claims", "rows", "reached") if name in self.__dict__}
+        )
+        return other
+
+    @property
+    def started_utc(self) -> str:
+        """When the experiment began; empty where that is not known."""
+        return _text(self.manifest.get("started_utc"))
+
+    @property
+    def state(self) -> str:
+        """Running, finished, failed or interrupted; empty where that is not known."""
+        return _text(self.manifest.get("state"))
+
+    @property
+    def complete(self) -> bool:
+        """Whether the experiment came to its end."""
+        return self.state == "finished"
+
+    @property
+    def incomplete(self) -> str:
+        """Say that the experiment did not come to its end; empty where it did, or that is not known."""
+        state = self.manifest.get("state")
+        if state is None or state == "finished":
+            return ""
+        return f"The experiment is {state}: these are its {len(self.runs)} runs so far."
+
+    @cached_property
+    def fields(self) -> Mapping[str, object]:
+        """The experiment's fields as the manifest has them; those that its version did not know are what it did."""
+        return _filled(self.manifest) | self.experiment.to_json()
+
+    @cached_property
+    def facts(self) -> Mapping[str, object]:
+        """What must be the same for a comparison, by dotted names such as ``machine.versions.torch``."""
+        recorded = self.manifest.get("method")
+        method = FIRST_METHOD | recorded if isinstance(recorded, dict) else FIRST_METHOD
+        facts = dict(flat({"experiment": self.fields, "machine": self.manifest.get("machine"), "method": method}))
+        if self.manifest.get("data_sha256"):
+            facts["data_sha256"] = self.manifest["data_sha256"]
+        return facts
+
+    def facts_with_runs(self, setups: Collection[str], columns: Collection[str]) -> Mapping[str, object]:
+        """Return the facts, and what the finished runs of some setups say in some columns, as ``runs.column``.
+
+        What no run says, as in a table that lacks the column, is not among them.
+        """
+        rows = [self.finished(setup) for setup in setups]
+        every = np.concatenate(rows) if rows else np.empty(0, dtype=np.int64)
+        said = {f"runs.{column}": sorted(values) for column in columns if (values := self.runs.said(column, every))}
+        return {**self.facts, **said}
+
+    def finished(self, setup: str) -> np.ndarray:
+        """Return the rows of a setup's finished runs."""
+        return self._rows(setup, finished=True)
+
+    def failed(self, setup: str) -> int:
+        """Return how many of a setup's runs failed."""
+        return len(self._rows(setup, finished=False)) - len(self.finished(setup))
+
+    def _rows(self, setup: str, *, finished: bool) -> np.ndarray:
+        if setup not in self.runs.setups:
+            return np.empty(0, dtype=np.int64)
+        return self.runs.rows_of(self.runs.setups.index(setup), finished=finished)
+
+    def setups(self) -> list[str]:
+        """Return every setup that has runs, in the order of the first ones."""
+        _, first = np.unique(self.runs.codes, return_index=True)
+        return [self.runs.setups[self.runs.codes[row]] for row in np.sort(first).tolist()]
+
+    def planned(self) -> list[str]:
+        """Return every setup that the experiment asked for, whether it has runs or not."""
+        return [setup.name for setup in self.experiment.setups()]
+
+    def allowed(self) -> list[str]:
+        """Return the fields that differed when it was resumed, and were allowed to."""
+        entries = self.manifest.get("allowed")
+        entries = entries if isinstance(entries, list) else []
+        names = [entry.get("field") for entry in entries if isinstance(entry, dict)]
+        return list(dict.fromkeys(name for name in names if isinstance(name, str)))
+
+    @cached_property
+    def claims(self) -> Claims:
+        """The setups against the baseline, and the frontier with its uncertainty."""
+        return claims_of(self.runs, self.experiment)
+
+    @cached_property
+    def rows(self) -> Sequence[Mapping[str, object]]:
+        """One summary row per setup, as in summary_stats."""
+        return summary_rows(self.runs, self.experiment, self.claims)
+
+    @cached_property
+    def reached(self) -> Reached | None:
+        """How narrow the intervals are, where the experiment went on until they were narrow enough; else None."""
+        return reached_of(self.runs, self.experiment)
+
+    def details(self, run: str) -> Mapping[str, np.ndarray]:
+        """Return the single times behind a run, by the names of `significand.benchmark.Details`; empty without any.
+
+        Raises
+        ------
+        ValueError
+            When their file is damaged.
+        """
+        # The name of a setup that somebody else wrote may lead out of the folder.
+        return {} if "/" in run else read_details(self.path / DETAILS / f"{run}.npz")
+
+
+def read_folder(path: Path, *, empty: bool = False) -> Folder:
+    """Read a result folder.
+
+    Parameters
+    ----------
+    path
+        Where it is.
+    empty
+        Whether it may have no runs yet.
+
+    Raises
+    ------
+    significand.results.comparable.ResultsError
+        Where it is none, is damaged, has no runs, or was written by a newer version.
+    """
+    manifest = _manifest(path)
+    try:
+        experiment = check_facts(path / MANIFEST, {**manifest, "experiment": _filled(manifest)})
+    except FactsError as error:
+        raise ResultsError(error.problems) from None
+    table = path / RAW_RUNS
+    try:
+        runs = read_table(table, [setup.name for setup in experiment.setups()])
+    except TooLargeError as error:
+        raise _refused(str(error)) from None
+    except (OSError, TableError) as error:
+        cause = error.strerror if isinstance(error, OSError) else error
+        raise _refused(f"{str(table)!r} cannot be read ({cause}); measure again") from None
+    if lacking := [name for name in NEEDED if name not in runs.columns]:
+        raise _refused(f"{str(table)!r} lacks the column {', '.join(lacking)}; it is no table of runs")
+    _check_unique(table, runs)
+    if not (len(runs) or empty):
+        command = f"`significand run --resume --output-dir={shell_word(path)}`"
+        raise _refused(f"{str(path)!r} has no runs yet; go on with {command}")
+    return Folder(path, manifest, experiment, runs)
+
+
+def _filled(manifest: Mapping[str, object]) -> dict[str, object]:
+    """Return the experiment's fields as the manifest has them; those that its version did not know are what it did."""
+    stored = manifest.get("experiment")
+    defaults = {name: option.default for name, option in OPTIONS.items()} | BEFORE
+    return defaults | (stored if isinstance(stored, dict) else {})
+
+
+def _manifest(path: Path) -> dict[str, object]:
+    """Read a folder's manifest, which has an experiment and a machine and is of a version that is known."""
+    if not path.is_dir():
+        what = "is a file, no folder" if os.path.lexists(path) else "does not exist"
+        raise _refused(f"{str(path)!r} {what}; give a folder that `significand run` has written")
+    file = path / MANIFEST
+    if not os.path.lexists(file):
+        raise _refused(f"{str(path)!r} holds no results; give a folder that `significand run` has written")
+    try:
+        open_to_read(file, MANIFEST_BYTES, "it is no manifest of an experiment").close()
+    except TooLargeError as error:
+        raise _refused(str(error)) from None
+    except OSError as error:
+        raise _refused(f"{str(file)!r} cannot be read ({error.strerror}); give a readable one") from None
+    manifest = read_json_object(file)
+    if not isinstance(manifest.get("experiment"), dict) or not isinstance(manifest.get("machine"), dict):
+        raise _refused(
+            f"{str(file)!r} is damaged or without experiment and machine; give a folder that `significand run` has "
+            "written"
+        )
+    version = manifest.get("schema_version")
+    if not isinstance(version, int) or isinstance(version, bool) or not 1 <= version <= SCHEMA_VERSION:
+        raise _refused(
+            f"{str(path)!r} has schema version {shown(version)}, this program reads 1 to {SCHEMA_VERSION}; compare "
+            "with the version of significand that wrote it, or newer"
+        )
+    return manifest
+
+
+def _check_unique(path: Path, runs: RunTable) -> None:
+    """Refuse two runs of one setup with one seed, or in one repeat."""
+    for column, told in (("seed", "with seed"), ("repeat", "of repeat")):
+        numbers, places = np.unique(runs.counts(column), return_inverse=True)
+        keys, counts = np.unique(runs.codes * max(numbers.size, 1) + places, return_counts=True)
+        if (twice := keys[counts > 1]).size:
+            setup, place = divmod(int(twice[0]), numbers.size)
+            run = f"the run of {runs.setups[setup]!r} {told} {numbers[place]}"
+            raise _refused(f"{str(path)!r} has {run} twice; remove the wrong line")
+
+
+def _refused(problem: str) -> ResultsError:
+    return ResultsError([problem])
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
