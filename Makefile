@@ -1,9 +1,10 @@
-# Two commands: `make bench` runs the main job, `make test` runs every check. Both install what they need, once.
+# `make bench` runs the main job, `make test` every check, `make quick` what needs neither torch nor processes. They
+# install what they need, once.
 PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: bench test format clean
+.PHONY: bench test quick format clean
 
 bench: .venv/.installed
 	$(BIN)/significand run
@@ -14,7 +15,11 @@ test: .venv/.installed-test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	rm -f .coverage .coverage.*
-	$(BIN)/python -m pytest -n 2 --cov --cov-report=term
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term
+
+quick: .venv/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/python -m pytest -n 2 -q -m "not slow"
 
 format: .venv/.installed-test
 	$(BIN)/ruff check --fix .

@@ -1,6 +1,7 @@
 """Experiments small enough for a test, and what several tests look at."""
 
 import contextlib
+import functools
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ from significand.runner.block import Block
 
 # A shared machine may stall any single example; what is slow shows in the suite's own time.
 settings.register_profile("significand", deadline=None, max_examples=60)
-settings.load_profile("significand")
+settings.register_profile("quick", deadline=None, max_examples=15)
 
 SMALL: dict[str, object] = {
     "layer_sizes": [16, 32, 4],
@@ -35,7 +36,32 @@ SMALL: dict[str, object] = {
     "on_noise": "mark",  # the machine of the tests is busy, and measuring again would take its time
 }
 
+SPECIFIED = "test_statistical_analysis.py"
+"""Slow as a whole; that file stays as it is."""
+
 NO_DATA = Surroundings(engine_modes(), lambda name, column: None)  # noqa: ARG005 - synthetic data has no facts
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Try fewer examples where the slow tests are left out."""
+    settings.load_profile("quick" if config.getoption("markexpr") == "not slow" else "significand")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out modules that are slow as a whole where the slow are left out: importing torch alone takes seconds."""
+    return (config.getoption("markexpr") == "not slow" and _is_slow(collection_path)) or None
+
+
+@functools.cache
+def _is_slow(path: Path) -> bool:
+    """Tell whether a file is a module of which all tests are slow, without importing it."""
+    marks = "\npytestmark = pytest.mark.slow\n", "\npytestmark = [\n    pytest.mark.slow,\n"
+    return path.name == SPECIFIED or (path.suffix == ".py" and any(mark in path.read_text("utf-8") for mark in marks))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let modules that are slow as a whole go first, then the other slow tests: both test processes end together."""
+    items.sort(key=lambda item: (not _is_slow(item.path), item.get_closest_marker("slow") is None))
 
 
 def small_experiment(**changes: object) -> Experiment:
@@ -99,14 +125,19 @@ def eventually(condition: Callable[[], bool], timeout_s: float = 20.0) -> bool:
     return condition()
 
 
+def forkservers_of(pid: int) -> list[psutil.Process]:
+    """Return the forkserver that a process has started; none where there is none yet."""
+    return [child for child in psutil.Process(pid).children() if _is_forkserver(child)]
+
+
 def forkserver_of(pid: int | None = None) -> psutil.Process:
     """Return the forkserver that a process has started."""
-    return next(child for child in psutil.Process(pid or os.getpid()).children() if _is_forkserver(child))
+    return forkservers_of(pid or os.getpid())[0]
 
 
 def workers_of(pid: int) -> list[psutil.Process]:
     """Return the workers of the forkserver that a process has started; none where there is no forkserver yet."""
-    return [worker for child in psutil.Process(pid).children() if _is_forkserver(child) for worker in child.children()]
+    return [worker for forkserver in forkservers_of(pid) for worker in forkserver.children()]
 
 
 def _is_forkserver(process: psutil.Process) -> bool:

@@ -12,6 +12,8 @@ from significand.plan.problems import PlanError
 from significand.results.records import Run
 from significand.workload.training import TrainingDivergedError
 
+pytestmark = pytest.mark.slow
+
 SPECIFIED_KEYS = [
     "seed",
     "layer_sizes",

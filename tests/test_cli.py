@@ -57,6 +57,7 @@ def called(*words: str, cwd: Path | None = None, timeout_s: float = 120) -> subp
     )
 
 
+@pytest.mark.slow
 def test_run_prints_a_table_and_where_the_results_are(tmp_path: Path) -> None:
     """A run ends with exit code 0, the table and the folder on stdout, progress on stderr."""
     done = called(*QUICK, "--output-dir", str(tmp_path / "out"))
@@ -71,6 +72,7 @@ def test_run_prints_a_table_and_where_the_results_are(tmp_path: Path) -> None:
     assert "\x1b" not in done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_the_module_runs_the_same_job(tmp_path: Path) -> None:
     """`python -m significand.statistical_analysis` takes the flags of `significand run`."""
     words = [*QUICK[1:], "--output-dir", str(tmp_path / "out"), "--seed", "3", "--repeats", "1", "--json"]
@@ -86,6 +88,7 @@ def test_the_module_runs_the_same_job(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "out/manifest.json").read_text(encoding="utf-8"))["experiment"]["seed"] == 3
 
 
+@pytest.mark.slow
 def test_a_failed_run_is_named_and_gives_exit_code_1(tmp_path: Path) -> None:
     """When some run failed the exit code is 1, and stderr names the run and the reason."""
     done = called(*QUICK, "--repeats", "1", "--learning-rate", "1e30", "--output-dir", str(tmp_path / "out"))
@@ -94,6 +97,7 @@ def test_a_failed_run_is_named_and_gives_exit_code_1(tmp_path: Path) -> None:
     assert "float32: 1 of 1 runs failed" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_killed_worker_gives_exit_code_1_and_the_other_rows(tmp_path: Path) -> None:
     """SIGKILL to a worker in the middle: its row says why, the others are complete, the exit code is 1."""
     words = [*QUICK, "--repeats", "5", "--latency-rounds", "40", "--output-dir", str(tmp_path / "out"), "--json"]
@@ -117,6 +121,7 @@ def test_a_killed_worker_gives_exit_code_1_and_the_other_rows(tmp_path: Path) ->
     assert all(row["repeats"] >= 1 for row in rows)
 
 
+@pytest.mark.usefixtures("instant")
 def test_a_full_disk_is_told_in_a_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -130,6 +135,7 @@ def test_a_full_disk_is_told_in_a_line(
     assert "No space left on device; finished runs are kept" in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_terminal_that_knows_no_sign_still_gets_the_table() -> None:
     """Where a sign cannot be written a question mark stands for it; nothing breaks."""
     environment = os.environ | {"PYTHONIOENCODING": "ascii"}
@@ -163,6 +169,7 @@ def test_a_polite_kill_is_taken_as_an_interrupt(monkeypatch: pytest.MonkeyPatch)
         signal.signal(signal.SIGTERM, before)
 
 
+@pytest.mark.slow
 def test_an_interrupt_says_how_many_runs_are_kept(tmp_path: Path) -> None:
     """Ctrl-C ends all processes, keeps the finished runs and says how many; no traceback."""
     words = [*QUICK, "--repeats", "200", "--output-dir", str(tmp_path / "out")]
@@ -231,7 +238,8 @@ def test_words_that_are_not_understood(words: list[str], said: str, capsys: pyte
     assert said in capsys.readouterr().err
 
 
-def test_flags_win_over_the_config_file(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("instant")
+def test_flags_win_over_the_config_file(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """A TOML file gives the experiment, its paths relative to itself; flags change single fields; -q prints nothing."""
     random = np.random.default_rng(0)
     np.savez(tmp_path / "own.npz", X=random.normal(size=(60, 5)), y=np.arange(60) % 3)
@@ -240,8 +248,8 @@ def test_flags_win_over_the_config_file(tmp_path: Path) -> None:
         'precision_modes = ["float32"]\nepochs = 1\nrepeats = 7\nlatency_rounds = 1\n',
         encoding="utf-8",
     )
-    done = called("run", "--config", str(tmp_path / "plan.toml"), "--repeats", "1", "-q")
-    assert (done.returncode, done.stdout, done.stderr) == (DONE, "", "")
+    assert main(["run", "--config", str(tmp_path / "plan.toml"), "--repeats", "1", "-q"]) == DONE
+    assert capfd.readouterr() == ("", "")
     experiment = json.loads((tmp_path / "out/manifest.json").read_text(encoding="utf-8"))["experiment"]
     assert (experiment["repeats"], experiment["epochs"], experiment["layer_sizes"]) == (1, 1, [5, 8, 3])
 
@@ -310,6 +318,7 @@ def test_every_help_has_an_example_that_is_understood(name: str, capsys: pytest.
     app.parse_args(words, exit_on_error=False, print_error=False)
 
 
+@pytest.mark.slow
 def test_a_closed_pipe_is_not_an_error() -> None:
     """`significand --help | head -1` ends quietly."""
     command = f"{sys.executable} -m significand run --help | head -1"
@@ -317,6 +326,7 @@ def test_a_closed_pipe_is_not_an_error() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.slow
 def test_modes_shows_every_engine_and_mode(capsys: pytest.CaptureFixture[str]) -> None:
     """`significand modes` says for each pair how it runs; --json gives the same as data."""
     assert main(["modes", "--json"]) == DONE
@@ -348,6 +358,7 @@ def test_doctor_fails_only_on_what_is_bad(
     assert json.loads(capsys.readouterr().out) == [keys | {"level": level} for level in levels]
 
 
+@pytest.mark.slow
 def test_doctor_examines_this_machine(capsys: pytest.CaptureFixture[str]) -> None:
     """`significand doctor` runs every check for real: machine, meters and modes, and none of them breaks."""
     code = main(["doctor", "--json"])

@@ -3,6 +3,7 @@
 import ast
 import contextlib
 import errno
+import functools
 import importlib
 import os
 import random
@@ -13,7 +14,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -122,6 +122,7 @@ def test_disk_full_while_summaries_are_written(
     assert_complete(tmp_path)
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """SIGKILL at a random moment, over earlier results: resumed, the job is complete. The benchmark has 20 of them."""
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
@@ -176,6 +177,7 @@ def killed_at(step: int, act: Callable[[], object]) -> bool:
     return os.waitstatus_to_exitcode(status) == 9
 
 
+@pytest.mark.slow
 @no_time
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 def test_killed_at_every_step_of_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -286,6 +288,7 @@ def test_an_interrupt_while_a_run_is_kept(tmp_path: Path, monkeypatch: pytest.Mo
     assert_complete(tmp_path)
 
 
+@pytest.mark.slow
 @of_processes
 def test_sigterm_to_every_process(tmp_path: Path) -> None:
     """A service manager's SIGTERM to all processes at once is an interrupt: no run fails for it, nothing is left."""
@@ -305,6 +308,7 @@ def test_sigterm_to_every_process(tmp_path: Path) -> None:
     assert eventually(lambda: not any(one.is_running() for one in family))
 
 
+@pytest.mark.slow
 @of_processes
 def test_allocation_that_the_machine_refuses(tmp_path: Path) -> None:
     """A layer that no memory holds is a failed run whose reason names the remedy; the run is kept as failed."""
@@ -314,6 +318,7 @@ def test_allocation_that_the_machine_refuses(tmp_path: Path) -> None:
     assert [run.reason for run in outcome.failed] == ["out of memory; lower batch_size or the size of the layers"]
 
 
+@pytest.mark.slow
 @of_processes
 def test_segmentation_fault_of_the_engine(tmp_path: Path) -> None:
     """A crash of a run's process is a failed run that names the signal; the others finish."""
@@ -478,7 +483,7 @@ def test_times_of_a_run_that_was_never_kept(tmp_path: Path, instant: pytest.Monk
     """Killed between a run's times and its line, and failed the second time: the times of the first are not its own."""
     interrupted(tmp_path)
     shutil.copy(tmp_path / "details/r000-float32.npz", tmp_path / "details/r000-int8.npz")
-    instant.setattr("significand.job.Here", partial(MadeUpPlace, make=made_to_fail("int8")))
+    instant.setattr("significand.job.Here", functools.partial(MadeUpPlace, make=made_to_fail("int8")))
     run_experiment_in(tmp_path, SMALL, resume=True)
     assert "r000-int8.npz" not in {path.name for path in (tmp_path / DETAILS).iterdir()}
     assert "0,int8," not in (tmp_path / "steps.csv").read_text(encoding="utf-8")
@@ -516,6 +521,13 @@ def table_tests() -> list[str]:
     return [name for row in rows for name in re.findall(r"`(tests/[^`]+)`", row.split("|")[-2])]
 
 
+@functools.cache
+def functions(path: Path) -> frozenset[str]:
+    """Return the names of a module's functions."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return frozenset(node.name for node in tree.body if isinstance(node, ast.FunctionDef))
+
+
 def test_every_row_of_the_table_names_a_test() -> None:
     """Each fault has its test, and that test exists."""
     rows = [line for line in TABLE.read_text(encoding="utf-8").splitlines() if line.startswith("| ")][2:]
@@ -523,13 +535,11 @@ def test_every_row_of_the_table_names_a_test() -> None:
     assert all("`tests/" in row.split("|")[-2] for row in rows)
     for name in table_tests():
         path, _, function = name.partition("::")
-        tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
-        assert function in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}, name
+        assert function in functions(ROOT / path), name
 
 
 def test_every_fault_test_is_in_the_table() -> None:
     """No proof goes untold."""
-    tree = ast.parse(Path(__file__).read_text(encoding="utf-8"))
-    here = {node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")}
+    here = {name for name in functions(Path(__file__)) if name.startswith("test_")}
     told = {name.partition("::")[2] for name in table_tests() if name.startswith("tests/test_faults.py")}
     assert here - told == {"test_every_row_of_the_table_names_a_test", "test_every_fault_test_is_in_the_table"}

@@ -161,6 +161,7 @@ def test_steady_histories_rarely_change() -> None:
     assert sum(bool(level_changes(costs, LATENCY)) for costs in histories) <= 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [5, 12, 30])
 def test_many_series_together_rarely_change(size: int) -> None:
     """Of 200 histories of 18 steady series at most 5 % show any change: the series share the significance."""

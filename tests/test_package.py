@@ -10,6 +10,7 @@ import significand
 import significand.analysis
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "code",
     [

@@ -28,8 +28,11 @@ from significand.results.journal import JournalError, append_run, first_line, re
 from significand.results.read import read_details, read_json_object, read_runs
 from significand.results.records import SCHEMA_VERSION, Run
 from significand.results.store import write_csv
-from significand.results.table import TableError, read_table
+from significand.results.table import TableError
+from significand.results.table_file import read_table
 from significand.workload.data import Dataset, load_source
+
+pytestmark = pytest.mark.slow
 
 # The same examples every time, and none may take long: hanging is a failure too.
 steady = settings(

@@ -25,6 +25,7 @@ def results(tmp_path: Path) -> Folder:
     return read_folder(folder)
 
 
+@pytest.mark.slow
 def test_the_page_takes_the_place_of_the_older_one(results: Folder) -> None:
     """It is written whole, names the modes, and nothing else in the folder changes."""
     before = {path.name for path in results.path.iterdir()}
@@ -104,6 +105,7 @@ def test_what_a_report_needs_can_be_imported_ahead(monkeypatch: pytest.MonkeyPat
     import_parts()
 
 
+@pytest.mark.slow
 def test_reading_results_never_imports_torch(results: Folder) -> None:
     """Neither for the report nor for a table nor for frames is torch imported: they take no part in computing."""
     code = """

@@ -85,6 +85,7 @@ def noisy(std: float, seed: int = 1) -> Latency:
     return latency_s
 
 
+@pytest.mark.slow
 def test_a_quiet_machine_is_to_be_trusted() -> None:
     """Both slowdowns are always found and measured as what they are; false alarms are as rare as promised."""
     result = MadeUp(noisy(0.002)).test(experiments=400)
@@ -366,6 +367,7 @@ def test_no_number_of_repeats_is_made_up(pair_std: float) -> None:
     assert repeats_needed(pair_std) is None
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_orphans", "scratch")
 def test_a_real_slowdown_is_measured_as_what_it_is() -> None:
     """With the product's own conductor and workers, calls made 300 % longer are measured as about 4 times as long.

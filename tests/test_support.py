@@ -9,6 +9,8 @@ from significand.engines.onnx_runtime import OnnxRuntimeEngine
 from significand.plan.precision import MODES
 from significand.support import ModeSupport, _why, probe_modes
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def support() -> dict[tuple[str, str], ModeSupport]:

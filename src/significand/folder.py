@@ -20,7 +20,8 @@ from significand.results.files import TooLargeError, open_to_read
 from significand.results.read import MANIFEST_BYTES, read_details, read_json_object
 from significand.results.records import FIRST_METHOD, SCHEMA_VERSION
 from significand.results.store import DETAILS, MANIFEST, RAW_RUNS
-from significand.results.table import RunTable, TableError, read_table
+from significand.results.table import RunTable, TableError
+from significand.results.table_file import read_table
 
 
 @dataclass(frozen=True, eq=False)

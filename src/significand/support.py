@@ -17,7 +17,6 @@ from significand.meters.machine import cpu_flags, instruction_sets
 from significand.plan.precision import MODES, PrecisionMode
 from significand.plan.setup import Perceptron, Setup
 from significand.workload.data import draw
-from significand.workload.model import initial_network, read_weights, reference_outputs
 
 PROBE = Perceptron((32, 64, 4), ("relu", "softmax"), "synthetic", 512, 0.5, 1, "sgd", 0.01, 0.9)
 
@@ -46,6 +45,9 @@ class ModeSupport:
 
 def probe_modes() -> list[ModeSupport]:
     """Run a small network in every mode on every engine, and say how each really computed."""
+    # torch, which those who ask for the words alone do not need
+    from significand.workload.model import initial_network, read_weights, reference_outputs  # noqa: PLC0415
+
     instructions = instruction_sets(cpu_flags())
     weights = read_weights(initial_network(PROBE.layer_sizes, PROBE.activations, seed=0))
     x = draw(None, PROBE.layer_sizes, PROBE.n_samples, PROBE.test_fraction, seed=0).train_x

@@ -1,58 +1,18 @@
 import itertools
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from conftest import setup_of
 from significand.analysis.rounding import LARGEST_ERROR, UNIT_ROUNDOFF, check_error, error_bounds, output_sensitivity
-from significand.engines.base import ENGINES, get_engine
-from significand.plan.precision import MODES
-from significand.plan.setup import Setup
-from significand.workload.data import draw
-from significand.workload.model import initial_network, read_weights, reference_outputs
 
 FORMATS = st.sampled_from(list(UNIT_ROUNDOFF))
 FLOATS = ["float64", "float32", "float16", "bfloat16"]
 DEPTHS = st.integers(1, 8)
 FAN_INS = st.integers(1, 4096)
 SIZES = st.lists(st.integers(1, 2048), min_size=2, max_size=7)
-
-SAMPLES = 400
-NETWORKS = (
-    ((64, 48, 10), ("relu", "softmax")),
-    ((64, 10), ("softmax",)),
-)
-EVERY_PAIR = [(engine, mode) for engine, entry in ENGINES.items() for mode in entry.modes]
-
-# What the check promises to tell apart: what ran, and as what it was presented.
-TOLD_APART = [
-    *itertools.product(["float32"], ["float64", "float16", "bfloat16", "int8"]),
-    *itertools.product(["float16", "bfloat16", "int8"], ["float32"]),
-]
-
-
-@dataclass(frozen=True)
-class Ran:
-    """A session that ran: what its setup, engine's word and error were."""
-
-    setup: Setup
-    effective_precision: str
-    error: float
-    sensitivity: float
-
-    @property
-    def infers_in(self) -> str:
-        """The format of the setup's mode."""
-        return MODES[self.setup.precision].infers_in
-
-    def judged_as(self, weights_format: str, effective_precision: str) -> str:
-        """Return the verdict on the error when these are the formats claimed."""
-        sizes = self.setup.workload.layer_sizes
-        return check_error(self.error, weights_format, effective_precision, sizes, self.sensitivity)
 
 
 @pytest.mark.parametrize(("name", "dtype"), [("float64", np.float64), ("float32", np.float32), ("float16", np.float16)])
@@ -226,46 +186,3 @@ def test_linear_outputs_show_what_varies() -> None:
 def test_outputs_that_tell_nothing(outputs: np.ndarray) -> None:
     """Without different finite outputs, and enough of them, small errors prove nothing."""
     assert output_sensitivity(outputs, "linear") == pytest.approx(0, abs=1e-12)
-
-
-@pytest.fixture(scope="module")
-def sessions(tmp_path_factory: pytest.TempPathFactory) -> list[Ran]:
-    """Run the networks on every engine in every mode."""
-    folder = tmp_path_factory.mktemp("networks")
-    ran = []
-    for layer_sizes, activations in NETWORKS:
-        weights = read_weights(initial_network(layer_sizes, activations, seed=5))
-        x = draw(None, layer_sizes, 2 * SAMPLES, 0.5, seed=5).test_x
-        reference = reference_outputs(layer_sizes, activations, weights, x)
-        sensitivity = output_sensitivity(reference, activations[-1])
-        for engine_name, mode in EVERY_PAIR:
-            engine = get_engine(engine_name)
-            path = folder / f"{mode}{engine.file_suffix}"
-            setup = setup_of(layer_sizes, activations, mode, engine_name)
-            engine.save(path, engine.export_structure(setup), weights, setup, x)
-            effective = engine.computes_in(path, setup)
-            outputs = engine.open(path, setup).predict(x)
-            error = float(np.linalg.norm(outputs - reference) / np.linalg.norm(reference))
-            ran.append(Ran(setup, effective, error, sensitivity))
-    return ran
-
-
-def test_every_real_session_is_honest(sessions: list[Ran]) -> None:
-    """What every engine says that it ran in fits the error of its outputs."""
-    assert len(sessions) == len(NETWORKS) * len(EVERY_PAIR)
-    assert [one for one in sessions if one.judged_as(one.infers_in, one.effective_precision)] == []
-
-
-@pytest.mark.parametrize(("ran", "presented"), TOLD_APART)
-def test_swapped_sessions_are_found_out(ran: str, presented: str, sessions: list[Ran]) -> None:
-    """An error made in one format and presented as another's is flagged."""
-    swapped = [one for one in sessions if one.infers_in == ran]
-    assert swapped
-    assert [one for one in swapped if not one.judged_as(presented, presented)] == []
-
-
-def test_bfloat16_is_no_float16_in_one_layer(sessions: list[Ran]) -> None:
-    """Formats only a factor of 8 apart are told apart where no second layer amplifies errors."""
-    swapped = [one for one in sessions if one.infers_in == "bfloat16" and len(one.setup.workload.activations) == 1]
-    assert swapped
-    assert all(one.judged_as("float16", "float16") for one in swapped)

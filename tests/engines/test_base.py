@@ -13,6 +13,8 @@ from significand.plan.options import ACTIVATIONS
 from significand.plan.precision import MODES
 from significand.workload.model import initial_network, read_weights, reference_outputs
 
+pytestmark = pytest.mark.slow
+
 # Relative output error that one matrix product in the format cannot much exceed: its unit round-off with room for
 # accumulation over 64 inputs, or for 8-bit steps.
 LARGEST_ERROR = {"float64": 1e-14, "float32": 1e-5, "bfloat16": 3e-2, "float16": 4e-3, "int8": 0.15}

@@ -19,6 +19,8 @@ from significand.meters.machine import cpu_flags, instruction_sets
 from significand.plan.setup import Setup
 from significand.workload.model import initial_network, read_weights, reference_outputs
 
+pytestmark = pytest.mark.slow
+
 
 def wide(mode: str) -> Setup:
     """Return a setup whose network takes some time."""

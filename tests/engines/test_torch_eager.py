@@ -13,6 +13,8 @@ from significand.engines.torch_eager import ENGINE
 from significand.plan.setup import Setup
 from significand.workload.model import initial_network, read_weights
 
+pytestmark = pytest.mark.slow
+
 LAYER_SIZES, ACTIVATIONS = (64, 128, 10), ("relu", "softmax")
 
 

@@ -4,6 +4,8 @@ import pytest
 
 from significand.measure.infer import slowed
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(("extra_ns", "reads"), [(0, 2), (35, 5)])
 def test_a_slowed_call_is_busy_for_the_extra_time_after_it(extra_ns: int, reads: int) -> None:

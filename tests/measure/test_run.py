@@ -19,6 +19,8 @@ from significand.results.contents import DETAIL_ARRAYS
 from significand.results.records import Measured, Run
 from significand.workload.training import TrainingDivergedError
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass(frozen=True)
 class With(EnergyPlan):

@@ -19,6 +19,8 @@ from significand.present.figures import pareto_figure, tradeoff_figure
 from significand.present.paint import BOX_GID, DPI
 from significand.present.plots import LABEL_GID, LEADER_GID, draw, save_pareto_plot, save_tradeoff_plots
 
+pytestmark = pytest.mark.slow
+
 MODES = ("float64", "float32", "bfloat16", "float16", "int8", "int8-dynamic")
 METRICS = ("train_time", "latency", "memory", "accuracy", "energy")
 Rows = list[dict[str, object]]

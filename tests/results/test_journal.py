@@ -71,6 +71,7 @@ def test_facts_come_back_as_json_has_them(tmp_path: Path) -> None:
     assert read_journal(path).facts == {"a": [1, None], "b": "x", "c": "\udcff"}
 
 
+@pytest.mark.slow
 def test_a_torn_last_line_costs_that_run_at_most(journal: Path) -> None:
     """Cut off at any byte after the first line, every whole line is read, and the rest is known as torn."""
     content = journal.read_bytes()

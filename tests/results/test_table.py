@@ -14,7 +14,8 @@ from made_up_results import made_up_runs
 from significand.results.read import read_runs
 from significand.results.records import FAILED, Run
 from significand.results.store import write_csv
-from significand.results.table import ROUNDS, TYPES, TableError, read_table, table_of
+from significand.results.table import ROUNDS, TYPES, TableError, table_of
+from significand.results.table_file import read_table
 
 RUNS = [
     *made_up_runs(1, n=3),

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from conftest import blocks_of, eventually, forkserver_of, small_experiment, workers_of
+from conftest import blocks_of, eventually, forkserver_of, forkservers_of, small_experiment, workers_of
 from made_up_server import MadeUpServer, Script
 from significand.meters.counters import EnergyPlan
 from significand.meters.steps import Step
@@ -25,7 +25,6 @@ from significand.results.records import Progress, Run
 from significand.runner import conductor
 from significand.runner.block import Block
 from significand.runner.conductor import Here, turn_order
-from test_benchmark import one
 
 pytestmark = pytest.mark.usefixtures("no_orphans", "scratch")
 
@@ -82,16 +81,24 @@ def test_every_setup_follows_every_other_equally_often(n: int) -> None:
 
 @dataclass(frozen=True)
 class Watched:
-    """An experiment in which nothing happens: its runs, its progress, and whether all slept before each turn."""
+    """An experiment in which nothing happens: its runs, its progress, and whether all slept before each turn.
+
+    ``left`` is what it left in the temporary folder.
+    """
 
     runs: list[Run]
     progress: list[Progress]
     asleep: list[bool]
+    left: list[Path]
 
 
 @pytest.fixture(scope="module")
-def undisturbed() -> Watched:
-    """Run such an experiment, for several tests."""
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    """Run such an experiment, for several tests, where a torch.py and a folder named significand lie."""
+    folder, temporary = tmp_path_factory.mktemp("where"), tmp_path_factory.mktemp("temporary")
+    (folder / "torch.py").write_text("raise SystemExit('wrong torch')", encoding="utf-8")
+    (folder / "significand").mkdir()
+    (folder / "significand" / "__init__.py").touch()
     progress: list[Progress] = []
     asleep: list[bool] = []
 
@@ -105,9 +112,16 @@ def undisturbed() -> Watched:
             # A worker that has just said that it waits may still be on its way to sleep.
             asleep.append(eventually(all_asleep, 5) and all(all_asleep() for _ in range(3)))
 
-    return Watched(run_all(look), progress, asleep)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("TMPDIR", str(temporary))
+        patch.setattr("tempfile.tempdir", str(temporary))
+        runs = run_all(look)
+        eventually(lambda: not list(temporary.iterdir()))
+        yield Watched(runs, progress, asleep, list(temporary.rglob("*")))
 
 
+@pytest.mark.slow
 def test_no_run_computes_while_another_may_be_measured(undisturbed: Watched) -> None:
     """When the baton is about to be handed on, every worker and its training process is asleep, and stays so."""
     assert len(undisturbed.asleep) >= 6
@@ -240,10 +254,9 @@ def test_a_run_that_hangs_is_ended_and_the_others_go_on() -> None:
     assert server.overlaps == 0
 
 
-@given(enough=st.integers(0, 4))
-@settings(max_examples=5)
+@pytest.mark.parametrize("enough", range(5))
 def test_blocks_are_run_until_it_is_enough(enough: int) -> None:
-    """Before each block it is asked, with how many have ended; no more blocks are asked for than are run."""
+    """Before each block it is asked, with how many have ended; blocks are taken one by one."""
     server, runs, asked, made = MadeUpServer(steps), [], [], []
 
     def blocks() -> Iterator[Block]:
@@ -293,6 +306,7 @@ def test_setups_that_are_not_the_experiments_own_count_as_they_are() -> None:
     assert (progress[0].ended, progress[0].share, progress[-1].ended, progress[-1].share) == (0, 0, 3, 1)
 
 
+@pytest.mark.slow
 def test_every_setup_runs_in_every_repeat(undisturbed: Watched) -> None:
     """Each mode has one finished run per repeat, seeded base seed + repeat, with its own process's times."""
     runs, progress = undisturbed.runs, undisturbed.progress
@@ -307,6 +321,7 @@ def test_every_setup_runs_in_every_repeat(undisturbed: Watched) -> None:
     assert progress[-1].ended == progress[-1].runs == 4
 
 
+@pytest.mark.slow
 def test_setups_of_a_repeat_are_paired(undisturbed: Watched) -> None:
     """float32 and int8 train alike from the same weights and data in each repeat; another repeat differs."""
     losses = {(run.precision_mode, run.repeat): run.final_train_loss for run in undisturbed.runs}
@@ -315,14 +330,18 @@ def test_setups_of_a_repeat_are_paired(undisturbed: Watched) -> None:
     assert losses["float32", 0] != losses["float32", 1]
 
 
+@pytest.mark.slow
 def test_isolated_runs_learn_the_same_as_a_run_in_this_process(undisturbed: Watched) -> None:
     """A run in a worker gives the accuracy that the same setup gives when called directly."""
+    from test_benchmark import one  # noqa: PLC0415 - imports torch, which no other test here needs
+
     run = next(run for run in undisturbed.runs if run.precision_mode == "int8" and run.repeat == 0)
     direct = one("int8")
     assert run.final_train_accuracy == direct["final_train_accuracy"]
     assert run.test_accuracy == direct["test_accuracy"]
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_a_failed_row_and_the_others_go_on() -> None:
     """SIGKILL to a worker at its start, in training, in inference, and to a training process: the others finish."""
     kills = [Once(share / 4, lambda workers: workers[0].kill()) for share in (0.0, 1.3, 2.7)]
@@ -341,16 +360,18 @@ def test_a_killed_worker_is_a_failed_row_and_the_others_go_on() -> None:
     assert failed[3].reason.startswith("the training process")
 
 
+@pytest.mark.slow
 def test_a_hanging_worker_is_ended() -> None:
     """A worker that stops answering is killed after the time-out, and its row says what took too long."""
-    runs = run_all(Once(0.2, lambda workers: workers[0].suspend()), step_timeout_s=2)
+    runs = run_all(Once(0.2, lambda workers: workers[0].suspend()), step_timeout_s=2, repeats=1)
     failed = [run for run in runs if not run.finished]
-    assert len(runs) == 4
+    assert len(runs) == 2
     assert len(failed) == 1
     assert "timed out" in failed[0].reason
     assert "step_timeout_s" in failed[0].reason
 
 
+@pytest.mark.slow
 def test_a_killed_forkserver_costs_its_block_only() -> None:
     """When the forkserver dies its block fails and says so; the next block runs in a new one."""
     # Many steps are left when it dies: the kernel ends the workers a moment later, and they must not be done by then.
@@ -359,6 +380,7 @@ def test_a_killed_forkserver_costs_its_block_only() -> None:
     assert all("the process that forks the runs was killed by SIGKILL" in run.reason for run in runs[:2])
 
 
+@pytest.mark.slow
 def test_a_forkserver_that_hangs_costs_its_block_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """A forkserver that no longer answers is ended with its workers after the time-out; the next block runs."""
     monkeypatch.setattr("significand.runner.server.STOP_TIMEOUT_S", 0.2)
@@ -371,21 +393,19 @@ def test_a_forkserver_that_hangs_costs_its_block_only(monkeypatch: pytest.Monkey
     assert [run.finished for run in runs] == [False, False, True, True]
 
 
-def test_what_lies_in_the_working_directory_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.slow
+def test_what_lies_in_the_working_directory_is_not_run(undisturbed: Watched) -> None:
     """A torch.py or a significand folder where the user stands does not get into the runs' processes."""
-    (tmp_path / "torch.py").write_text("raise SystemExit('wrong torch')", encoding="utf-8")
-    (tmp_path / "significand").mkdir()
-    (tmp_path / "significand" / "__init__.py").touch()
-    monkeypatch.chdir(tmp_path)
-    assert all(run.finished for run in run_all(repeats=1))
+    assert all(run.finished for run in undisturbed.runs)
 
 
-def test_nothing_is_left_in_the_temporary_folder(scratch: Path) -> None:
+@pytest.mark.slow
+def test_nothing_is_left_in_the_temporary_folder(undisturbed: Watched) -> None:
     """The scratch files of the runs are gone at the end."""
-    run_all(repeats=1)
-    assert eventually(lambda: not list(scratch.iterdir())), list(scratch.rglob("*"))
+    assert undisturbed.left == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["starting", "running"])
 def test_nothing_outlives_a_killed_program(moment: str, tmp_path: Path, scratch: Path) -> None:
     """SIGKILL to the program, while it starts or while it measures, leaves no process and no temporary file behind."""
@@ -393,13 +413,15 @@ def test_nothing_outlives_a_killed_program(moment: str, tmp_path: Path, scratch:
         [sys.executable, "-m", "significand", "run", "--output-dir", str(tmp_path / "out"), "--repeats", "50", "-q"]
     )
     found = {
-        "starting": lambda: bool(list(scratch.glob("significand-*/inductor"))),
+        "starting": lambda: bool(forkservers_of(process.pid)),
         "running": lambda: bool(workers_of(process.pid)),
     }[moment]
-    assert eventually(found, 60)
-    family = psutil.Process(process.pid).children(recursive=True)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    try:
+        assert eventually(found, 120)
+        family = psutil.Process(process.pid).children(recursive=True)
+    finally:
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
     assert eventually(lambda: not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in family))
     assert eventually(lambda: not list(scratch.iterdir())), list(scratch.rglob("*"))
 
@@ -413,6 +435,9 @@ def test_equal_setups_stay_apart_by_their_variants() -> None:
     )
     first, second = (replace(block, setups=setups) for block in blocks_of(experiment))
     runs: list[Run] = []
-    Here(None).run([replace(first, setups=setups[1:], done=1), second], lambda run, details: runs.append(run))  # noqa: ARG005
+    Here(None, new_server=MadeUpServer(steps)).run(
+        [replace(first, setups=setups[1:], done=1), second],
+        lambda run, details: runs.append(run),  # noqa: ARG005
+    )
     assert all(run.finished for run in runs)
     assert {run.name for run in runs} == {"r000-float32-slow", "r001-float32-plain", "r001-float32-slow"}

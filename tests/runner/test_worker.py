@@ -15,10 +15,11 @@ from significand.workload.training import TrainingDivergedError
 
 TESTS = Path(__file__).parents[1]
 
-pytestmark = pytest.mark.filterwarnings(
+pytestmark = [
+    pytest.mark.slow,
     # Python 3.12 and newer warn of forks beside threads; here it is the test runner that has some.
-    "ignore:.*multi-threaded, use of fork:DeprecationWarning"
-)
+    pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning"),
+]
 
 
 def test_a_phase_runs_elsewhere_and_its_result_comes_back() -> None:

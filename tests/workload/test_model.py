@@ -19,6 +19,8 @@ from significand.workload.model import (
     write_weights,
 )
 
+pytestmark = pytest.mark.slow
+
 SIZES = (5, 7, 3)
 
 

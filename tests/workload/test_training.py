@@ -14,6 +14,8 @@ from significand.workload.data import Split, draw
 from significand.workload.model import initial_network, predicted_classes, read_weights, reference_outputs
 from significand.workload.training import Adam, Sgd, Trainer, TrainingDivergedError
 
+pytestmark = pytest.mark.slow
+
 SIZES = (4, 16, 3)
 ACTIVATIONS = ("relu", "softmax")
 

@@ -76,7 +76,7 @@ class Place(Protocol):
         Parameters
         ----------
         blocks
-            In the order of their repeats; no more of them are asked for than are run.
+            In the order of their repeats, taken one by one: there may be a million that are never run.
         on_run
             See `OnRun`.
         is_enough

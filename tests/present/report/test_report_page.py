@@ -18,6 +18,8 @@ from significand.present.report import core_html, report_html
 from significand.present.report.contents import contents_of
 from significand.present.report.page import MOST_BYTES
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module", autouse=True)
 def cached_vega(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
