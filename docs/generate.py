@@ -42,8 +42,9 @@ Every file that `significand run` writes, with every column, its unit and its me
 - MB are 10^6 bytes. Times of day are UTC in ISO 8601. Texts are UTF-8.
 - Schema versions are told apart by `schema_version` in manifest.json. Folders of older versions can be read; a column
   that they lack is missing.
-- Nothing else in the folder is ever touched. `.significand.lock` is empty; `.significand.next.jsonl` is there for a
-  moment only. What happens to all of them when something breaks: [faults.md](faults.md).
+- Nothing else in the folder is ever touched. `.significand.lock` holds a process number while an experiment runs; names
+  that begin with `.significand.next` are there for a moment only. What happens to all of them when something breaks:
+  [faults.md](faults.md).
 """
 
 SUMMARY_INTRO = """\

@@ -16,6 +16,7 @@ from significand.meters.counters import EnergyPlan
 from significand.plan.experiment import Experiment, Surroundings, plan_experiment
 from significand.plan.setup import Setup
 from significand.runner.block import Block
+from significand.runner.guard import NAME
 
 # A shared machine may stall any single example; what is slow shows in the suite's own time.
 settings.register_profile("significand", deadline=None, max_examples=60)
@@ -137,7 +138,14 @@ def forkserver_of(pid: int | None = None) -> psutil.Process:
 
 def workers_of(pid: int) -> list[psutil.Process]:
     """Return the workers of the forkserver that a process has started; none where there is no forkserver yet."""
-    return [worker for forkserver in forkservers_of(pid) for worker in forkserver.children()]
+    return [worker for forkserver in forkservers_of(pid) for worker in forkserver.children() if not is_guard(worker)]
+
+
+def is_guard(process: psutil.Process) -> bool:
+    """Tell whether a child of the forkserver is its guard, and no worker."""
+    with contextlib.suppress(psutil.NoSuchProcess):  # it is gone with its name
+        return str(process.name()) == NAME[:15]
+    return False
 
 
 def _is_forkserver(process: psutil.Process) -> bool:

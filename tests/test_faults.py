@@ -28,7 +28,7 @@ from significand.plan.problems import PlanError
 from significand.results.journal import JOURNAL, append_run, read_journal
 from significand.results.read import read_json_object
 from significand.results.records import Progress, Run
-from significand.results.store import DETAILS, HISTORY, MANIFEST, NEXT, RESULTS, RunDirectory, replacing
+from significand.results.store import DETAILS, HISTORY, MANIFEST, NEXT, RESULTS, replacing, write_csv
 from significand.runner.block import Timing
 from test_cli import QUICK
 from test_job import instant, interrupt_at, interrupted, scores
@@ -139,8 +139,8 @@ STRIDE = 4
 
 STEPS_OF_A_WRITE = (
     "os.fsync",
-    "os.truncate",
-    *(f"pathlib.Path.{name}" for name in ("rename", "replace", "unlink", "mkdir")),
+    "os.ftruncate",
+    *(f"pathlib.Path.{name}" for name in ("rename", "replace", "unlink", "mkdir", "rmdir")),
 )
 
 
@@ -273,15 +273,14 @@ def test_an_interrupt_before_anything_is_begun(
 def test_an_interrupt_while_a_run_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C between a run's line in the journal and the table: the run counts, once."""
     with monkeypatch.context() as patch:
-        real = RunDirectory._write_runs
 
-        def press(self: RunDirectory, path: Path) -> None:
-            if len(self._runs) == 2:
-                patch.setattr(RunDirectory, "_write_runs", real)
+        def press(rows: list[dict[str, object]], path: Path, columns: list[str]) -> None:
+            if len(rows) == 2:
+                patch.setattr("significand.results.store.write_csv", write_csv)
                 raise KeyboardInterrupt
-            real(self, path)
+            write_csv(rows, path, columns)
 
-        patch.setattr(RunDirectory, "_write_runs", press)
+        patch.setattr("significand.results.store.write_csv", press)
         with pytest.raises(ExperimentInterrupted, match="2 of 4"):
             run_experiment_in(tmp_path, SMALL)
     assert len(scores(tmp_path)) == 2

@@ -1,5 +1,6 @@
 """Behaviour of one experiment in one folder: its files, and going on after an interruption."""
 
+import contextlib
 import csv
 import json
 import math
@@ -20,6 +21,7 @@ from significand.job import ExperimentInterrupted, Outcome, ResultsLostError, de
 from significand.meters.counters import EnergyPlan
 from significand.meters.machine import available_cpus, describe_machine
 from significand.plan.problems import PlanError
+from significand.present.plots import PlotError
 from significand.report import ReportError
 from significand.results.journal import JOURNAL, read_journal
 from significand.results.lock import LOCK
@@ -53,9 +55,41 @@ def instant(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     monkeypatch.setattr("significand.job.Here", MadeUpPlace)
     monkeypatch.setattr("significand.present.plots.save_tradeoff_plots", plain_plots)
     monkeypatch.setattr("significand.present.plots.save_pareto_plot", plain_plots)
+    monkeypatch.setattr("significand.present.plots.one_artist", contextlib.nullcontext)
     monkeypatch.setattr("significand.job.write_report", plain_report)
     monkeypatch.setattr("significand.job.import_parts", lambda: None)
     return monkeypatch
+
+
+@pytest.mark.usefixtures("instant")
+def test_pictures_that_cannot_be_drawn_cost_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every number and the report are written, and the outcome says why there are no pictures."""
+
+    def fail(*_: object) -> NoReturn:
+        raise PlotError("the pictures (PNG) could not be drawn (no ink)")
+
+    monkeypatch.setattr("significand.present.plots.save_tradeoff_plots", fail)
+    outcome = run_experiment_in(tmp_path, SMALL)
+    assert outcome.report_missing == (
+        "the pictures (PNG) could not be drawn (no ink), and draw them with --resume, which measures nothing again"
+    )
+    assert outcome.report == tmp_path / REPORT
+    assert {path.name for path in tmp_path.iterdir()} == set(RESULTS) - set(PLOTS)
+    assert manifest(tmp_path)["state"] == "finished"
+
+
+@pytest.mark.usefixtures("instant")
+def test_a_removed_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It costs nothing where the output folder is absolute; where none is given, one error says what to do."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    run_experiment_in(tmp_path / "out", SMALL)
+    assert manifest(tmp_path / "out")["working_directory"] is None
+    assert manifest(tmp_path / "out")["git_revision"] is None
+    with pytest.raises(PlanError, match="working directory was removed; give an absolute folder"):
+        run_experiment_in(None, SMALL)
 
 
 def interrupt_at(ended: int) -> OnProgress:
@@ -286,9 +320,9 @@ def test_another_energy_counter_is_refused(tmp_path: Path, instant: pytest.Monke
     """Energies of two counters are not mixed: both are named."""
     interrupted(tmp_path)
     instant.setattr("significand.job.choose_counter", lambda watts_per_core: SteadyCounter())  # noqa: ARG005
-    (line, _) = refusal(tmp_path, {})
+    (line,) = refusal(tmp_path, {})
     assert line.startswith("resume: energy_source: '")
-    assert line.endswith("' then, 'made-up' now")
+    assert "' then, 'made-up' now; if its runs may be mixed all the same, give --allow energy_source" in line
 
 
 def test_runs_are_told_the_counter_and_the_idle_power(tmp_path: Path, instant: pytest.MonkeyPatch) -> None:

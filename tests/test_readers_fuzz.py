@@ -9,7 +9,7 @@ import io
 import json
 import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,16 +18,24 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import significand.folder
+from conftest import small_experiment
+from made_up_results import MACHINE, made_up_runs
 from significand.engines.base import engine_modes
 from significand.plan.config import read_config
 from significand.plan.experiment import Surroundings, plan_experiment
 from significand.plan.options import OPTIONS
 from significand.plan.problems import PlanError
+from significand.present.report.contents import contents_of
+from significand.present.table_view import latex_table, paper_table
+from significand.results.comparable import ResultsError
 from significand.results.difference import differing
+from significand.results.facts import FACTS, FactsError, check_facts
 from significand.results.journal import JournalError, append_run, first_line, read_journal
 from significand.results.read import read_details, read_json_object, read_runs
-from significand.results.records import SCHEMA_VERSION, Run
-from significand.results.store import write_csv
+from significand.results.records import FIRST_METHOD, SCHEMA_VERSION, Run
+from significand.results.resume import check_same, find_begun
+from significand.results.store import RAW_RUNS, write_csv
 from significand.results.table import TableError
 from significand.results.table_file import read_table
 from significand.workload.data import Dataset, load_source
@@ -112,10 +120,52 @@ def journal(run: Run) -> bytes:
         return path.read_bytes()
 
 
+def stored(experiment: Mapping[str, object] | None = None, /, **facts: object) -> bytes:
+    """Return a manifest of a small experiment, with changes."""
+    fields = small_experiment().to_json() | dict(experiment or {})
+    return json.dumps({"schema_version": SCHEMA_VERSION, "experiment": fields, "machine": MACHINE} | facts).encode()
+
+
+def resumable() -> bytes:
+    """Return a journal of a small experiment and its first run."""
+    run = Run(seed=7, precision_mode="int8")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "journal.jsonl"
+        path.write_bytes(stored() + b"\n")
+        append_run(path, run)
+        return path.read_bytes()
+
+
 def read_begun(path: Path) -> None:
     """Read a journal, and look for differences from what its first line says."""
     facts = read_journal(path).facts
     list(differing({"experiment": {"seed": 3}, "machine": {"cpu": "x"}}, facts))
+
+
+def read_stored(path: Path) -> None:
+    """Check what a manifest says, and that the experiment keeps what the analysis relies on."""
+    plan = check_facts(path, read_json_object(path))
+    assert plan.precision_modes
+    assert all(value in plan.precision_modes for axis, value in plan.baseline if axis == "precision")
+    assert len(plan.activations) == len(plan.layer_sizes) - 1
+    assert len(set(plan.objectives)) > 1
+    assert plan.margin is None or plan.margin > 0
+
+
+def read_folder(path: Path) -> None:
+    """Read a folder by its manifest, and say everything that it says."""
+    runs = [run for mode in ("float32", "int8") for run in made_up_runs(1, mode=mode, n=2)]
+    write_csv([run.to_row() for run in runs], path.parent / RAW_RUNS)
+    results = significand.folder.read_folder(path.parent)
+    latex_table(paper_table(results))
+    contents_of(results)
+
+
+def read_resumable(path: Path) -> None:
+    """Find out what was begun, and whether it is what is asked for."""
+    begun = find_begun(path.parent, {})
+    here = {"experiment": json.loads(stored())["experiment"], "method": FIRST_METHOD, "machine": {"cpu": "x"}}
+    check_same(path.parent, begun.facts, here, ["machine"])
 
 
 def read_times(path: Path) -> None:
@@ -224,6 +274,16 @@ RUN_ROWS = st.dictionaries(st.sampled_from(list(Run().to_row())) | TEXT, CELLS, 
 JOURNALS = st.lists(JSON_VALUES | st.builds(lambda row: {"run": row}, RUN_ROWS), max_size=4).map(
     lambda lines: "".join(f"{json.dumps(line)}\n" for line in [{"schema_version": SCHEMA_VERSION}, *lines]).encode()
 )
+NEARLY = st.sampled_from([0, -1, 2, 0.5, 1e300, 10**400, "2%", "int8", ["int8"], ["int8", "int8"], [4, 2], True, {}])
+STORED = st.builds(
+    lambda experiment, facts: stored(experiment, **facts),
+    st.dictionaries(st.sampled_from(sorted(OPTIONS)), JSON_VALUES | NEARLY, max_size=3),
+    st.dictionaries(
+        st.sampled_from([*(name for name in FACTS if "." not in name), "machine"]),
+        JSON_VALUES | st.dictionaries(st.sampled_from(sorted(name.rpartition(".")[2] for name in FACTS)), JSON_VALUES),
+        max_size=3,
+    ),
+)
 COLUMN_NAMES = st.lists(st.sampled_from(list(Run().to_row())) | TEXT, max_size=5)
 
 READERS = {
@@ -261,6 +321,11 @@ READERS = {
         "journal.jsonl", read_begun, journal(Run(seed=3, reason="no\n", peak_memory_mb=1.5)), JOURNALS, (JournalError,)
     ),
     "manifest": Reader("manifest.json", read_json_object, b'{"state": "running", "elapsed_s": 1.5}\n', JSON_FILES, ()),
+    "stored": Reader("manifest.json", read_stored, stored(), STORED, (FactsError,)),
+    "folder": Reader("manifest.json", read_folder, stored(), STORED, (ResultsError,)),
+    "resumable": Reader(
+        "journal.jsonl", read_resumable, resumable(), STORED.map(lambda line: line + b"\n"), (PlanError,)
+    ),
     "details": Reader("r000-int8.npz", read_times, npz({"call_latency_s": np.arange(3.0)}), NPZ_FILES, (ValueError,)),
 }
 
@@ -341,6 +406,16 @@ EXTREMES = {
     "config with a huge number in a list": ("config", b"activations = [" + HUGE + b"]"),
     "config with a huge output_dir": ("config", b"output_dir = " + HUGE),
     "config with many digits": ("config", b"seed = " + b"9" * 100_000),
+    "config of many dotted names": ("config", b"a" + b".a" * 100_000 + b" = 1"),
+    "config of ten megabytes": ("config", b"data = '" + b"x" * 10**7 + b"'"),
+    "config of many unknown keys": ("config", b"".join(b"k%d = 1\n" % at for at in range(50_000))),
+    "config of many modes": ("config", b"precision_modes = [" + b"'x', " * 100_000 + b"]"),
+    "stored with many modes": ("stored", stored({"precision_modes": [str(at) for at in range(100_000)]})),
+    "stored with many facts": ("stored", stored({}, **{f"fact{at}": at for at in range(100_000)})),
+    "stored nested": ("stored", stored()[:-1] + b', "a": ' + DEEP + b"}"),
+    "folder with a long name": ("folder", stored(state="x" * 10**6)),
+    "resumable with a long name": ("resumable", stored(state="x" * 10**6) + b"\n"),
+    "resumable with many facts": ("resumable", stored(machine={f"m{at}": at for at in range(100_000)}) + b"\n"),
     "config with a long key": ("config", b"a" * 100_000 + b" = 1"),
     "csv of a million columns": ("csv", b",".join([b"1"] * 10**6)),
     "csv of blank lines": ("csv", b"\n" * 10**6),

@@ -105,6 +105,20 @@ def test_what_a_report_needs_can_be_imported_ahead(monkeypatch: pytest.MonkeyPat
     import_parts()
 
 
+@pytest.mark.parametrize("error", [RuntimeError("no home folder"), ValueError("backend"), BaseException("panicked")])
+def test_what_is_broken_is_no_error_yet_either(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever an import ends with, measuring begins; only Ctrl-C and an exit are for somebody else."""
+
+    def fail(*_: object) -> NoReturn:
+        raise error
+
+    monkeypatch.setattr("significand.report.import_module", fail)
+    import_parts()
+    error = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        import_parts()
+
+
 @pytest.mark.slow
 def test_reading_results_never_imports_torch(results: Folder) -> None:
     """Neither for the report nor for a table nor for frames is torch imported: they take no part in computing."""

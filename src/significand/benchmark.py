@@ -1,11 +1,13 @@
 """One setup, one seed: the specified single run, without isolation."""
 
+import warnings
 from collections.abc import Sequence
 
 from significand.analysis.latency import latency_values
 from significand.engines.base import engine_modes
 from significand.measure.run import measure
 from significand.meters.counters import EnergyPlan
+from significand.meters.openmp import told_of_this_process, unbound
 from significand.plan.experiment import Surroundings, plan_experiment
 from significand.results.records import Run
 from significand.workload.data import DataSources
@@ -53,6 +55,11 @@ def benchmark_one_setup(
         When the loss stops being finite.
     significand.meters.steps.DisturbedError
         When others disturb a step and `on_noise` is ``"fail"``.
+
+    Warns
+    -----
+    UserWarning
+        When the environment has variables about threads that torch obeys in this process.
     """
     fields = {
         "layer_sizes": layer_sizes,
@@ -70,6 +77,9 @@ def benchmark_one_setup(
     (setup,) = experiment.setups()
     energy = EnergyPlan(experiment.watts_per_core)
     dataset = sources.dataset(experiment.data, experiment.table_format)
-    measured = measure(setup, experiment.protocol, seed, dataset, energy)
+    if obeyed := told_of_this_process():
+        warnings.warn(obeyed, stacklevel=2)
+    with unbound():
+        measured = measure(setup, experiment.protocol, seed, dataset, energy)
     latency = latency_values(measured.details, measured.calls_per_timing, setup.batch_size)
     return Run.of(setup, seed, 0, **measured.values, **latency).to_row()

@@ -13,9 +13,10 @@ from significand.analysis.intervals import mean
 from significand.folder import Folder, read_folder
 from significand.plan.kinds import AmbiguousShareError, read_share
 from significand.plan.metrics import METHOD_OF_ESTIMATE, METRICS, headlines
-from significand.plan.problems import nearest, shown
+from significand.plan.problems import listed, nearest, shown
 from significand.results.comparable import ResultsError, differences
 from significand.results.difference import allow_problems, as_names, is_admitted
+from significand.results.facts import allowed_fields
 
 OLD, NEW = "OLD", "NEW"
 
@@ -265,7 +266,7 @@ def _notes(one: Folder, other: Folder, modes: Sequence[str], unrecorded: Sequenc
             counts = ", ".join(f"{b} and {a}" for b, a in sorted({(b.size, a.size) for b, a in seeds_of}))
             yield f"Verdicts are of the repeats that both have, the means of {OLD} and {NEW} of all runs ({counts})."
     if unrecorded:
-        yield f"Known of one folder only, so not checked: {', '.join(unrecorded)}."
+        yield f"Known of one folder only, so not checked: {listed(unrecorded)}."
 
 
 def _notes_of(label: str, side: Folder, without: Folder) -> Iterator[str]:
@@ -282,6 +283,8 @@ def _notes_of(label: str, side: Folder, without: Folder) -> Iterator[str]:
             f"{label}: {again} of {steps} steps had to be measured again because others disturbed them; the machine "
             "was busy all the time, which slows steps in ways that no process shows. Measure again when it is quiet."
         )
+    if allowed := allowed_fields(side.manifest):
+        yield f"{label}: resumed although {listed(allowed)} differed, as was allowed; its runs are of both."
     if _is_sequential(side):
         yield f"{label}: measured until its intervals were narrow enough, which makes them a little too narrow."
     for mode in side.setups():

@@ -23,6 +23,9 @@ from significand.results.store import DETAILS, MANIFEST, RAW_RUNS
 from significand.results.table import RunTable, TableError
 from significand.results.table_file import read_table
 
+MOST_REPEATS = 2**31
+"""Of an experiment; no more can be planned."""
+
 
 @dataclass(frozen=True, eq=False)
 class Folder:
@@ -122,13 +125,6 @@ class Folder:
     def planned(self) -> list[str]:
         """Return every setup that the experiment asked for, whether it has runs or not."""
         return [setup.name for setup in self.experiment.setups()]
-
-    def allowed(self) -> list[str]:
-        """Return the fields that differed when it was resumed, and were allowed to."""
-        entries = self.manifest.get("allowed")
-        entries = entries if isinstance(entries, list) else []
-        names = [entry.get("field") for entry in entries if isinstance(entry, dict)]
-        return list(dict.fromkeys(name for name in names if isinstance(name, str)))
 
     @cached_property
     def claims(self) -> Claims:
@@ -232,12 +228,16 @@ def _manifest(path: Path) -> dict[str, object]:
 
 def _check_unique(path: Path, runs: RunTable) -> None:
     """Refuse two runs of one setup with one seed, or in one repeat."""
-    for column, told in (("seed", "with seed"), ("repeat", "of repeat")):
+    repeats = runs.counts("repeat")
+    if (odd := repeats[(repeats < 0) | (repeats >= MOST_REPEATS)]).size:
+        told = f"has the repeat {odd[0]}; they count from 0 to {MOST_REPEATS - 1}; correct the line"
+        raise _refused(f"{str(path)!r} {told}")
+    for column in ("seed", "repeat"):
         numbers, places = np.unique(runs.counts(column), return_inverse=True)
         keys, counts = np.unique(runs.codes * max(numbers.size, 1) + places, return_counts=True)
         if (twice := keys[counts > 1]).size:
             setup, place = divmod(int(twice[0]), numbers.size)
-            run = f"the run of {runs.setups[setup]!r} {told} {numbers[place]}"
+            run = f"the run of {shown(runs.setups[setup])} with {column} {numbers[place]}"
             raise _refused(f"{str(path)!r} has {run} twice; remove the wrong line")
 
 

@@ -21,6 +21,7 @@ from significand.meters.counters import EnergyPlan, choose_counter, idle_power_w
 from significand.meters.energy import EnergyError
 from significand.meters.machine import describe_machine, git_revision
 from significand.meters.noise import NoiseMeter
+from significand.meters.openmp import overridden
 from significand.plan.experiment import MOST_SETUPS, Experiment, Surroundings, plan_experiment, resumed_fields
 from significand.plan.paths import expanded, shell_word
 from significand.plan.problems import PlanError, shown
@@ -77,7 +78,7 @@ class Outcome:
     report
         Where report.html is; None where it could not be made.
     report_missing
-        Why not, and what to do about it.
+        Why not, and what to do about it; and, on a line of its own, why the pictures are missing.
     note
         What came of going on with an experiment; empty where that was not asked for.
     """
@@ -136,7 +137,11 @@ class ResultsLostError(OSError):
 
 def default_output_dir(start: Path | None = None) -> Path:
     """Return ``benchmarks/statistical`` below the repository root, or below `start` where there is none."""
-    start = start or Path.cwd()
+    start = start or _working_directory()
+    if start is None:
+        raise PlanError(
+            ["output_dir: the working directory was removed; give an absolute folder, or go to another one"]
+        )
     for folder in (start, *start.parents):
         if (folder / ".git").exists() or (folder / "pyproject.toml").exists():
             return folder / "benchmarks" / "statistical"
@@ -250,6 +255,7 @@ class _Job:
         self._session = max((run.session for run in self._runs), default=0) + 1 if journal else 0
         self._archive: Path | None = None
         self._note = ""
+        self._plots_missing = ""
         self._idle: dict[str, float] = {}
         self._started_s = time.perf_counter()
 
@@ -267,6 +273,7 @@ class _Job:
             if isinstance(error, RunnerError) and self._directory.begun:
                 raise RunnerError(f"{error}; {self._kept()}: go on with --resume") from None
             raise
+        missing = "\n".join(filter(None, [self._plots_missing, missing]))
         return Outcome(self._directory.folder, results, self._runs, self._archive, report, missing)
 
     @property
@@ -353,9 +360,11 @@ class _Job:
         return dataclasses.replace(plan, idle_power_w=power_w)
 
     def _begin(self) -> None:
+        here = _working_directory()
         begun = {
-            "working_directory": str(Path.cwd()),
-            "git_revision": git_revision(Path.cwd()),
+            "working_directory": str(here) if here else None,
+            "git_revision": git_revision(here) if here else None,
+            "overridden_environment": overridden(),
             "started_utc": _now(),
             **self._idle,
         }
@@ -424,12 +433,16 @@ class _Job:
         return ExperimentInterrupted(finished, self._planned, self._directory.folder)
 
     def _write_summaries(self) -> "Folder":
-        with self._storing():
+        from significand.present.plots import one_artist  # noqa: PLC0415 - see _import_what_comes_later
+
+        folder = self._directory.folder
+        with self._storing(), one_artist():
             self._directory.check_ours()
             steps = [row for run in self._runs for row in self._steps(run)]
-            write_csv(steps, self._directory.folder / STEPS, list(STEP_COLUMNS))
+            write_csv(steps, folder / STEPS, list(STEP_COLUMNS))
             results = self._results()
             write_summaries(results)
+            self._plots_missing = write_plots(results)
             return results
 
     def _write_report(self, results: "Folder") -> tuple[Path | None, str]:
@@ -478,10 +491,9 @@ class _Job:
 
 
 def write_summaries(results: "Folder") -> None:
-    """Write the tables and plots of an experiment's runs into its folder."""
+    """Write the tables of an experiment's runs into its folder."""
     # What takes long to import is imported while the forkserver starts.
     from significand.analysis.claims import comparison_row  # noqa: PLC0415
-    from significand.present.plots import save_pareto_plot, save_ratio_plots, save_tradeoff_plots  # noqa: PLC0415
 
     claims, rows, folder = results.claims, results.rows, results.path
     write_csv(rows, folder / SUMMARY_CSV)
@@ -492,9 +504,25 @@ def write_summaries(results: "Folder") -> None:
     missing = {"objectives": claims.objectives, "reason": claims.frontier_missing}
     frontier = claims.frontier.to_dict(claims.setups, claims.objectives) if claims.frontier else missing
     write_json(frontier, folder / PARETO_JSON)
-    save_tradeoff_plots(rows, folder)
-    save_pareto_plot(rows, folder)
-    save_ratio_plots(rows, claims.comparisons, folder)
+
+
+def write_plots(results: "Folder") -> str:
+    """Draw and write the pictures; return why they could not be drawn, where so: every number is in other files."""
+    from significand.present.plots import (  # noqa: PLC0415
+        PlotError,
+        save_pareto_plot,
+        save_ratio_plots,
+        save_tradeoff_plots,
+    )
+
+    rows, folder = results.rows, results.path
+    try:
+        save_tradeoff_plots(rows, folder)
+        save_pareto_plot(rows, folder)
+        save_ratio_plots(rows, results.claims.comparisons, folder)
+    except PlotError as error:
+        return f"{error}, and draw them with --resume, which measures nothing again"
+    return ""
 
 
 def _plan(fields: Mapping[str, object], folder: Path) -> tuple[Experiment, Dataset | None]:
@@ -582,6 +610,14 @@ def _identity(experiment: Experiment, dataset: Dataset | None) -> dict[str, obje
         "machine": describe_machine(),
         "energy_source": choose_counter(experiment.watts_per_core).source,
     }
+
+
+def _working_directory() -> Path | None:
+    """Return the working directory; None where somebody has removed it."""
+    try:
+        return Path.cwd()
+    except OSError:
+        return None
 
 
 def _now() -> str:

@@ -1,6 +1,5 @@
 """The report of a result folder: one page that shows everything in it, written whole or not at all."""
 
-import contextlib
 import errno
 from importlib import import_module
 from pathlib import Path
@@ -22,8 +21,12 @@ class ReportError(RuntimeError):
 
 def import_parts() -> None:
     """Import what a report is made with, ahead of the time; what is missing is told when the report is made."""
-    with contextlib.suppress(ImportError):
+    try:
         import_module(PAGE)
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException:  # noqa: BLE001, S110 - nor does what is broken, or panics, cost a measurement
+        pass
 
 
 def write_report(results: "Folder") -> Path:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from significand.analysis.intervals import ci95_half_width
 from significand.job import run_experiment_in
+from significand.meters.openmp import told_of_runs
 from significand.results.store import write_csv
 
 
@@ -80,7 +81,8 @@ def run_repeated_benchmarks(
     Warns
     -----
     UserWarning
-        When everything was written but the report, with the remedy.
+        When everything was written but the report or the pictures, with the remedy; before anything is measured, when
+        the environment has variables about threads, which the runs are started without.
     """
     fields = {
         "layer_sizes": layer_sizes,
@@ -93,6 +95,8 @@ def run_repeated_benchmarks(
         "seed": seed,
         "data": data,
     }
+    if overridden := told_of_runs():
+        warnings.warn(overridden, stacklevel=2)
     outcome = run_experiment_in(output_dir, fields | options, resume=resume, yes=yes, allow=allow)
     if outcome.report_missing:
         warnings.warn(outcome.report_missing, stacklevel=2)

@@ -62,10 +62,17 @@ def test_files_decide(
             "unset OMP",
         ),
         (
+            {"environment": {"ONEDNN_MAX_CPU_ISA": "AVX2"}},
+            surroundings.environment,
+            "warn",
+            "ONEDNN_MAX_CPU_ISA=AVX2: keeps instructions from torch",
+            "unset ONEDNN_MAX_CPU_ISA",
+        ),
+        (
             {"environment": {"OMP_PLACES": "cores"}},
             surroundings.environment,
             "warn",
-            "binds training's threads",
+            "OMP_PLACES=cores: no effect",
             "unset",
         ),
         (

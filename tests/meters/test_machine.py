@@ -1,6 +1,8 @@
 import json
 import math
+import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -123,6 +125,26 @@ def test_git_revision_tells_clean_from_changed(tmp_path: Path) -> None:
     assert git_revision(tmp_path) == {"commit": commit, "dirty": True}
     (tmp_path / ".git/index").write_bytes(b"damaged")
     assert git_revision(tmp_path) == {"commit": commit, "dirty": None}, "what git cannot tell is not clean"
+
+
+@pytest.mark.parametrize("name", [b"gr\xc3\xb6\xc3\x9fe.txt", b"gr\xf6\xdfe.txt", b"line\nbreak \xff"])
+def test_names_in_any_encoding_are_no_hindrance(name: bytes, tmp_path: Path) -> None:
+    """A changed file whose name is no text in this locale, as git prints it, is a changed file."""
+    git(tmp_path, "init", "--quiet")
+    git(tmp_path, "config", "core.quotePath", "false")
+    tracked = tmp_path / os.fsdecode(name)
+    tracked.touch()
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "--quiet", "-m", "first")
+    tracked.write_text("changed", encoding="ascii")
+    code = f"""
+from pathlib import Path
+from significand.meters.machine import git_revision
+print(git_revision(Path({str(tmp_path)!r}))["dirty"])
+"""
+    plain = os.environ | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run([sys.executable, "-c", code], env=plain, capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"
 
 
 def test_git_revision_outside_a_checkout_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -580,3 +580,48 @@ def test_a_mistake_in_the_data_brings_no_others() -> None:
     with pytest.raises(PlanError) as caught:
         plan_experiment({"data": "a.csv", "n_samples": 5}, Surroundings(ENGINE_MODES, inspect_data))
     assert caught.value.problems == (f"data: 'a.csv' is missing, as is {TableFormat()}",)
+
+
+HUGE = 10**7
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("baseline", "x" * HUGE),
+        ("engine", "x" * HUGE),
+        ("data", "x" * HUGE),
+        ("optimizer", "x" * HUGE),
+        ("activations", ["x" * HUGE, "softmax"]),
+        ("precision_modes", "x" * HUGE),
+        ("objectives", ["latency", "x" * HUGE]),
+        ("until", "0" * HUGE + "5"),
+        ("label_column", ["x" * HUGE]),
+        ("layer_sizes", "-".join(["64"] * HUGE)),
+        ("layer_sizes", [10] * 20_000),
+        ("layer_sizes", [64, 10**5000, 10]),
+        ("activations", ["relu"] * 300_000),
+        ("precision_modes", [f"mode{number}" for number in range(9_000)]),
+        ("precision_modes", ["float32"] * 9_000),
+        ("objectives", [f"objective{number}" for number in range(300_000)]),
+        ("x" * HUGE, 1),
+        ("seed", {"a": list(range(HUGE // 10))}),
+    ],
+)
+def test_a_value_of_any_size_is_a_few_short_lines(field: str, value: object) -> None:
+    """Megabytes, thousands of entries and numbers without end are told as shortly as anything else, and soon."""
+    lines = problems(**{field: value})
+    assert len(lines) < 15
+    assert sum(map(len, lines)) < 12_000
+    assert all(line.startswith(f"{field[:80]}: ") for line in lines)
+
+
+def test_hundreds_of_thousands_of_unknown_fields_are_a_few_lines() -> None:
+    """The first are named, with what they may have meant; the fields that are known are checked all the same."""
+    unknown = {f"epoch{number}": 1 for number in range(300_000)}
+    lines = problems(**unknown, seed=-1)
+    assert lines[0] == "seed: -1 is out of range; give at least 0"
+    assert lines[1].startswith(
+        "epoch0: is not a field of an experiment (did you mean 'epochs'?); known: hidden, layer_sizes, "
+    )
+    assert lines[11:] == ("299990 more names are not fields of an experiment; correct these first",)

@@ -1,6 +1,8 @@
 import errno
 import math
 import os
+import subprocess
+import sys
 from itertools import combinations, pairwise
 from pathlib import Path
 
@@ -15,9 +17,10 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 from PIL import Image
 
+from significand.present.drawing import LABEL_GID, LEADER_GID, draw
 from significand.present.figures import pareto_figure, tradeoff_figure
 from significand.present.paint import BOX_GID, DPI
-from significand.present.plots import LABEL_GID, LEADER_GID, draw, save_pareto_plot, save_tradeoff_plots
+from significand.present.plots import PlotError, one_artist, save_pareto_plot, save_tradeoff_plots
 
 pytestmark = pytest.mark.slow
 
@@ -305,3 +308,71 @@ def test_bad_row_writes_nothing(tmp_path: Path) -> None:
 def test_resolution_is_the_specified_one() -> None:
     """The resolution is 140 DPI, for all figures alike."""
     assert DPI == draw(pareto_figure([])).dpi == 140
+
+
+def hostile_home(folder: Path) -> dict[str, str]:
+    """Return variables that point Matplotlib to a file that it cannot even decode."""
+    folder.mkdir()
+    (folder / "matplotlibrc").write_bytes(b"backend: nonsense\nfont.size: 40\n\xff\xfe")
+    return {"MPLCONFIGDIR": str(folder), "MATPLOTLIBRC": str(folder)}
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"MPLBACKEND": "module://matplotlib_inline.backend_inline"},
+        {"MPLBACKEND": "nonsense", "HOME": "/nonexistent", "XDG_CACHE_HOME": "relative"},
+        {"HOME": "", "XDG_CACHE_HOME": "/proc/nowhere"},
+        {"FREETYPE_PROPERTIES": "truetype:interpreter-version=35"},
+    ],
+    ids=["Jupyter", "nonsense", "no home", "font engine"],
+)
+def test_nothing_of_the_environment_reaches_a_picture(
+    variables: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Variables, a settings file that cannot be read, here and in the home folder, no home: the same picture."""
+    plain = save_pareto_plot(typical_rows(), tmp_path / "plain").read_bytes()
+    for name, value in (hostile_home(tmp_path / "home") | variables).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path / "home")
+    assert save_pareto_plot(typical_rows(), tmp_path / "again").read_bytes() == plain
+    assert [path.name for path in (tmp_path / "home").iterdir()] == ["matplotlibrc"]
+
+
+def test_making_a_picture_does_not_import_matplotlib(tmp_path: Path) -> None:
+    """A Matplotlib that would change or break the user's program is not touched in it."""
+    code = (
+        "import sys; from pathlib import Path; from significand.present.plots import save_pareto_plot as save\n"
+        "import significand.present.report.page, significand.present.report\n"
+        "save([], Path(sys.argv[1])); print('matplotlib' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "cause"),
+    [
+        ("raise ImportError('no module named matplotlib')", "no module named matplotlib"),
+        ("import os; os.kill(os.getpid(), 9)", "ended with -9"),
+        ("import time; time.sleep(60)", r"nothing was drawn after 0\.2 s"),
+    ],
+    ids=["broken", "killed", "hangs"],
+)
+def test_pictures_that_cannot_be_drawn_are_told(
+    code: str, cause: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever becomes of the process that draws, it is one error with the cause, and nothing is written."""
+    monkeypatch.setattr("significand.present.plots.DRAWING_TIMEOUT_S", 0.2 if "sleep" in code else 60.0)
+    monkeypatch.setattr("significand.present.plots.END_TIMEOUT_S", 0.2 if "sleep" in code else 60.0)
+    monkeypatch.setattr("significand.present.plots.python", lambda real, *words: [sys.executable, "-c", code, *words])  # noqa: ARG005
+    with pytest.raises(PlotError, match=rf"^the pictures \(PNG\) could not be drawn \(.*{cause}\); no number is lost"):
+        save_pareto_plot(typical_rows(), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_interpreter_that_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does a Python that cannot be started cost more than the pictures, when they are to be drawn."""
+    monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
+    with one_artist(), pytest.raises(PlotError, match="No such file"):
+        save_tradeoff_plots(typical_rows(), tmp_path)

@@ -1,6 +1,6 @@
 import contextlib
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -43,7 +43,7 @@ def test_equal_results_do_not_differ(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
-        ({"experiment": {"threads": 9}}, "experiment.threads: 2 in OLD, 9 in NEW"),
+        ({"experiment": {"threads": 9}}, "experiment.threads: [2] in OLD, [9] in NEW"),
         ({"experiment": {"epochs": 3}}, "experiment.epochs: 2 in OLD, 3 in NEW"),
         ({"machine": {"host": "other"}}, "machine.host: 'bench' in OLD, 'other' in NEW"),
         ({"machine": {"turbo": True}}, "machine.turbo: None in OLD, True in NEW"),
@@ -152,6 +152,11 @@ def test_folders_without_results_are_refused(tmp_path: Path) -> None:
         read_folder(made_up_folder(tmp_path / "columns", runs, columns=columns))
     with pytest.raises(ResultsError, match="'float32' with seed 7 twice"):
         read_folder(made_up_folder(tmp_path / "twice", [*runs, runs[0]]))
+    with pytest.raises(ResultsError, match="'float32' with repeat 0 twice"):
+        read_folder(made_up_folder(tmp_path / "again", [*runs, replace(runs[0], seed=99)]))
+    for repeat in (-1, 2**31):
+        with pytest.raises(ResultsError, match=f"has the repeat {repeat}; they count from 0 to 2147483647"):
+            read_folder(made_up_folder(tmp_path / str(repeat), [*runs[1:], replace(runs[0], repeat=repeat)]))
     torn = made_up_folder(tmp_path / "torn", runs)
     text = (torn / RAW_RUNS).read_text(encoding="utf-8")
     (torn / RAW_RUNS).write_text(text[: len(text) - 200], encoding="utf-8")

@@ -112,7 +112,7 @@ def test_what_a_file_has_more_or_less_is_no_error(tmp_path: Path) -> None:
     assert table.codes.tolist() == [1, 1]
     assert table.counts("repeat").tolist() == [0, 1]
     assert table.frame["seed"].to_list() == [None, None]
-    assert table.columns == {"mine", "precision_mode", "repeat", "status"}
+    assert table.columns == {"mine", "precision_mode", "repeat", "status", "setup", "device", "variant"}
 
 
 def test_bytes_that_are_no_text_cost_a_sign(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ class Once:
         """Look at the progress, and act when it is time."""
         if not self.done and progress.share >= self.share:
             self.done = True
-            self.action(forkserver_of().children())
+            self.action(workers_of(os.getpid()))
 
 
 @given(n=st.integers(1, 12))
@@ -103,7 +103,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     asleep: list[bool] = []
 
     def all_asleep() -> bool:
-        family = [one for worker in forkserver_of().children() for one in (worker, *worker.children())]
+        family = [one for worker in workers_of(os.getpid()) for one in (worker, *worker.children())]
         return all(one.status() == psutil.STATUS_SLEEPING for one in family)
 
     def look(now: Progress) -> None:
@@ -391,6 +391,7 @@ def test_a_forkserver_that_hangs_costs_its_block_only(monkeypatch: pytest.Monkey
 
     runs = run_all(Once(0.01, stop_both), step_timeout_s=5)
     assert [run.finished for run in runs] == [False, False, True, True]
+    assert all(run.reason.endswith("forks the runs did not answer any more and was ended") for run in runs[:2])
 
 
 @pytest.mark.slow

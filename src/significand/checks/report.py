@@ -14,6 +14,7 @@ import psutil
 
 from significand.meters.memory import PeakMemory
 from significand.meters.noise import NoiseMeter
+from significand.meters.openmp import usable_cpus
 from significand.plan.experiment import default_threads
 from significand.support import ModeSupport, probe_modes
 
@@ -40,10 +41,6 @@ class Check:
     level: Level
     found: str
     remedy: str = ""
-
-
-def _affinity() -> frozenset[int]:
-    return frozenset(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1))
 
 
 def process_name(pid: int) -> str:
@@ -92,7 +89,7 @@ class Instruments:
 
     root: Path = Path("/")
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
-    cpus: frozenset[int] = field(default_factory=_affinity)
+    cpus: frozenset[int] = field(default_factory=usable_cpus)
     logical_cpus: int | None = field(default_factory=psutil.cpu_count)
     physical_cores: int | None = field(default_factory=lambda: psutil.cpu_count(logical=False))
     threads: int = field(default_factory=default_threads)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from significand.checks.report import Check, Instruments, Level
 from significand.meters import machine
 from significand.meters.noise_share import Reading
+from significand.meters.openmp import overridden
 
 LOAD_WINDOW_S = 0.5
 BUSY, TOO_BUSY = 0.05, 0.5
@@ -19,31 +20,17 @@ LOW_MEMORY_MB, TOO_LITTLE_MEMORY_MB = 1000, 450
 SWAP_MB = 100
 LOW_DISK_MB, TOO_LITTLE_DISK_MB = 1000, 100
 
-OVERRIDDEN = "no effect, the runs set it themselves"
-BINDS = "binds training's threads to CPUs, whoever else is on them"
-FEWER = "training may get fewer threads than --threads says"
-SPINS = "may keep waiting threads busy, which costs the next run CPU time"
+OVERRIDDEN = "no effect, the runs are started without it"
 LIMITED = "keeps instructions from torch that the CPU has"
 ENVIRONMENT = {
-    "OMP_NUM_THREADS": OVERRIDDEN,
-    "MKL_NUM_THREADS": OVERRIDDEN,
-    "OPENBLAS_NUM_THREADS": OVERRIDDEN,
-    "GOMP_SPINCOUNT": OVERRIDDEN,
-    "OMP_THREAD_LIMIT": FEWER,
-    "OMP_DYNAMIC": FEWER,
-    "OMP_PROC_BIND": BINDS,
-    "OMP_PLACES": BINDS,
-    "GOMP_CPU_AFFINITY": BINDS,
-    "KMP_AFFINITY": BINDS,
-    "KMP_BLOCKTIME": SPINS,
     "ATEN_CPU_CAPABILITY": LIMITED,
     "ONEDNN_MAX_CPU_ISA": LIMITED,
     "DNNL_MAX_CPU_ISA": LIMITED,
     "ONEDNN_DEFAULT_FPMATH_MODE": "torch may compute float32 in a lower format",
     "DNNL_DEFAULT_FPMATH_MODE": "torch may compute float32 in a lower format",
 }
-"""Variables that bear on how the runs compute. Torch's and the engine's threads are set in the run, those of OpenBLAS
-and the spinning in `runner.server`. The rest is what the manuals of GNU libgomp, LLVM's OpenMP and oneDNN say."""
+"""Variables that bear on how the runs compute, as oneDNN's manual and torch say. Those about threads do not: see
+`significand.meters.openmp`."""
 
 
 def load(given: Instruments) -> Iterable[Check]:
@@ -93,11 +80,10 @@ def memory(given: Instruments) -> Iterable[Check]:
 
 def environment(given: Instruments) -> Iterable[Check]:
     """List the variables that change how the runs compute."""
-    set_here = {
-        name: value for name in ENVIRONMENT if (value := given.environment.get(name, "")).lower() not in {"", "false"}
-    }
+    limits = {name: value for name in ENVIRONMENT if (value := given.environment.get(name, ""))}
+    set_here = overridden(given.environment) | limits
     if set_here:
-        found = "; ".join(f"{name}={value}: {ENVIRONMENT[name]}" for name, value in set_here.items())
+        found = "; ".join(f"{name}={value}: {ENVIRONMENT.get(name, OVERRIDDEN)}" for name, value in set_here.items())
         yield Check("environment", "warn", found, f"unset {' '.join(set_here)}; set threads with --threads")
     else:
         yield Check("environment", "ok", "nothing is set that changes threads or instructions")

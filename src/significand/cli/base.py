@@ -54,6 +54,13 @@ def complain(what: object) -> None:
         print(f"significand: {visible(line)}", file=sys.stderr)
 
 
+def tell_overridden() -> None:
+    """Tell, before anything is measured, which variables the runs are started without."""
+    from significand.meters.openmp import told_of_runs
+
+    complain(told_of_runs())
+
+
 def refuse(problems: Sequence[str]) -> int:
     """Tell what is wrong with what was asked for, a line each, and return the exit code."""
     from significand.present.rows import visible

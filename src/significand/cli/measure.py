@@ -16,6 +16,7 @@ from significand.cli.base import (
     complain,
     console,
     print_json,
+    tell_overridden,
 )
 from significand.cli.flags import NO_FLAGS, Flags, flag
 from significand.plan.options import FEWEST_SEQUENTIAL
@@ -82,6 +83,8 @@ def run(
         folder = output_dir or fields.pop("output_dir", None)
         fields.pop("output_dir", None)
         fields |= {name: value for name, value in vars(flags).items() if value is not None}
+        if not quiet:
+            tell_overridden()
         with ProgressDisplay(console(stderr=True, quiet=quiet or json)) as display:
             outcome = run_experiment_in(folder, fields, display.update, resume=resume, yes=yes, allow=allow)
     except PlanError as error:
@@ -169,6 +172,7 @@ def selftest(
     from significand.runner.server import RunnerError
     from significand.selftest import WORKLOAD, parse_budget, run_selftest
 
+    tell_overridden()
     try:
         result = run_selftest(
             parse_budget(budget),

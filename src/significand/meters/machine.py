@@ -1,7 +1,6 @@
 """What machine this is: the facts that a result depends on."""
 
 import math
-import os
 import platform
 import subprocess
 from collections.abc import Iterable, Iterator
@@ -10,6 +9,8 @@ from importlib import metadata
 from pathlib import Path, PurePosixPath
 
 import psutil
+
+from significand.meters.openmp import usable_cpus
 
 PRECISION_FLAGS = {
     "avx2": "avx2",
@@ -91,8 +92,8 @@ def cpu_quota(root: Path = Path("/")) -> float | None:
 
 
 def available_cpus(root: Path = Path("/")) -> int:
-    """Return the number of logical CPUs this process may use, by its affinity and its control group's quota."""
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return the number of logical CPUs this process may use: see `usable_cpus`, and its control group's quota."""
+    cpus = len(usable_cpus())
     quota = cpu_quota(root)
     return cpus if quota is None else max(1, min(cpus, math.ceil(quota)))
 
@@ -220,13 +221,13 @@ def _git(folder: Path, *words: str) -> str | None:
         done = subprocess.run(  # git is found on the path, as the user would
             ["git", "-C", str(folder), *words],  # noqa: S607 - the git that the user would run
             capture_output=True,
-            text=True,
             timeout=10,
             check=True,
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip()
+    # Names of files come in whatever encoding they were given; a commit and a mark of change are ASCII.
+    return done.stdout.decode("ascii", errors="replace").strip()
 
 
 def _group_quota(folder: Path) -> float | None:

@@ -23,6 +23,7 @@ import psutil
 
 from significand.meters.machine import cpu_quota, group_folders
 from significand.meters.noise_share import Capacity, Noise, Reading, noise_between
+from significand.meters.openmp import usable_cpus
 
 Key = TypeVar("Key", int, str)
 
@@ -86,8 +87,7 @@ class NoiseMeter:
     ) -> None:
         if threads < 1:
             raise ValueError(f"threads is {threads}, it must be at least 1: give the threads that compute in a step")
-        affinity = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
-        self._cpus = sorted(affinity if cpus is None else cpus)
+        self._cpus = sorted(usable_cpus() if cpus is None else cpus)
         cores = physical_cores or psutil.cpu_count(logical=False) or os.cpu_count() or 1
         self._capacity = Capacity(threads, len(self._cpus), cores, cpu_quota(root))
         self._proc = str(root / "proc")

@@ -13,6 +13,8 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from significand.meters.openmp import usable_cpus
+
 PROC = Path("/proc/self")
 
 AS_FAST = 0.9
@@ -57,7 +59,7 @@ class Rotation:
 
     def __init__(self, threads: int, cores: list[int] | None = None, proc: Path = PROC) -> None:
         if cores is None:
-            cores = equal_cores(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+            cores = equal_cores(usable_cpus()) if hasattr(os, "sched_getaffinity") else []
         self._threads = threads
         self._cores = cores
         self._proc = proc

@@ -570,7 +570,7 @@ def stored_experiment(fields: Mapping[str, object]) -> Experiment:
         With one line for every field of the wrong type or value.
     """
     known = {name: value for name, value in fields.items() if name in OPTIONS}
-    plan = _Plan(known, {"precision_modes": Several(Text(), once="mode"), "activations": Several(Text())})
+    plan = _Plan(known, {"precision_modes": Several(Text("mode"), once="mode"), "activations": Several(Text())})
     values = plan.values
     for name in ("layer_sizes", "activations"):
         if plan.has(name) and values[name] is None:

@@ -135,7 +135,15 @@ def read_share(value: object) -> object:
 
 @dataclass(frozen=True)
 class Text:
-    """Any text."""
+    """Any text.
+
+    Attributes
+    ----------
+    named
+        What it must name, so that it is not empty; empty where it may be.
+    """
+
+    named: str = ""
 
     def read(self, value: object) -> str:
         """Return it; a path is one, too."""
@@ -143,6 +151,8 @@ class Text:
             value = os.fspath(value)
         if not isinstance(value, str):
             raise ValueError(f"{shown(value)} is not a text; give a text")  # noqa: TRY004 - of all the same kind
+        if self.named and not value:
+            raise ValueError(f"{value!r} is an entry without a name; name each {self.named}")
         return str(value)
 
     def written(self, value: str) -> str:
@@ -214,7 +224,7 @@ class Several:
         problems: dict[str, None] = {}
         parts = self._parts(value)
         if len(parts) > MOST_ITEMS:
-            raise ValueError(f"{len(parts)} entries are given; give at most {MOST_ITEMS}")
+            raise ValueError(f"more than {MOST_ITEMS} entries are given; give at most so many")
         for part in parts:
             try:
                 read.append(self.kind.read(part))
@@ -239,7 +249,11 @@ class Several:
         if isinstance(value, str) and value.strip().lower() in self.nothing:
             return []
         if isinstance(value, str):
-            return [part.strip() for part in self.split.split(value)] if value.strip() or not self.once else []
+            return (
+                [part.strip() for part in self.split.split(value, maxsplit=MOST_ITEMS)]
+                if value.strip() or not self.once
+                else []
+            )
         if isinstance(value, set | frozenset):
             raise ValueError(f"{shown(value)} has no order; give a list")  # noqa: TRY004
         if isinstance(value, Mapping | bytes | bytearray) or not isinstance(value, Iterable):
@@ -254,7 +268,7 @@ class Several:
             raise ValueError(f"{shown(value)} is not a list; give a list") from None
 
 
-SIZES = Several(Whole(at_least=None, less_than=None), re.compile(r"[x,]|(?<=\d)-"), "-")
+SIZES = Several(Whole(at_least=None, less_than=2**63), re.compile(r"[x,]|(?<=\d)-"), "-")
 """Units per layer, as ``"64-128-10"``; a minus that follows no digit is a sign."""
 
 HIDDEN_SIZES = replace(SIZES, alone=True, nothing=("", "none"))

@@ -34,7 +34,9 @@ def expanded(field: str, path: str) -> str:
 def shell_word(path: Path | str) -> str:
     """Return a path as a word that a shell gives back unchanged and that no program takes for a flag."""
     text = os.fspath(path)
-    if text.startswith(("-", "~")):
+    if text.startswith("~"):
+        text = str(Path.cwd() / text)  # ./~ would be shortened to ~ before it is read
+    elif text.startswith("-"):
         text = f"./{text}"
     if text.isprintable():
         return shlex.quote(text)

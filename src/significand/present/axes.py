@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from matplotlib.ticker import MaxNLocator
-
 from significand.present.rows import Cell
 
 _LOG_RATIO = 15.0  # beyond this ratio of largest to smallest, a linear axis piles the small ones up
 _MARGIN = 0.14  # of the span, on either side: room for the labels of the outermost points
+_MOST_STEPS = 6
+_ROUND = (1.0, 2.0, 2.5, 5.0, 10.0)
 _MIN_RELATIVE_SPAN = 0.1  # a narrower axis would make differences of a few per cent look like everything
 
 
@@ -72,10 +72,26 @@ def choose_axis(
         low, high = centre - span * (0.5 + _MARGIN), centre + span * (0.5 + _MARGIN)
         floor = 0.0 if min(means) >= 0 else -math.inf
         ceiling = largest if max(means) <= largest else math.inf
-        steps = MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
-        ticks = [float(tick) for tick in steps if max(low, floor) <= tick <= min(high, ceiling)]
+        ticks = [tick for tick in round_ticks(low, high) if max(low, floor) <= tick <= min(high, ceiling)]
     label = f"{title} ({', '.join([*filter(None, details), *(['log scale'] if is_log else [])])})"
     return Axis(label, low, high, tuple(ticks), _tick_labels(ticks, is_log=is_log), is_log)
+
+
+def round_ticks(low: float, high: float) -> list[float]:
+    """Place ticks at multiples of a round number: the smallest that gives few enough, or one with two ticks at least.
+
+    As Matplotlib's MaxNLocator does; Matplotlib itself is not imported here, because a report needs nothing else of it,
+    and the user's settings may keep it from being imported at all.
+    """
+    least = (high - low) / _MOST_STEPS
+    power = 10.0 ** math.floor(math.log10(least))
+    steps = [factor * scale for scale in (power / 10, power) for factor in _ROUND[:-1]] + [10 * power]
+    enough = next(number for number, step in enumerate(steps) if step >= least)
+    for step in reversed(steps[: enough + 1]):
+        first, last = math.ceil(low / step), math.floor(high / step)
+        if last > first:
+            break
+    return [number * step for number in range(first, last + 1)]
 
 
 def _log_ticks(low: float, high: float) -> list[float]:

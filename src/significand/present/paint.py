@@ -1,8 +1,7 @@
-"""What every PNG is painted with: axes, points with their bars, the frontier's key; and how it becomes a file."""
+"""What every PNG is painted with: axes, points with their bars, the frontier's key; and how it becomes a PNG."""
 
 import io
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -14,7 +13,6 @@ from matplotlib.transforms import Affine2D
 from significand.present.axes import Axis
 from significand.present.figures import Point, TradeoffFigure
 from significand.present.marks import INK, PALE_INK, font, make_line, make_marker, make_text
-from significand.results.store import replacing
 
 DPI = 140
 PX = DPI / 72  # pixels per typographic point
@@ -31,14 +29,6 @@ def png(figure: Figure) -> bytes:
     # Unlike savefig, this follows none of the user's savefig settings.
     FigureCanvasAgg(figure).print_png(buffer)  # type: ignore[no-untyped-call]  # Matplotlib has no types here
     return buffer.getvalue()
-
-
-def write(image: bytes, path: Path) -> Path:
-    """Write an image whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path, "wb") as file:
-        file.write(image)
-    return path
 
 
 def draw_axes(axes: Axes, prepared: TradeoffFigure) -> None:

@@ -1,57 +1,132 @@
-"""Draw prepared values into PNG files; the values themselves come from `significand.present.figures`.
+"""Write the PNG files of a result folder, drawn in a process of its own.
 
-The only numbers worked out here are positions on the page. What a user's Matplotlib style could change is set
-explicitly, and neither pyplot nor rcParams is touched: a plot looks the same wherever it is drawn, and
-drawing it leaves a notebook as it was.
+Matplotlib obeys a file in the working directory, one in the home folder, variables that Jupyter sets, and whatever the
+user's program has told it. It finds none of that in a process that is started for the purpose: a plot looks the same
+wherever it is made, and making it leaves a notebook as it was. Nor can a Matplotlib that does not even import do harm.
 """
 
-import textwrap
-from collections.abc import Sequence
-from itertools import pairwise
+import contextlib
+import os
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
+from multiprocessing.connection import Connection
 from pathlib import Path
-
-import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.text import Text
-from matplotlib.transforms import IdentityTransform
+from typing import IO, Self
 
 from significand.analysis.comparison import Comparison
-from significand.present.draw_grid import draw_grid, draw_ratio
-from significand.present.figures import Point, TradeoffFigure, pareto_figure, tradeoff_figure
+from significand.interpreter import environment, python
+from significand.present.cache import cache_folder
+from significand.present.figures import TradeoffFigure, pareto_figure, tradeoff_figure
 from significand.present.grid import grid_of
-from significand.present.grid_figures import grid_figure, grid_frontier_figure
-from significand.present.labels import Pixels, nearest, place_beside, place_in_column
-from significand.present.marks import PALE_INK, dark, make_line, make_text
-from significand.present.paint import (
-    CAP_POINTS,
-    DPI,
-    LABEL_POINTS,
-    MARKER_POINTS,
-    PX,
-    SMALL_POINTS,
-    draw_axes,
-    marker_points,
-    png,
-    write,
-)
-from significand.present.ratio_figures import ratio_figures
+from significand.present.grid_figures import GridFigure, grid_figure, grid_frontier_figure
+from significand.present.ratio_figures import RatioFigure, ratio_figures
 from significand.present.rows import SummaryRow
+from significand.results.store import replacing
 
-LABEL_GID = "point-label"
-LEADER_GID = "leader"
+DRAWING_TIMEOUT_S = 120.0
+"""Matplotlib looks for all the machine's fonts when it is first used."""
+
+END_TIMEOUT_S = 5.0
+
+_OF_MATPLOTLIB = ("MPL", "MATPLOTLIB", "FREETYPE_")
+"""How variables begin that decide on how Matplotlib draws."""
 
 
-# The page, in inches: axes of a fixed size between margins; the footnotes below and, where needed, a column
-# of labels at the right make the page larger.
-_AXES_INCHES = (5.35, 3.45)
-_LEFT, _RIGHT, _TOP, _BOTTOM = 0.80, 0.25, 0.38, 0.62
-_FOOT_LINE_INCHES = 0.155
-_COLUMN_GAP_INCHES = 0.35
-_COLUMN_LEADING = 1.25  # times the height of a label
+_Figure = TradeoffFigure | GridFigure | RatioFigure
 
-_LEADER_FROM_PX = 20.0  # a label nearer than this needs no line to its point
+
+class PlotError(RuntimeError):
+    """Pictures that could not be drawn, and why. No number is lost with them."""
+
+
+class _Artist:
+    """The process that draws, seen from here. It imports Matplotlib while this process goes on."""
+
+    def __init__(self) -> None:
+        self._begun = contextlib.ExitStack()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._cause = ""
+        self._stderr: IO[bytes]
+        self._connection: Connection
+
+    def __enter__(self) -> Self:
+        try:
+            self._start()
+        except (OSError, ValueError) as error:  # told when something is to be drawn
+            self._cause = str(error)
+        except BaseException:
+            self._begun.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._begun.close()
+
+    def draw(self, figures: Sequence[_Figure]) -> list[bytes]:
+        if self._process is None:
+            raise PlotError(_told(self._cause))
+        try:
+            self._connection.send(figures)
+            if not self._connection.poll(DRAWING_TIMEOUT_S):
+                raise PlotError(_told(f"nothing was drawn after {DRAWING_TIMEOUT_S:g} s"))
+            images: list[bytes] = self._connection.recv()
+        except (EOFError, ConnectionError):
+            raise PlotError(_told(self._last_words())) from None
+        return images
+
+    def _start(self) -> None:
+        self._stderr = self._begun.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - it is closed with the rest
+        ours, theirs = socket.socketpair()
+        self._connection = Connection(ours.detach())
+        self._begun.callback(self._connection.close)
+        with theirs:
+            self._process = subprocess.Popen(
+                python("from significand.present.drawing import serve; serve()", str(theirs.fileno())),
+                pass_fds=[theirs.fileno()],
+                cwd=Path(__file__).parent,  # Matplotlib reads a file in the working directory; here is none
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=self._stderr,
+                start_new_session=True,  # Ctrl-C is for this process, which ends it
+                env=_environment(),
+            )
+        self._begun.callback(self._end, self._process)
+
+    def _end(self, process: subprocess.Popen[bytes]) -> None:
+        """Let the process end by itself, so that Matplotlib removes what it put aside; else end it."""
+        self._connection.close()
+        try:
+            process.wait(END_TIMEOUT_S)
+        except BaseException as error:
+            process.kill()
+            process.wait()
+            if not isinstance(error, subprocess.TimeoutExpired):
+                raise
+
+    def _last_words(self) -> str:
+        assert self._process is not None  # noqa: S101  # narrows the type; only called where there is one
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(END_TIMEOUT_S)
+        self._stderr.seek(0)
+        lines = self._stderr.read().decode(errors="replace").strip().splitlines()
+        return lines[-1] if lines else f"the process that draws ended with {self._process.returncode}"
+
+
+_shared: ContextVar[_Artist | None] = ContextVar("_shared", default=None)
+
+
+@contextlib.contextmanager
+def one_artist() -> Iterator[None]:
+    """Have one process draw all that is drawn in the block; it starts at once, in the background."""
+    with _Artist() as artist:
+        token = _shared.set(artist)
+        try:
+            yield
+        finally:
+            _shared.reset(token)
 
 
 def save_tradeoff_plots(summary_rows: Sequence[SummaryRow], out_dir: Path) -> list[Path]:
@@ -75,17 +150,18 @@ def save_tradeoff_plots(summary_rows: Sequence[SummaryRow], out_dir: Path) -> li
     ------
     ValueError
         If a row lacks its mode or its repeats, or holds something else than a number where one belongs.
+    PlotError
+        If the pictures cannot be drawn.
     OSError
         If a file cannot be written.
     """
     costs = ("latency", "energy", "memory")
     # All are drawn before the first is written: a bad row leaves no half of a new set beside an old one.
     grid = grid_of(summary_rows)
-    images = [
-        png(draw_grid(grid_figure(grid, summary_rows, cost)) if grid else draw(tradeoff_figure(summary_rows, cost)))
-        for cost in costs
-    ]
-    return [write(image, Path(out_dir) / f"accuracy_vs_{cost}.png") for cost, image in zip(costs, images, strict=True)]
+    images = _drawn(
+        [grid_figure(grid, summary_rows, cost) if grid else tradeoff_figure(summary_rows, cost) for cost in costs]
+    )
+    return [_write(image, Path(out_dir) / f"accuracy_vs_{cost}.png") for cost, image in zip(costs, images, strict=True)]
 
 
 def save_pareto_plot(summary_rows: Sequence[SummaryRow], out_dir: Path) -> Path:
@@ -105,14 +181,12 @@ def save_pareto_plot(summary_rows: Sequence[SummaryRow], out_dir: Path) -> Path:
 
     Raises
     ------
-    ValueError
+    ValueError, PlotError, OSError
         As for `save_tradeoff_plots`.
-    OSError
-        If the file cannot be written.
     """
     grid = grid_of(summary_rows)
-    figure = draw_grid(grid_frontier_figure(grid, summary_rows)) if grid else draw(pareto_figure(summary_rows))
-    return write(png(figure), Path(out_dir) / "pareto_frontier.png")
+    (image,) = _drawn([grid_frontier_figure(grid, summary_rows) if grid else pareto_figure(summary_rows)])
+    return _write(image, Path(out_dir) / "pareto_frontier.png")
 
 
 def save_ratio_plots(
@@ -133,89 +207,40 @@ def save_ratio_plots(
     -------
     list of pathlib.Path
         ``ratio_vs_batch_size.png`` and ``ratio_vs_threads.png``, at 140 DPI: one for each axis that varies.
+
+    Raises
+    ------
+    ValueError, PlotError, OSError
+        As for `save_tradeoff_plots`.
     """
     figures = ratio_figures(summary_rows, comparisons)
-    images = {figure.axis: png(draw_ratio(figure)) for figure in figures}
-    return [write(image, Path(out_dir) / f"ratio_vs_{axis}.png") for axis, image in images.items()]
+    names = [f"ratio_vs_{figure.axis}.png" for figure in figures]
+    images = _drawn(figures) if figures else []
+    return [_write(image, Path(out_dir) / name) for image, name in zip(images, names, strict=True)]
 
 
-def draw(prepared: TradeoffFigure) -> Figure:
-    """Draw prepared values on a Figure with an Agg canvas of its own.
-
-    Labels stand beside their points where all of them find a free place, and else in a column at the right.
-    """
-    axes, labels = _page(prepared, column_inches=0.0, axes_inches=_AXES_INCHES[1])
-    sizes, anchors = _sizes(labels), _anchors(axes, prepared.points)
-    boxes = place_beside(anchors, sizes, _obstacles(axes, prepared), _window(axes), marker_px=MARKER_POINTS * PX)
-    if boxes is None:
-        column = float(sizes[:, 0].max()) / DPI + _COLUMN_GAP_INCHES
-        height = max(_AXES_INCHES[1], float(sizes[:, 1].sum()) * _COLUMN_LEADING / DPI)
-        axes, labels = _page(prepared, column_inches=column, axes_inches=height)
-        anchors = _anchors(axes, prepared.points)
-        boxes = place_in_column(anchors, _sizes(labels), _window(axes), gap_px=_COLUMN_GAP_INCHES * DPI)
-    for label, point, box, anchor in zip(labels, prepared.points, boxes, anchors, strict=True):
-        label.set_position((box[0], box[1]))
-        end = nearest(anchor, box)
-        if np.hypot(*(end - anchor)) >= _LEADER_FROM_PX:
-            line = make_line(*zip(anchor, end, strict=True), colour=dark(point.colour), width=0.7, zorder=2.2)
-            line.set(transform=IdentityTransform(), gid=LEADER_GID, clip_on=False)
-            axes.add_artist(line)
-    figure = axes.figure
-    assert isinstance(figure, Figure)  # noqa: S101  # narrows the type; _page makes no subfigures
-    return figure
+def _drawn(figures: Sequence[_Figure]) -> list[bytes]:
+    if artist := _shared.get():
+        return artist.draw(figures)
+    with _Artist() as artist:
+        return artist.draw(figures)
 
 
-def _page(prepared: TradeoffFigure, *, column_inches: float, axes_inches: float) -> tuple[Axes, list[Text]]:
-    """Draw everything in its place but the labels of the points, which are only made."""
-    foot = textwrap.wrap(prepared.footnote, 112) + textwrap.wrap("; ".join(prepared.notes), 90)
-    width = _LEFT + _AXES_INCHES[0] + _RIGHT + column_inches
-    below = _BOTTOM + _FOOT_LINE_INCHES * len(foot)
-    height = below + axes_inches + _TOP
-    figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
-    figure.set_layout_engine("none")
-    FigureCanvasAgg(figure)
-    axes = figure.add_axes(
-        (_LEFT / width, below / height, _AXES_INCHES[0] / width, axes_inches / height), facecolor="white"
-    )
-    draw_axes(axes, prepared)
-    for k, line in enumerate(reversed(foot)):
-        at = (0.12 / width, (0.10 + k * _FOOT_LINE_INCHES) / height)
-        figure.add_artist(make_text(line, SMALL_POINTS, PALE_INK, at, figure.transFigure))
-    labels = [
-        make_text(point.label, LABEL_POINTS, dark(point.colour), (0.0, 0.0), IdentityTransform())
-        for point in prepared.points
-    ]
-    for label in labels:
-        label.set(gid=LABEL_GID, verticalalignment="bottom")
-        axes.add_artist(label)
-    return axes, labels
+def _write(image: bytes, path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path, "wb") as file:
+        file.write(image)
+    return path
 
 
-def _sizes(labels: Sequence[Text]) -> Pixels:
-    return np.array([label.get_window_extent().size for label in labels]).reshape(-1, 2)
+def _environment() -> dict[str, str]:
+    """Return an environment in which Matplotlib finds its own defaults, and keeps its list of fonts in our cache."""
+    cache = cache_folder()
+    # Where it can write nothing Matplotlib makes a temporary folder and removes it.
+    kept = cache / "matplotlib" if cache else os.devnull
+    plain = {name: value for name, value in environment().items() if not name.startswith(_OF_MATPLOTLIB)}
+    return plain | {"MPLBACKEND": "agg", "MATPLOTLIBRC": os.devnull, "MPLCONFIGDIR": str(kept)}
 
 
-def _window(axes: Axes) -> Pixels:
-    return np.array(axes.get_window_extent().extents)
-
-
-def _anchors(axes: Axes, points: Sequence[Point]) -> Pixels:
-    return _on_page(axes, [(point.x, point.y) for point in points])
-
-
-def _on_page(axes: Axes, positions: Sequence[tuple[float, float]]) -> Pixels:
-    return np.asarray(axes.transData.transform(np.reshape(positions, (-1, 2))))
-
-
-def _obstacles(axes: Axes, prepared: TradeoffFigure) -> Pixels:
-    """Box all that a label must not cover: markers, bars with their caps, the frontier's line."""
-    segments = [(corners, 3.0) for corners in pairwise(prepared.staircase)]
-    for point in prepared.points:
-        segments.append((((point.x, point.y),) * 2, (marker_points(point) / 2 + 1.5) * PX))
-        if point.x_bar is not None:
-            segments.append((((point.x_bar[0], point.y), (point.x_bar[1], point.y)), (CAP_POINTS + 0.8) * PX))
-        if point.y_bar is not None:
-            segments.append((((point.x, point.y_bar[0]), (point.x, point.y_bar[1])), (CAP_POINTS + 0.8) * PX))
-    ends = np.array([_on_page(axes, corners) for corners, _ in segments]).reshape(-1, 2, 2)
-    clearance = np.array([clearance for _, clearance in segments]).reshape(-1, 1)
-    return np.hstack([ends.min(axis=1) - clearance, ends.max(axis=1) + clearance])
+def _told(cause: str) -> str:
+    return f"the pictures (PNG) could not be drawn ({cause}); no number is lost: mend that, or install matplotlib again"

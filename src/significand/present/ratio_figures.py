@@ -4,11 +4,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from matplotlib.ticker import MaxNLocator
-
 from significand.analysis.comparison import Comparison
 from significand.plan.metrics import LATENCY
-from significand.present.axes import Axis
+from significand.present.axes import Axis, round_ticks
 from significand.present.grid import Grid, grid_of, ratio_of
 from significand.present.grid_styles import MARKERS
 from significand.present.rows import SummaryRow, mode_names, repeats, sequential, visible
@@ -187,7 +185,7 @@ def _ticks(low: float, high: float) -> tuple[tuple[float, ...], tuple[str, ...]]
         factors = (1.0, 2.0, 5.0) if len(decades) <= 4 else (1.0,)
         ticks = [factor * 10.0**decade for decade in decades for factor in factors]
     else:
-        ticks = [float(tick) for tick in MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)]
+        ticks = round_ticks(low, high)
     kept = sorted({float(f"{tick:.6g}") for tick in (*ticks, 1.0) if low <= tick <= high})
     return tuple(kept), tuple(f"{tick:g}" for tick in kept)
 

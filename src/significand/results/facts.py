@@ -110,6 +110,13 @@ def check_facts(path: Path, facts: Mapping[str, object]) -> Experiment:
     return plan
 
 
+def allowed_fields(facts: Mapping[str, object]) -> list[str]:
+    """Return the fields that differed when the experiment was resumed, and were allowed to."""
+    entries = facts.get("allowed")
+    names = [entry.get("field") for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+    return list(dict.fromkeys(listed([name]) for name in names))
+
+
 def _problems(facts: Mapping[str, object]) -> Iterator[str]:
     for field, kind in FACTS.items():
         holder, _, name = field.rpartition(".")

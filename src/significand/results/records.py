@@ -39,7 +39,9 @@ FIRST_METHOD = {
 NAN = math.nan
 FINISHED = "finished"
 FAILED = "failed"
-LARGEST_WHOLE = 2**63 - 1
+LARGEST_WHOLE = 2**40
+"""Of a count or a seed; sums of millions of them fit a table's 64 bits."""
+
 TRUTH_VALUES = {"true": True, "false": False, "": None}
 
 

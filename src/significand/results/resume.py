@@ -73,9 +73,11 @@ def find_begun(folder: Path, fields: Mapping[str, object]) -> Begun:
 
 def _check_runs(path: Path, runs: Sequence[Run], experiment: Experiment) -> None:
     """Find out whether runs are those of the experiment."""
-    names = {setup.name for setup in experiment.setups()}
+    setups = {setup.name: setup for setup in experiment.setups()}
     for number, run in enumerate(runs, 2):
-        is_planned = run.setup in names and 0 <= run.repeat < experiment.most_repeats
+        setup = setups.get(run.setup)
+        is_its = setup is not None and (run.precision_mode, run.variant) == (setup.precision, setup.variant)
+        is_planned = is_its and 0 <= run.repeat < experiment.most_repeats
         if not (is_planned and run.seed == experiment.seed + run.repeat):
             cause = f"the run {shown(run.name)} with seed {run.seed} is none of its experiment"
             raise JournalError(f"{str(path)!r} is damaged in line {number} ({cause}); start the experiment anew")

@@ -309,10 +309,11 @@ class RunDirectory:
     def _remove_staged(self) -> None:
         for name in STAGED.values():
             path = self.folder / name
-            if path.is_dir() and not path.is_symlink():
-                path.rmdir()
-            else:
-                path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # what stays is in the way of what is made in its place, which says so
+                if path.is_dir() and not path.is_symlink():
+                    path.rmdir()
+                else:
+                    path.unlink(missing_ok=True)
 
     def update_manifest(self, facts: Mapping[str, object]) -> None:
         """Add facts to manifest.json, replacing those of the same name."""

@@ -51,7 +51,8 @@ def read_table(path: Path, planned: Sequence[str] = ()) -> RunTable:
     if not known:
         raise TableError(f"{str(path)!r} has none of the columns of a table of runs")
     lazy = pl.scan_csv(
-        path,
+        path.absolute(),  # a name that begins with ~ is no home folder here
+        glob=False,
         has_header=False,
         skip_rows=1,
         schema={str(place): pl.String() for place in range(len(header))},
@@ -134,7 +135,8 @@ def _may_be_cut(path: Path, n_columns: int) -> bool:
     line = pl.col("line")
     separators = line.str.replace_all('"[^"]*"', "").str.count_matches(",", literal=True)
     lines = pl.scan_csv(
-        path,
+        path.absolute(),
+        glob=False,
         has_header=False,
         skip_rows=1,
         schema={"line": pl.String()},

@@ -17,20 +17,22 @@ from multiprocessing import reduction
 from multiprocessing.connection import Connection
 
 from significand.engines.base import get_engine
+from significand.runner.guard import end_guard
 from significand.runner.protocol import Exited, Fork, Forked, Kill, Start, Up
 from significand.runner.worker import die_with_parent, work
 from significand.workload.data import Dataset, load_saved
 
 
-def main() -> None:
+def main(guard: int) -> None:
     """Serve the conductor until it is gone.
 
     The last two arguments are the folder for temporary files and the number of the socket to the conductor.
+
+    Parameters
+    ----------
+    guard
+        The process that `significand.runner.guard` has begun beside this one.
     """
-    # Ctrl-C in a terminal reaches the whole process group, a service manager's SIGTERM every process of the service;
-    # ending the workers in order is the conductor's business, and no run shall count as failed for it.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
     connection = Connection(int(sys.argv[-1]))
     try:
         start = connection.recv()
@@ -39,6 +41,8 @@ def main() -> None:
         pass  # the conductor is gone
     finally:
         shutil.rmtree(sys.argv[-2], ignore_errors=True)  # also when the conductor was killed
+        signal.set_wakeup_fd(-1)  # nobody reads any more that a child has ended
+        end_guard(guard)
 
 
 class _Forkserver:

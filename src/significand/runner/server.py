@@ -1,7 +1,6 @@
 """The forkserver as the conductor sees it: start it, ask it for workers, end it and all of them."""
 
 import contextlib
-import json
 import os
 import shutil
 import socket
@@ -14,6 +13,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import IO, Self
 
+from significand.interpreter import environment, python
+from significand.meters.openmp import usable_cpus
 from significand.plan.setup import Setup
 from significand.runner.block import Block
 from significand.runner.protocol import Fork, Kill, Start, describe_exit
@@ -28,10 +29,13 @@ GOMP_SPINCOUNT = "50000"
 """How many times an OpenMP thread of the runs looks for more work before it sleeps. By default GNU's looks for some
 5 ms, and every turn would begin by waiting for the last one's threads."""
 
-# The module is found where this process would find it, whatever lies in the working directory.
-LAUNCH = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from significand.runner.forkserver import main; main()"
-)
+# The guard is there before torch, which takes seconds to import.
+LAUNCH = """
+from significand.runner.launch import launch
+guard = launch()
+from significand.runner.forkserver import main
+main(guard)
+"""
 
 
 class RunnerError(RuntimeError):
@@ -78,13 +82,14 @@ class Server:
             with theirs:
                 self._process = subprocess.Popen(
                     # From here on the forkserver removes the folder when this process is killed.
-                    [sys.executable, "-c", LAUNCH, json.dumps(sys.path), str(self._scratch), str(theirs.fileno())],
+                    python(LAUNCH, *self._facts(), str(self._scratch), str(theirs.fileno())),
                     pass_fds=[theirs.fileno()],
+                    cwd=self._scratch,  # the user's may be removed, and what lies there is none of its business
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=self._stderr,
                     start_new_session=True,  # Ctrl-C is for this process; it ends the workers in order
-                    env=os.environ | self._environment(),
+                    env=environment() | self._environment(),
                 )
         except OSError as error:
             shutil.rmtree(self._scratch, ignore_errors=True)
@@ -113,6 +118,10 @@ class Server:
         block = self._first
         setups = dict.fromkeys([*block.setups, *block.experiment.setups()])  # some may have ended in the first block
         return Start(tuple(setups), block.experiment.protocol, block.energy, dataset, self._scratch)
+
+    def _facts(self) -> list[str]:
+        """Return what the forkserver is to know before it imports anything: this process, and the CPUs to use."""
+        return [str(os.getpid()), ",".join(map(str, sorted(usable_cpus())))]
 
     def _environment(self) -> dict[str, str]:
         return {
@@ -143,17 +152,23 @@ class Server:
         with contextlib.suppress(ConnectionError):
             self.connection.send(Kill(pid))
 
+    def _hang_up(self) -> None:
+        """Close the connection, at which the forkserver ends its workers and itself."""
+        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(self.connection.fileno())) as ours:
+            ours.shutdown(socket.SHUT_RDWR)  # somebody's fork of this process may hold a copy open
+        self.connection.close()
+
     def stop(self) -> str:
         """End the forkserver and all its workers; return how it ended, with its last words. It may be dead already."""
         if self._process is None:
             return ""
-        self.connection.close()  # at which the forkserver ends its workers and itself
+        self._hang_up()
         try:
-            self._process.wait(timeout=STOP_TIMEOUT_S)
+            end = describe_exit(self._process.wait(timeout=STOP_TIMEOUT_S))
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        end = describe_exit(self._process.returncode)
+            end = "did not answer any more and was ended"
         self._process = None
         shutil.rmtree(self._scratch, ignore_errors=True)
         self._stderr.seek(0)

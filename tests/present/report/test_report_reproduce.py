@@ -24,6 +24,8 @@ def test_defaults_need_no_flag() -> None:
         ("layer_sizes", [64, 32, 10], "--layer-sizes 64-32-10"),
         ("precision_modes", ["float32", "int8"], "--precision-modes float32,int8"),
         ("data", "my data.csv", "--data 'my data.csv'"),
+        ("data", "-my.csv", "--data=-my.csv"),
+        ("remeasure_nice", -5, "--remeasure-nice=-5"),
         ("until", 0.01, "--until 0.01"),
         ("learning_rate", 0.1 + 0.2, "--learning-rate 0.30000000000000004"),
         ("threads", 2, "--threads 2"),

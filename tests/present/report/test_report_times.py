@@ -31,8 +31,11 @@ def test_missing_times_are_counted(tmp_path: Path) -> None:
     ("change", "words"),
     [
         ({"call_round": np.zeros(3)}, "call_latency_s, call_round differ"),
-        ({"epoch_loss": np.zeros((5, 1)), "epoch_time_s": np.zeros((5, 1))}, "epoch_time_s, epoch_loss differ"),
-        ({"step_time_s": np.array(["a"] * 11)}, "step_time_s is no array of numbers"),
+        (
+            {"epoch_loss": np.zeros((5, 1)), "epoch_time_s": np.zeros((5, 1))},
+            "epoch_time_s has the shape (5, 1) of float64",
+        ),
+        ({"step_time_s": np.array(["a"] * 11)}, "step_time_s holds <U1, not numbers"),
     ],
 )
 def test_times_that_do_not_fit_are_left_out_with_their_reason(

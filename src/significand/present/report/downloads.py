@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from significand.analysis.claims import comparison_row
 from significand.folder import Folder
+from significand.results.files import TooLargeError, open_to_read
 from significand.results.store import COMPARISONS_CSV, RAW_RUNS, SUMMARY_CSV
 from significand.results.values import cell
 
@@ -33,7 +34,7 @@ def downloads(results: Folder, room: int) -> list[Download]:
     made, left = {}, room
     for name in sorted(sizes, key=lambda name: sizes[name]):
         # A table of millions of runs is not even read.
-        content = _content(results, name) if sizes[name] <= left else b""
+        content = _content(results, name, left) if sizes[name] <= left else b""
         address = f"data:text/csv;charset=utf-8;base64,{base64.b64encode(content).decode('ascii')}"
         fits = bool(content) and len(address) <= left
         left = left - len(address) if fits else 0
@@ -49,11 +50,14 @@ def _size(results: Folder, name: str) -> int:
         return 0
 
 
-def _content(results: Folder, name: str) -> bytes:
+def _content(results: Folder, name: str, room: int) -> bytes:
     """Return a table as it is in the folder; where it is not there, as it would be."""
+    path = results.path / name
     try:
-        return (results.path / name).read_bytes()
-    except OSError:
+        if not path.is_symlink():  # the page may be passed on, and a link may lead to anything
+            with open_to_read(path, room, "") as file:
+                return file.read()
+    except (OSError, TooLargeError):
         pass
     if name == RAW_RUNS:
         return _csv(results.runs.frame.iter_rows(named=True), results.runs.frame.columns)

@@ -5,8 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from significand.folder import Folder
+from significand.plan.problems import listed
 from significand.present.report.setups import Setup
 from significand.present.rows import energy_estimated, enumerated, visible
+from significand.results.facts import allowed_fields
 
 Facts = tuple[tuple[str, str], ...]
 
@@ -130,6 +132,11 @@ def caveats(results: Folder, setups: Sequence[Setup]) -> Iterator[str]:
         yield (
             "The experiment was interrupted and gone on with. Runs of a repeat that was cut in two were measured at "
             "different times and are compared all the same: what changed on the machine in between is in their ratio."
+        )
+    if allowed := allowed_fields(results.manifest):
+        yield (
+            f"It was resumed although {visible(listed(allowed))} differed, as was allowed: its runs are of both, and "
+            "what that changes is in their ratios. manifest.json has the values."
         )
     machine = results.manifest.get("machine")
     if isinstance(machine, dict) and machine.get("virtual_machine"):

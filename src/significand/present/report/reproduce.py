@@ -56,7 +56,8 @@ def command_line(fields: Mapping[str, object]) -> str:
         if name == "learning_rate":
             default = LEARNING_RATES.get(str(fields.get("optimizer")))
         if value is not None and _written(name, value) != _written(name, default):
-            words += [f"--{name.replace('_', '-')}", _written(name, value)]
+            flag, text = f"--{name.replace('_', '-')}", _written(name, value)
+            words += [f"{flag}={text}"] if text.startswith("-") else [flag, text]  # else it is taken for a flag
     return shlex.join(visible(word) for word in words)
 
 

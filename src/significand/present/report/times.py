@@ -100,10 +100,6 @@ def _checked(arrays: Arrays) -> Arrays:
         Where they do not fit.
     """
     for names in _TOGETHER:
-        shapes = {arrays[name].shape for name in names if name in arrays}
-        if len(shapes) > 1 or any(len(shape) != 1 for shape in shapes):
+        if len({arrays[name].shape for name in names if name in arrays}) > 1:
             raise ValueError(f"the shapes of {', '.join(names)} differ; they must have one entry each")
-    for name, array in arrays.items():
-        if name.endswith("_s") and array.dtype.kind not in "fiu":
-            raise ValueError(f"{name} is no array of numbers")
     return {name: arrays[name] for names in _TOGETHER if all(name in arrays for name in names) for name in names}

@@ -1,15 +1,15 @@
 """What draws the charts: Vega as one script for the page, and a still picture where no script may run."""
 
 import contextlib
-import os
 import subprocess
-import sys
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from significand.interpreter import environment, python
+from significand.present.cache import cache_folder
 from significand.results.store import replacing
 
 # In a process of its own: bundling takes over a second and a JavaScript engine with its threads, and holds the GIL.
@@ -28,13 +28,20 @@ class VegaScript:
     """
 
     def __init__(self, cache: Path | None = None) -> None:
-        self._path = (cache or _cache_folder()) / f"vega-{metadata.version('vl-convert-python')}.js"
+        folder = cache or cache_folder()
+        self._path = folder / f"vega-{metadata.version('vl-convert-python')}.js" if folder else None
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        if not self._path.is_file():
-            # -P: what lies in the user's working folder is not imported.
-            self._process = subprocess.Popen([sys.executable, "-P", "-c", _BUNDLE], stdout=subprocess.PIPE)
+        if not (self._path and self._path.is_file()):
+            self._process = subprocess.Popen(
+                python(_BUNDLE),
+                cwd="/",  # the user's may be removed
+                env=environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            )
         return self
 
     def __exit__(
@@ -54,6 +61,7 @@ class VegaScript:
             When it could not be read, or not be made.
         """
         if self._process is None:
+            assert self._path is not None  # noqa: S101  # narrows the type; without one a process makes the script
             return self._path.read_text(encoding="utf-8")
         made, _ = self._process.communicate()
         if self._process.returncode:
@@ -62,7 +70,9 @@ class VegaScript:
                 "install vl-convert-python anew"
             )
         self._process = None
-        text = made.decode()
+        text = made.decode("utf-8")
+        if self._path is None:
+            return text
         with contextlib.suppress(OSError):  # the next page makes it again
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with replacing(self._path, "w") as file:
@@ -75,8 +85,3 @@ def still_picture(spec: Mapping[str, Any]) -> str:
     import vl_convert  # noqa: PLC0415 - a JavaScript engine, which most pages do without
 
     return vl_convert.vegalite_to_svg(dict(spec))
-
-
-def _cache_folder() -> Path:
-    """Return the user's cache folder for this program (XDG Base Directory Specification)."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "significand"
