@@ -300,7 +300,7 @@ def test_a_missing_report_is_a_warning(tmp_path: Path, monkeypatch: pytest.Monke
 ROWS: list[dict[str, object]] = [{"mode": "float32", "value": 0.1}, {"mode": "int8", "other": None}]
 
 
-@pytest.mark.parametrize("rows", [ROWS, tuple(ROWS), iter(ROWS), (row for row in ROWS), map(dict, ROWS)], ids=repr)
+@pytest.mark.parametrize("rows", [ROWS, tuple(ROWS), iter(ROWS), (row for row in ROWS), map(dict, ROWS)])
 def test_rows_are_saved_whatever_holds_them(rows: Any, tmp_path: Path) -> None:  # noqa: ANN401 - that is the point
     """A generator gives the file of the list, also into a folder that is not there yet, by a text or a path."""
     _save_csv(rows, str(tmp_path / "new" / "rows.csv"))
@@ -319,7 +319,7 @@ def test_what_are_no_rows_is_said(rows: Any, tmp_path: Path) -> None:  # noqa: A
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("path", [5, None, "", b"x", "a\0b"], ids=repr)
+@pytest.mark.parametrize("path", [5, None, "", b"x", "a\0b"])
 def test_what_is_no_path_is_said(path: Any) -> None:  # noqa: ANN401 - the same
     """Every function that writes names its argument."""
     for save in (_save_csv, _save_tradeoff_plots, _save_pareto_plot):

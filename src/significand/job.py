@@ -441,7 +441,7 @@ class _Job:
             write_csv(steps, folder / STEPS, list(STEP_COLUMNS))
             results = self._results()
             write_summaries(results)
-            self._plots_missing = write_plots(results.rows, folder)
+            self._plots_missing = write_plots(results)
             return results
 
     def _write_report(self, results: "Folder") -> tuple[Path | None, str]:
@@ -505,13 +505,20 @@ def write_summaries(results: "Folder") -> None:
     write_json(frontier, folder / PARETO_JSON)
 
 
-def write_plots(rows: Sequence[Mapping[str, object]], folder: Path) -> str:
+def write_plots(results: "Folder") -> str:
     """Draw and write the pictures; return why they could not be drawn, where so: every number is in other files."""
-    from significand.present.plots import PlotError, save_pareto_plot, save_tradeoff_plots  # noqa: PLC0415
+    from significand.present.plots import (  # noqa: PLC0415
+        PlotError,
+        save_pareto_plot,
+        save_ratio_plots,
+        save_tradeoff_plots,
+    )
 
+    rows, folder = results.rows, results.path
     try:
         save_tradeoff_plots(rows, folder)
         save_pareto_plot(rows, folder)
+        save_ratio_plots(rows, results.claims.comparisons, folder)
     except PlotError as error:
         return f"{error}, and draw them with --resume, which measures nothing again"
     return ""

@@ -10,6 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from made_up_grids import full_grid
 from made_up_pages import HOSTILE, made_up_experiment
 from significand.present.report import report_html
 
@@ -37,11 +38,12 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write a page with everything there is, and one of hostile names."""
+    """Write a page with everything there is, one of hostile names, and one of a grid."""
     folder = tmp_path_factory.mktemp("pages")
     for name, modes in (("usual", ("float32", "float16", "int8")), ("hostile", ("float32", *HOSTILE))):
         results = made_up_experiment(folder / name, modes, details=DETAILS, columns={"data": HOSTILE[0]})
         (folder / f"{name}.html").write_text(report_html(results), encoding="utf-8", errors="replace")
+    (folder / "grid.html").write_text(report_html(full_grid()), encoding="utf-8")
     return folder
 
 
@@ -210,3 +212,19 @@ def test_downloads_are_in_the_page(open_page: Open) -> None:
     with page.expect_download() as download:
         page.locator("a[download='raw_runs.csv']").click()
     assert download.value.path().read_text(encoding="utf-8").startswith("seed,")
+
+
+def test_a_grid_has_panels_to_choose_and_columns_to_sort(open_page: Open) -> None:
+    """Another panel draws the chart anew; sorting by batch size orders numbers and takes the groups apart."""
+    page = open_page("grid")
+    assert page.locator("figure[data-figure^=ratio-]").count() == 2
+    figure = page.locator("figure[data-figure=tradeoff]")
+    before = figure.locator(".chart").inner_html()
+    figure.locator("select").last.select_option("3")
+    page.wait_for_timeout(300)
+    assert figure.locator(".chart").inner_html() != before
+    assert page.locator("tbody.grouped").count() == 1
+    page.locator("table.numbers").first.get_by_role("button", name="Batch size").click()
+    sizes = [int(value) for value in column(page, "Batch size")]
+    assert sizes == sorted(sizes)
+    assert page.locator("tbody.grouped").count() == 0

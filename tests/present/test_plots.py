@@ -17,9 +17,9 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 from PIL import Image
 
-from significand.present import drawing
-from significand.present.drawing import BOX_GID, LABEL_GID, LEADER_GID, draw
+from significand.present.drawing import LABEL_GID, LEADER_GID, draw
 from significand.present.figures import pareto_figure, tradeoff_figure
+from significand.present.paint import BOX_GID, DPI
 from significand.present.plots import PlotError, one_artist, save_pareto_plot, save_tradeoff_plots
 
 pytestmark = pytest.mark.slow
@@ -307,7 +307,7 @@ def test_bad_row_writes_nothing(tmp_path: Path) -> None:
 
 def test_resolution_is_the_specified_one() -> None:
     """The resolution is 140 DPI, for all figures alike."""
-    assert drawing.DPI == draw(pareto_figure([])).dpi == 140
+    assert DPI == draw(pareto_figure([])).dpi == 140
 
 
 def hostile_home(folder: Path) -> dict[str, str]:

@@ -219,15 +219,15 @@ def _show(outcome: "Outcome", *, quiet: bool, as_json: bool) -> None:
     if as_json:
         print_json(outcome.rows)
     elif not quiet:
-        from significand.present.claims_view import claim_lines
         from significand.present.rows import visible
         from significand.present.terminal import summary_view
+        from significand.present.words.answer import answer
 
         out = console()
         out.print(summary_view(outcome.rows))
         out.print()
-        for line in claim_lines(outcome.results):
-            out.print(line, markup=False)
+        for told in answer(outcome.results):
+            out.print(str(told), markup=False)
         if outcome.note:
             say(f"Resumed: {outcome.note}")
         if outcome.archive:

@@ -181,15 +181,17 @@ def table(
     except ResultsError as error:
         return refuse(error.problems)
     if latex or markdown:
-        from significand.present.table_view import latex_table, markdown_table, paper_table
+        from significand.present.grid_tables import published
 
-        prepared = paper_table(results)
-        say(latex_table(prepared) if latex else markdown_table(prepared))
+        say(published(results, as_latex=latex))
     else:
         from significand.present.rows import visible
         from significand.present.terminal import summary_view
+        from significand.present.words.grid import refused_lines
 
         console().print(summary_view(results.rows))
+        for line in refused_lines(results.experiment.refused):
+            console().print(line, markup=False)
         if results.incomplete:
             console().print(visible(results.incomplete), markup=False)
     return DONE

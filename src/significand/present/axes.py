@@ -72,12 +72,12 @@ def choose_axis(
         low, high = centre - span * (0.5 + _MARGIN), centre + span * (0.5 + _MARGIN)
         floor = 0.0 if min(means) >= 0 else -math.inf
         ceiling = largest if max(means) <= largest else math.inf
-        ticks = [tick for tick in _round_ticks(low, high) if max(low, floor) <= tick <= min(high, ceiling)]
+        ticks = [tick for tick in round_ticks(low, high) if max(low, floor) <= tick <= min(high, ceiling)]
     label = f"{title} ({', '.join([*filter(None, details), *(['log scale'] if is_log else [])])})"
     return Axis(label, low, high, tuple(ticks), _tick_labels(ticks, is_log=is_log), is_log)
 
 
-def _round_ticks(low: float, high: float) -> list[float]:
+def round_ticks(low: float, high: float) -> list[float]:
     """Place ticks at multiples of a round number: the smallest that gives few enough, or one with two ticks at least.
 
     As Matplotlib's MaxNLocator does; Matplotlib itself is not imported here, because a report needs nothing else of it,

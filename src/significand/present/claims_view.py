@@ -17,11 +17,14 @@ if TYPE_CHECKING:
     from significand.folder import Folder
     from significand.results.table import RunTable
 
+MOST_MISSED = 6
+"""Setups that missed the target, and are named."""
+
 
 def claim_lines(results: "Folder") -> list[str]:
     """Return a sentence per setup against the baseline, then the frontier, then whether the target was reached."""
     claims, runs = results.claims, results.runs
-    lines = (*_comparisons(claims, runs), *_frontier(claims), *_target(claims, results.reached, runs))
+    lines = (*_comparisons(claims, runs), *_frontier(claims), *target_lines(claims, results.reached, runs))
     return [visible(line) for line in lines]
 
 
@@ -64,7 +67,7 @@ def _frontier(claims: "Claims") -> Iterator[str]:
     on = claims.frontier.p_on_frontier.tolist()
     names = claims.setups
     chances = sorted(zip(on, names, strict=True), key=lambda pair: -pair[0] if math.isfinite(pair[0]) else 1)
-    listed = ", ".join(f"{name} {_probability(p)}" for p, name in chances if math.isfinite(p))
+    listed = ", ".join(f"{name} {probability(p)}" for p, name in chances if math.isfinite(p))
     if listed:
         yield f"On the Pareto frontier of {' and '.join(claims.objectives)} with probability: {listed}."
     used, of_all = (
@@ -79,13 +82,15 @@ def _frontier(claims: "Claims") -> Iterator[str]:
         )
 
 
-def _probability(p: float) -> str:
+def probability(p: float) -> str:
+    """Write the probability of being on the frontier."""
     if p > 0.99:
         return "> 0.99"
     return "< 0.01" if p < 0.01 else f"{p:.2f}"
 
 
-def _target(claims: "Claims", reached: "Reached | None", runs: "RunTable") -> Iterator[str]:
+def target_lines(claims: "Claims", reached: "Reached | None", runs: "RunTable") -> Iterator[str]:
+    """Say whether the intervals became as narrow as was asked for, and of which setups they did not."""
     if reached is None:
         return
     repeats = len(set(runs.counts("repeat").tolist()))
@@ -96,7 +101,9 @@ def _target(claims: "Claims", reached: "Reached | None", runs: "RunTable") -> It
     if reached.is_reached:
         yield f"{what.capitalize()} is within {wanted} {after}."
         return
-    missed = "; ".join(f"{name} {_width(reached, name)}" for name in reached.missed)
+    missed = "; ".join(f"{name} {_width(reached, name)}" for name in list(reached.missed)[:MOST_MISSED])
+    if len(reached.missed) > MOST_MISSED:
+        missed += f"; and {len(reached.missed) - MOST_MISSED} others"
     remedy = "mend what failed" if reached.is_settled else "raise --max-repeats or --max-time"
     yield f"Missed the target of {wanted} for {what} {after}: {missed}; {remedy}."
 

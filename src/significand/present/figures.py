@@ -35,8 +35,12 @@ _MIN_ACCURACY_SPAN_PP = 1.0  # percentage points; a narrower axis would make noi
 
 @dataclass(frozen=True)
 class Point:
-    """One setup in axis units: its means, the ends of its bars and of its box (None: no interval, so none)."""
+    """One setup in axis units: its means, the ends of its bars and of its box (None: no interval, so none).
 
+    `row` is its place among the rows.
+    """
+
+    row: int
     label: str
     colour: str
     marker: str
@@ -138,6 +142,7 @@ def _figure(rows: Sequence[SummaryRow], cost: str, *, with_frontier: bool) -> Tr
     spots = [(x.mean, y.mean) for x, y in zip(x_cells, y_cells, strict=True)]
     points = tuple(
         Point(
+            row=i,
             label=labels[i],
             colour=styles[modes[i]].colour,
             marker=styles[modes[i]].marker,

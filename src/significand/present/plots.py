@@ -16,9 +16,13 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import IO, Self
 
+from significand.analysis.comparison import Comparison
 from significand.interpreter import environment, python
 from significand.present.cache import cache_folder
 from significand.present.figures import TradeoffFigure, pareto_figure, tradeoff_figure
+from significand.present.grid import grid_of
+from significand.present.grid_figures import GridFigure, grid_figure, grid_frontier_figure
+from significand.present.ratio_figures import RatioFigure, ratio_figures
 from significand.present.rows import SummaryRow
 from significand.results.store import replacing
 
@@ -29,6 +33,9 @@ END_TIMEOUT_S = 5.0
 
 _OF_MATPLOTLIB = ("MPL", "MATPLOTLIB", "FREETYPE_")
 """How variables begin that decide on how Matplotlib draws."""
+
+
+_Figure = TradeoffFigure | GridFigure | RatioFigure
 
 
 class PlotError(RuntimeError):
@@ -58,7 +65,7 @@ class _Artist:
     def __exit__(self, *_: object) -> None:
         self._begun.close()
 
-    def draw(self, figures: Sequence[TradeoffFigure]) -> list[bytes]:
+    def draw(self, figures: Sequence[_Figure]) -> list[bytes]:
         if self._process is None:
             raise PlotError(_told(self._cause))
         try:
@@ -150,7 +157,10 @@ def save_tradeoff_plots(summary_rows: Sequence[SummaryRow], out_dir: Path) -> li
     """
     costs = ("latency", "energy", "memory")
     # All are drawn before the first is written: a bad row leaves no half of a new set beside an old one.
-    images = _drawn([tradeoff_figure(summary_rows, cost) for cost in costs])
+    grid = grid_of(summary_rows)
+    images = _drawn(
+        [grid_figure(grid, summary_rows, cost) if grid else tradeoff_figure(summary_rows, cost) for cost in costs]
+    )
     return [_write(image, Path(out_dir) / f"accuracy_vs_{cost}.png") for cost, image in zip(costs, images, strict=True)]
 
 
@@ -174,11 +184,42 @@ def save_pareto_plot(summary_rows: Sequence[SummaryRow], out_dir: Path) -> Path:
     ValueError, PlotError, OSError
         As for `save_tradeoff_plots`.
     """
-    (image,) = _drawn([pareto_figure(summary_rows)])
+    grid = grid_of(summary_rows)
+    (image,) = _drawn([grid_frontier_figure(grid, summary_rows) if grid else pareto_figure(summary_rows)])
     return _write(image, Path(out_dir) / "pareto_frontier.png")
 
 
-def _drawn(figures: Sequence[TradeoffFigure]) -> list[bytes]:
+def save_ratio_plots(
+    summary_rows: Sequence[SummaryRow], comparisons: Sequence[Comparison], out_dir: Path
+) -> list[Path]:
+    """Plot the ratio of the latency to the baseline's against batch size and threads, where these vary.
+
+    Parameters
+    ----------
+    summary_rows
+        As for `save_tradeoff_plots`.
+    comparisons
+        Of these setups, for the sentences below the plots.
+    out_dir
+        Where the files go; it is created if needed.
+
+    Returns
+    -------
+    list of pathlib.Path
+        ``ratio_vs_batch_size.png`` and ``ratio_vs_threads.png``, at 140 DPI: one for each axis that varies.
+
+    Raises
+    ------
+    ValueError, PlotError, OSError
+        As for `save_tradeoff_plots`.
+    """
+    figures = ratio_figures(summary_rows, comparisons)
+    names = [f"ratio_vs_{figure.axis}.png" for figure in figures]
+    images = _drawn(figures) if figures else []
+    return [_write(image, Path(out_dir) / name) for image, name in zip(images, names, strict=True)]
+
+
+def _drawn(figures: Sequence[_Figure]) -> list[bytes]:
     if artist := _shared.get():
         return artist.draw(figures)
     with _Artist() as artist:

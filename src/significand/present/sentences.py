@@ -70,12 +70,12 @@ def _ratio(comparison: Comparison, noun: str, than: str) -> str:
     if abs(point - 1) < UNSEEN and comparison.estimate.n == 1:
         return f"the same {noun}{than.replace(' than ', ' as ')}"
     if abs(point - 1) < UNSEEN:
-        return f"{noun} {NEITHER}{than}{_written(point, low, high, 1)[1]}"
+        return f"{noun} {NEITHER}{than}{written(point, low, high, 1)[1]}"
     word = "higher"
     if point < 1:
         word = "lower"
-        point, low, high = (_inverse(bound) for bound in (point, high, low))
-    factor, interval = _written(point, low, high, 1)
+        point, low, high = (inverse(bound) for bound in (point, high, low))
+    factor, interval = written(point, low, high, 1)
     if float(factor) == 1:  # to all digits that the interval supports
         return f"about the same {noun}{than.replace(' than ', ' as ')}{interval}"
     return f"{factor}x {word} {noun}{than}{interval}"
@@ -84,7 +84,7 @@ def _ratio(comparison: Comparison, noun: str, than: str) -> str:
 def _points(comparison: Comparison, noun: str, than: str) -> str:
     point, low, high = comparison.estimate.point, comparison.estimate.low, comparison.estimate.high
     # Negative, so that a small difference gets no more digits than its interval has.
-    size, interval = _written(-abs(point), low, high, 0)
+    size, interval = written(-abs(point), low, high, 0)
     size = size.lstrip("-")
     if _identical(point, low, high):
         return f"the same {noun}{than.replace(' than ', ' as ')}"
@@ -136,8 +136,8 @@ def _left_out(comparison: Comparison) -> str:
     return f", {comparison.left_out} of {comparison.estimate.n + comparison.left_out} pairs left out"
 
 
-def _written(point: float, low: float, high: float, nothing: int) -> tuple[str, str]:
-    """Write a number and its interval in brackets, with the digits that the interval supports.
+def written(point: float, low: float, high: float, nothing: int, *, terse: bool = False) -> tuple[str, str]:
+    """Write a number and its interval in brackets, with the digits that the interval supports; `terse`: one less.
 
     And as many as it takes to see that the interval excludes `nothing`, the value of no difference, where it does.
     """
@@ -147,6 +147,9 @@ def _written(point: float, low: float, high: float, nothing: int) -> tuple[str, 
     if not interval:
         return text, "" if math.isnan(low) or math.isnan(high) else f" [{low:.3g}, {high:.3g}]"
     decimals = len(text.partition(".")[2])
+    if terse and decimals:
+        decimals -= 1
+        text = f"{point:.{decimals}f}"
     if max(abs(low), abs(high)) >= 1e7:
         return text, f" [{low:.3g}, {high:.3g}]"
     nearest = high if high < nothing else low
@@ -163,7 +166,8 @@ def _identical(difference: float, low: float, high: float) -> bool:
     return low == high and abs(difference) < UNSEEN
 
 
-def _inverse(ratio: float) -> float:
+def inverse(ratio: float) -> float:
+    """Return the ratio the other way round."""
     return math.inf if ratio == 0 else 1 / ratio
 
 

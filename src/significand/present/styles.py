@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from significand.present.grid import grid_of
 from significand.present.rows import SummaryRow, other_format, visible
 
 SHORT_NAME_CHARACTERS = 26
@@ -49,8 +50,9 @@ def mode_styles(modes: Iterable[str]) -> dict[str, Style]:
 def setup_labels(rows: Sequence[SummaryRow], modes: Sequence[str]) -> list[str]:
     """Name every setup as short as tells it apart.
 
-    By its mode; the engine too where there are several; and the format that it really ran in where that is not the
-    one that the mode infers in, as in ``"float16 (ran as float32)"``.
+    In a grid by its values on all axes that vary; else by its mode, and by the engine where there are several; and by
+    the format that it really ran in where that is not the one that the mode infers in, as in ``"float16 (ran as
+    float32)"``.
 
     Parameters
     ----------
@@ -59,16 +61,23 @@ def setup_labels(rows: Sequence[SummaryRow], modes: Sequence[str]) -> list[str]:
     modes
         Their precision modes.
     """
+    grid = grid_of(rows)
+    if grid is not None:
+        names = [grid.label(index, grid.values) for index in range(len(rows))]
+        return [_with_format(name, row) for name, row in zip(names, rows, strict=True)]
     several_engines = len({str(row["engine"]) for row in rows if row.get("engine")}) > 1
     labels = []
     for row, mode in zip(rows, modes, strict=True):
         label = shortened(mode) or "(no name)"
         if several_engines and row.get("engine"):
             label += f", {shortened(str(row['engine']))}"
-        if other := other_format(row):
-            label += f" (ran as {shortened(other)})"
-        labels.append(label)
+        labels.append(_with_format(label, row))
     return labels
+
+
+def _with_format(label: str, row: SummaryRow) -> str:
+    other = other_format(row)
+    return f"{label} (ran as {shortened(other)})" if other else label
 
 
 def shortened(name: str) -> str:

@@ -2,15 +2,17 @@
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from significand.plan.metrics import METRICS, SPECIFIED_COSTS
 from significand.present.compare_view import markdown
+from significand.present.grid import grid_of
 from significand.present.numbers import with_half_width
 from significand.present.rows import SummaryRow, energy_estimated, enumerated, mode_names, number, repeats, visible
 from significand.present.terminal import MetricUnit, findings, metric_units, ratio_to_baseline
+from significand.present.words.grid import baseline_words, refused_lines
 
 if TYPE_CHECKING:
     from significand.folder import Folder
@@ -61,20 +63,29 @@ class PaperTable:
         Of each mode: its name, what it trained in and inferred in, empty where that is not known; an entry per metric.
     notes
         Sentences without which the numbers cannot be read, and where they are from.
+    metrics
+        Their names, in the order of the columns.
     """
 
     headings: Sequence[tuple[str, str]]
     rows: Sequence[tuple[tuple[str, str, str], Sequence[Entry]]]
     notes: Sequence[str]
+    metrics: Sequence[str] = ()
 
 
-def paper_table(results: "Folder") -> PaperTable:
-    """Prepare the table: means with Student's t intervals, ratios to the baseline, the digits that these support."""
+def paper_table(results: "Folder", only: Sequence[str] = ()) -> PaperTable:
+    """Prepare the table: means with Student's t intervals, ratios to the baseline, the digits that these support.
+
+    Parameters
+    ----------
+    only
+        Metrics that are shown; by default all of which there is any value.
+    """
     rows = results.rows
     columns = {
         metric: (heading, unit)
         for metric, heading, unit in _columns(metric_units(rows))
-        if any(math.isfinite(number(row, f"{metric}_mean")) for row in rows)
+        if (not only or metric in only) and any(math.isfinite(number(row, f"{metric}_mean")) for row in rows)
     }
     return PaperTable(
         headings=[(heading, unit.name) for heading, unit in columns.values()],
@@ -82,7 +93,8 @@ def paper_table(results: "Folder") -> PaperTable:
             (_formats(row, name), [_entry(row, metric, unit.size) for metric, (_, unit) in columns.items()])
             for row, name in zip(rows, mode_names(rows), strict=True)
         ],
-        notes=[visible(note) for note in _notes(results)],
+        notes=[visible(note) for note in _notes(results, columns)],
+        metrics=list(columns),
     )
 
 
@@ -96,27 +108,28 @@ def latex_table(table: PaperTable) -> str:
         r"  \label{tab:significand}",
         rf"  \begin{{tabular}}{{@{{}}l{'r' * len(table.headings)}@{{}}}}",
         r"    \toprule",
-        *_headings(table.headings),
+        *stacked_headings(table.headings),
     ]
     for index, ((mode, trained, inferred), entries) in enumerate(table.rows):
         lines.append(r"    \addlinespace" if index else r"    \midrule")
-        lines.append(_line([latex(mode), *(_math(entry.mean) for entry in entries)]))
+        lines.append(table_line([latex(mode), *(in_math(entry.mean) for entry in entries)]))
         for used, below in (
             (f"trains {trained}" if trained else "", [entry.ratio for entry in entries]),
             (f"infers {inferred}" if inferred else "", [entry.interval for entry in entries]),
         ):
-            texts = [latex(used), *(_math(text) if text else "" for text in below)]
+            texts = [latex(used), *(in_math(text) if text else "" for text in below)]
             if any(texts):
-                lines.append(_line([rf"\scriptsize {text}" if text else "" for text in texts]))
+                lines.append(table_line([rf"\scriptsize {text}" if text else "" for text in texts]))
     return "\n".join([*lines, r"    \bottomrule", r"  \end{tabular}", r"\end{table}"])
 
 
-def _headings(headings: Sequence[tuple[str, str]]) -> Iterator[str]:
+def stacked_headings(headings: Sequence[tuple[str, str]], before: Sequence[str] = ("Mode",)) -> Iterator[str]:
     """Write each heading's words below each other, the last of them and the unit in line with those beside."""
-    stacks = [["Mode", ""], *([*map(latex, heading.split()), latex(f"({unit})")] for heading, unit in headings)]
+    numbers = ([*map(latex, heading.split()), latex(f"({unit})")] for heading, unit in headings)
+    stacks = [*([one, ""] for one in before), *numbers]
     height = max(map(len, stacks))
     for line in zip(*([""] * (height - len(stack)) + stack for stack in stacks), strict=True):
-        yield _line(line)
+        yield table_line(line)
 
 
 def markdown_table(table: PaperTable) -> str:
@@ -137,7 +150,7 @@ def latex(text: object) -> str:
     return _TO_ESCAPE.sub(lambda found: _LATEX[found[0]], visible(text))
 
 
-def _math(text: str) -> str:
+def in_math(text: str) -> str:
     """Write a number, a number with its half-width, a ratio, or an interval, in math."""
     ends = text.split("–")
     if not all(ends):  # a dash alone: the number is missing
@@ -152,7 +165,8 @@ def _power(found: re.Match[str]) -> str:
     return rf" \cdot 10^{{{found[1].strip('+')}{found[2]}}}"
 
 
-def _line(cells: Sequence[str]) -> str:
+def table_line(cells: Sequence[str]) -> str:
+    """Write a line of a LaTeX table."""
     return f"    {' & '.join(cells)} \\\\"
 
 
@@ -177,7 +191,7 @@ def _entry(row: SummaryRow, metric: str, size: float) -> Entry:
     return Entry(mean, *(ratio_to_baseline(row, metric) or ()))
 
 
-def _notes(results: "Folder") -> Iterator[str]:
+def _notes(results: "Folder", shown: Collection[str]) -> Iterator[str]:
     rows = results.rows
     counts = sorted({repeats(row) for row in rows if repeats(row)})
     several = bool(counts) and counts[-1] >= 2
@@ -188,13 +202,16 @@ def _notes(results: "Folder") -> Iterator[str]:
     elif counts:
         yield "One run each: no interval."
     if any(ratio_to_baseline(row, cost.name) for row in rows for cost in SPECIFIED_COSTS):
-        paired = f"×: ratio to {rows[0].get('ratio_baseline')}, paired by repeat"
+        grid = grid_of(rows)
+        to = f"{baseline_words(grid)} with all else equal" if grid else rows[0].get("ratio_baseline")
+        paired = f"×: ratio to {to}, paired by repeat"
         yield f"{paired}, with its 95 % t interval." if several else f"{paired}."
-    if any(map(energy_estimated, rows)):
+    if "energy" in shown and any(map(energy_estimated, rows)):
         yield "Est. energy: CPU time restated in joules, not a measurement."
     if results.incomplete:
         yield results.incomplete
     yield from findings(rows)
+    yield from refused_lines(results.experiment.refused)
     yield _origin(results)
 
 

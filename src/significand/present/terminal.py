@@ -17,6 +17,8 @@ from rich.text import Text
 
 from significand.plan.metrics import SPECIFIED
 from significand.plan.phrases import counted, merged
+from significand.present.grid import grid_of
+from significand.present.grid_view import compared_words, grid_summary_view
 from significand.present.numbers import choose_unit, with_bounds, with_half_width
 from significand.present.rows import (
     Cell,
@@ -31,6 +33,7 @@ from significand.present.rows import (
     setup_name,
     visible,
 )
+from significand.present.words.findings import grid_findings
 from significand.results import records
 
 if TYPE_CHECKING:
@@ -121,14 +124,20 @@ def summary_view(rows: Sequence[SummaryRow]) -> RenderableType:
     ValueError
         If a row lacks its mode or its repeats, or holds something else than a number where one belongs.
     """
+    grid = grid_of(rows)
+    if grid is not None:
+        return grid_summary_view(grid, rows, list(_footnotes(rows, compared_words(grid, rows))))
     units = metric_units(rows)
     setups = _setups(rows, units)
+    compared = f"×: ratio to {visible(rows[0].get('ratio_baseline'))}" if any(one.ratios for one in setups) else ""
+    estimated = "est. energy: CPU time restated in joules, not a measurement"
+    below = [*_footnotes(rows, compared), *([estimated] if any(map(energy_estimated, rows)) else [])]
     return Group(
         _FirstThatFits(
             _wide_table(setups, units, gap=2), _wide_table(setups, units, gap=1), _narrow_table(setups, units)
         ),
         Text(),
-        *(Text(line, style="dim") for line in _footnotes(rows, setups)),
+        *(Text(line, style="dim") for line in below),
         *(Text(line, style="yellow") for line in findings(rows)),
     )
 
@@ -137,8 +146,11 @@ def findings(rows: Sequence[SummaryRow]) -> list[str]:
     """Return what a reader must not miss, a sentence each.
 
     Formats that were not what was asked for, errors that do not fit the format, failed runs, steps that others
-    disturbed, runs without a steady state.
+    disturbed, runs without a steady state. Of a grid each once, for all setups that share it.
     """
+    grid = grid_of(rows)
+    if grid is not None:
+        return grid_findings(grid, rows)
     named = [(visible(name), row) for name, row in zip(mode_names(rows), rows, strict=True)]
     others = ((name, f"ran as {told}") for name, row in named if (told := _other_format(row)))
     flags = ((name, visible(row["rounding_flag"])) for name, row in named if row.get("rounding_flag"))
@@ -325,7 +337,7 @@ def _narrow_table(setups: Sequence[_Setup], units: Mapping[str, MetricUnit]) -> 
     return table
 
 
-def _footnotes(rows: Sequence[SummaryRow], setups: Sequence[_Setup]) -> list[str]:
+def _footnotes(rows: Sequence[SummaryRow], compared: str) -> list[str]:
     counts = sorted({repeats(row) for row in rows})
     several = [count for count in counts if count >= 2]
     lines = []
@@ -334,8 +346,8 @@ def _footnotes(rows: Sequence[SummaryRow], setups: Sequence[_Setup]) -> list[str
         lines.append(f"±: 95 % interval of the mean over {runs} runs, 1.96 standard errors")
     if 1 in counts:
         lines.append("no ±: a single run has no interval" if several else "one run each: no interval")
-    if any(setup.ratios for setup in setups):
-        paired = f"×: ratio to {visible(rows[0].get('ratio_baseline'))}, paired by repeat"
+    if compared:
+        paired = f"{compared}, paired by repeat"
         lines.append(f"{paired}, with its 95 % t interval" if several else paired)
     if several and any(map(sequential, rows)):
         lines.append(
@@ -346,6 +358,4 @@ def _footnotes(rows: Sequence[SummaryRow], setups: Sequence[_Setup]) -> list[str
         left = sum(_count(row, "disturbed_steps") for row in rows)
         outcome = f"{left} stayed disturbed" if left else "then all were quiet"
         lines.append(f"noise: {remeasured} of {steps} steps were disturbed by others and measured again; {outcome}")
-    if any(map(energy_estimated, rows)):
-        lines.append("est. energy: CPU time restated in joules, not a measurement")
     return lines

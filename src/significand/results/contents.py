@@ -18,6 +18,8 @@ FILES = {
     "accuracy_vs_energy.png": "training accuracy against energy",
     "accuracy_vs_memory.png": "training accuracy against peak memory",
     "pareto_frontier.png": "the frontier of latency and training accuracy",
+    "ratio_vs_batch_size.png": "ratio of the latency to the baseline's against batch size, where there are several",
+    "ratio_vs_threads.png": "the same against threads, where there are several",
     "steps.csv": "every measured epoch and latency round, every attempt at it",
     "journal.jsonl": "every run as it ended, on the disk before the next began; what `--resume` goes on from",
     "manifest.json": "what was asked for, and where and when it was measured",

@@ -57,6 +57,8 @@ PLOTS = (
     "accuracy_vs_energy.png",
     "accuracy_vs_memory.png",
     "pareto_frontier.png",
+    "ratio_vs_batch_size.png",
+    "ratio_vs_threads.png",
 )
 RESULTS = (
     JOURNAL,

@@ -18,7 +18,8 @@ def report_html(results: Folder) -> str:
     Returns
     -------
     str
-        Less than 3 MB of UTF-8. Single times that cannot be read are named in it and cost nothing else.
+        Less than 3 MB of UTF-8, of a grid less than 4 MB. Single times that cannot be read are named in it and cost
+        nothing else.
     """
     from significand.present.report.page import page  # noqa: PLC0415 - see above
 

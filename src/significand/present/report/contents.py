@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from significand.folder import Folder
-from significand.present.claims_view import claim_lines
+from significand.present.grid import grid_of
 from significand.present.report.facts import Facts, caveats, machine_facts, method, warnings, workload_facts
 from significand.present.report.reproduce import Reproduction, reproduction
 from significand.present.report.setups import Setup, ShownMetric, metrics_of, setups_of
 from significand.present.report.table import Table, table_of
 from significand.present.rows import enumerated, visible
 from significand.present.terminal import findings
+from significand.present.words.answer import answer
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,8 @@ def _title(results: Folder) -> str:
     fields = results.experiment
     count = len(fields.precision_modes)
     network = "-".join(map(str, fields.layer_sizes))
+    if grid_of(results.rows) is not None:
+        return f"{network} on {visible(fields.data)} in {len(results.rows)} setups"
     return f"{network} on {visible(fields.data)} in {count} precision{'s' if count != 1 else ''}"
 
 
@@ -89,8 +92,11 @@ def _subtitle(results: Folder) -> str:
 
 
 def _answer(results: Folder, setups: Sequence[Setup]) -> list[Sentence]:
-    """Return the sentences of the terminal; the first ones are about a mode each, in the order of the comparisons."""
-    lines = claim_lines(results)
+    """Return the sentences of the terminal; those about one setup are shown with its mark."""
+    told = answer(results)
+    if grid_of(results.rows) is not None:
+        return [Sentence(one.text, name=one.head) for one in told]
+    lines = [str(one) for one in told]
     by_mode = {setup.mode: setup for setup in setups}
     compared = list(dict.fromkeys(one.setup for one in results.claims.comparisons))
     sentences = [] if compared else [Sentence("A single precision was measured: there is nothing to compare it with.")]

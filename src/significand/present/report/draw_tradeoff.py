@@ -22,6 +22,9 @@ from significand.present.report.vegalite import (
 
 RUNS = "runs"
 
+DRAWN = "drawn"
+"""Parameter of a chart: the setups that are drawn."""
+
 MOST_RUNS = 1500
 """Single runs that are drawn, of all modes together."""
 
@@ -41,8 +44,19 @@ def run_rows(setups: Sequence[Setup], metrics: Mapping[str, ShownMetric]) -> Row
     return rows
 
 
-def tradeoff_spec(figure: Tradeoff, metrics: Mapping[str, ShownMetric], width: int | str = AS_WIDE_AS_THE_PAGE) -> Spec:
-    """Draw a tradeoff. The data named `RUNS` are to be put in."""
+def tradeoff_spec(
+    figure: Tradeoff,
+    metrics: Mapping[str, ShownMetric],
+    width: int | str = AS_WIDE_AS_THE_PAGE,
+    only: str | None = None,
+) -> Spec:
+    """Draw a tradeoff. The data named `RUNS` are to be put in.
+
+    Parameters
+    ----------
+    only
+        An expression of Vega's for the list of setups that are drawn, by their index; None for all.
+    """
     cost, accuracy = metrics[figure.cost], metrics[figure.accuracy]
     x, y = along_x("x", figure.x), along_y("y", figure.y)
     colour, symbol = alt.Color("colour:N", scale=None), alt.Shape("symbol:N", scale=None)
@@ -54,10 +68,12 @@ def tradeoff_spec(figure: Tradeoff, metrics: Mapping[str, ShownMetric], width: i
         alt.Tooltip("count:Q", title="Runs"),
     ]
     means = with_setup("points", [*LOOKS, "ran", "chance", "count", *(f"{name}_text" for name in metrics)])
+    runs = with_setup(RUNS)
+    if only is not None:
+        drawn = f"indexof({only}, datum.m) >= 0"
+        means, runs = means.transform_filter(drawn), runs.transform_filter(drawn)
     layers = [
-        with_setup(RUNS)
-        .mark_point(filled=True, size=_RUN_PX2, opacity=0.5, aria=False)
-        .encode(
+        runs.mark_point(filled=True, size=_RUN_PX2, opacity=0.5, aria=False).encode(
             x=along_x(figure.cost, figure.x),
             y=along_y(figure.accuracy, figure.y),
             color=colour,
@@ -110,6 +126,22 @@ def tradeoff_spec(figure: Tradeoff, metrics: Mapping[str, ShownMetric], width: i
     }
     title = f"{accuracy.title} against {cost.title.lower()}"
     return spec_of(layers, title, height=FRAME_PX[1], data=data, width=width)
+
+
+def tradeoff_part(spec: Spec, figure: Tradeoff, members: Sequence[int]) -> Spec:
+    """Return the chart of a part of the setups: altair takes long, so that all parts of a pair are copies of one.
+
+    Parameters
+    ----------
+    spec
+        Of all setups, of which those in `DRAWN` are drawn.
+    figure
+        The part's points.
+    members
+        Its setups, by their index.
+    """
+    datasets = {**spec["datasets"], "points": [_point(point) for point in figure.points]}
+    return {**spec, "datasets": datasets, "params": [{"name": DRAWN, "value": list(members)}]}
 
 
 def _point(point: Point) -> dict[str, object]:

@@ -79,9 +79,10 @@ def _clock(machine: Mapping[str, object]) -> str | None:
 def method(results: Folder) -> Iterator[str]:
     """Say how it was measured, a sentence each."""
     fields = results.experiment
+    what = "their setup" if fields.varying - {"precision"} else "the precision"
     yield (
-        "Every run lives in a fresh process. The runs of one repeat differ in nothing but the precision: same data, "
-        "same initial weights, same shuffling."
+        f"Every run lives in a fresh process. The runs of one repeat differ in nothing but {what}: same data, same "
+        "initial weights, same shuffling."
     )
     yield (
         f"They take turns on the machine, an epoch or a {1000 * fields.round_duration_s:g} ms round of inference calls "

@@ -46,6 +46,7 @@
           if (a === "" || b === "") return (a === "") - (b === ""); // what is missing stays last
           return rising ? compare(a, b) : compare(b, a);
         });
+        body.classList.remove("grouped"); // what was beside each other is no longer
         body.append(...rows);
       });
     });

@@ -13,18 +13,22 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from significand.folder import Folder
+from significand.present.grid_styles import Part
+from significand.present.ratio_figures import RatioFigure
 from significand.present.report.calls import PERCENTILES, CallsFigure, calls_figure
 from significand.present.report.contents import Contents, contents_of
 from significand.present.report.downloads import downloads
 from significand.present.report.draw_calls import calls_spec
+from significand.present.report.draw_ratios import ratios_specs
 from significand.present.report.draw_rounds import rounds_spec
-from significand.present.report.draw_tradeoff import RUNS, run_rows, tradeoff_spec
+from significand.present.report.draw_tradeoff import DRAWN, RUNS, run_rows, tradeoff_part, tradeoff_spec
 from significand.present.report.draw_training import training_rows, training_spec
+from significand.present.report.grid_parts import GridParts, grid_parts
 from significand.present.report.rounds import RoundsFigure, rounds_figures
 from significand.present.report.setups import chances
-from significand.present.report.theme import CHART_CONFIG, variables
-from significand.present.report.times import read_times
-from significand.present.report.tradeoff import FRAME_PX, Tradeoff, axes_offered, tradeoff, tradeoffs
+from significand.present.report.theme import CHART_CONFIG, variable, variables
+from significand.present.report.times import MOST_READ, read_times
+from significand.present.report.tradeoff import FRAME_PX, Tradeoff, axes_offered, part_of, tradeoff, tradeoffs
 from significand.present.report.training import AGAINST, TrainingFigure, training_figure
 from significand.present.report.vega import VegaScript, still_picture
 from significand.present.report.vegalite import SETUPS, setup_rows
@@ -32,6 +36,13 @@ from significand.present.rows import visible
 
 MOST_BYTES = 3_000_000
 """Of the page."""
+
+MOST_BYTES_OF_A_GRID = 4_000_000
+
+MOST_FILES = 192
+"""Of single times that are read for the page of a grid: each takes a millisecond or more."""
+
+_PANEL_PX = 300
 
 _TEMPLATE = "page.html.j2"
 _OTHER_BYTES = 250_000  # of the page: text, style and what is not counted one by one
@@ -41,14 +52,16 @@ def page(results: Folder) -> str:
     """Return the whole page; see `significand.present.report.report_html`."""
     with VegaScript() as vega:
         contents = contents_of(results)
-        times, unread = read_times(results, contents.setups)
+        grid = grid_parts(results, contents.setups)
+        times, unread = read_times(results, contents.setups, MOST_FILES if grid.parts else MOST_READ)
         pairs = tradeoffs(contents.setups, contents.metrics)
         calls = calls_figure(times, results.experiment.batch_size)
         training = training_figure(times)
         rounds = rounds_figures(times)
-        charts = _charts(results, contents, pairs, calls, training, rounds)
+        charts = _charts(results, contents, pairs, calls, training, rounds, grid)
         scripts = [_script(vega.text()), _script(_resource("page.js"))]
-    room = MOST_BYTES - _OTHER_BYTES - sum(len(text.encode()) for text in (charts, *scripts))
+    most = MOST_BYTES_OF_A_GRID if grid.parts else MOST_BYTES
+    room = most - _OTHER_BYTES - sum(len(text.encode()) for text in (charts, *scripts))
     costs, accuracies = axes_offered(contents.metrics)
     html: str = _template().render(
         whole=True,
@@ -56,6 +69,7 @@ def page(results: Folder) -> str:
         costs=[contents.metrics[name] for name in costs],
         accuracies=[contents.metrics[name] for name in accuracies],
         pairs=pairs,
+        grid=grid,
         calls=calls,
         percentiles=PERCENTILES,
         training=training,
@@ -74,22 +88,63 @@ def page(results: Folder) -> str:
 def core(results: Folder) -> str:
     """Return the core alone; see `significand.present.report.core_html`."""
     contents = contents_of(results)
+    grid = grid_parts(results, contents.setups)
     costs, accuracies = axes_offered(contents.metrics)
     picture, caption = "", ""
     if costs and accuracies:
         pair = tradeoff(contents.setups, contents.metrics[costs[0]], contents.metrics[accuracies[0]])
         with alt.utils.schemapi.debug_mode(False):
-            spec = tradeoff_spec(pair, contents.metrics, width=FRAME_PX[0])
+            spec = _still(pair, contents, grid.parts)
         spec["datasets"] |= _shared(results, contents) | {RUNS: run_rows(contents.setups, contents.metrics)}
         picture, caption = still_picture({**spec, "config": CHART_CONFIG}), pair.caption
     html: str = _template().render(
         whole=False,
         contents=contents,
+        grid=grid,
         picture=Markup(picture),  # noqa: S704 - drawn by Vega, which escapes its texts
         caption=caption,
         style=_style(contents, "core.css"),
     )
     return html.strip()
+
+
+def _still(pair: Tradeoff, contents: Contents, parts: Sequence[Part]) -> dict[str, Any]:
+    """Return a tradeoff as one specification, its panels beside each other."""
+    if not parts:
+        return tradeoff_spec(pair, contents.metrics, width=FRAME_PX[0])
+    bare = part_of(pair, range(len(contents.setups)))
+    if len(parts) == 1:
+        return tradeoff_spec(bare, contents.metrics, width=FRAME_PX[0])
+    specs = [
+        tradeoff_spec(bare, contents.metrics, width=_PANEL_PX, only=str(list(part.members)))
+        | {"title": {"text": part.title, "color": variable("ink"), "fontSize": 12, "anchor": "start"}}
+        for part in parts
+    ]
+    shared = specs[0]["datasets"]
+    panels = [{key: value for key, value in spec.items() if key != "datasets"} for spec in specs]
+    return {"concat": panels, "columns": 2, "datasets": shared}
+
+
+def _tradeoff_views(
+    pairs: Sequence[Tradeoff], contents: Contents, parts: Sequence[Part]
+) -> dict[str, dict[str, object]]:
+    """Return a view for every choice: of axes, and of the panel where there are several."""
+    metrics = contents.metrics
+    views: dict[str, dict[str, object]] = {}
+    for pair in pairs:
+        key = f"{pair.cost} {pair.accuracy}"
+        whole = tradeoff_spec(pair, metrics, only=DRAWN if parts else None)
+        if not parts:
+            views[key] = {"spec": whole, "caption": pair.caption}
+        for place, part in enumerate(parts):
+            spec = tradeoff_part(whole, part_of(pair, part.members), part.members)
+            views[f"{key} {place}" if len(parts) > 1 else key] = {"spec": spec, "caption": pair.caption}
+    return views
+
+
+def _ratio_views(figure: RatioFigure) -> dict[str, dict[str, object]]:
+    several = len(figure.panels) > 1
+    return {str(place) if several else "": {"spec": spec} for place, spec in enumerate(ratios_specs(figure))}
 
 
 def _charts(
@@ -99,6 +154,7 @@ def _charts(
     calls: CallsFigure,
     training: TrainingFigure,
     rounds: Sequence[RoundsFigure],
+    grid: GridParts,
 ) -> str:
     """Return all charts as JSON: by figure the data that its views share, and its views by what is chosen."""
     metrics = contents.metrics
@@ -106,11 +162,9 @@ def _charts(
         figures = {
             "tradeoff": {
                 "data": {RUNS: run_rows(contents.setups, metrics)},
-                "views": {
-                    f"{pair.cost} {pair.accuracy}": {"spec": tradeoff_spec(pair, metrics), "caption": pair.caption}
-                    for pair in pairs
-                },
+                "views": _tradeoff_views(pairs, contents, grid.parts),
             },
+            **{f"ratio-{one.axis}": {"data": {}, "views": _ratio_views(one)} for one, _ in grid.ratios},
             "calls": {"data": {}, "views": {"": {"spec": calls_spec(calls)}}},
             "training": {
                 "data": training_rows(training),

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from significand.folder import Folder
 from significand.plan.metrics import METRICS, Metric
+from significand.present.grid import grid_of
+from significand.present.grid_styles import looks_of
 from significand.present.numbers import choose_unit, with_half_width
 from significand.present.rows import SummaryRow, energy_estimated, number, repeats, setup_name, visible
 from significand.present.styles import Style, mode_styles, setup_labels
@@ -68,8 +70,9 @@ class Setup:
     ----------
     index
         Its place among the modes, by which data refer to it.
-    mode, name, label
-        As it was asked for; as it is shown in full; and shortened, with the format that ran where it is another.
+    mode, precision, name, label
+        As it is called in the experiment; its precision mode; as it is shown in full; and shortened, with the format
+        that ran where it is another.
     style
         Its colour and marker.
     row
@@ -80,6 +83,7 @@ class Setup:
 
     index: int
     mode: str
+    precision: str
     name: str
     label: str
     style: Style
@@ -91,14 +95,17 @@ def setups_of(results: Folder) -> list[Setup]:
     """Return every mode of an experiment, in its order."""
     modes = [setup_name(row) for row in results.rows]
     labels = setup_labels(results.rows, modes)
-    styles = mode_styles(modes)
+    grid = grid_of(results.rows)
+    by_mode = mode_styles(modes)
+    styles = looks_of(grid, results.rows).styles if grid else [by_mode[mode] for mode in modes]
     return [
         Setup(
             index=index,
             mode=mode,
+            precision=str(results.rows[index].get("precision_mode")),
             name=visible(mode) or "(no name)",
             label=labels[index],
-            style=styles[mode],
+            style=styles[index],
             row=results.rows[index],
             runs=results.runs.take(results.finished(mode)),
         )

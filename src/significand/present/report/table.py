@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from significand.analysis.comparison import ESTIMATED_ENERGY, Comparison
 from significand.folder import Folder
 from significand.plan.precision import MODES
+from significand.present.grid import grid_of
 from significand.present.numbers import with_bounds, with_half_width
 from significand.present.report.setups import Setup, ShownMetric, chance, chances, mean_of
 from significand.present.rows import number, other_format, visible
 from significand.present.rows import sequential as is_sequential
 from significand.present.sentences import HOPELESS, is_hopeless
+from significand.present.words.grid import baseline_words
+from significand.present.words.places import TITLES
 from significand.results.records import told_method
 
 SYMBOLS = {"better": "✓", "worse": "✗", "equivalent": "≈", "no difference shown": "○", "not tested": "–"}
@@ -56,6 +59,12 @@ class Row:
 
     Attributes
     ----------
+    name
+        Its precision where columns tell the rest, else all of its name.
+    place
+        Its values on the axes that vary beside the precision; none where nothing else does.
+    begins
+        Whether it is the first of its group.
     requested, effective, trained
         Formats: asked for in inference, computed in, and trained in. Empty where not known.
     differs
@@ -69,6 +78,9 @@ class Row:
     """
 
     setup: Setup
+    name: str
+    place: tuple[str, ...]
+    begins: bool
     is_baseline: bool
     requested: str
     effective: str
@@ -84,23 +96,30 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Columns and rows, and what must be known to read them."""
+    """Columns and rows, what must be known to read them, and the headings of the columns for what varies."""
 
     metrics: tuple[ShownMetric, ...]
     rows: tuple[Row, ...]
     notes: tuple[str, ...]
+    axes: tuple[str, ...] = ()
 
 
 def table_of(results: Folder, setups: Sequence[Setup], metrics: Mapping[str, ShownMetric]) -> Table:
     """Prepare the table."""
     compared = {(one.setup, one.metric): one for one in results.claims.comparisons}
     likely = chances(results)
-    baseline = next((one.baseline for one in results.claims.comparisons), None)
+    baselines = {one.baseline for one in results.claims.comparisons}
+    grid = grid_of(results.rows)
+    order = [(k, not n) for group in grid.groups() for n, k in enumerate(group.members)] if grid else None
+    placed = order or [(setup.index, False) for setup in setups]
     rows = tuple(
         Row(
             setup=setup,
-            is_baseline=setup.mode == baseline,
-            requested=visible(MODES[setup.mode].infers_in if setup.mode in MODES else setup.mode),
+            name=visible(setup.precision) if grid else setup.name,
+            place=tuple(grid.places[setup.index][axis] for axis in grid.further) if grid else (),
+            begins=begins,
+            is_baseline=setup.mode in baselines,
+            requested=visible(MODES[setup.precision].infers_in if setup.precision in MODES else setup.precision),
             effective=visible(setup.row.get("effective_precision") or ""),
             trained=visible(setup.row.get("training_precision") or ""),
             differs=_differs(setup),
@@ -111,9 +130,10 @@ def table_of(results: Folder, setups: Sequence[Setup], metrics: Mapping[str, Sho
             chance=likely.get(setup.mode, math.nan),
             cells=tuple(_cell(setup, metric, compared.get((setup.mode, name))) for name, metric in metrics.items()),
         )
-        for setup in setups
+        for setup, begins in ((setups[k], begins) for k, begins in placed)
     )
-    return Table(tuple(metrics.values()), rows, tuple(_notes(results, rows, metrics)))
+    axes = tuple(TITLES[axis].capitalize() for axis in grid.further) if grid else ()
+    return Table(tuple(metrics.values()), rows, tuple(_notes(results, rows, metrics)), axes)
 
 
 def _differs(setup: Setup) -> str:
@@ -180,10 +200,11 @@ def _notes(results: Folder, rows: Sequence[Row], metrics: Mapping[str, ShownMetr
         yield "No ±: a single run has no interval."
     primary = results.claims.primary
     if primary:
-        first = primary[0]
+        first, grid = primary[0], grid_of(results.rows)
+        against = f"{baseline_words(grid)} with all else equal" if grid else first.baseline
         error_rate = f"{100 * (1 - first.level):.3g} %"
         yield (
-            f"× and points: against {visible(first.baseline)}, paired by repeat, each with its "
+            f"× and points: against {visible(against)}, paired by repeat, each with its "
             f"{100 * first.level:.3g} % interval. Verdicts on latency, training time, memory, energy and accuracies "
             f"share an error rate of {error_rate} over {first.family} tests (Holm); those on all others share another "
             "one."

@@ -42,8 +42,13 @@ class Times:
     runs: Sequence[RunTimes]
 
 
-def read_times(results: Folder, setups: Sequence[Setup]) -> tuple[list[Times], list[str]]:
-    """Read the single times of all finished runs.
+def read_times(results: Folder, setups: Sequence[Setup], most: int = MOST_READ) -> tuple[list[Times], list[str]]:
+    """Read the single times of all finished runs, or of as many as there is time for.
+
+    Parameters
+    ----------
+    most
+        Files that are read; of each setup's runs as many, and one at least.
 
     Returns
     -------
@@ -56,7 +61,7 @@ def read_times(results: Folder, setups: Sequence[Setup]) -> tuple[list[Times], l
     with_runs = [setup for setup in setups if len(setup.runs)]
     for setup in with_runs:
         kept = []
-        rows = _spread(len(setup.runs), max(1, MOST_READ // len(with_runs)))
+        rows = _spread(len(setup.runs), max(1, most // len(with_runs)))
         looked_at += len(rows)
         some = setup.runs.take(rows)
         for name, repeat, first in zip(

@@ -1,8 +1,8 @@
 """Accuracy against a cost: means with their boxes, single runs and the frontier, prepared for every pair of axes."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -15,6 +15,9 @@ from significand.present.styles import frontier_steps
 
 FRAME_PX = (680, 380)
 """Width and height of the chart for which the labels are placed."""
+
+MOST_MISSING = 6
+"""Setups without a point that are named."""
 
 _MARKER_PX = 14.0
 _CHARACTER_PX, _LINE_PX = 6.6, 15.0  # of the labels
@@ -109,6 +112,12 @@ def tradeoff(setups: Sequence[Setup], cost: ShownMetric, accuracy: ShownMetric) 
     )
 
 
+def part_of(figure: Tradeoff, members: Collection[int]) -> Tradeoff:
+    """Return the same axes and frontier with some setups' points alone; a legend tells them, not labels."""
+    points = tuple(replace(point, label_px=None) for point in figure.points if point.setup in members)
+    return replace(figure, points=points)
+
+
 def _possible(interval: tuple[float, float] | None) -> tuple[float, float] | None:
     """Return the part of an interval that an accuracy in % can be in."""
     return interval and (max(interval[0], 0.0), min(interval[1], 100.0))
@@ -187,8 +196,11 @@ def _caption(
             "Filled and on the line: the frontier by the means, which no other mode beats in both. Hollow: beaten."
         )
     points = {setup.index for setup, _, _ in drawn}
-    for setup in setups:
-        if setup.index not in points:
+    missing = [setup for setup in setups if setup.index not in points]
+    if len(missing) > MOST_MISSING:
+        parts.append(f"Not shown: {len(missing)} of {len(setups)} setups, without a mean in both.")
+    else:
+        for setup in missing:
             what = f"no {cost.title.lower()} or {accuracy.title.lower()}" if len(setup.runs) else "no finished run"
             parts.append(f"Not shown: {setup.label}, {what}.")
     return " ".join(parts)
