@@ -80,7 +80,7 @@ def test_labels_stand_beside_their_points_and_clear_of_each_other(tmp_path: Path
     """A label that finds no room is left to the legend; one that does is inside the frame."""
     pair = first_pair(made_up_experiment(tmp_path / "a"))
     assert all(point.label_px for point in pair.points)
-    crowded = first_pair(made_up_experiment(tmp_path / "b", [f"m{k}" for k in range(12)], columns={"label": ""}))
+    crowded = first_pair(made_up_experiment(tmp_path / "b", [f"m{k}" for k in range(12)], columns={"variant": ""}))
     boxes = []
     for point in crowded.points:
         if point.label_px is None:
