@@ -55,7 +55,6 @@ def test_numbers_are_the_same_in_whatever_holds_them(holder: str) -> None:
         pl.Series([1.0, None]),
         np.ma.masked_array([1.0, 5.0], mask=[False, True]),
     ],
-    ids=str,
 )
 def test_what_is_missing_is_nan(values: object) -> None:
     """None, NaN, an empty cell, a null and a masked value are all missing."""
