@@ -14,6 +14,8 @@ from significand.present.grid_figures import grid_figure, grid_frontier_figure
 from significand.present.plots import save_pareto_plot, save_ratio_plots, save_tradeoff_plots
 from significand.present.ratio_figures import ratio_figures
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def full() -> Folder:

@@ -20,6 +20,8 @@ from significand.present.report.setups import setups_of
 from significand.present.report.times import read_times
 from significand.results.store import DETAILS
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module", autouse=True)
 def cached_vega(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
