@@ -65,7 +65,7 @@ def made_up_folder(
 ) -> Path:
     """Write a result folder, with changes to what the manifest says, and only some columns if these are given."""
     folder.mkdir(parents=True)
-    fields_of_it = small_experiment(repeats=len(runs)).to_json() | dict(experiment or {})
+    fields_of_it = small_experiment(repeats=len(runs)).to_json() | {"baseline": None} | dict(experiment or {})
     manifest = {
         "schema_version": SCHEMA_VERSION,
         "experiment": fields_of_it,
