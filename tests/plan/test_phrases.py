@@ -9,6 +9,12 @@ def test_names_of_which_the_same_is_told_share_a_line() -> None:
     assert merged(told) == [("a, b", "late"), ("c, a", "wrong")]
 
 
+def test_many_names_are_counted() -> None:
+    """Nobody reads a list of hundreds."""
+    told = merged((f"m{number}", "late") for number in range(100))
+    assert told == [("m0, m1, m2, m3, m4, m5, m6, m7, m8, m9, m10, m11 and 88 more", "late")]
+
+
 def test_counts_are_added_and_each_is_named() -> None:
     """A name that is alone needs no count beside it; without any there is nothing to say."""
     assert counted([("a", 2, 10), ("b", 0, 10), ("c", 1, 10)]) == ("a (2), c (1)", "3 of 20")

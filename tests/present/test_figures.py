@@ -392,7 +392,7 @@ def test_bars_to_zero_forbid_a_log_scale() -> None:
 
 @given(
     st.lists(
-        st.tuples(st.floats(1e-12, 1e9), st.floats(0.0, 1.0), st.floats(0.0, 0.5), st.integers(1, 9)),
+        st.tuples(st.floats(1e-12, 1e9), st.just(0.0) | st.floats(1e-9, 1.0), st.floats(0.0, 0.5), st.integers(1, 9)),
         min_size=1,
         max_size=8,
     )

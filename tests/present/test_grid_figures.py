@@ -99,8 +99,9 @@ def test_many_notes_are_counted() -> None:
         for k, row in enumerate(full_grid().rows)
     ]
     figure = grid_figure(known(rows), rows, "latency")
-    assert figure.notes[-1] == "and 36 more notes; see summary_stats.csv"
-    assert figure.notes[0].startswith("bfloat16, onnxruntime, batch 1, 1 thread: no value for")
+    assert all(note.startswith("bfloat16, onnxruntime, batch 1, 1 thread, ") for note in figure.notes)
+    assert any(" and 12 more: no value for" in note for note in figure.notes)
+    assert len(figure.notes) <= 3
 
 
 def test_without_any_value_there_is_one_empty_panel() -> None:

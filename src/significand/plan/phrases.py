@@ -1,9 +1,12 @@
 """What is the same of several modes, runs or folders is said once."""
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from typing import TypeVar
 
 Told = TypeVar("Told", bound=Hashable)
+
+MOST_NAMED = 12
+"""Names in a sentence; more are counted."""
 
 
 def merged(told: Iterable[tuple[str, Told]]) -> list[tuple[str, Told]]:
@@ -11,7 +14,7 @@ def merged(told: Iterable[tuple[str, Told]]) -> list[tuple[str, Told]]:
     names: dict[Told, list[str]] = {}
     for name, what in told:
         names.setdefault(what, []).append(name)
-    return [(", ".join(group), what) for what, group in names.items()]
+    return [(_named(group), what) for what, group in names.items()]
 
 
 def counted(counts: Iterable[tuple[str, int, int]]) -> tuple[str, str] | None:
@@ -30,5 +33,10 @@ def counted(counts: Iterable[tuple[str, int, int]]) -> tuple[str, str] | None:
     some = [(name, count, of) for name, count, of in counts if count]
     if not some:
         return None
-    names = some[0][0] if len(some) == 1 else ", ".join(f"{name} ({count})" for name, count, _ in some)
+    names = some[0][0] if len(some) == 1 else _named([f"{name} ({count})" for name, count, _ in some])
     return names, f"{sum(count for _, count, _ in some)} of {sum(of for _, _, of in some)}"
+
+
+def _named(names: Sequence[str]) -> str:
+    more = len(names) - MOST_NAMED
+    return ", ".join(names) if more <= 0 else f"{', '.join(names[:MOST_NAMED])} and {more} more"

@@ -59,7 +59,8 @@ NAMED_TEXTS = _Kind(
 
 FACTS = {
     **dict.fromkeys(("experiment_hash", "data_sha256", "energy_source", "state", "working_directory"), TEXT),
-    **dict.fromkeys(("started_utc", "resumed_utc", "ended_utc"), TEXT),
+    **dict.fromkeys(("started_utc", "resumed_utc", "ended_utc", "groups"), TEXT),
+    "overridden_environment": NAMED_TEXTS,
     **dict.fromkeys(("idle_power_w", "idle_others_cpu_s", "blocks_s", "measured_s", "prepared_s", "elapsed_s"), NUMBER),
     **dict.fromkeys(("finished_runs", "failed_runs"), COUNT),
     "method": NAMED_TEXTS,
