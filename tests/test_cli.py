@@ -96,8 +96,8 @@ def test_a_failed_run_is_named_and_gives_exit_code_1(tmp_path: Path) -> None:
     """When some run failed the exit code is 1, and stderr names the run and the reason."""
     done = called(*QUICK, "--repeats", "1", "--learning-rate", "1e30", "--output-dir", str(tmp_path / "out"))
     assert done.returncode == SOME_RUN_FAILED
-    assert "run r000-float32 failed: diverged" in done.stderr
-    assert "float32: 1 of 1 runs failed" in done.stdout
+    assert "2 runs failed, r000-float32, r000-int8: diverged" in done.stderr
+    assert "float32 (1), int8 (1): 2 of 2 runs failed" in done.stdout
 
 
 @pytest.mark.slow

@@ -10,9 +10,10 @@ def test_names_of_which_the_same_is_told_share_a_line() -> None:
 
 
 def test_many_names_are_counted() -> None:
-    """Nobody reads a list of hundreds."""
+    """Nobody reads a list of hundreds; names with commas stand apart."""
     told = merged((f"m{number}", "late") for number in range(100))
-    assert told == [("m0, m1, m2, m3, m4, m5, m6, m7, m8, m9, m10, m11 and 88 more", "late")]
+    assert merged([("a, b", "late"), ("c", "late")]) == [("a, b; c", "late")]
+    assert told == [("m0, m1, m2, m3, m4, m5 and 94 more", "late")]
 
 
 def test_counts_are_added_and_each_is_named() -> None:

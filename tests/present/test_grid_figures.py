@@ -99,8 +99,8 @@ def test_many_notes_are_counted() -> None:
         for k, row in enumerate(full_grid().rows)
     ]
     figure = grid_figure(known(rows), rows, "latency")
-    assert all(note.startswith("bfloat16, onnxruntime, batch 1, 1 thread, ") for note in figure.notes)
-    assert any(" and 12 more: no value for" in note for note in figure.notes)
+    assert all(note.startswith("bfloat16, onnxruntime, batch 1, 1 thread; ") for note in figure.notes)
+    assert any(" and 14 more: no value for" in note for note in figure.notes)
     assert len(figure.notes) <= 3
 
 

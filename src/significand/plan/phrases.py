@@ -5,7 +5,7 @@ from typing import TypeVar
 
 Told = TypeVar("Told", bound=Hashable)
 
-MOST_NAMED = 12
+MOST_NAMED = 6
 """Names in a sentence; more are counted."""
 
 
@@ -38,5 +38,6 @@ def counted(counts: Iterable[tuple[str, int, int]]) -> tuple[str, str] | None:
 
 
 def _named(names: Sequence[str]) -> str:
-    more = len(names) - MOST_NAMED
-    return ", ".join(names) if more <= 0 else f"{', '.join(names[:MOST_NAMED])} and {more} more"
+    separator = "; " if any("," in name for name in names) else ", "
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return f"{separator.join(names[:MOST_NAMED])}{more}"
