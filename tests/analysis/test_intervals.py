@@ -173,6 +173,7 @@ def test_median_interval_agrees_with_scipy(values: list[float], level: float) ->
     assert (estimate.low, estimate.high) == pytest.approx((scipy.low, scipy.high), nan_ok=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "normal"), [(5, 0.878), (10, 0.918), (30, 0.941)])
 def test_t_interval_covers_what_it_promises(n: int, normal: float) -> None:
     """On normal data 95 % intervals hold the mean in 93 to 97 of 100 cases; the specified ones in fewer at small n."""

@@ -294,6 +294,7 @@ def test_hypervolume_of_an_objective_without_range(accuracy: float) -> None:
     assert volume.reference[1] < accuracy
 
 
+@pytest.mark.slow
 def test_hypervolume_interval_covers() -> None:
     """With three setups equal in truth, where noise inflates the hypervolume, the interval covers over 90 %."""
     truth = [(1.0, 0.9), (1.0, 0.9), (1.0, 0.9), (2.0, 1.9)]

@@ -67,6 +67,7 @@ def test_rounds_that_jump_between_two_levels_mostly_count(
     assert share(states, lambda state: state.steady is False) <= unsteady
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rounds", [9, 10, 12])
 def test_a_disturbed_round_hides_no_step(rounds: int) -> None:
     """Beside a round that took 30 % longer, a warm-up and a late step of 10 % are still found."""
@@ -81,6 +82,7 @@ def test_a_disturbed_round_hides_no_step(rounds: int) -> None:
     assert share(simulated(late), lambda state: state.steady is False) >= 0.95
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("spread", "warm_up", "found"), [(0.01, 2, 0.95), (0.01, 3, 0.95), (0.03, 3, 0.9)])
 def test_warm_up_is_found_and_the_rest_is_steady(spread: float, warm_up: int, found: float) -> None:
     """Of ten rounds of which the first few take 20 % longer, exactly these do not count."""
@@ -110,6 +112,7 @@ def test_a_late_step_leaves_no_steady_state(factor: float) -> None:
     assert share(simulated(shape), lambda state: state.steady is False and state.first_round == 0) >= 0.98
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", [1.1, 0.9])
 def test_drift_is_no_steady_state(end: float) -> None:
     """Times that change steadily by 10 % over ten rounds are not steady, and mostly called a trend."""

@@ -93,7 +93,7 @@ class Watched:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Watched:
     """Run such an experiment, for several tests, where a torch.py and a folder named significand lie."""
     folder, temporary = tmp_path_factory.mktemp("where"), tmp_path_factory.mktemp("temporary")
     (folder / "torch.py").write_text("raise SystemExit('wrong torch')", encoding="utf-8")
@@ -118,7 +118,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
         patch.setattr("tempfile.tempdir", str(temporary))
         runs = run_all(look)
         eventually(lambda: not list(temporary.iterdir()))
-        yield Watched(runs, progress, asleep, list(temporary.rglob("*")))
+    return Watched(runs, progress, asleep, list(temporary.rglob("*")))
 
 
 @pytest.mark.slow
