@@ -550,6 +550,8 @@ def resumed_fields(stored: Mapping[str, object], given: Mapping[str, object]) ->
     before, (again, _) = given_fields(stored), _flattened(given)
     if again.get("hidden") is not None:
         before.pop("layer_sizes", None)  # what hidden says, and the data
+    if any(again.get(name) is not None for name in AXES.values()):
+        before.pop("baseline", None)  # it may not be among these
     return before | again
 
 
