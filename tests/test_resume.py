@@ -172,9 +172,9 @@ def test_a_flag_with_a_tilde_means_the_home_folder(tmp_path: Path, monkeypatch: 
     ("output_dir", "told"),
     [
         ("~nobody-at-all/x", "output_dir: the home folder '~nobody-at-all' is not known; give the whole path"),
-        ("a\0b", r"output_dir: 'a\\x00b' holds a null character"),
-        ("", "output_dir: '' is not a path; give the path of a folder, . for this one"),
-        (5, "output_dir: 5 is not a path; give the path of a folder"),
+        ("a\0b", r"output_dir: 'a\\x00b' has a null character in it"),
+        ("", "output_dir: '' names nothing; give a path, or '.' for the working directory"),
+        (5, "output_dir: 5 is not a path; give a text or a pathlib.Path"),
     ],
 )
 def test_a_folder_that_cannot_be_is_one_line(output_dir: Any, told: str) -> None:  # noqa: ANN401 - that is the point

@@ -5,6 +5,7 @@ import dataclasses
 import errno
 import hashlib
 import json
+import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -213,10 +214,10 @@ def _result_folder(output_dir: Path | str | None) -> Path:
     if output_dir is None:
         return default_output_dir()
     try:
-        given = path_of("output_dir", output_dir)
+        path_of("output_dir", output_dir)
     except (TypeError, ValueError) as error:
         raise PlanError([str(error)]) from None
-    return Path(expanded("output_dir", str(given)))
+    return Path(expanded("output_dir", os.fspath(output_dir)))  # pathlib would make ~ of ./~
 
 
 def _with_home(fields: Mapping[str, object]) -> Mapping[str, object]:
