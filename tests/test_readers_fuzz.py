@@ -33,10 +33,9 @@ from significand.results.difference import differing
 from significand.results.facts import FACTS, FactsError, check_facts
 from significand.results.journal import JournalError, append_run, first_line, read_journal
 from significand.results.read import read_details, read_json_object, read_runs
-from significand.results.records import FIRST_METHOD, SCHEMA_VERSION, Run
+from significand.results.records import FIRST_METHOD, SCHEMA_VERSION, Run, TableError
 from significand.results.resume import check_same, find_begun
 from significand.results.store import RAW_RUNS, write_csv
-from significand.results.table import TableError
 from significand.results.table_file import read_table
 from significand.workload.data import Dataset, load_source
 

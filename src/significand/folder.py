@@ -18,9 +18,9 @@ from significand.results.comparable import BEFORE, NEEDED, ResultsError, flat
 from significand.results.facts import FactsError, check_facts
 from significand.results.files import TooLargeError, open_to_read
 from significand.results.read import MANIFEST_BYTES, read_details, read_json_object
-from significand.results.records import FIRST_METHOD, SCHEMA_VERSION
+from significand.results.records import FIRST_METHOD, SCHEMA_VERSION, TableError
 from significand.results.store import DETAILS, MANIFEST, RAW_RUNS
-from significand.results.table import RunTable, TableError
+from significand.results.table import RunTable
 from significand.results.table_file import read_table
 
 MOST_REPEATS = 2**31
@@ -142,7 +142,7 @@ class Folder:
         return reached_of(self.runs, self.experiment)
 
     def details(self, run: str) -> Mapping[str, np.ndarray]:
-        """Return the single times behind a run, by the names of `significand.benchmark.Details`; empty without any.
+        """Return the single times behind a run, by the names of `DETAIL_ARRAYS` in results/contents; empty without any.
 
         Raises
         ------

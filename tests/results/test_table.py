@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from made_up_results import made_up_runs
+from significand.results.files import TooLargeError
 from significand.results.read import read_runs
-from significand.results.records import FAILED, Run
+from significand.results.records import FAILED, Run, TableError
 from significand.results.store import write_csv
-from significand.results.table import ROUNDS, TYPES, TableError, table_of
+from significand.results.table import ROUNDS, TYPES, table_of
 from significand.results.table_file import read_table
 
 RUNS = [
@@ -128,6 +129,17 @@ def test_what_is_no_table_of_runs_is_refused(content: bytes, tmp_path: Path) -> 
     path.write_bytes(content)
     with pytest.raises(TableError, match="none of the columns"):
         read_table(path)
+
+
+def test_more_runs_than_the_memory_holds_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines of a few bytes can stand for more runs than there is room for, however small the file."""
+    path = tmp_path / "raw_runs.csv"
+    path.write_text("seed,repeat\n" + "1,1\n" * 5, encoding="utf-8")
+    monkeypatch.setattr("significand.results.table_file.most_runs", lambda: 4)
+    with pytest.raises(TooLargeError, match="has more than 4 lines"):
+        read_table(path)
+    monkeypatch.setattr("significand.results.table_file.most_runs", lambda: 5)
+    assert len(read_table(path)) == 5
 
 
 def test_setups_are_told_apart_by_their_names() -> None:

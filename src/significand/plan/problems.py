@@ -110,9 +110,3 @@ class SeveralProblemsError(ValueError):
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = problems
         super().__init__("\n".join(problems))
-
-
-def raise_if(problems: Sequence[str]) -> None:
-    """Raise all mistakes found in one field, if any."""
-    if problems:
-        raise SeveralProblemsError(problems)

@@ -112,18 +112,28 @@ def most_table_bytes() -> int:
     return int(psutil.virtual_memory().available) // MEMORY_PER_BYTE
 
 
+def most_runs() -> int:
+    """Return how many runs a table or journal may have to be read here: a line of four bytes can stand for one."""
+    return int(psutil.virtual_memory().available) // RUN_BYTES
+
+
+def too_many_runs(path: Path, most: int) -> TooLargeError:
+    """Return the error of a file with more than so many runs."""
+    return TooLargeError(f"{str(path)!r} has more than {most} lines, and no more fit the memory; {ELSEWHERE}")
+
+
 def counted(path: Path, items: Iterable[Item]) -> Iterator[Item]:
-    """Pass on the runs of a file, as many as the memory holds: a line of four bytes can stand for a run.
+    """Pass on the runs of a file, as many as the memory holds.
 
     Raises
     ------
     TooLargeError
         When there are more.
     """
-    most = psutil.virtual_memory().available // RUN_BYTES
+    most = most_runs()
     for number, item in enumerate(items):
         if number >= most:
-            raise TooLargeError(f"{str(path)!r} has more than {most} lines, and no more fit the memory; {ELSEWHERE}")
+            raise too_many_runs(path, most)
         yield item
 
 

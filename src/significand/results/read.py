@@ -16,7 +16,7 @@ from significand.meters.steps import Phase
 from significand.plan.problems import shown
 from significand.results.contents import DETAIL_ARRAYS
 from significand.results.files import ELSEWHERE, counted, lines_of, most_table_bytes, open_to_read
-from significand.results.records import Run
+from significand.results.records import Run, TableError
 from significand.results.values import check_encodable
 
 MANIFEST_BYTES = 4_000_000
@@ -74,7 +74,7 @@ def read_table(path: Path) -> tuple[Sequence[str], list[Run]]:
         lines = csv.reader(lines_of(path, file))
         try:
             columns = next(lines, [])
-            _check_columns(columns)
+            check_columns(columns)
             # What ends early lacks its last cells; what goes on too long has cells without a name.
             filled = ([*line, *[None] * (len(columns) - len(line))] for line in lines if line)
             return columns, [Run.from_row(dict(zip(columns, line, strict=False))) for line in counted(path, filled)]
@@ -82,13 +82,20 @@ def read_table(path: Path) -> tuple[Sequence[str], list[Run]]:
             raise ValueError(f"{str(path)!r} is not a CSV table: {error}") from None
 
 
-def _check_columns(columns: Sequence[str]) -> None:
+def check_columns(columns: Sequence[str]) -> None:
+    """Find out whether these can be the columns of a table of runs.
+
+    Raises
+    ------
+    TableError
+        When there are too many, or one is there twice.
+    """
     if len(columns) > MOST_COLUMNS:
-        raise ValueError(f"it has {len(columns)} columns, at most {MOST_COLUMNS} are read; it is no table of runs")
+        raise TableError(f"it has {len(columns)} columns, at most {MOST_COLUMNS} are read; it is no table of runs")
     seen: set[str] = set()
     for name in columns:
         if name in seen:
-            raise ValueError(f"it has the column {shown(name)} twice; remove one")
+            raise TableError(f"it has the column {shown(name)} twice; remove one")
         seen.add(name)
 
 

@@ -45,6 +45,10 @@ LARGEST_WHOLE = 2**40
 TRUTH_VALUES = {"true": True, "false": False, "": None}
 
 
+class TableError(ValueError):
+    """A raw_runs.csv that cannot be read; the text says where, and what stands there."""
+
+
 def column(doc: str, unit: str = "", default: Any = NAN) -> Any:  # noqa: ANN401 - a field takes any type
     """Describe a column as the field of a row: what it means, its unit, and its value where none is known."""
     return field(default=default, metadata={"doc": doc, "unit": unit})

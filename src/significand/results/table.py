@@ -18,7 +18,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from significand.plan.setup import Setup
-from significand.results.records import FINISHED, Run, column_types
+from significand.results.records import FINISHED, Run, TableError, column_types
 
 if TYPE_CHECKING:
     from significand.plan.experiment import Experiment
@@ -31,10 +31,6 @@ POLARS_TYPES: dict[type, type[pl.DataType]] = {str: pl.String, bool: pl.Boolean,
 
 ROUNDS = "round_latencies_s"
 """The column that holds several numbers, separated by blanks."""
-
-
-class TableError(ValueError):
-    """A raw_runs.csv that cannot be read; the text says where, and what stands there."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,10 +115,6 @@ class RunTable:
     def said(self, column: str, rows: Rows) -> list[str]:
         """Return the different texts of a column in some rows, in the order of the first ones; none that is empty."""
         return [text for text in self.frame[column].gather(rows).unique(maintain_order=True).to_list() if text]
-
-    def setup_names(self) -> list[str]:
-        """Return the setups that have runs, in their order."""
-        return [self.setups[code] for code in np.unique(self.codes).tolist()]
 
 
 def table_of(runs: Sequence[Run], planned: Sequence[str] = ()) -> RunTable:

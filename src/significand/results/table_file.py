@@ -8,18 +8,15 @@ from typing import IO
 
 import polars as pl
 
-from significand.plan.problems import shown
-from significand.results.files import ELSEWHERE, lines_of, most_table_bytes, open_to_read
-from significand.results.records import TRUTH_VALUES
-from significand.results.table import POLARS_TYPES, ROUNDS, TYPES, RunTable, TableError, tabled
+from significand.results.files import ELSEWHERE, lines_of, most_runs, most_table_bytes, open_to_read, too_many_runs
+from significand.results.read import check_columns
+from significand.results.records import TRUTH_VALUES, TableError
+from significand.results.table import POLARS_TYPES, ROUNDS, TYPES, RunTable, tabled
 
 KINDS = {int: "a whole number", float: "a number", bool: "true or false"}
 
 MOST_BYTES = 8_000_000_000
 """Of a raw_runs.csv: some ten million runs. What is larger would not fit the memory of most machines."""
-
-MOST_COLUMNS = 1_000
-"""Of a table of runs: a short line would be filled up to all of them."""
 
 _TRUTHS = [text for text, value in TRUTH_VALUES.items() if value is not None]
 
@@ -66,9 +63,11 @@ def read_table(path: Path, planned: Sequence[str] = ()) -> RunTable:
     typed = {name: _typed(text, TYPES[name]) for name, text in texts.items()}
     damaged = [typed[name].is_null() & texts[name].is_not_null() for name in known if TYPES[name] is not str]
     blank = pl.all_horizontal(pl.all().is_null())
+    most = most_runs()
     try:
         frame = (
             lazy.filter(~blank)
+            .head(most + 1)
             .select(
                 *(_without_nan(typed[name], TYPES[name]).alias(name) for name in known),
                 (pl.any_horizontal(damaged) if damaged else pl.lit(value=False)).alias("_damaged"),
@@ -78,6 +77,8 @@ def read_table(path: Path, planned: Sequence[str] = ()) -> RunTable:
         )
     except pl.exceptions.PolarsError as error:
         raise TableError(f"{str(path)!r} is not a CSV table: {str(error).splitlines()[0]}") from None
+    if frame.height > most:
+        raise too_many_runs(path, most)
     # A line that was cut off has no last cell. Nor has one whose last cell is empty: only then are separators counted.
     if frame["_damaged"].any() or (frame["_ends early"].any() and _may_be_cut(path, len(header))):
         _check_lines(path, header)
@@ -106,10 +107,7 @@ def _header(path: Path) -> list[str]:
             header = next(csv.reader(lines_of(path, file)), [])
         except csv.Error as error:
             raise TableError(f"{str(path)!r} is not a CSV table: {error}") from None
-    if len(header) > MOST_COLUMNS:
-        raise TableError(f"it has {len(header)} columns, at most {MOST_COLUMNS} are read; it is no table of runs")
-    if twice := next((name for index, name in enumerate(header) if name in header[:index]), None):
-        raise TableError(f"it has the column {shown(twice)} twice; remove one")
+    check_columns(header)
     return header
 
 

@@ -27,7 +27,7 @@ _TOGETHER = (
 
 @dataclass(frozen=True)
 class RunTimes:
-    """What the charts need of a finished run, and the arrays kept of it, by `significand.benchmark.Details`' names."""
+    """What the charts need of a finished run, and the arrays kept of it, by the names of `DETAIL_ARRAYS`."""
 
     repeat: int
     steady_from_round: int
