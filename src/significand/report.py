@@ -30,7 +30,7 @@ def import_parts() -> None:
 
 
 def write_report(results: "Folder") -> Path:
-    """Write report.html into the folder that the results is from, over the one that is there.
+    """Write report.html into the folder that the results are from, over the one that is there.
 
     Returns
     -------

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import pytest
 from rich.console import Console, RenderableType
 
-from significand.present.terminal import REFRESH_S, ProgressDisplay, findings, modes_view, summary_view
+from significand.present.terminal import REFRESH_S, ProgressDisplay, modes_view, summary_view
+from significand.present.words.findings import findings
 from significand.results.records import Progress
 from significand.support import ModeSupport
 

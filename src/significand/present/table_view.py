@@ -11,7 +11,8 @@ from significand.present.compare_view import markdown
 from significand.present.grid import grid_of
 from significand.present.numbers import with_half_width
 from significand.present.rows import SummaryRow, energy_estimated, enumerated, mode_names, number, repeats, visible
-from significand.present.terminal import MetricUnit, findings, metric_units, ratio_to_baseline
+from significand.present.terminal import MetricUnit, metric_units, ratio_to_baseline
+from significand.present.words.findings import findings
 from significand.present.words.grid import baseline_words, refused_lines
 
 if TYPE_CHECKING:

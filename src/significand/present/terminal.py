@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from types import TracebackType
@@ -16,7 +16,6 @@ from rich.table import Table
 from rich.text import Text
 
 from significand.plan.metrics import SPECIFIED
-from significand.plan.phrases import counted, merged
 from significand.present.grid import grid_of
 from significand.present.grid_view import compared_words, grid_summary_view
 from significand.present.numbers import choose_unit, with_bounds, with_half_width
@@ -33,7 +32,7 @@ from significand.present.rows import (
     setup_name,
     visible,
 )
-from significand.present.words.findings import grid_findings
+from significand.present.words.findings import count, findings
 from significand.results import records
 
 if TYPE_CHECKING:
@@ -142,58 +141,6 @@ def summary_view(rows: Sequence[SummaryRow]) -> RenderableType:
     )
 
 
-def findings(rows: Sequence[SummaryRow]) -> list[str]:
-    """Return what a reader must not miss, a sentence each.
-
-    Formats that were not what was asked for, errors that do not fit the format, failed runs, steps that others
-    disturbed, runs without a steady state. Of a grid each once, for all setups that share it.
-    """
-    grid = grid_of(rows)
-    if grid is not None:
-        return grid_findings(grid, rows)
-    named = [(visible(name), row) for name, row in zip(mode_names(rows), rows, strict=True)]
-    others = ((name, f"ran as {told}") for name, row in named if (told := _other_format(row)))
-    flags = ((name, visible(row["rounding_flag"])) for name, row in named if row.get("rounding_flag"))
-    return [
-        *(f"{names} {told}." for names, told in merged(others)),
-        *(f"{names}: {told}." for names, told in merged(flags)),
-        *_counted_findings(named),
-    ]
-
-
-def _other_format(row: SummaryRow) -> str:
-    """Say which format it ran as instead of its own, and why; empty where it ran in its own."""
-    if not (other := other_format(row)):
-        return ""
-    where = f" on {visible(row['engine'])}" if row.get("engine") else ""
-    why = f": {visible(row['precision_note'])}" if row.get("precision_note") else ""
-    return f"{visible(other)}{where}{why}"
-
-
-def _counted_findings(rows: Sequence[tuple[str, SummaryRow]]) -> Iterator[str]:
-    """Say what happened to some of the runs or steps, once for all modes, with the count of each."""
-    failed = [(name, _count(row, "failed_runs"), row) for name, row in rows]
-    if told := counted((name, count, count + repeats(row)) for name, count, row in failed):
-        yield f"{told[0]}: {told[1]} runs failed and are in no number."
-    if told := counted((name, _count(row, "disturbed_steps"), _count(row, "steps")) for name, row in rows):
-        yield (
-            f"{told[0]}: others disturbed {told[1]} measured steps; they are in the numbers, and marked in steps.csv."
-        )
-    if told := counted((name, _count(row, "unknown_steps"), _count(row, "steps")) for name, row in rows):
-        yield (
-            f"{told[0]}: nobody can tell whether others disturbed {told[1]} measured steps; see `significand doctor`."
-        )
-    if told := counted((name, _count(row, "unsteady_runs"), repeats(row)) for name, row in rows):
-        reasons = [visible(row.get("steady_reason")) for _, row in rows if _count(row, "unsteady_runs")]
-        first, *more = " | ".join(reasons).split(" | ")
-        yield f"{told[0]}: {told[1]} runs had no steady latency: {first}{', ...' if more else '.'}"
-
-
-def _count(row: SummaryRow, key: str) -> int:
-    value = number(row, key)
-    return round(value) if math.isfinite(value) else 0
-
-
 def modes_view(support: Sequence["ModeSupport"]) -> RenderableType:
     """Return the table of which engine runs which mode on this machine."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
@@ -285,8 +232,8 @@ def _ran_as(row: SummaryRow) -> Text:
     text = Text(f"infers {visible(effective)}", style="yellow" if other_format(row) else "dim", overflow="fold")
     if trained := visible(row.get("training_precision") or "").partition(" ")[0]:
         text.append(f"\ntrains {trained}", style="dim")
-    if disturbed := _count(row, "disturbed_steps"):
-        text.append(f"\ndisturbed {disturbed}/{_count(row, 'steps')}", style="yellow")
+    if disturbed := count(row, "disturbed_steps"):
+        text.append(f"\ndisturbed {disturbed}/{count(row, 'steps')}", style="yellow")
     return text
 
 
@@ -353,9 +300,9 @@ def _footnotes(rows: Sequence[SummaryRow], compared: str) -> list[str]:
         lines.append(
             "intervals are sequential: repeats went on until they were narrow, so they are a little too narrow"
         )
-    if remeasured := sum(_count(row, "remeasured_steps") for row in rows):
-        steps = sum(_count(row, "steps") for row in rows)
-        left = sum(_count(row, "disturbed_steps") for row in rows)
+    if remeasured := sum(count(row, "remeasured_steps") for row in rows):
+        steps = sum(count(row, "steps") for row in rows)
+        left = sum(count(row, "disturbed_steps") for row in rows)
         outcome = f"{left} stayed disturbed" if left else "then all were quiet"
         lines.append(f"noise: {remeasured} of {steps} steps were disturbed by others and measured again; {outcome}")
     return lines

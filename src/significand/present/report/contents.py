@@ -10,8 +10,8 @@ from significand.present.report.reproduce import Reproduction, reproduction
 from significand.present.report.setups import Setup, ShownMetric, metrics_of, setups_of
 from significand.present.report.table import Table, table_of
 from significand.present.rows import enumerated, visible
-from significand.present.terminal import findings
 from significand.present.words.answer import answer
+from significand.present.words.findings import findings
 
 
 @dataclass(frozen=True)

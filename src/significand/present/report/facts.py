@@ -126,7 +126,7 @@ def caveats(results: Folder, setups: Sequence[Setup]) -> Iterator[str]:
     if any(energy_estimated(setup.row) for setup in finished):
         yield (
             f"Energy is an estimate: CPU time at {fields.watts_per_core:g} W per busy core, the same in every "
-            "precision. It is no results that a format saves energy."
+            "precision. It is no evidence that a format saves energy."
         )
     if results.runs.counts("session").any():
         yield (

@@ -1,11 +1,15 @@
-"""What a reader of a grid must not miss, each finding once for all setups that share it."""
+"""What a reader of results must not miss, each finding once for all setups that share it."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
 
-from significand.present.grid import Grid
-from significand.present.rows import SummaryRow, number, other_format, repeats, visible
+from significand.plan.phrases import counted, merged
+from significand.present.grid import Grid, grid_of
+from significand.present.rows import SummaryRow, mode_names, number, other_format, repeats, visible
 from significand.present.words.places import subject_words, with_place
+
+TellCounts = Callable[[Sequence[int], Sequence[int], str], tuple[str, str] | None]
+"""Says of counts by setup, and of how many each is, who has some and how many in all; given how numbers are written."""
 
 
 def who(grid: Grid, members: Sequence[int]) -> str:
@@ -24,19 +28,51 @@ def who(grid: Grid, members: Sequence[int]) -> str:
     return named if len(members) == len(matching) else f"{named} ({len(members)} of {len(matching)} setups)"
 
 
-def grid_findings(grid: Grid, rows: Sequence[SummaryRow]) -> list[str]:
-    """Return what a reader must not miss: formats that were not asked for, odd errors, failed and disturbed runs."""
+def findings(rows: Sequence[SummaryRow]) -> list[str]:
+    """Return what a reader must not miss, a sentence each.
+
+    Formats that were not what was asked for, errors that do not fit the format, failed runs, steps that others
+    disturbed, runs without a steady state. Of a grid each once, for all setups that share it.
+    """
+    grid = grid_of(rows)
+    if grid is not None:
+        return grid_findings(grid, rows)
+    names = [visible(name) for name in mode_names(rows)]
+    others = [_other_format(row, row.get("engine")) for row in rows]
+    flags = [_flag(row) for row in rows]
+
+    def told(counts: Sequence[int], of: Sequence[int], form: str) -> tuple[str, str] | None:  # noqa: ARG001
+        return counted(zip(names, counts, of, strict=True))
+
     return [
-        *_by_text(grid, rows, _other_format),
-        *_by_text(grid, rows, lambda row: f": {visible(row['rounding_flag'])}" if row.get("rounding_flag") else ""),
-        *_counts(grid, rows),
+        *(f"{who}{said}." for texts in (others, flags) for who, said in merged(zip(names, texts, strict=True)) if said),
+        *_counts(rows, told),
     ]
 
 
-def _other_format(row: SummaryRow) -> str:
-    other = other_format(row)
-    note = f": {visible(row['precision_note'])}" if row.get("precision_note") else ""
-    return f" ran as {visible(other)}{note}" if other else ""
+def grid_findings(grid: Grid, rows: Sequence[SummaryRow]) -> list[str]:
+    """Return the findings of a grid, which is that of the rows."""
+
+    def told(counts: Sequence[int], of: Sequence[int], form: str) -> tuple[str, str] | None:
+        members = [k for k, number_of in enumerate(counts) if number_of]
+        if not members:
+            return None
+        return who(grid, members), f"{sum(counts):{form}} of {sum(of[k] for k in members):{form}}"
+
+    return [*_by_text(grid, rows, _other_format), *_by_text(grid, rows, _flag), *_counts(rows, told)]
+
+
+def _other_format(row: SummaryRow, engine: object = None) -> str:
+    """Say which format it ran as instead of its own, and why; empty where it ran in its own."""
+    if not (other := other_format(row)):
+        return ""
+    where = f" on {visible(engine)}" if engine else ""
+    why = f": {visible(row['precision_note'])}" if row.get("precision_note") else ""
+    return f" ran as {visible(other)}{where}{why}"
+
+
+def _flag(row: SummaryRow) -> str:
+    return f": {visible(row['rounding_flag'])}" if row.get("rounding_flag") else ""
 
 
 def _by_text(grid: Grid, rows: Sequence[SummaryRow], text: Callable[[SummaryRow], str]) -> Iterator[str]:
@@ -50,34 +86,27 @@ def _by_text(grid: Grid, rows: Sequence[SummaryRow], text: Callable[[SummaryRow]
         yield f"{name}{told}."
 
 
-def _counts(grid: Grid, rows: Sequence[SummaryRow]) -> Iterator[str]:
-    runs = [repeats(row) + count(row, "failed_runs") for row in rows]
-    steps = [count(row, "steps") for row in rows]
-    if failed := _having(rows, "failed_runs"):
-        lost = sum(count(rows[k], "failed_runs") for k in failed)
-        yield f"{who(grid, failed)}: {lost} of {sum(runs[k] for k in failed)} runs failed and are in no number."
-    if disturbed := _having(rows, "disturbed_steps"):
-        hit = sum(count(rows[k], "disturbed_steps") for k in disturbed)
+def _counts(rows: Sequence[SummaryRow], told: TellCounts) -> Iterator[str]:
+    """Say what happened to some of the runs or steps, once for all setups."""
+    runs = [repeats(row) for row in rows]
+    steps, failed, disturbed, unknown, unsteady = (
+        [count(row, key) for row in rows]
+        for key in ("steps", "failed_runs", "disturbed_steps", "unknown_steps", "unsteady_runs")
+    )
+    if found := told(failed, [lost + kept for lost, kept in zip(failed, runs, strict=True)], ""):
+        yield f"{found[0]}: {found[1]} runs failed and are in no number."
+    if found := told(disturbed, steps, ","):
         yield (
-            f"{who(grid, disturbed)}: others disturbed {hit:,} of {sum(steps[k] for k in disturbed):,} measured steps; "
-            "they are in the numbers, and marked in steps.csv."
+            f"{found[0]}: others disturbed {found[1]} measured steps; they are in the numbers, and marked in steps.csv."
         )
-    if unknown := _having(rows, "unknown_steps"):
-        hit = sum(count(rows[k], "unknown_steps") for k in unknown)
+    if found := told(unknown, steps, ","):
         yield (
-            f"{who(grid, unknown)}: nobody can tell whether others disturbed {hit:,} of "
-            f"{sum(steps[k] for k in unknown):,} measured steps; see `significand doctor`."
+            f"{found[0]}: nobody can tell whether others disturbed {found[1]} measured steps; see `significand doctor`."
         )
-    if unsteady := _having(rows, "unsteady_runs"):
-        shaken = sum(count(rows[k], "unsteady_runs") for k in unsteady)
-        reason, *others = visible(rows[unsteady[0]].get("steady_reason")).split(" | ")
-        more = ", ..." if others or len(unsteady) > 1 else "."
-        total = sum(repeats(rows[k]) for k in unsteady)
-        yield f"{who(grid, unsteady)}: {shaken} of {total} runs had no steady latency: {reason}{more}"
-
-
-def _having(rows: Sequence[SummaryRow], column: str) -> list[int]:
-    return [k for k, row in enumerate(rows) if count(row, column)]
+    if found := told(unsteady, runs, ""):
+        reasons = [visible(row.get("steady_reason")) for row, shaken in zip(rows, unsteady, strict=True) if shaken]
+        first, *more = " | ".join(reasons).split(" | ")
+        yield f"{found[0]}: {found[1]} runs had no steady latency: {first}{', ...' if more else '.'}"
 
 
 def count(row: SummaryRow, key: str) -> int:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from significand.analysis.comparison import Comparison
 from significand.plan.metrics import LATENCY, METRICS, Metric
 from significand.present.grid import Grid, Place
-from significand.present.rows import SummaryRow, enumerated, number, repeats, visible
+from significand.present.rows import SummaryRow, enumerated, repeats, visible
 from significand.present.sentences import HOPELESS, inverse, is_hopeless, written
-from significand.present.words.findings import who
+from significand.present.words.findings import count, who
 from significand.present.words.places import ORDERED, at, subject_words, where, with_place
 
 MOST_STORIES = 10
@@ -147,12 +147,11 @@ def cases_of(
         comparison = by_name.get(str(row.get("setup")))
         if comparison is None or index == of:
             continue
-        lost = number(row, "failed_runs")
         case = Case(
             place={axis: value for axis, value in place.items() if axis not in grid.compared},
             comparison=comparison,
             finished=repeats(row),
-            ended=repeats(row) + (round(lost) if math.isfinite(lost) else 0),
+            ended=repeats(row) + count(row, "failed_runs"),
             baseline_finished=repeats(rows[of]),
         )
         found.setdefault(_subject(grid, index), []).append(case)
