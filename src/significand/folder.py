@@ -14,7 +14,8 @@ from significand.plan.experiment import Experiment
 from significand.plan.options import OPTIONS
 from significand.plan.paths import shell_word
 from significand.plan.problems import shown
-from significand.results.comparable import BEFORE, NEEDED, ResultsError, flat
+from significand.results.comparable import BEFORE, NEEDED, ResultsError
+from significand.results.difference import flat
 from significand.results.facts import FactsError, check_facts
 from significand.results.files import TooLargeError, open_to_read
 from significand.results.read import MANIFEST_BYTES, read_details, read_json_object
@@ -119,6 +120,10 @@ class Folder:
 
     def setups(self) -> list[str]:
         """Return every setup that has runs, in the order of the first ones."""
+        return self._setups
+
+    @cached_property
+    def _setups(self) -> list[str]:
         _, first = np.unique(self.runs.codes, return_index=True)
         return [self.runs.setups[self.runs.codes[row]] for row in np.sort(first).tolist()]
 

@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from significand.analysis.claims import Claims
     from significand.analysis.stopping import Reached
     from significand.folder import Folder
+    from significand.results.table import RunTable
 
 FEWEST_TO_PLAN = 5
 """Repeats before the number that a target will take is extrapolated."""
@@ -312,23 +313,27 @@ class _Job:
         ended = Counter(run.repeat for run in self._runs)
         return sum(count == setups for count in ended.values())
 
-    def _reached(self) -> "Reached | None":
-        """Return how narrow the intervals are, where they decide when to stop."""
-        return None if self._experiment.until is None else self._results().reached
+    def _table(self) -> "RunTable":
+        """Return the runs that there are by now, as columns."""
+        from significand.results.table import table_of  # noqa: PLC0415 - see _import_what_comes_later
+
+        return table_of(self._runs, [setup.name for setup in self._experiment.setups()])
 
     def _results(self) -> "Folder":
-        """Return what there is by now, the runs as columns."""
+        """Return what there is by now."""
         from significand.folder import Folder  # noqa: PLC0415 - see _import_what_comes_later
-        from significand.results.table import table_of  # noqa: PLC0415 - the same
 
         folder = self._directory.folder
-        runs = table_of(self._runs, [setup.name for setup in self._experiment.setups()])
-        return Folder(folder, read_json_object(folder / MANIFEST), self._experiment, runs)
+        return Folder(folder, read_json_object(folder / MANIFEST), self._experiment, self._table())
 
     def _is_enough(self, blocks: int) -> bool:
         """Tell before the next repeat whether the experiment is over, and say ahead how long it will take."""
-        reached = self._reached()
-        if reached is None or blocks < FEWEST_TO_PLAN:
+        if self._experiment.until is None or blocks < FEWEST_TO_PLAN:
+            return False
+        from significand.analysis.stopping import reached_of  # noqa: PLC0415 - see _import_what_comes_later
+
+        reached = reached_of(self._table(), self._experiment)
+        if reached is None:
             return False
         self._note = ""
         if needed := reached.repeats_needed:

@@ -4,11 +4,12 @@ Frames hold what raw_runs.csv, summary_stats.csv and comparisons.csv hold, in fu
 What is missing (an empty cell there) is null, whatever the column's type; no number is ever NaN.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+
+import polars as pl
 
 from significand.analysis.claims import ComparisonRow, comparison_row
 from significand.folder import Folder, read_folder
@@ -17,10 +18,10 @@ from significand.plan.problems import PlanError
 from significand.present.rows import visible
 from significand.results.comparable import ResultsError
 from significand.results.records import column_types
+from significand.results.table import POLARS_TYPES, clean
 
 if TYPE_CHECKING:
     import pandas as pd  # type: ignore[import-untyped]  # its types are a package of their own
-    import polars as pl
 
 
 class Frames(NamedTuple):
@@ -122,20 +123,10 @@ def _type(value: object) -> type:
 
 def _frame(rows: Sequence[Mapping[str, object]], types: Mapping[str, type]) -> "pl.DataFrame":
     """Return rows as a frame with just these columns."""
-    import polars as pl  # noqa: PLC0415 - it takes long to import, and only frames need it
-
-    known = {str: pl.String, bool: pl.Boolean, int: pl.Int64, float: pl.Float64}
     return pl.DataFrame(
-        {column: [_value(row.get(column)) for row in rows] for column in types},
-        schema={column: known[kind] for column, kind in types.items()},
+        {column: [clean(row.get(column)) for row in rows] for column in types},
+        schema={column: POLARS_TYPES[kind] for column, kind in types.items()},
     )
-
-
-def _value(value: object) -> object:
-    """Return a value as a frame holds it: what is missing is null, and text is Unicode whatever a file said."""
-    if isinstance(value, str):
-        return value.encode(errors="surrogatepass").decode(errors="replace") or None
-    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def _pandas_frame(frame: "pl.DataFrame") -> "pd.DataFrame":

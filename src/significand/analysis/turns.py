@@ -69,6 +69,13 @@ def beside_baselines(runs: RunTable, baselines: Sequence[int]) -> NDArray[np.flo
     baselines
         For each of the table's setups, the index of the one that it is compared with.
     """
+    known = tuple(baselines)
+    if known not in runs.beside_s:
+        runs.beside_s[known] = _beside_baselines(runs, baselines)
+    return runs.beside_s[known]
+
+
+def _beside_baselines(runs: RunTable, baselines: Sequence[int]) -> NDArray[np.float64]:
     against = np.asarray(baselines, dtype=np.int64)[runs.codes]
     beside_s = runs.numbers(LATENCY.column).copy()
     for baseline in np.unique(against):

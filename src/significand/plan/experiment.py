@@ -180,7 +180,7 @@ class Experiment(Fields):
         """
         setups = self.setups() if setups is None else setups
         places = {setup.key: place for place, setup in enumerate(setups)}
-        fixed = {axis: AXES_READ[axis](value) for axis, value in self.baseline}
+        fixed: dict[str, Any] = dict(self.baseline)  # as texts, as a setup's key is
         return [places.get(dataclasses.replace(setup, **fixed).key, place) for place, setup in enumerate(setups)]
 
     def to_json(self) -> dict[str, object]:
@@ -189,9 +189,6 @@ class Experiment(Fields):
         told = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
         told["baseline"] = [f"{axis}={value}" for axis, value in self.baseline]
         return told | ({REFUSED: [list(one) for one in self.refused]} if self.refused else {})
-
-
-AXES_READ: Mapping[str, Callable[[str], Any]] = {"precision": str, "engine": str, "batch_size": int, "threads": int}
 
 
 class _Plan:

@@ -5,13 +5,12 @@ differ is how often it was repeated, from which seed, and what was only asked of
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from significand.plan.options import OPTIONS
 from significand.plan.problems import capped
 from significand.results.difference import Difference
 from significand.results.resume import SAME_MEMORY
-from significand.results.values import jsonable
 
 FREE = frozenset(name for name, option in OPTIONS.items() if option.free)
 """Fields of an experiment that may differ."""
@@ -47,15 +46,6 @@ def differences(one: Mapping[str, object], other: Mapping[str, object]) -> tuple
         elif not _same(field, one.get(field), other.get(field)):
             found.append(Difference(field, one.get(field), other.get(field)))
     return found, unrecorded
-
-
-def flat(facts: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
-    """Return every value that is no mapping itself, with its dotted name."""
-    for name, value in facts.items():
-        if isinstance(value, Mapping):
-            yield from flat(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", jsonable(value)
 
 
 def _same(field: str, one: object, other: object) -> bool:

@@ -37,6 +37,15 @@ def differing(one: Mapping[str, object], other: Mapping[str, object], prefix: st
             yield Difference(f"{prefix}{name}", first, second)
 
 
+def flat(facts: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
+    """Return every value that is no mapping itself, with its dotted name."""
+    for name, value in facts.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", jsonable(value)
+
+
 def as_names(allow: Sequence[str]) -> Sequence[str]:
     """Return the allowed names; a single text is one name, not its letters."""
     return [allow] if isinstance(allow, str) else allow

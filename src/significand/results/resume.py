@@ -2,13 +2,13 @@
 
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from significand.plan.experiment import Experiment
 from significand.plan.problems import PlanError, shown
-from significand.results.difference import Difference, allow_problems, differing, is_admitted
+from significand.results.difference import Difference, allow_problems, differing, flat, is_admitted
 from significand.results.facts import FactsError, check_facts
 from significand.results.journal import JOURNAL, Journal, JournalError, read_journal
 from significand.results.records import FIRST_METHOD, Run
@@ -110,7 +110,7 @@ def check_same(
         {name: jsonable(facts.get(name)) for name in IDENTITY} for facts in ({"method": FIRST_METHOD, **then}, now)
     )
     found = list(differing(old, _with_memory_of(old, new)))
-    problems = _allow_problems(allow, [*_fields(old), *_fields(new)])
+    problems = _allow_problems(allow, [*dict(flat(old)), *dict(flat(new))])
     refused = [one for one in found if not (_can_be_allowed(one.field) and is_admitted(one.field, allow))]
     problems += [
         one.told_in_time() + (_way_to_allow(one.field) if _can_be_allowed(one.field) else "") for one in refused
@@ -142,14 +142,6 @@ def _can_be_allowed(field: str) -> bool:
 
 def _way_to_allow(field: str) -> str:
     return f"; if its runs may be mixed all the same, give --allow {field}, or start anew without resume"
-
-
-def _fields(facts: Mapping[str, object], prefix: str = "") -> Iterator[str]:
-    for name, value in facts.items():
-        if isinstance(value, Mapping):
-            yield from _fields(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}"
 
 
 def _with_memory_of(old: Mapping[str, object], new: Mapping[str, object]) -> Mapping[str, object]:

@@ -66,7 +66,16 @@ class RunTable:
         return (self.frame["status"] == FINISHED).fill_null(value=False).to_numpy()
 
     @cached_property
+    def beside_s(self) -> dict[tuple[int, ...], NDArray[np.float64]]:
+        """What `significand.analysis.turns.beside_baselines` has worked out, by the baselines."""
+        return {}
+
+    @cached_property
     def _known(self) -> dict[str, NDArray[np.float64]]:
+        return {}
+
+    @cached_property
+    def _rows(self) -> dict[tuple[int, bool], Rows]:
         return {}
 
     @cached_property
@@ -103,8 +112,10 @@ class RunTable:
 
     def rows_of(self, setup: int, *, finished: bool = True) -> Rows:
         """Return which rows hold the runs of a setup, by its code: the finished ones, or all."""
-        mine = self.codes == setup
-        return np.flatnonzero(mine & self.finished if finished else mine)
+        if (setup, finished) not in self._rows:
+            mine = self.codes == setup
+            self._rows[setup, finished] = np.flatnonzero(mine & self.finished if finished else mine)
+        return self._rows[setup, finished]
 
     def take(self, rows: Rows | NDArray[np.bool_]) -> "RunTable":
         """Return some of the runs, by their rows or a mark for each."""
@@ -127,7 +138,7 @@ def table_of(runs: Sequence[Run], planned: Sequence[str] = ()) -> RunTable:
     planned
         Names of the setups that the experiment has; others follow in the order of their first runs.
     """
-    values = {name: [_clean(getattr(run, name)) for run in runs] for name in TYPES}
+    values = {name: [clean(getattr(run, name)) for run in runs] for name in TYPES}
     frame = pl.DataFrame(values, schema={name: POLARS_TYPES[kind] for name, kind in TYPES.items()}, strict=False)
     return tabled(frame, frozenset(TYPES), planned)
 
@@ -173,7 +184,7 @@ def _rounds_s(texts: pl.Series) -> pl.Series:
     return numbers.fill_null([])
 
 
-def _clean(value: object) -> object:
+def clean(value: object) -> object:
     """Return a value as a frame holds it: text is Unicode whatever a file said, and what is missing is null."""
     if isinstance(value, str):
         return value.encode(errors="surrogatepass").decode(errors="replace") or None
