@@ -7,6 +7,7 @@ from statistics import median
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
 from rich.text import Text
 
 from significand.plan.metrics import METRICS
@@ -109,11 +110,11 @@ def grid_summary_view(grid: Grid, rows: Sequence[SummaryRow], lines_below: Seque
     marks = {mark for _, lines in prepared.groups for line in lines for mark in line.marks}
     key = "; ".join(f"{mark} {told}" for mark, told in MARKS.items() if mark in marks)
     return Group(
-        _FirstThatFits(
-            _table(prepared, SHOWN),
-            _table(prepared, SHOWN[:1]),
-            _table(prepared, SHOWN[:1], gap=" "),
-            _stacked(prepared),
+        FirstThatFits(
+            Group(*_table(prepared, SHOWN)),
+            Group(*_table(prepared, SHOWN[:1])),
+            Group(*_table(prepared, SHOWN[:1], gap=" ")),
+            Group(*_stacked(prepared)),
         ),
         Text(),
         *(Text(line, style="dim") for line in (*lines_below, *([key] if key else []))),
@@ -180,12 +181,16 @@ def _stacked(prepared: GridTable) -> list[Text]:
     return lines
 
 
-class _FirstThatFits:
-    """Shows the first of its layouts that fits the width of the console, or else the last."""
+class FirstThatFits:
+    """Draws the first of its layouts that fits the width of the console, or else the last."""
 
-    def __init__(self, *layouts: Sequence[Text]) -> None:
+    def __init__(self, *layouts: RenderableType) -> None:
         self._layouts = layouts
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        fitting = (lines for lines in self._layouts if max(line.cell_len for line in lines) <= options.max_width)
-        yield from next(fitting, self._layouts[-1])
+        unlimited = options.update(width=10_000)
+        for layout in self._layouts[:-1]:
+            if Measurement.get(console, unlimited, layout).maximum <= options.max_width:
+                yield layout
+                return
+        yield self._layouts[-1]

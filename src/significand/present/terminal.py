@@ -9,15 +9,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from rich import box
-from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
-from rich.measure import Measurement
+from rich.console import Console, Group, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
 from significand.plan.metrics import SPECIFIED
 from significand.present.grid import grid_of
-from significand.present.grid_view import compared_words, grid_summary_view
+from significand.present.grid_view import FirstThatFits, compared_words, grid_summary_view
 from significand.present.numbers import choose_unit, with_bounds, with_half_width
 from significand.present.rows import (
     Cell,
@@ -132,7 +131,7 @@ def summary_view(rows: Sequence[SummaryRow]) -> RenderableType:
     estimated = "est. energy: CPU time restated in joules, not a measurement"
     below = [*_footnotes(rows, compared), *([estimated] if any(map(energy_estimated, rows)) else [])]
     return Group(
-        _FirstThatFits(
+        FirstThatFits(
             _wide_table(setups, units, gap=2), _wide_table(setups, units, gap=1), _narrow_table(setups, units)
         ),
         Text(),
@@ -158,21 +157,6 @@ def modes_view(support: Sequence["ModeSupport"]) -> RenderableType:
         Text(),
         Text("error: of the outputs, relative to the same weights in float64, on a small network", style="dim"),
     )
-
-
-class _FirstThatFits:
-    """Draws the first of its layouts that fits the width of the console, or else the last."""
-
-    def __init__(self, *layouts: RenderableType) -> None:
-        self._layouts = layouts
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        unlimited = options.update(width=10_000)
-        for layout in self._layouts[:-1]:
-            if Measurement.get(console, unlimited, layout).maximum <= options.max_width:
-                yield layout
-                return
-        yield self._layouts[-1]
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from significand.plan.metrics import LATENCY
 from significand.present.axes import Axis, choose_axis
 from significand.present.numbers import choose_unit, with_half_width
 from significand.present.report.setups import Setup
-from significand.present.report.times import Times
+from significand.present.report.times import Times, spread
 from significand.present.rows import Cell, SummaryRow, enumerated, number
 
 PERCENTILES = (50, 95, 99)
@@ -127,7 +127,7 @@ def _distribution(setup: Setup, calls: np.ndarray, edges: np.ndarray) -> Distrib
     per_timing = int(setup.runs.counts("calls_per_timing").max(initial=0)) if len(setup.runs) else 1
     percentiles = tuple(np.percentile(calls, PERCENTILES).tolist()) if per_timing <= 1 else ()
     slow = np.sort(calls[(calls > percentiles[-1]) & (calls <= edges[-1])]) if percentiles else calls[:0]
-    ranks = np.unique(np.linspace(0, slow.size - 1, min(slow.size, _MOST_TICKS)).round().astype(int))
+    ranks = spread(slow.size, _MOST_TICKS)
     return Distribution(
         setup=setup,
         calls=calls.size * max(per_timing, 1),

@@ -8,7 +8,7 @@ import numpy as np
 
 from significand.present.axes import Axis, choose_axis
 from significand.present.report.setups import Setup
-from significand.present.report.times import Arrays, RunTimes, Times
+from significand.present.report.times import Arrays, RunTimes, Times, spread
 from significand.present.rows import Cell
 
 PHASES = {"training": "Training epochs", "inference": "Latency rounds"}
@@ -123,9 +123,7 @@ def _drawn(steps: Sequence[Step]) -> list[Step]:
 
 
 def _evenly(steps: Sequence[Step], most: int) -> list[Step]:
-    if len(steps) <= most:
-        return list(steps)
-    return [steps[k] for k in np.linspace(0, len(steps) - 1, most).round().astype(int).tolist()]
+    return [steps[k] for k in spread(len(steps), most).tolist()]
 
 
 def _caption(steps: Sequence[Step], drawn: Sequence[Step], phase: str) -> str:

@@ -61,7 +61,7 @@ def read_times(results: Folder, setups: Sequence[Setup], most: int = MOST_READ) 
     with_runs = [setup for setup in setups if len(setup.runs)]
     for setup in with_runs:
         kept = []
-        rows = _spread(len(setup.runs), max(1, most // len(with_runs)))
+        rows = spread(len(setup.runs), max(1, most // len(with_runs)))
         looked_at += len(rows)
         some = setup.runs.take(rows)
         for name, repeat, first in zip(
@@ -86,8 +86,8 @@ def read_times(results: Folder, setups: Sequence[Setup], most: int = MOST_READ) 
     return read, notes
 
 
-def _spread(count: int, most: int) -> np.ndarray:
-    """Return rows from 0 to count - 1, at most so many."""
+def spread(count: int, most: int) -> np.ndarray:
+    """Return indices from 0 to count - 1, at most so many, evenly spread, the first and the last among them."""
     return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))
 
 

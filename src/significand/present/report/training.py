@@ -10,7 +10,7 @@ from significand.plan.metrics import METRICS
 from significand.present.axes import Axis, choose_axis
 from significand.present.numbers import choose_unit
 from significand.present.report.setups import Setup
-from significand.present.report.times import Times
+from significand.present.report.times import Times, spread
 from significand.present.rows import Cell
 
 AGAINST = {"epoch": "epochs", "time": "time in training"}
@@ -58,7 +58,7 @@ def training_figure(times: Sequence[Times]) -> TrainingFigure:
     size, unit = choose_unit(METRICS["train_time"], [float(ends_s[:, -1].mean()) for _, _, ends_s in per_setup])
     runs_shown = _MOST_POINTS // max(1, sum(min(losses.shape[1], _MOST_EPOCHS) for _, losses, _ in per_setup))
     shown = [
-        (setup, losses, ends_s / size, _thinned(losses.shape[1], _MOST_EPOCHS)) for setup, losses, ends_s in per_setup
+        (setup, losses, ends_s / size, spread(losses.shape[1], _MOST_EPOCHS)) for setup, losses, ends_s in per_setup
     ]
     curves = tuple(
         _curve(setup, losses, ends, epochs, place, len(shown), max(1, runs_shown))
@@ -109,11 +109,6 @@ def _curve(
             for k in epochs.tolist()
         ),
     )
-
-
-def _thinned(count: int, most: int) -> np.ndarray:
-    """Return indices from 0 to count - 1, at most so many, the first and the last among them."""
-    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
 
 
 def _ends(values: Sequence[float]) -> list[Cell]:
