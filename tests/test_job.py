@@ -382,8 +382,7 @@ def test_a_finished_experiment_measures_nothing_again(tmp_path: Path, instant: p
     assert (tmp_path / "summary_stats.csv").read_bytes() == summary
     assert manifest(tmp_path)["state"] == "finished"
     assert manifest(tmp_path)["started_utc"]
-    of_grids = {name for name in RESULTS if name.startswith("ratio_vs_")}
-    assert {path.name for path in tmp_path.iterdir()} == set(RESULTS) - of_grids
+    assert {path.name for path in tmp_path.iterdir()} == set(RESULTS)
 
 
 def test_failed_runs_are_not_measured_again(tmp_path: Path, instant: pytest.MonkeyPatch) -> None:
