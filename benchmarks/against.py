@@ -27,7 +27,7 @@ from pathlib import Path
 from scipy.stats import binomtest
 
 import rivals
-from significand.selftest import WORKLOAD, run_selftest
+from significand.doctor.selftest import WORKLOAD, run_selftest
 
 SLOWDOWN = 0.02
 THRESHOLD = SLOWDOWN / 2

@@ -27,8 +27,8 @@ BUILD = """
 import json, sys, time
 begin = time.perf_counter()
 from pathlib import Path
-from significand.folder import read_folder
-from significand.report import write_report
+from significand.answers.folder import read_folder
+from significand.present.page import write_report
 path = write_report(read_folder(Path(sys.argv[1])))
 taken_s = time.perf_counter() - begin
 print(json.dumps([taken_s, path.stat().st_size / 1e6, "torch" in sys.modules]))

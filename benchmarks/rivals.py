@@ -18,7 +18,7 @@ import numpy as np
 
 from significand.engines.base import get_engine
 from significand.plan.setup import Perceptron, Setup
-from significand.workload.model import initial_network, read_weights
+from significand.workload.mlp import initial_network, read_weights
 
 HERE = Path(__file__).parent
 CONSTRAINTS = HERE.parent / "constraints.txt"

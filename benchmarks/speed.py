@@ -18,7 +18,7 @@ from significand.engines.base import get_engine
 from significand.meters.latency import calls_per_timing, measure_round
 from significand.plan.setup import Perceptron, Setup
 from significand.results.read import read_runs
-from significand.workload.model import initial_network, read_weights
+from significand.workload.mlp import initial_network, read_weights
 
 STARTS = 9
 ROUNDS = 15

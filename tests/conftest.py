@@ -152,3 +152,12 @@ def _is_forkserver(process: psutil.Process) -> bool:
     with contextlib.suppress(psutil.NoSuchProcess):  # git, asked for the revision, is gone soon
         return "significand.runner.forkserver" in " ".join(process.cmdline())
     return False
+
+
+@pytest.fixture
+def instant(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Let experiments take no time: neither processes nor drawing."""
+    from made_up_jobs import take_no_time  # noqa: PLC0415 - takes long to import, and few tests need it
+
+    take_no_time(monkeypatch)
+    return monkeypatch

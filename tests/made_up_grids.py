@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from conftest import NO_DATA, SMALL
-from significand.folder import Folder
+from significand.answers.folder import Folder
 from significand.plan.experiment import Experiment, Surroundings, plan_experiment
 from significand.plan.setup import Setup
 from significand.results.records import FAILED, Run

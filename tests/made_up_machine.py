@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 
-from significand.checks.report import Check, Instruments
+from significand.doctor.check import Check, Instruments
+from significand.engines.probe import ModeSupport
 from significand.meters.noise import NoiseMeter
-from significand.support import ModeSupport
 
 Look = Callable[[Instruments], Iterable[Check]]
 

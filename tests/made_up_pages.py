@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from made_up_results import made_up_folder, made_up_runs
-from significand.folder import Folder, read_folder
+from significand.answers.folder import Folder, read_folder
 from significand.results.records import Run
 from significand.results.store import DETAILS
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from significand.analysis.latency import latency_values
+from significand.analysis.run_latency import latency_values
 from significand.meters.noise_share import Noise
 from significand.meters.steps import Attempt, Phase
 from significand.plan.precision import MODES

@@ -4,7 +4,7 @@ import math
 from dataclasses import replace
 
 from significand.analysis.intervals import Estimate
-from significand.selftest import Answer, Rate, SelfTest
+from significand.doctor.selftest import Answer, Rate, SelfTest
 
 RESULT = SelfTest(
     verdict="trust with more repeats",

@@ -10,15 +10,12 @@ from typing import Any
 import pytest
 
 from conftest import SMALL
+from made_up_jobs import QUICK, manifest, scores
 from significand.cli import BAD_INPUT, DONE, SOME_RUN_FAILED, main
 from significand.job import ResultsLostError, run_experiment_in
 from significand.plan.problems import PlanError
 from significand.results.lock import LOCK
 from significand.results.store import DETAILS, HISTORY, MANIFEST, MOVING, RESULTS, RunDirectory
-from test_cli import QUICK
-from test_job import instant, manifest, scores
-
-__all__ = ["instant"]  # the fixture
 
 pytestmark = pytest.mark.usefixtures("instant")
 

@@ -30,9 +30,6 @@ from significand.results.read import read_json_object
 from significand.results.records import STATISTICS, STEP_COLUMNS, MetricSummary, Run, column_types, described
 from significand.results.store import RESULTS
 from significand.results.table import table_of
-from test_job import instant
-
-__all__ = ["instant"]  # the fixture
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -55,6 +52,7 @@ class Block:
 
     @property
     def place(self) -> str:
+        """Where the example stands."""
         return f"{self.page}:{self.line}"
 
 

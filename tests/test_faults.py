@@ -21,6 +21,7 @@ import psutil
 import pytest
 
 from conftest import SMALL, blocks_of, eventually, small_experiment, workers_of
+from made_up_jobs import QUICK, interrupt_at, interrupted, scores
 from made_up_place import MadeUpPlace, made_to_fail, made_up_run
 from significand.cli import BAD_INPUT, INTERRUPTED, SOME_RUN_FAILED, main
 from significand.job import ExperimentInterrupted, ResultsLostError, run_experiment_in
@@ -30,10 +31,6 @@ from significand.results.read import read_json_object
 from significand.results.records import Progress, Run
 from significand.results.store import DETAILS, HISTORY, MANIFEST, NEXT, RESULTS, replacing, write_csv
 from significand.runner.block import Timing
-from test_cli import QUICK
-from test_job import instant, interrupt_at, interrupted, scores
-
-__all__ = ["instant"]  # the fixture
 
 ROOT = Path(__file__).parents[1]
 TABLE = ROOT / "docs/faults.md"
@@ -115,7 +112,7 @@ def test_disk_full_while_summaries_are_written(
 ) -> None:
     """All runs are kept, the error is one line, and resuming measures nothing."""
     with monkeypatch.context() as patch:
-        patch.setattr("significand.present.plots.save_tradeoff_plots", full)
+        patch.setattr("significand.present.plots.write.save_tradeoff_plots", full)
         assert main([*QUICK, "--seed", "7", "--on-noise", "mark", "--output-dir", str(tmp_path)]) == SOME_RUN_FAILED
     assert "No space left on device; finished runs are kept in" in capfd.readouterr().err
     monkeypatch.setattr("significand.job.Here", None)

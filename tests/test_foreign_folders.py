@@ -12,19 +12,17 @@ import pytest
 
 import significand
 from conftest import SMALL
+from made_up_jobs import interrupted, scores
 from made_up_results import made_up_folder, made_up_runs
+from significand.answers.folder import read_folder
 from significand.cli import BAD_INPUT, DONE, SOME_RUN_FAILED, main
-from significand.folder import read_folder
 from significand.job import ResultsLostError, run_experiment_in
 from significand.plan.problems import PlanError
-from significand.present.report import report_html
+from significand.present.page import report_html
 from significand.results.comparable import ResultsError
 from significand.results.journal import JOURNAL
 from significand.results.lock import LOCK
 from significand.results.store import DETAILS, HISTORY, MANIFEST, MOVING, NEXT, RAW_RUNS, REPORT, RESULTS, STAGED
-from test_job import instant, interrupted, scores
-
-__all__ = ["instant"]  # the fixture
 
 no_time = pytest.mark.usefixtures("instant")
 

@@ -1,6 +1,5 @@
 """Behaviour of one experiment in one folder: its files, and going on after an interruption."""
 
-import contextlib
 import csv
 import json
 import math
@@ -15,50 +14,22 @@ import pytest
 
 from conftest import SMALL
 from made_up_counter import SteadyCounter
+from made_up_jobs import interrupt_at, interrupted, manifest, scores
 from made_up_place import MadeUpPlace, made_to_fail
-from significand.folder import Folder
+from significand.answers.folder import Folder
 from significand.job import ExperimentInterrupted, Outcome, ResultsLostError, default_output_dir, run_experiment_in
 from significand.meters.counters import EnergyPlan
 from significand.meters.machine import available_cpus, describe_machine
 from significand.plan.problems import PlanError
-from significand.present.plots import PlotError
-from significand.report import ReportError
+from significand.present.page import ReportError
+from significand.present.plots.write import PlotError
 from significand.results.journal import JOURNAL, read_journal
 from significand.results.lock import LOCK
 from significand.results.read import read_details, read_json_object, read_runs
 from significand.results.records import METHOD, Progress
-from significand.results.store import DETAILS, MANIFEST, NEXT, PLOTS, REPORT, RESULTS, RunDirectory, replacing
+from significand.results.store import DETAILS, MANIFEST, NEXT, PLOTS, REPORT, RESULTS, RunDirectory
 from significand.runner.block import Block, Timing
-from significand.runner.conductor import OnProgress
 from significand.runner.server import RunnerError
-
-
-def plain_plots(rows: object, folder: Path) -> None:
-    """Stand in for the plots: files of the right names, made as the plots are."""
-    del rows
-    for name in PLOTS:
-        with replacing(folder / name, "wb") as file:
-            file.write(b"plot")
-
-
-def plain_report(results: Folder) -> Path:
-    """Stand in for the report: a file of the right name, made as the report is, that says how it all ended."""
-    path = results.path / REPORT
-    with replacing(path, "w") as file:
-        file.write(f"{results.manifest['state']}, {len(results.runs)} runs, {len(results.rows)} modes")
-    return path
-
-
-@pytest.fixture
-def instant(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """Let experiments take no time: neither processes nor drawing."""
-    monkeypatch.setattr("significand.job.Here", MadeUpPlace)
-    monkeypatch.setattr("significand.present.plots.save_tradeoff_plots", plain_plots)
-    monkeypatch.setattr("significand.present.plots.save_pareto_plot", plain_plots)
-    monkeypatch.setattr("significand.present.plots.one_artist", contextlib.nullcontext)
-    monkeypatch.setattr("significand.job.write_report", plain_report)
-    monkeypatch.setattr("significand.job.import_parts", lambda: None)
-    return monkeypatch
 
 
 @pytest.mark.usefixtures("instant")
@@ -68,7 +39,7 @@ def test_pictures_that_cannot_be_drawn_cost_nothing_else(tmp_path: Path, monkeyp
     def fail(*_: object) -> NoReturn:
         raise PlotError("the pictures (PNG) could not be drawn (no ink)")
 
-    monkeypatch.setattr("significand.present.plots.save_tradeoff_plots", fail)
+    monkeypatch.setattr("significand.present.plots.write.save_tradeoff_plots", fail)
     outcome = run_experiment_in(tmp_path, SMALL)
     assert outcome.report_missing == (
         "the pictures (PNG) could not be drawn (no ink), and draw them with --resume, which measures nothing again"
@@ -90,34 +61,6 @@ def test_a_removed_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert manifest(tmp_path / "out")["git_revision"] is None
     with pytest.raises(PlanError, match="working directory was removed; give an absolute folder"):
         run_experiment_in(None, SMALL)
-
-
-def interrupt_at(ended: int) -> OnProgress:
-    """Return a watcher that presses Ctrl-C when so many runs have ended."""
-
-    def press(progress: Progress) -> None:
-        if progress.ended == ended:
-            raise KeyboardInterrupt
-
-    return press
-
-
-def interrupted(folder: Path, after: int = 1, /, **changes: object) -> None:
-    """Leave an experiment of four runs in the folder that was interrupted after some of them."""
-    with pytest.raises(ExperimentInterrupted):
-        run_experiment_in(folder, SMALL | changes, interrupt_at(after))
-
-
-def scores(folder: Path) -> dict[str, tuple[float, int]]:
-    """Return accuracy and seed of each run in a folder's table, by the run's name."""
-    runs = read_runs(folder / "raw_runs.csv")
-    assert len({run.name for run in runs}) == len(runs)
-    return {run.name: (run.final_train_accuracy, run.seed) for run in runs}
-
-
-def manifest(folder: Path) -> dict[str, Any]:
-    """Read a folder's manifest."""
-    return json.loads((folder / MANIFEST).read_text(encoding="utf-8"))  # type: ignore[no-any-return]
 
 
 def refusal(folder: Path, fields: Mapping[str, object]) -> Sequence[str]:

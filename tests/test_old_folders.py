@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 
 from significand.analysis.claims import comparison_row
-from significand.compare import compare_folders
-from significand.folder import Folder, read_folder
-from significand.history import read_history
-from significand.present.claims_view import claim_lines
-from significand.present.report.contents import contents_of
-from significand.present.table_view import markdown_table, paper_table
-from significand.report import write_report
+from significand.answers.compare import compare_folders
+from significand.answers.folder import Folder, read_folder
+from significand.answers.history import read_history
+from significand.present.page import write_report
+from significand.present.page.prepared import contents_of
+from significand.present.terminal.paper import markdown_table, paper_table
+from significand.present.words.verdicts import claim_lines
 from significand.result import load
 from significand.results.values import cell, jsonable
 

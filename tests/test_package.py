@@ -19,9 +19,9 @@ import significand.analysis
         "from significand.cli import main; main(['run', '--help'])",
         "import significand.analysis.summary, significand.analysis.pareto",
         "import significand.statistical_analysis, significand.runner.conductor",
-        "import significand.present.plots, significand.present.terminal",
-        "import significand.compare, significand.history, significand.present.compare_view",
-        "import significand; significand.load; import significand.report, significand.present.report",
+        "import significand.present.plots.write, significand.present.terminal.tables",
+        "import significand.answers.compare, significand.answers.history, significand.present.terminal.compare_view",
+        "import significand; significand.load; import significand.present.page",
     ],
 )
 def test_torch_is_imported_only_to_compute(code: str) -> None:

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import significand.folder
+import significand.answers.folder
 from conftest import small_experiment
 from made_up_results import MACHINE, made_up_runs
 from significand.engines.base import engine_modes
@@ -26,8 +26,8 @@ from significand.plan.config import read_config
 from significand.plan.experiment import Surroundings, plan_experiment
 from significand.plan.options import OPTIONS
 from significand.plan.problems import PlanError
-from significand.present.report.contents import contents_of
-from significand.present.table_view import latex_table, paper_table
+from significand.present.page.prepared import contents_of
+from significand.present.terminal.paper import latex_table, paper_table
 from significand.results.comparable import ResultsError
 from significand.results.difference import differing
 from significand.results.facts import FACTS, FactsError, check_facts
@@ -155,7 +155,7 @@ def read_folder(path: Path) -> None:
     """Read a folder by its manifest, and say everything that it says."""
     runs = [run for mode in ("float32", "int8") for run in made_up_runs(1, mode=mode, n=2)]
     write_csv([run.to_row() for run in runs], path.parent / RAW_RUNS)
-    results = significand.folder.read_folder(path.parent)
+    results = significand.answers.folder.read_folder(path.parent)
     latex_table(paper_table(results))
     contents_of(results)
 

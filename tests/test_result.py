@@ -11,7 +11,7 @@ import pytest
 import significand
 from made_up_results import made_up_folder, made_up_runs, with_values
 from significand.analysis.claims import ComparisonRow, comparison_row
-from significand.folder import read_folder
+from significand.answers.folder import read_folder
 from significand.result import Result, load
 from significand.results.comparable import ResultsError
 from significand.results.records import FAILED, SCHEMA_VERSION, Run, column_types
@@ -121,7 +121,7 @@ def test_without_pandas_the_error_says_what_to_install(folder: Path, monkeypatch
 def test_a_notebook_shows_the_core_of_the_report(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The HTML of a result is that of its results; in a plain console it is a line."""
     result = load(folder)
-    monkeypatch.setattr("significand.present.report.core_html", lambda results: f"<p>{len(results.runs)} runs</p>")
+    monkeypatch.setattr("significand.present.page.core_html", lambda results: f"<p>{len(results.runs)} runs</p>")
     assert result._repr_html_() == "<p>17 runs</p>"
     assert repr(result) == f"<significand result of float32, int8; runs finished: 16, failed: 1; in {folder}>"
 

@@ -9,20 +9,17 @@ from typing import Any
 import pytest
 
 from conftest import SMALL
+from made_up_jobs import QUICK, interrupt_at, interrupted, manifest
 from made_up_results import made_up_folder, made_up_runs
+from significand.answers.compare import compare_folders
+from significand.answers.folder import read_folder
 from significand.cli import BAD_INPUT, DONE, main
-from significand.compare import compare_folders
-from significand.folder import read_folder
 from significand.job import ExperimentInterrupted, run_experiment_in
 from significand.meters.machine import describe_machine
 from significand.plan.problems import PlanError
-from significand.present.report.facts import caveats
+from significand.present.page.provenance import caveats
 from significand.results.store import RAW_RUNS
 from significand.statistical_analysis import run_repeated_benchmarks
-from test_cli import QUICK
-from test_job import instant, interrupt_at, interrupted, manifest
-
-__all__ = ["instant"]  # the fixture
 
 
 def elsewhere(instant: pytest.MonkeyPatch, **changes: object) -> None:

@@ -288,7 +288,7 @@ def test_a_missing_report_is_a_warning(tmp_path: Path, monkeypatch: pytest.Monke
     def fail(results: object) -> NoReturn:  # noqa: ARG001 - whatever it says
         raise ZeroDivisionError
 
-    monkeypatch.setattr("significand.present.report.report_html", fail)
+    monkeypatch.setattr("significand.present.page.report_html", fail)
     with pytest.warns(UserWarning, match="report"):
         rows = run_repeated_benchmarks(
             [8, 4], ["softmax"], ["float32"], 16, 64, 1, 1, 0, tmp_path / "results", latency_rounds=1

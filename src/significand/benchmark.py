@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from significand.analysis.latency import latency_values
+from significand.analysis.run_latency import latency_values
 from significand.engines.base import engine_modes
 from significand.measure.run import measure
 from significand.meters.counters import EnergyPlan

@@ -25,7 +25,7 @@ from significand.meters.openmp import overridden
 from significand.plan.experiment import MOST_SETUPS, Experiment, Surroundings, plan_experiment, resumed_fields
 from significand.plan.paths import expanded, path_of, shell_word
 from significand.plan.problems import PlanError, shown
-from significand.report import ReportError, import_parts, write_report
+from significand.present.page import ReportError, import_parts, write_report
 from significand.results.difference import Difference, as_names
 from significand.results.files import ForeignFileError
 from significand.results.journal import JOURNAL, Journal, read_journal
@@ -55,7 +55,7 @@ from significand.workload.data import Dataset, DataSources, check_splits
 if TYPE_CHECKING:
     from significand.analysis.claims import Claims
     from significand.analysis.stopping import Reached
-    from significand.folder import Folder
+    from significand.answers.folder import Folder
     from significand.results.table import RunTable
 
 FEWEST_TO_PLAN = 5
@@ -321,7 +321,7 @@ class _Job:
 
     def _results(self) -> "Folder":
         """Return what there is by now."""
-        from significand.folder import Folder  # noqa: PLC0415 - see _import_what_comes_later
+        from significand.answers.folder import Folder  # noqa: PLC0415 - see _import_what_comes_later
 
         folder = self._directory.folder
         return Folder(folder, read_json_object(folder / MANIFEST), self._experiment, self._table())
@@ -438,7 +438,7 @@ class _Job:
         return ExperimentInterrupted(finished, self._planned, self._directory.folder)
 
     def _write_summaries(self) -> "Folder":
-        from significand.present.plots import one_artist  # noqa: PLC0415 - see _import_what_comes_later
+        from significand.present.plots.write import one_artist  # noqa: PLC0415 - see _import_what_comes_later
 
         folder = self._directory.folder
         with self._storing(), one_artist():
@@ -513,7 +513,7 @@ def write_summaries(results: "Folder") -> None:
 
 def write_plots(results: "Folder") -> str:
     """Draw and write the pictures; return why they could not be drawn, where so: every number is in other files."""
-    from significand.present.plots import (  # noqa: PLC0415
+    from significand.present.plots.write import (  # noqa: PLC0415
         PlotError,
         save_pareto_plot,
         save_ratio_plots,
@@ -598,7 +598,7 @@ def _check_size(experiment: Experiment) -> None:
 
 def _import_what_comes_later() -> None:
     """Import what is needed after the runs while the forkserver imports what is needed in them."""
-    for module in ("significand.folder", "significand.present.plots"):
+    for module in ("significand.answers.folder", "significand.present.plots.write"):
         import_module(module)
     import_parts()
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import polars as pl
 
 from significand.analysis.claims import ComparisonRow, comparison_row
-from significand.folder import Folder, read_folder
+from significand.answers.folder import Folder, read_folder
 from significand.plan.paths import expanded, path_of
 from significand.plan.problems import PlanError
 from significand.present.rows import visible
@@ -84,7 +84,7 @@ class Result:
         return f"<significand result of {modes}; {runs}; in {visible(self.folder)}>"
 
     def _repr_html_(self) -> str:
-        from significand.present.report import core_html  # noqa: PLC0415 - charts take long to import
+        from significand.present.page import core_html  # noqa: PLC0415 - charts take long to import
 
         return core_html(self.source)
 

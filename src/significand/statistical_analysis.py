@@ -122,14 +122,14 @@ def _save_csv(rows: Iterable[Mapping[str, object]], path: Path | str) -> None:
 
 def _save_tradeoff_plots(summary_rows: Iterable[Mapping[str, object]], out_dir: Path | str) -> None:
     """Write accuracy_vs_latency.png, accuracy_vs_energy.png and accuracy_vs_memory.png to a folder."""
-    from significand.present.plots import save_tradeoff_plots  # noqa: PLC0415 - Matplotlib takes 0.3 s
+    from significand.present.plots.write import save_tradeoff_plots  # noqa: PLC0415 - Matplotlib takes 0.3 s
 
     save_tradeoff_plots(given_rows(summary_rows), path_of("out_dir", out_dir))
 
 
 def _save_pareto_plot(summary_rows: Iterable[Mapping[str, object]], out_dir: Path | str) -> None:
     """Write pareto_frontier.png to a folder."""
-    from significand.present.plots import save_pareto_plot  # noqa: PLC0415 - the same
+    from significand.present.plots.write import save_pareto_plot  # noqa: PLC0415 - the same
 
     save_pareto_plot(given_rows(summary_rows), path_of("out_dir", out_dir))
 

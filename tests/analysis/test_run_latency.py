@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from significand.analysis.latency import latency_values
+from significand.analysis.run_latency import latency_values
 from significand.results.records import Run
 
 

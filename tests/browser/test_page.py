@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from made_up_grids import full_grid
 from made_up_pages import HOSTILE, made_up_experiment
-from significand.present.report import report_html
+from significand.present.page import report_html
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 REQUIRED = os.environ.get("SIGNIFICAND_BROWSER") == "required"

@@ -15,10 +15,10 @@ import pytest
 
 from made_up_results import made_up_folder, made_up_runs
 from made_up_selftest import RESULT
-from significand.checks.report import Check
 from significand.cli import BAD_INPUT, DONE, INTERRUPTED, UNFIT, main
-from significand.cli.base import FAILED_GATE, NOT_WRITTEN
+from significand.cli.common import FAILED_GATE, NOT_WRITTEN
 from significand.cli.streams import Stream
+from significand.doctor.check import Check
 from significand.results.journal import JOURNAL, read_journal
 from significand.results.store import MANIFEST, SUMMARY_CSV
 
@@ -75,8 +75,8 @@ READING = {
 @pytest.fixture
 def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
     """Write two results, the later one a tenth slower, and have a made-up machine."""
-    monkeypatch.setattr("significand.doctor.examine", lambda: [Check("turbo", "ok", "off")])
-    monkeypatch.setattr("significand.support.probe_modes", list)
+    monkeypatch.setattr("significand.doctor.examine.examine", lambda: [Check("turbo", "ok", "off")])
+    monkeypatch.setattr("significand.engines.probe.probe_modes", list)
     return {
         "old": made_up_folder(tmp_path / "old", made_up_runs(1)),
         "new": made_up_folder(tmp_path / "new", made_up_runs(2, slower=1.1)),
@@ -152,7 +152,7 @@ def test_a_selftest_that_cannot_be_printed_is_told_even_if_its_reader_left(
 ) -> None:
     """Minutes of measuring are lost with it; a worse exit code stays."""
     result = dataclasses.replace(RESULT, verdict=verdict, interrupted=interrupted)  # type: ignore[arg-type]  # a word
-    monkeypatch.setattr("significand.selftest.run_selftest", lambda *_, **__: result)
+    monkeypatch.setattr("significand.doctor.selftest.run_selftest", lambda *_, **__: result)
     monkeypatch.setattr("sys.stdout", Broken(errno.EPIPE))
     assert main(["selftest"]) == code
     assert capsys.readouterr().err == (

@@ -11,7 +11,7 @@ from conftest import setup_of
 from significand.engines.base import ENGINES, get_engine
 from significand.plan.options import ACTIVATIONS
 from significand.plan.precision import MODES
-from significand.workload.model import initial_network, read_weights, reference_outputs
+from significand.workload.mlp import initial_network, read_weights, reference_outputs
 
 pytestmark = pytest.mark.slow
 
@@ -60,7 +60,7 @@ from pathlib import Path
 import numpy as np
 from conftest import setup_of
 from significand.engines.base import get_engine
-from significand.workload.model import initial_network, read_weights
+from significand.workload.mlp import initial_network, read_weights
 weights = read_weights(initial_network((8, 6, 3), ("relu", "softmax"), 1))
 x = np.ones((40, 8), np.float32)
 setups = [setup_of((8, 6, 3), ("relu", "softmax"), mode, engine) for engine, mode in {EVERY_PAIR!r}]

@@ -17,7 +17,7 @@ from significand.engines.onnx_graph import refuse_external_data
 from significand.engines.onnx_runtime import ENGINE
 from significand.meters.machine import cpu_flags, instruction_sets
 from significand.plan.setup import Setup
-from significand.workload.model import initial_network, read_weights, reference_outputs
+from significand.workload.mlp import initial_network, read_weights, reference_outputs
 
 pytestmark = pytest.mark.slow
 

@@ -12,7 +12,7 @@ from significand.engines.base import ENGINES, get_engine
 from significand.plan.precision import MODES
 from significand.plan.setup import Setup
 from significand.workload.data import draw
-from significand.workload.model import initial_network, read_weights, reference_outputs
+from significand.workload.mlp import initial_network, read_weights, reference_outputs
 
 pytestmark = pytest.mark.slow
 

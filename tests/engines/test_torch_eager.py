@@ -11,7 +11,7 @@ import torch
 from conftest import setup_of
 from significand.engines.torch_eager import ENGINE
 from significand.plan.setup import Setup
-from significand.workload.model import initial_network, read_weights
+from significand.workload.mlp import initial_network, read_weights
 
 pytestmark = pytest.mark.slow
 

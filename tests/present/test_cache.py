@@ -6,7 +6,7 @@ from typing import NoReturn
 import pytest
 
 from significand.present.cache import cache_folder
-from significand.present.report.vega import VegaScript
+from significand.present.page.vega import VegaScript
 
 
 def test_the_cache_is_where_the_specification_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

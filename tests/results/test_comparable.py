@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from made_up_results import made_up_folder, made_up_runs
-from significand.folder import read_folder
+from significand.answers.folder import read_folder
 from significand.plan.options import OPTIONS
 from significand.results.comparable import BEFORE, FREE, ResultsError, differences
 from significand.results.records import FIRST_METHOD, METHOD, SCHEMA_VERSION, Run

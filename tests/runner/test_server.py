@@ -110,7 +110,7 @@ def test_a_strange_path_is_no_hindrance(tmp_path: Path) -> None:
         (hostile / f"{name}.py").write_text("raise SystemExit('hijacked')", encoding="utf-8")
     begin = """
 here = sys.path.pop(0)
-import significand.statistical_analysis, significand.folder
+import significand.statistical_analysis, significand.answers.folder
 sys.path[:] = [here, Path("."), *sys.path]
 """
     said = program(tmp_path, begin, cwd=hostile)

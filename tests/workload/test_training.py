@@ -11,7 +11,7 @@ import torch
 
 from significand.plan.precision import MODES
 from significand.workload.data import Split, draw
-from significand.workload.model import initial_network, predicted_classes, read_weights, reference_outputs
+from significand.workload.mlp import initial_network, predicted_classes, read_weights, reference_outputs
 from significand.workload.training import Adam, Sgd, Trainer, TrainingDivergedError
 
 pytestmark = pytest.mark.slow
@@ -222,7 +222,7 @@ def test_training_does_not_import_what_compiles() -> None:
 import sys
 import numpy as np
 from significand.plan.precision import MODES
-from significand.workload.model import initial_network
+from significand.workload.mlp import initial_network
 from significand.workload.training import Trainer
 x, y = np.ones((8, 4), np.float32), np.zeros(8, np.int64)
 for optimizer in ("sgd", "adam"):

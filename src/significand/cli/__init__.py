@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from cyclopts import CycloptsError
 
-from significand.cli.base import (
+from significand.cli.common import (
     BAD_INPUT,
     DONE,
     INTERRUPTED,
@@ -21,8 +21,8 @@ from significand.cli.base import (
 )
 from significand.cli.completion import install_completion
 from significand.cli.flags import Flags
-from significand.cli.measure import doctor, modes, run, selftest
-from significand.cli.read import compare, history, report, table
+from significand.cli.read_commands import compare, history, report, table
+from significand.cli.run_commands import doctor, modes, run, selftest
 from significand.cli.streams import open_missing_descriptors, settle, standard_streams
 
 __all__ = ["BAD_INPUT", "DONE", "INTERRUPTED", "SOME_RUN_FAILED", "UNFIT", "Flags", "app", "main", "program"]

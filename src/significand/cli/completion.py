@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from significand.cli.base import BAD_INPUT, DONE, NOT_WRITTEN, app, complain, say
+from significand.cli.common import BAD_INPUT, DONE, NOT_WRITTEN, app, complain, say
 
 
 def install_completion(

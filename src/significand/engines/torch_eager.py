@@ -15,7 +15,7 @@ from significand.engines.base import Engine, Session
 from significand.plan.precision import MODES
 from significand.plan.setup import Setup
 from significand.workload.architecture import Weights
-from significand.workload.model import build_network, write_weights
+from significand.workload.mlp import build_network, write_weights
 
 MATMULS = frozenset({"aten::linear", "aten::addmm", "aten::mm", "aten::matmul", "aten::_int_mm"})
 

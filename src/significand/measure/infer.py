@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from significand.engines.base import Session, get_engine
-from significand.measure.steps import NewSteps, TakeTurn
+from significand.measure.stepping import NewSteps, TakeTurn
 from significand.measure.train import PROBE_SAMPLES
 from significand.meters.latency import Clock, calls_per_timing, measure_round
 from significand.meters.steps import Attempt
 from significand.plan.setup import Protocol, Setup
 from significand.workload.data import Split
-from significand.workload.model import predicted_classes
+from significand.workload.mlp import predicted_classes
 
 SLOWDOWN_CALIBRATION_S = 0.03
 """Time in which an inference call's own time is found, before a known share of it is added."""

@@ -14,10 +14,10 @@ import torch
 
 from significand.analysis.rounding import check_error, output_sensitivity
 from significand.engines.base import get_engine
-from significand.engines.support import why_not_native
+from significand.engines.native import why_not_native
 from significand.measure.infer import Inference, infer
-from significand.measure.memory import Peaks, measure_peaks
-from significand.measure.steps import NewMeter, TakeTurn, steps_of
+from significand.measure.peak_memory import Peaks, measure_peaks
+from significand.measure.stepping import NewMeter, TakeTurn, steps_of
 from significand.measure.train import Training, train
 from significand.meters.counters import EnergyPlan
 from significand.meters.energy import EnergyCounter

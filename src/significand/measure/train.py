@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from significand.engines.base import get_engine
-from significand.measure.steps import NewSteps, TakeTurn
+from significand.measure.stepping import NewSteps, TakeTurn
 from significand.meters.energy import EnergyCounter, EnergyMeter, Window
 from significand.meters.steps import Attempt
 from significand.plan.precision import MODES
 from significand.plan.setup import Setup
 from significand.workload.data import Split
-from significand.workload.model import initial_network, read_weights, reference_outputs
+from significand.workload.mlp import initial_network, read_weights, reference_outputs
 from significand.workload.training import Epoch, Trainer
 
 CALIBRATION_SAMPLES = 1024

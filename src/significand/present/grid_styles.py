@@ -4,9 +4,9 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from significand.present.grid import Grid
 from significand.present.rows import SummaryRow, mode_names
 from significand.present.styles import Style, mode_styles, shortened
+from significand.present.varying import Grid
 from significand.present.words.places import place_words
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")

@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from significand.present.grid import grid_of
 from significand.present.rows import SummaryRow, other_format, visible
+from significand.present.varying import grid_of
 
 SHORT_NAME_CHARACTERS = 26
 

@@ -279,7 +279,7 @@ class Measured:
     ----------
     values
         By the names of `Run`'s columns, but for those of the latency, which
-        `significand.analysis.latency.latency_values` takes from the single times.
+        `significand.analysis.run_latency.latency_values` takes from the single times.
     details
         The single times behind the values, and every measurement of every step, by the names of
         `significand.results.contents.DETAIL_ARRAYS`.

@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 
 import numpy as np
 
-from significand.analysis.latency import latency_values
+from significand.analysis.run_latency import latency_values
 from significand.meters.machine import available_cpus
 from significand.meters.steps import Step
 from significand.plan.setup import Setup

@@ -13,10 +13,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import IO, Self
 
-from significand.interpreter import environment, python
 from significand.meters.openmp import usable_cpus
 from significand.plan.setup import Setup
 from significand.runner.block import Block
+from significand.runner.interpreter import environment, python
 from significand.runner.protocol import Fork, Kill, Start, describe_exit
 from significand.workload.data import Dataset
 

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from significand.plan.precision import PrecisionMode
-from significand.workload.model import training_part
+from significand.workload.mlp import training_part
 
 DTYPES = {name: getattr(torch, name) for name in ("float64", "float32", "bfloat16", "float16")}
 
@@ -67,7 +67,7 @@ class Trainer:
     Parameters
     ----------
     network, activations
-        As from `significand.workload.model.initial_network`; its weights are trained in place.
+        As from `significand.workload.mlp.initial_network`; its weights are trained in place.
     mode
         Decides the numerics: plain float64 or float32, or autocast to bfloat16 or float16 with master weights in
         float32, float16 with loss scaling.

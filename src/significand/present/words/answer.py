@@ -4,14 +4,14 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from significand.present.claims_view import claim_lines, probability, target_lines
-from significand.present.grid import grid_of
 from significand.present.rows import visible
+from significand.present.varying import grid_of
 from significand.present.words.grid import Told, grid_lines, listed, refused_lines
+from significand.present.words.verdicts import claim_lines, probability, target_lines
 
 if TYPE_CHECKING:
     from significand.analysis.claims import Claims
-    from significand.folder import Folder
+    from significand.answers.folder import Folder
 
 MOST_NAMED = 6
 """Setups of a grid that are named in one sentence."""

@@ -4,8 +4,8 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 
 from significand.plan.phrases import counted, merged
-from significand.present.grid import Grid, grid_of
 from significand.present.rows import SummaryRow, mode_names, number, other_format, repeats, visible
+from significand.present.varying import Grid, grid_of
 from significand.present.words.places import subject_words, with_place
 
 TellCounts = Callable[[Sequence[int], Sequence[int], str], tuple[str, str] | None]

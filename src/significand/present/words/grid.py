@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 from significand.analysis.comparison import Comparison
 from significand.plan.metrics import LATENCY, METRICS, Metric
-from significand.present.grid import Grid, Place
 from significand.present.rows import SummaryRow, enumerated, repeats, visible
-from significand.present.sentences import HOPELESS, inverse, is_hopeless, written
+from significand.present.varying import Grid, Place
 from significand.present.words.findings import count, who
 from significand.present.words.places import ORDERED, at, subject_words, where, with_place
+from significand.present.words.sentences import HOPELESS, inverse, is_hopeless, written
 
 MOST_STORIES = 10
 """Sentences of all subjects together; beyond, each subject is told in one, by numbers of setups."""
@@ -95,7 +95,7 @@ def grid_lines(grid: Grid, rows: Sequence[SummaryRow], comparisons: Sequence[Com
     Parameters
     ----------
     grid, rows
-        The setups; see `significand.present.grid.grid_of`.
+        The setups; see `significand.present.varying.grid_of`.
     comparisons
         Of these setups, by their names.
     """

@@ -1,0 +1,256 @@
+"""Commands that measure, and those that look at what can be measured here."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter, Token
+
+from significand.cli.common import (
+    BAD_INPUT,
+    DONE,
+    INTERRUPTED,
+    SOME_RUN_FAILED,
+    UNFIT,
+    complain,
+    console,
+    note,
+    print_json,
+    refuse,
+    say,
+    tell_overridden,
+)
+from significand.cli.flags import NO_FLAGS, Flags, flag
+from significand.cli.streams import streams
+from significand.plan.options import FEWEST_SEQUENTIAL
+from significand.plan.paths import path_of
+
+if TYPE_CHECKING:
+    from significand.job import Outcome
+
+FAILED_NAMED = 3
+"""Of the runs that failed for one reason, how many are named; raw_runs.csv has them all."""
+
+
+def _folder(type_: object, tokens: Sequence[Token]) -> Path:
+    """Read a folder's name; an empty one, as of a shell variable that is not set, is not the working directory."""
+    del type_
+    return path_of("the folder", tokens[-1].value)
+
+
+def run(
+    *,
+    config: Annotated[Path | None, Parameter(help="TOML file with these options; flags win over it")] = None,
+    output_dir: Annotated[
+        Path | None,
+        Parameter(
+            converter=_folder,
+            help="folder of the results (default: benchmarks/statistical in the repository)",
+            show_default=False,
+        ),
+    ] = None,
+    resume: Annotated[
+        bool,
+        Parameter(
+            negative="",
+            show_default=False,
+            help="go on with the interrupted experiment in the folder, exactly as it was planned",
+        ),
+    ] = False,
+    yes: Annotated[
+        bool,
+        Parameter(
+            name=("--yes", "-y"), negative="", show_default=False, help="begin a grid of more than 48 setups, too"
+        ),
+    ] = False,
+    allow: Annotated[
+        tuple[str, ...],
+        Parameter(
+            negative="",
+            show_default=False,
+            metavar="FIELD",
+            help="with --resume: a field of the machine that may differ, such as machine.host, or machine.versions for "
+            "all below it; can be given several times",
+        ),
+    ] = (),
+    quiet: Annotated[
+        bool,
+        Parameter(name=("--quiet", "-q"), negative="", show_default=False, help="only errors and failed runs"),
+    ] = False,
+    json: Annotated[
+        bool, Parameter(negative="", show_default=False, help="print the summary as JSON instead of a table")
+    ] = False,
+    flags: Annotated[Flags, Parameter(name="*")] = NO_FLAGS,
+) -> int:
+    """Measure a network in several precisions, repeatedly, and write the results.
+
+    Example: significand run --data digits --modes float32,float16,int8 --repeats 10
+    """
+    from significand.job import ExperimentInterrupted, ResultsLostError, run_experiment_in
+    from significand.plan.config import read_config
+    from significand.plan.problems import PlanError
+    from significand.present.terminal.tables import ProgressDisplay
+    from significand.runner.server import RunnerError
+
+    try:
+        fields = read_config(config) if config else {}
+        folder = output_dir or fields.pop("output_dir", None)
+        fields.pop("output_dir", None)
+        fields |= {name: value for name, value in vars(flags).items() if value is not None}
+        if not quiet:
+            tell_overridden()
+        with ProgressDisplay(console(stderr=True, quiet=quiet or json)) as display:
+            outcome = run_experiment_in(folder, fields, display.update, resume=resume, yes=yes, allow=allow)
+    except PlanError as error:
+        return refuse(error.problems)
+    except RunnerError as error:
+        complain(error)
+        return SOME_RUN_FAILED
+    except ResultsLostError as error:
+        complain(error)
+        return SOME_RUN_FAILED
+    except ExperimentInterrupted as error:
+        complain(error)
+        return INTERRUPTED
+    streams().kept = f"the results are in {outcome.folder}; `significand table` prints them"
+    _show(outcome, quiet=quiet, as_json=json)
+    return SOME_RUN_FAILED if outcome.failed else DONE
+
+
+def modes(
+    *,
+    json: Annotated[bool, Parameter(negative="", show_default=False, help="print JSON instead of a table")] = False,
+) -> int:
+    """Show which engine runs which precision mode on this machine: natively, in another format, or not, and why.
+
+    Example: significand modes
+    """
+    from significand.engines.probe import probe_modes
+
+    support = probe_modes()
+    if json:
+        print_json([dataclasses.asdict(one) for one in support])
+    else:
+        from significand.present.terminal.tables import modes_view
+
+        console().print(modes_view(support))
+    return DONE
+
+
+def doctor(
+    *,
+    json: Annotated[
+        bool, Parameter(negative="", show_default=False, help="print the checks as JSON instead of a table")
+    ] = False,
+) -> int:
+    """Check whether this machine can measure: its load, clocks, meters and limits, and what to do about each.
+
+    The exit code is 1 if anything is bad.
+
+    Example: significand doctor
+    """
+    from significand.doctor.examine import examine
+
+    checks = examine()
+    if json:
+        print_json([dataclasses.asdict(check) for check in checks])
+    else:
+        from significand.present.terminal.doctor_view import doctor_view
+
+        console().print(doctor_view(checks))
+    return UNFIT if any(check.level == "bad" for check in checks) else DONE
+
+
+def selftest(
+    *,
+    budget: Annotated[
+        str, Parameter(metavar="TIME", help="how long it may take, such as 90s, 2min or 1h", allow_repeating=True)
+    ] = "2min",
+    repeats: Annotated[
+        int, Parameter(metavar="VALUE", help="repeats of each small experiment, at least 2", allow_repeating=True)
+    ] = FEWEST_SEQUENTIAL,
+    threads: Annotated[str | None, flag("threads")] = None,
+    json: Annotated[
+        bool, Parameter(negative="", show_default=False, help="print the result as JSON instead of a table")
+    ] = False,
+) -> int:
+    """Check whether to trust verdicts on this machine: measure known differences, and count what is found wrongly.
+
+    A setup is compared with itself, and with itself made 2 % and 5 % slower, in many small experiments. Ctrl-C ends it
+    with what is known by then. The exit code is 1 if verdicts are not to be trusted, or nothing was judged.
+
+    Example: significand selftest --budget 10min
+    """
+    from significand.doctor.selftest import WORKLOAD, parse_budget, run_selftest
+    from significand.plan.problems import PlanError
+    from significand.runner.server import RunnerError
+
+    tell_overridden()
+    try:
+        result = run_selftest(
+            parse_budget(budget),
+            repeats=repeats,
+            workload={**WORKLOAD, "threads": threads},
+            on_experiment=lambda number, elapsed_s: note(
+                f"experiment {number} is complete, {elapsed_s:.0f} s of {budget}"
+            ),
+        )
+    except (PlanError, ValueError) as error:
+        complain(error)
+        return BAD_INPUT
+    except RunnerError as error:
+        complain(error)
+        return SOME_RUN_FAILED
+    streams().kept = "a self-test is kept nowhere: run it again"
+    if json:
+        print_json(dataclasses.asdict(result))
+    else:
+        from significand.present.terminal.selftest_view import selftest_view
+
+        console().print(selftest_view(result))
+    if result.interrupted:
+        return INTERRUPTED
+    nothing_judged = not result.answers[0].found.n
+    return UNFIT if result.verdict == "do not trust" or nothing_judged else DONE
+
+
+def _show(outcome: "Outcome", *, quiet: bool, as_json: bool) -> None:
+    if as_json:
+        print_json(outcome.rows)
+    elif not quiet:
+        from significand.present.rows import visible
+        from significand.present.terminal.tables import summary_view
+        from significand.present.words.answer import answer
+
+        out = console()
+        out.print(summary_view(outcome.rows))
+        out.print()
+        for told in answer(outcome.results):
+            out.print(str(told), markup=False)
+        if outcome.note:
+            say(f"Resumed: {outcome.note}")
+        if outcome.archive:
+            say(f"Earlier results: {visible(outcome.archive)}")
+        say(f"Results: {visible(outcome.folder)}")
+        if outcome.report:
+            say(f"Report: {visible(outcome.report)}")
+    if outcome.report_missing:
+        complain(outcome.report_missing)
+    for line in _failures(outcome):
+        complain(line)
+
+
+def _failures(outcome: "Outcome") -> list[str]:
+    """Return a line for every reason for which runs failed."""
+    by_reason: dict[str, list[str]] = {}
+    for run in outcome.failed:
+        by_reason.setdefault(run.reason, []).append(run.name)
+    return [_failure(names, reason) for reason, names in by_reason.items()]
+
+
+def _failure(names: Sequence[str], reason: str) -> str:
+    if len(names) == 1:
+        return f"run {names[0]} failed: {reason}"
+    more = ", ..." if len(names) > FAILED_NAMED else ""
+    return f"{len(names)} runs failed, {', '.join(names[:FAILED_NAMED])}{more}: {reason}"

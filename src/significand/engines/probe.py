@@ -1,0 +1,102 @@
+"""Which engine runs which precision mode on this machine, and how.
+
+It does not ask the engine what it supports; it runs a small network and looks at what was computed.
+"""
+
+import tempfile
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from significand.engines.base import ENGINES, EngineMissingError, engine_modes, get_engine
+from significand.engines.native import NEEDED, lacks_instructions, why_not_native
+from significand.meters.machine import cpu_flags, instruction_sets
+from significand.plan.precision import MODES, PrecisionMode
+from significand.plan.setup import Perceptron, Setup
+from significand.workload.data import draw
+
+PROBE = Perceptron((32, 64, 4), ("relu", "softmax"), "synthetic", 512, 0.5, 1, "sgd", 0.01, 0.9)
+
+
+@dataclass(frozen=True)
+class ModeSupport:
+    """How one engine runs one mode on this machine.
+
+    Attributes
+    ----------
+    how
+        ``"native"``: in the mode's own format; ``"other"``: in another, `effective_precision`; ``"no"``: not at all.
+    relative_output_error
+        Against the same weights in float64, on a small network; NaN where it does not run.
+    why
+        The reason, or what to know; may be empty.
+    """
+
+    engine: str
+    precision_mode: str
+    how: Literal["native", "other", "no"]
+    effective_precision: str
+    relative_output_error: float
+    why: str
+
+
+def probe_modes() -> list[ModeSupport]:
+    """Run a small network in every mode on every engine, and say how each really computed."""
+    # torch, which those who ask for the words alone do not need
+    from significand.workload.mlp import initial_network, read_weights, reference_outputs  # noqa: PLC0415
+
+    instructions = instruction_sets(cpu_flags())
+    weights = read_weights(initial_network(PROBE.layer_sizes, PROBE.activations, seed=0))
+    x = draw(None, PROBE.layer_sizes, PROBE.n_samples, PROBE.test_fraction, seed=0).train_x
+    reference = reference_outputs(PROBE.layer_sizes, PROBE.activations, weights, x)
+    support = []
+    with tempfile.TemporaryDirectory(prefix="significand-") as folder:
+        for name in engine_modes():
+            try:
+                engine = get_engine(name)
+            except EngineMissingError as error:
+                support += [_unable(name, mode, str(error)) for mode in MODES.values()]
+                continue
+            for mode in MODES.values():
+                if mode.name not in engine_modes()[name]:
+                    able = [other for other, entry in ENGINES.items() if mode.name in entry.modes]
+                    support.append(_unable(name, mode, f"not on this engine; on: {', '.join(able) or 'none'}"))
+                    continue
+                setup = Setup(PROBE, mode.name, name, batch_size=32, threads=1)
+                path = Path(folder) / f"{name}-{mode.name}{engine.file_suffix}"
+                try:
+                    engine.save(path, engine.export_structure(setup), weights, setup, x)
+                    effective = engine.computes_in(path, setup)
+                    outputs = engine.open(path, setup).predict(x)
+                except Exception as error:  # noqa: BLE001 - an engine's own word is the answer here
+                    support.append(_unable(name, mode, f"{type(error).__name__}: {error}"))
+                    continue
+                distance = float(np.linalg.norm(outputs - reference) / np.linalg.norm(reference))
+                native = effective == mode.infers_in
+                support.append(
+                    ModeSupport(
+                        name,
+                        mode.name,
+                        "native" if native else "other",
+                        effective,
+                        distance,
+                        _why(name, mode, effective, instructions),
+                    )
+                )
+    return support
+
+
+def _unable(engine: str, mode: PrecisionMode, why: str) -> ModeSupport:
+    return ModeSupport(engine, mode.name, "no", "", float("nan"), why)
+
+
+def _why(engine: str, mode: PrecisionMode, effective_precision: str, instructions: Collection[str]) -> str:
+    if effective_precision != mode.infers_in:
+        reason = why_not_native(engine, mode, effective_precision, instructions)
+        return f"{reason}; here only the weights are rounded to {mode.infers_in}"
+    if lacks_instructions(mode.infers_in, instructions):
+        return f"this CPU has no {NEEDED[mode.infers_in]}: measure whether the format pays"
+    return ""

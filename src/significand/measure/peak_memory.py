@@ -1,0 +1,115 @@
+"""The memory that the phases of a run need at most: in a process of its own, which is not timed."""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from significand.engines.base import get_engine
+from significand.measure.infer import one_batch
+from significand.measure.train import CALIBRATION_SAMPLES, WARM_UP_EPOCHS, every_batch_shape, new_trainer
+from significand.meters.memory import RESET, PeakMemory
+from significand.plan.precision import MODES
+from significand.plan.setup import Setup
+from significand.workload.data import Split
+from significand.workload.mlp import read_weights
+from significand.workload.training import master_dtype
+
+STEPS = 3
+"""Training steps, and inference calls, that are looked at, of as many as there are. The second step is the first that
+holds all there ever is: weights, gradients, the optimizer's state and activations; the same memory serves every later
+one."""
+
+
+@dataclass(frozen=True)
+class Peaks:
+    """Peak resident memory of each phase above the level before it, in MB (10^6 bytes). Named as the columns.
+
+    Attributes
+    ----------
+    training_peak_memory_mb
+        Of the network in training; the data do not count.
+    conversion_peak_memory_mb
+        Of writing the trained network in the engine's format, beside the network itself.
+    inference_peak_memory_mb
+        Of the engine's session and a call.
+    memory_method
+        How they were found; see `significand.meters.memory.PeakMemory.method`.
+    """
+
+    training_peak_memory_mb: float
+    conversion_peak_memory_mb: float
+    inference_peak_memory_mb: float
+    memory_method: str
+
+
+def measure_peaks(
+    setup: Setup,
+    seed: int,
+    split: Split,
+    structure: bytes,
+    path: Path,
+    settle: Callable[[], None],
+    new_meter: Callable[[], PeakMemory] = PeakMemory,
+) -> Peaks:
+    """Do what every phase of the run does once more, its first steps, and watch the memory.
+
+    Before each phase it is done once unwatched: what its first use maps into the process is code, not the network's
+    memory. Where the kernel's mark cannot be reset that would hide the peak, so there the code counts. Inference comes
+    first, in a process that never held the training tensors.
+
+    Parameters
+    ----------
+    setup, seed, split, structure
+        As for `significand.measure.train.train`.
+    path
+        The network that it wrote. It is left as it is.
+    settle
+        Called before each phase, to make free memory no part of it.
+    new_meter
+        Makes what watches.
+    """
+    rehearse = new_meter().method == RESET
+    engine = get_engine(setup.engine)
+    batch = one_batch(setup, split)
+
+    def infer() -> object:
+        session = engine.open(path, setup)
+        call = session.bind(batch)
+        for _ in range(STEPS):
+            call()
+        return session, call  # held until the peak was read
+
+    settle()
+    if rehearse:
+        infer()
+        settle()
+    memory = new_meter()
+    session = infer()
+    inference_mb = memory.peak_mb()
+    del session
+
+    split = dataclasses.replace(split, train_x=split.train_x.astype(master_dtype(MODES[setup.precision]), copy=False))
+    if rehearse:
+        warm = new_trainer(setup, seed, split, every_batch_shape(setup, split))
+        for _ in range(WARM_UP_EPOCHS):
+            warm.epoch()
+        del warm
+    settle()
+    memory = new_meter()
+    trainer = new_trainer(setup, seed, split)
+    steps_an_epoch = math.ceil(len(split.train_x) / setup.batch_size)
+    for done in range(0, min(STEPS, setup.workload.epochs * steps_an_epoch), steps_an_epoch):
+        trainer.epoch(STEPS - done)
+    training_mb = memory.peak_mb()
+
+    memory.reset_peak()
+    engine.save(
+        path.with_stem("unused"),
+        structure,
+        read_weights(trainer.network),
+        setup,
+        split.train_x[:CALIBRATION_SAMPLES],
+    )
+    return Peaks(training_mb, memory.peak_mb(), inference_mb, memory.method)

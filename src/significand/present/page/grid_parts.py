@@ -1,0 +1,63 @@
+"""The parts of the page that only a grid has: the legend of colours and markers, panels to choose, charts of ratios."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from significand.answers.folder import Folder
+from significand.present.grid_styles import Part, looks_of
+from significand.present.page.setups import Setup
+from significand.present.plots.ratio_figures import RatioFigure, ratio_figures
+from significand.present.styles import OUTLINES
+from significand.present.varying import grid_of
+
+
+@dataclass(frozen=True)
+class LegendEntry:
+    """What one colour or one marker means: its words, the setup whose colour it is (None: no colour), its outline."""
+
+    words: str
+    setup: int | None
+    outline: str
+
+
+@dataclass(frozen=True)
+class GridParts:
+    """What the page needs of a grid.
+
+    Attributes
+    ----------
+    legend
+        Colours, then markers.
+    parts
+        Panels of the tradeoff; a single one is not offered for choice.
+    ratios
+        A chart for each of batch size and threads that varies, with its legend.
+    """
+
+    legend: Sequence[LegendEntry]
+    parts: Sequence[Part]
+    ratios: Sequence[tuple[RatioFigure, Sequence[LegendEntry]]]
+
+
+def grid_parts(results: Folder, setups: Sequence[Setup]) -> GridParts:
+    """Prepare what the page needs of a grid; of an experiment without one, nothing."""
+    grid = grid_of(results.rows)
+    if grid is None:
+        return GridParts((), (), ())
+    looks = looks_of(grid, results.rows)
+    figures = ratio_figures(results.rows, results.claims.comparisons)
+    return GridParts(
+        _legend(looks.colours, looks.markers, setups),
+        looks.parts,
+        [(one, _legend(one.colours, one.markers, setups)) for one in figures],
+    )
+
+
+def _legend(
+    colours: Sequence[tuple[str, str]], markers: Sequence[tuple[str, str]], setups: Sequence[Setup]
+) -> list[LegendEntry]:
+    first = {setup.style.colour: setup.index for setup in reversed(setups)}
+    return [
+        *(LegendEntry(words, first[colour], OUTLINES["s"]) for words, colour in colours),
+        *(LegendEntry(words, None, OUTLINES[marker]) for words, marker in markers),
+    ]

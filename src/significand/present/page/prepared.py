@@ -1,0 +1,107 @@
+"""Everything that the report says, prepared as plain values; `significand.present.page.layout` only sets them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from significand.answers.folder import Folder
+from significand.present.page.provenance import Facts, caveats, machine_facts, method, warnings, workload_facts
+from significand.present.page.reproduce import Reproduction, reproduction
+from significand.present.page.setup_table import Table, table_of
+from significand.present.page.setups import Setup, ShownMetric, metrics_of, setups_of
+from significand.present.rows import enumerated, visible
+from significand.present.varying import grid_of
+from significand.present.words.answer import answer
+from significand.present.words.findings import findings
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A sentence of the answer; where it is about a setup it begins with `name`, and `text` is the rest."""
+
+    text: str
+    setup: Setup | None = None
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What the report says beside its charts.
+
+    Attributes
+    ----------
+    title, subtitle
+        What was measured; where and when.
+    answer
+        What was gained and lost, how surely, and who is on the frontier.
+    findings
+        What a reader must not miss.
+    """
+
+    title: str
+    subtitle: str
+    answer: Sequence[Sentence]
+    findings: Sequence[str]
+    setups: Sequence[Setup]
+    metrics: Mapping[str, ShownMetric]
+    table: Table
+    workload: Facts
+    machine: Facts
+    method: Sequence[str]
+    caveats: Sequence[str]
+    reproduction: Reproduction
+
+
+def contents_of(results: Folder) -> Contents:
+    """Prepare what the report says."""
+    setups, metrics = setups_of(results), metrics_of(results.rows)
+    return Contents(
+        title=_title(results),
+        subtitle=_subtitle(results),
+        answer=_answer(results, setups),
+        findings=[*warnings(results), *findings(results.rows)],
+        setups=setups,
+        metrics=metrics,
+        table=table_of(results, setups, metrics),
+        workload=workload_facts(results),
+        machine=machine_facts(results.manifest),
+        method=list(method(results)),
+        caveats=list(caveats(results, setups)),
+        reproduction=reproduction(results),
+    )
+
+
+def _title(results: Folder) -> str:
+    fields = results.experiment
+    count = len(fields.precision_modes)
+    network = "-".join(map(str, fields.layer_sizes))
+    if grid_of(results.rows) is not None:
+        return f"{network} on {visible(fields.data)} in {len(results.rows)} setups"
+    return f"{network} on {visible(fields.data)} in {count} precision{'s' if count != 1 else ''}"
+
+
+def _subtitle(results: Folder) -> str:
+    machine = results.manifest.get("machine")
+    repeats = len(set(results.runs.counts("repeat").tolist()))
+    parts = [
+        enumerated(results.experiment.engine),
+        f"{repeats} repeat{'s' if repeats != 1 else ''}",
+        visible(machine.get("cpu") or "") if isinstance(machine, dict) else "",
+        visible(results.manifest.get("started_utc") or "")[:10],
+    ]
+    return ", ".join(filter(None, parts))
+
+
+def _answer(results: Folder, setups: Sequence[Setup]) -> list[Sentence]:
+    """Return the sentences of the terminal; those about one setup are shown with its mark."""
+    told = answer(results)
+    if grid_of(results.rows) is not None:
+        return [Sentence(one.text, name=one.head) for one in told]
+    lines = [str(one) for one in told]
+    by_mode = {setup.mode: setup for setup in setups}
+    compared = list(dict.fromkeys(one.setup for one in results.claims.comparisons))
+    sentences = [] if compared else [Sentence("A single precision was measured: there is nothing to compare it with.")]
+    for line, mode in zip(lines, [*compared, *[""] * len(lines)], strict=False):
+        setup = by_mode.get(mode)
+        name = setup.name if setup and line.startswith(setup.name) else ""
+        sentences.append(Sentence(line.removeprefix(name), setup, name))
+    return sentences

@@ -1,0 +1,1 @@
+"""The PNG files of a result folder: values prepared, then drawn."""

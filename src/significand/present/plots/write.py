@@ -1,0 +1,246 @@
+"""Write the PNG files of a result folder, drawn in a process of its own.
+
+Matplotlib obeys a file in the working directory, one in the home folder, variables that Jupyter sets, and whatever the
+user's program has told it. It finds none of that in a process that is started for the purpose: a plot looks the same
+wherever it is made, and making it leaves a notebook as it was. Nor can a Matplotlib that does not even import do harm.
+"""
+
+import contextlib
+import os
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import IO, Self
+
+from significand.analysis.comparison import Comparison
+from significand.present.cache import cache_folder
+from significand.present.plots.figures import TradeoffFigure, pareto_figure, tradeoff_figure
+from significand.present.plots.grid_figures import GridFigure, grid_figure, grid_frontier_figure
+from significand.present.plots.ratio_figures import RatioFigure, ratio_figures
+from significand.present.rows import SummaryRow
+from significand.present.varying import grid_of
+from significand.results.store import replacing
+from significand.runner.interpreter import environment, python
+
+DRAWING_TIMEOUT_S = 120.0
+"""Matplotlib looks for all the machine's fonts when it is first used."""
+
+END_TIMEOUT_S = 5.0
+
+_OF_MATPLOTLIB = ("MPL", "MATPLOTLIB", "FREETYPE_")
+"""How variables begin that decide on how Matplotlib draws."""
+
+
+_Figure = TradeoffFigure | GridFigure | RatioFigure
+
+
+class PlotError(RuntimeError):
+    """Pictures that could not be drawn, and why. No number is lost with them."""
+
+
+class _Artist:
+    """The process that draws, seen from here. It imports Matplotlib while this process goes on."""
+
+    def __init__(self) -> None:
+        self._begun = contextlib.ExitStack()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._cause = ""
+        self._stderr: IO[bytes]
+        self._connection: Connection
+
+    def __enter__(self) -> Self:
+        try:
+            self._start()
+        except (OSError, ValueError) as error:  # told when something is to be drawn
+            self._cause = str(error)
+        except BaseException:
+            self._begun.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._begun.close()
+
+    def draw(self, figures: Sequence[_Figure]) -> list[bytes]:
+        if self._process is None:
+            raise PlotError(_told(self._cause))
+        try:
+            self._connection.send(figures)
+            if not self._connection.poll(DRAWING_TIMEOUT_S):
+                raise PlotError(_told(f"nothing was drawn after {DRAWING_TIMEOUT_S:g} s"))
+            images: list[bytes] = self._connection.recv()
+        except (EOFError, ConnectionError):
+            raise PlotError(_told(self._last_words())) from None
+        return images
+
+    def _start(self) -> None:
+        self._stderr = self._begun.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - it is closed with the rest
+        ours, theirs = socket.socketpair()
+        self._connection = Connection(ours.detach())
+        self._begun.callback(self._connection.close)
+        with theirs:
+            self._process = subprocess.Popen(
+                python("from significand.present.plots.drawing import serve; serve()", str(theirs.fileno())),
+                pass_fds=[theirs.fileno()],
+                cwd=Path(__file__).parent,  # Matplotlib reads a file in the working directory; here is none
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=self._stderr,
+                start_new_session=True,  # Ctrl-C is for this process, which ends it
+                env=_environment(),
+            )
+        self._begun.callback(self._end, self._process)
+
+    def _end(self, process: subprocess.Popen[bytes]) -> None:
+        """Let the process end by itself, so that Matplotlib removes what it put aside; else end it."""
+        self._connection.close()
+        try:
+            process.wait(END_TIMEOUT_S)
+        except BaseException as error:
+            process.kill()
+            process.wait()
+            if not isinstance(error, subprocess.TimeoutExpired):
+                raise
+
+    def _last_words(self) -> str:
+        assert self._process is not None  # noqa: S101  # narrows the type; only called where there is one
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(END_TIMEOUT_S)
+        self._stderr.seek(0)
+        lines = self._stderr.read().decode(errors="replace").strip().splitlines()
+        return lines[-1] if lines else f"the process that draws ended with {self._process.returncode}"
+
+
+_shared: ContextVar[_Artist | None] = ContextVar("_shared", default=None)
+
+
+@contextlib.contextmanager
+def one_artist() -> Iterator[None]:
+    """Have one process draw all that is drawn in the block; it starts at once, in the background."""
+    with _Artist() as artist:
+        token = _shared.set(artist)
+        try:
+            yield
+        finally:
+            _shared.reset(token)
+
+
+def save_tradeoff_plots(summary_rows: Sequence[SummaryRow], out_dir: Path) -> list[Path]:
+    """Plot training accuracy against latency, energy and memory.
+
+    Parameters
+    ----------
+    summary_rows
+        One mapping per setup, with the keys that `run_repeated_benchmarks` returns. Values that are missing,
+        None or NaN are allowed: a setup without a mean is named below the plot, an interval that does not
+        exist gives no bar.
+    out_dir
+        Where the files go; it is created if needed.
+
+    Returns
+    -------
+    list of pathlib.Path
+        ``accuracy_vs_latency.png``, ``accuracy_vs_energy.png`` and ``accuracy_vs_memory.png``, at 140 DPI.
+
+    Raises
+    ------
+    ValueError
+        If a row lacks its mode or its repeats, or holds something else than a number where one belongs.
+    PlotError
+        If the pictures cannot be drawn.
+    OSError
+        If a file cannot be written.
+    """
+    costs = ("latency", "energy", "memory")
+    # All are drawn before the first is written: a bad row leaves no half of a new set beside an old one.
+    grid = grid_of(summary_rows)
+    images = _drawn(
+        [grid_figure(grid, summary_rows, cost) if grid else tradeoff_figure(summary_rows, cost) for cost in costs]
+    )
+    return [_write(image, Path(out_dir) / f"accuracy_vs_{cost}.png") for cost, image in zip(costs, images, strict=True)]
+
+
+def save_pareto_plot(summary_rows: Sequence[SummaryRow], out_dir: Path) -> Path:
+    """Plot the Pareto frontier: latency minimised against training accuracy maximised.
+
+    Parameters
+    ----------
+    summary_rows
+        As for `save_tradeoff_plots`.
+    out_dir
+        Where the file goes; it is created if needed.
+
+    Returns
+    -------
+    pathlib.Path
+        ``pareto_frontier.png``, at 140 DPI.
+
+    Raises
+    ------
+    ValueError, PlotError, OSError
+        As for `save_tradeoff_plots`.
+    """
+    grid = grid_of(summary_rows)
+    (image,) = _drawn([grid_frontier_figure(grid, summary_rows) if grid else pareto_figure(summary_rows)])
+    return _write(image, Path(out_dir) / "pareto_frontier.png")
+
+
+def save_ratio_plots(
+    summary_rows: Sequence[SummaryRow], comparisons: Sequence[Comparison], out_dir: Path
+) -> list[Path]:
+    """Plot the ratio of the latency to the baseline's against batch size and threads, where these vary.
+
+    Parameters
+    ----------
+    summary_rows
+        As for `save_tradeoff_plots`.
+    comparisons
+        Of these setups, for the sentences below the plots.
+    out_dir
+        Where the files go; it is created if needed.
+
+    Returns
+    -------
+    list of pathlib.Path
+        ``ratio_vs_batch_size.png`` and ``ratio_vs_threads.png``, at 140 DPI: one for each axis that varies.
+
+    Raises
+    ------
+    ValueError, PlotError, OSError
+        As for `save_tradeoff_plots`.
+    """
+    figures = ratio_figures(summary_rows, comparisons)
+    names = [f"ratio_vs_{figure.axis}.png" for figure in figures]
+    images = _drawn(figures) if figures else []
+    return [_write(image, Path(out_dir) / name) for image, name in zip(images, names, strict=True)]
+
+
+def _drawn(figures: Sequence[_Figure]) -> list[bytes]:
+    if artist := _shared.get():
+        return artist.draw(figures)
+    with _Artist() as artist:
+        return artist.draw(figures)
+
+
+def _write(image: bytes, path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path, "wb") as file:
+        file.write(image)
+    return path
+
+
+def _environment() -> dict[str, str]:
+    """Return an environment in which Matplotlib finds its own defaults, and keeps its list of fonts in our cache."""
+    cache = cache_folder()
+    # Where it can write nothing Matplotlib makes a temporary folder and removes it.
+    kept = cache / "matplotlib" if cache else os.devnull
+    plain = {name: value for name, value in environment().items() if not name.startswith(_OF_MATPLOTLIB)}
+    return plain | {"MPLBACKEND": "agg", "MATPLOTLIBRC": os.devnull, "MPLCONFIGDIR": str(kept)}
+
+
+def _told(cause: str) -> str:
+    return f"the pictures (PNG) could not be drawn ({cause}); no number is lost: mend that, or install matplotlib again"

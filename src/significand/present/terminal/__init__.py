@@ -1,0 +1,1 @@
+"""What a terminal shows, and the tables it prints for a paper or a pull request."""

@@ -1,0 +1,292 @@
+"""What a terminal shows: progress, the summary table, the table of modes. The command line prints it."""
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from significand.plan.metrics import SPECIFIED
+from significand.present.rows import (
+    Cell,
+    SummaryRow,
+    cell,
+    energy_estimated,
+    mode_names,
+    number,
+    other_format,
+    repeats,
+    sequential,
+    setup_name,
+    visible,
+)
+from significand.present.terminal.grid_lines import FirstThatFits, compared_words, grid_summary_view
+from significand.present.varying import grid_of
+from significand.present.words.findings import count, findings
+from significand.present.words.numbers import choose_unit, with_bounds, with_half_width
+from significand.results import records
+
+if TYPE_CHECKING:
+    from significand.engines.probe import ModeSupport  # which imports torch
+
+REFRESH_S = 0.25
+"""The bar is drawn at most this often, and only between measured steps."""
+
+LONGEST_NAME = 24
+"""Characters of a mode's name on one line; a longer name is broken, so that it leaves room for the numbers."""
+
+
+class ProgressDisplay:
+    """A progress bar while it is used as a context: block, runs, time left. Without a terminal, a line per block.
+
+    Nothing is drawn but on entering and in `update`, which the conductor calls while nothing is measured.
+
+    Parameters
+    ----------
+    console
+        Where it is drawn.
+    clock
+        Seconds from any origin.
+    """
+
+    def __init__(self, console: Console, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._console = console
+        self._clock = clock
+        self._first: tuple[float, float] | None = None
+        self._drawn_s = -math.inf
+        self._block = 0
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[left]}"),
+            console=console,
+            auto_refresh=False,
+            transient=True,
+        )
+        self._task = self._bar.add_task("starting", total=1.0, left="")
+
+    def __enter__(self) -> Self:
+        if self._console.is_interactive:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._console.is_interactive:
+            self._bar.stop()
+
+    def update(self, progress: records.Progress) -> None:
+        """Show how far the experiment is."""
+        now = self._clock()
+        left = self._time_left(now, progress.share)
+        text = f"block {progress.block} of {progress.blocks}, {progress.ended} of {progress.runs} runs ended"
+        if progress.note:
+            text += f", {progress.note}"
+        if not self._console.is_interactive:
+            if progress.block != self._block:
+                self._console.print(", ".join(filter(None, [text, left])))
+                self._block = progress.block
+        elif now - self._drawn_s >= REFRESH_S:
+            self._bar.update(self._task, description=text, completed=progress.share, left=left)
+            self._bar.refresh()
+            self._drawn_s = now
+
+    def _time_left(self, now: float, share: float) -> str:
+        """Extrapolate from the first update on: what was done before it took a time that is not known."""
+        self._first = self._first or (now, share)
+        elapsed, done = now - self._first[0], share - self._first[1]
+        return f"{timedelta(seconds=round(elapsed * (1 - share) / done))} left" if done > 0 else ""
+
+
+def summary_view(rows: Sequence[SummaryRow]) -> RenderableType:
+    """Return the summary as a table: per mode the mean and half-width of each metric, and the ratio to the baseline.
+
+    Where the table is too wide for the console, every metric gets a line of its own: no digit is ever cut off.
+
+    Parameters
+    ----------
+    rows
+        Summary rows as `run_repeated_benchmarks` returns them.
+
+    Raises
+    ------
+    ValueError
+        If a row lacks its mode or its repeats, or holds something else than a number where one belongs.
+    """
+    grid = grid_of(rows)
+    if grid is not None:
+        return grid_summary_view(grid, rows, list(_footnotes(rows, compared_words(grid, rows))))
+    units = metric_units(rows)
+    setups = _setups(rows, units)
+    compared = f"×: ratio to {visible(rows[0].get('ratio_baseline'))}" if any(one.ratios for one in setups) else ""
+    estimated = "est. energy: CPU time restated in joules, not a measurement"
+    below = [*_footnotes(rows, compared), *([estimated] if any(map(energy_estimated, rows)) else [])]
+    return Group(
+        FirstThatFits(
+            _wide_table(setups, units, gap=2), _wide_table(setups, units, gap=1), _narrow_table(setups, units)
+        ),
+        Text(),
+        *(Text(line, style="dim") for line in below),
+        *(Text(line, style="yellow") for line in findings(rows)),
+    )
+
+
+def modes_view(support: Sequence["ModeSupport"]) -> RenderableType:
+    """Return the table of which engine runs which mode on this machine."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    for heading in ("engine", "mode", "runs", "error", "why"):
+        table.add_column(heading, no_wrap=heading != "why", justify="right" if heading == "error" else "left")
+    styles = {"native": "green", "other": "yellow", "no": "dim"}
+    for one in support:
+        runs = f"as {one.effective_precision}" if one.how == "other" else one.how
+        error = f"{one.relative_output_error:.0e}" if math.isfinite(one.relative_output_error) else "–"
+        table.add_row(
+            Text(one.engine), Text(one.precision_mode), Text(runs, style=styles[one.how]), Text(error), Text(one.why)
+        )
+    return Group(
+        table,
+        Text(),
+        Text("error: of the outputs, relative to the same weights in float64, on a small network", style="dim"),
+    )
+
+
+@dataclass(frozen=True)
+class MetricUnit:
+    """In what a metric is shown: its heading, the unit's size in the rows' unit, and its name."""
+
+    heading: str
+    size: float
+    name: str
+
+
+@dataclass(frozen=True)
+class _Setup:
+    """One row as it is shown: texts by metric; empty where there is nothing to say."""
+
+    mode: Text
+    ran_as: Text
+    means: dict[str, str]
+    ratios: dict[str, tuple[str, str]]  # the ratio and its interval
+    test_accuracy: str
+
+
+def metric_units(rows: Sequence[SummaryRow]) -> dict[str, MetricUnit]:
+    """Return in what each of the metrics shown is shown, the same for all rows; an estimate is called one."""
+    units = {}
+    for metric in SPECIFIED:
+        size, name = choose_unit(metric, [number(row, f"{metric.name}_mean") for row in rows])
+        per = f"/{metric.per}" if metric.per else ""
+        estimated = metric.may_be_estimated and any(map(energy_estimated, rows))
+        heading = f"{'est. ' if estimated else ''}{metric.heading or metric.noun}"
+        units[metric.name] = MetricUnit(heading, size, f"{name}{per}")
+    return units
+
+
+def _setups(rows: Sequence[SummaryRow], units: Mapping[str, MetricUnit]) -> list[_Setup]:
+    return [
+        _Setup(
+            mode=Text(visible(name), style="bold", overflow="fold"),
+            ran_as=_ran_as(row),
+            means={metric: _shown(cell(row, metric), unit) for metric, unit in units.items()},
+            ratios={metric: ratio for metric in units if (ratio := ratio_to_baseline(row, metric))},
+            test_accuracy=_shown(cell(row, "test_accuracy"), units["accuracy"]),
+        )
+        for row, name in zip(rows, mode_names(rows), strict=True)
+    ]
+
+
+def _shown(value: Cell, unit: MetricUnit) -> str:
+    scaled = value.in_unit(unit.size)
+    return with_half_width(scaled.mean, scaled.half_width)
+
+
+def _ran_as(row: SummaryRow) -> Text:
+    effective = row.get("effective_precision")
+    if not effective:
+        return Text()
+    text = Text(f"infers {visible(effective)}", style="yellow" if other_format(row) else "dim", overflow="fold")
+    if trained := visible(row.get("training_precision") or "").partition(" ")[0]:
+        text.append(f"\ntrains {trained}", style="dim")
+    if disturbed := count(row, "disturbed_steps"):
+        text.append(f"\ndisturbed {disturbed}/{count(row, 'steps')}", style="yellow")
+    return text
+
+
+def ratio_to_baseline(row: SummaryRow, metric: str) -> tuple[str, str] | None:
+    """Write the ratio and its t interval, which may be empty; None of the baseline, and where there is no ratio."""
+    ratio = number(row, f"{metric}_ratio")
+    if not math.isfinite(ratio) or row.get("ratio_baseline") == setup_name(row):
+        return None
+    low, high = number(row, f"{metric}_ratio_ci95_t_low"), number(row, f"{metric}_ratio_ci95_t_high")
+    shown, interval = with_bounds(ratio, low, high)
+    return f"×{shown}", interval
+
+
+def _wide_table(setups: Sequence[_Setup], units: Mapping[str, MetricUnit], *, gap: int) -> Table:
+    """Lay out a column per metric; below each mean its ratio and that ratio's interval, or the held-out accuracy."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, gap - 1, 0, 0), pad_edge=False, show_edge=False)
+    table.add_column("mode", max_width=LONGEST_NAME)
+    for metric, unit in units.items():
+        heading = f"{unit.heading} {unit.name}\ntrain, test" if metric == "accuracy" else f"{unit.heading}\n{unit.name}"
+        table.add_column(heading, justify="right", no_wrap=True)
+    for setup in setups:
+        below = {metric: "\n".join(ratio) for metric, ratio in setup.ratios.items()} | {"accuracy": setup.test_accuracy}
+        cells = [Text(f"{mean}\n{below.get(metric, '')}".rstrip()) for metric, mean in setup.means.items()]
+        table.add_row(Group(setup.mode, setup.ran_as), *cells)
+    return table
+
+
+def _narrow_table(setups: Sequence[_Setup], units: Mapping[str, MetricUnit]) -> Table:
+    """Lay out a line per metric below each mode."""
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(max_width=LONGEST_NAME, overflow="fold")
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(overflow="fold")
+    for index, setup in enumerate(setups):
+        if index:
+            table.add_row()
+        table.add_row(setup.mode)
+        for line in setup.ran_as.split("\n"):
+            if line:
+                table.add_row(Text("  ").append_text(line))
+        for metric, unit in units.items():
+            heading = f"  {'train ' if metric == 'accuracy' else ''}{unit.heading}"
+            table.add_row(Text(heading), Text(setup.means[metric]), Text(unit.name))
+            if metric in setup.ratios:
+                table.add_row(Text(), Text(" ".join(setup.ratios[metric])))
+            if metric == "accuracy":
+                table.add_row(Text("  test accuracy"), Text(setup.test_accuracy), Text(unit.name))
+    return table
+
+
+def _footnotes(rows: Sequence[SummaryRow], compared: str) -> list[str]:
+    counts = sorted({repeats(row) for row in rows})
+    several = [count for count in counts if count >= 2]
+    lines = []
+    if several:
+        runs = f"{several[0]}" if len(several) == 1 else f"{several[0]} to {several[-1]}"
+        lines.append(f"±: 95 % interval of the mean over {runs} runs, 1.96 standard errors")
+    if 1 in counts:
+        lines.append("no ±: a single run has no interval" if several else "one run each: no interval")
+    if compared:
+        paired = f"{compared}, paired by repeat"
+        lines.append(f"{paired}, with its 95 % t interval" if several else paired)
+    if several and any(map(sequential, rows)):
+        lines.append(
+            "intervals are sequential: repeats went on until they were narrow, so they are a little too narrow"
+        )
+    if remeasured := sum(count(row, "remeasured_steps") for row in rows):
+        steps = sum(count(row, "steps") for row in rows)
+        left = sum(count(row, "disturbed_steps") for row in rows)
+        outcome = f"{left} stayed disturbed" if left else "then all were quiet"
+        lines.append(f"noise: {remeasured} of {steps} steps were disturbed by others and measured again; {outcome}")
+    return lines

@@ -1,0 +1,177 @@
+"""Comparisons as sentences: what was gained or lost, how surely, and what could not be said."""
+
+import math
+from collections.abc import Sequence
+
+from significand.analysis.comparison import Comparison
+from significand.plan.metrics import METRICS
+from significand.present.words.numbers import MOST_DECIMALS, with_bounds
+
+UNSEEN = 1e-9
+"""A difference of ratios or points below this is rounding."""
+
+NEITHER = "no higher or lower on average"
+
+
+HOPELESS_RATIO, HOPELESS_POINTS = 10.0, 100.0
+HOPELESS = "too few runs to show one"
+
+
+def sentence(name: str, comparisons: Sequence[Comparison], *, quiet_runs: tuple[int, int] | None = None) -> str:
+    """Say how one setup compares with its baseline on one or several metrics.
+
+    Parameters
+    ----------
+    name
+        What the setup is called, for example ``"int8 on onnxruntime"``.
+    comparisons
+        Of that setup with one baseline, in the order in which they are told.
+    quiet_runs
+        Runs that nothing disturbed, and all runs; None where that is not known.
+
+    Returns
+    -------
+    str
+        For example ``"int8 on onnxruntime: 4.4x lower latency than float32 [4.2, 4.6]; training accuracy 0.3 points
+        lower [-0.6, 0.0], no difference shown"``. A cost's ratio is told above 1, its interval in the same sense; an
+        interval of points is that of setup minus baseline.
+
+    Raises
+    ------
+    ValueError
+        If the comparisons are of several setups or baselines.
+    """
+    sides = {(comparison.setup, comparison.baseline) for comparison in comparisons}
+    if len(sides) > 1:
+        told = "; ".join(f"{setup} against {baseline}" for setup, baseline in sorted(sides))
+        raise ValueError(f"one sentence is about one setup and one baseline, not {told}. Make a sentence of each.")
+    clauses = [
+        _clause(comparison, f" than {comparison.baseline}" if first else "")
+        for first, comparison in zip([True] + [False] * len(comparisons), comparisons, strict=False)
+    ]
+    if quiet_runs is not None:
+        clauses.append(f"{quiet_runs[0]} of {quiet_runs[1]} runs quiet")
+    return f"{name}: {'; '.join(clauses)}"
+
+
+def _clause(comparison: Comparison, than: str) -> str:
+    noun = METRICS[comparison.metric].noun
+    if math.isnan(comparison.estimate.point):
+        told = f"{noun} not compared{than.replace(' than ', ' with ')}"
+        return f"{told}: {comparison.reason}" + _left_out(comparison)
+    told = _ratio(comparison, noun, than) if comparison.scale == "ratio" else _points(comparison, noun, than)
+    return told + _judgement(comparison) + _left_out(comparison)
+
+
+def _ratio(comparison: Comparison, noun: str, than: str) -> str:
+    point, low, high = comparison.estimate.point, comparison.estimate.low, comparison.estimate.high
+    if _identical(point - 1, low, high):
+        return f"the same {noun}{than.replace(' than ', ' as ')}"
+    if abs(point - 1) < UNSEEN and comparison.estimate.n == 1:
+        return f"the same {noun}{than.replace(' than ', ' as ')}"
+    if abs(point - 1) < UNSEEN:
+        return f"{noun} {NEITHER}{than}{written(point, low, high, 1)[1]}"
+    word = "higher"
+    if point < 1:
+        word = "lower"
+        point, low, high = (inverse(bound) for bound in (point, high, low))
+    factor, interval = written(point, low, high, 1)
+    if float(factor) == 1:  # to all digits that the interval supports
+        return f"about the same {noun}{than.replace(' than ', ' as ')}{interval}"
+    return f"{factor}x {word} {noun}{than}{interval}"
+
+
+def _points(comparison: Comparison, noun: str, than: str) -> str:
+    point, low, high = comparison.estimate.point, comparison.estimate.low, comparison.estimate.high
+    # Negative, so that a small difference gets no more digits than its interval has.
+    size, interval = written(-abs(point), low, high, 0)
+    size = size.lstrip("-")
+    if _identical(point, low, high):
+        return f"the same {noun}{than.replace(' than ', ' as ')}"
+    if abs(point) < UNSEEN and comparison.estimate.n == 1:
+        return f"the same {noun}{than.replace(' than ', ' as ')}"
+    if abs(point) < UNSEEN:
+        return f"{noun} {NEITHER}{than}{interval}"
+    return f"{noun} {size} points {'higher' if point > 0 else 'lower'}{than}{interval}"
+
+
+def _judgement(comparison: Comparison) -> str:
+    if comparison.verdict == "not tested":
+        # The size of a file that is the same in every pair is known without a test.
+        known = METRICS[comparison.metric].is_exact and comparison.estimate.low == comparison.estimate.high
+        return f", {'' if known else 'not tested: '}{comparison.reason}"
+    if comparison.verdict == "equivalent" and comparison.margin is not None:
+        size = f"{100 * comparison.margin:.3g} %" if comparison.scale == "ratio" else f"{comparison.margin:.3g} points"
+        return f", equivalent within {size}"
+    if comparison.reason and comparison.estimate.low == comparison.estimate.high:  # identical in all pairs
+        return f", {comparison.reason}"
+    if comparison.reason:
+        return f", {comparison.verdict}: {comparison.reason}"
+    if comparison.verdict != "no difference shown":
+        return ""
+    # The interval is that of one comparison, so it may exclude what all of them together cannot.
+    together = f" among {comparison.family} comparisons" if comparison.p_value <= 1 - comparison.level else ""
+    return f", no difference shown{together}{_detectable(comparison)}"
+
+
+def _detectable(comparison: Comparison) -> str:
+    size = comparison.smallest_detectable
+    if math.isnan(size):
+        return ""
+    if is_hopeless(comparison):
+        return f" ({HOPELESS})"
+    return f" (smallest detectable: {_factor(size) if comparison.scale == 'ratio' else f'{size:.2g} points'})"
+
+
+def is_hopeless(comparison: Comparison) -> bool:
+    """Tell whether so few or so noisy runs could not have shown any difference that there may be."""
+    return comparison.smallest_detectable >= (HOPELESS_RATIO if comparison.scale == "ratio" else HOPELESS_POINTS)
+
+
+def _left_out(comparison: Comparison) -> str:
+    if comparison.left_out == 0:
+        return ""
+    if not comparison.paired:
+        return f", {comparison.left_out} runs left out"
+    return f", {comparison.left_out} of {comparison.estimate.n + comparison.left_out} pairs left out"
+
+
+def written(point: float, low: float, high: float, nothing: int, *, terse: bool = False) -> tuple[str, str]:
+    """Write a number and its interval in brackets, with the digits that the interval supports; `terse`: one less.
+
+    And as many as it takes to see that the interval excludes `nothing`, the value of no difference, where it does.
+    """
+    if low == high:
+        return f"{point:.3g}", ""  # the same in all pairs: there is no interval to take digits from
+    text, interval = with_bounds(point, low, high)
+    if not interval:
+        return text, "" if math.isnan(low) or math.isnan(high) else f" [{low:.3g}, {high:.3g}]"
+    decimals = len(text.partition(".")[2])
+    if terse and decimals:
+        decimals -= 1
+        text = f"{point:.{decimals}f}"
+    if max(abs(low), abs(high)) >= 1e7:
+        return text, f" [{low:.3g}, {high:.3g}]"
+    nearest = high if high < nothing else low
+    while (
+        low <= high and not low <= nothing <= high and round(nearest, decimals) == nothing and decimals < MOST_DECIMALS
+    ):
+        decimals += 1
+        text = f"{point:.{decimals}f}"
+    return text, f" [{low:z.{decimals}f}, {high:z.{decimals}f}]"
+
+
+def _identical(difference: float, low: float, high: float) -> bool:
+    """Tell whether setup and baseline agree in all pairs, up to rounding."""
+    return low == high and abs(difference) < UNSEEN
+
+
+def inverse(ratio: float) -> float:
+    """Return the ratio the other way round."""
+    return math.inf if ratio == 0 else 1 / ratio
+
+
+def _factor(ratio: float) -> str:
+    """Write three significant digits, and of a factor near 1 two of what it has above 1."""
+    excess = ratio - 1
+    return f"{ratio:.{1 - math.floor(math.log10(excess))}f}x" if 0 < excess < 0.1 else f"{ratio:.3g}x"

@@ -1,0 +1,115 @@
+"""What the runs say about the modes, in lines: comparisons as sentences, the frontier, what stopped the experiment."""
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from significand.plan.metrics import METRICS
+from significand.present.rows import visible
+from significand.present.words.sentences import sentence
+
+if TYPE_CHECKING:
+    from significand.analysis.claims import Claims
+    from significand.analysis.comparison import Comparison
+    from significand.analysis.stopping import Reached
+    from significand.answers.folder import Folder
+    from significand.results.table import RunTable
+
+MOST_MISSED = 6
+"""Setups that missed the target, and are named."""
+
+
+def claim_lines(results: "Folder") -> list[str]:
+    """Return a sentence per setup against the baseline, then the frontier, then whether the target was reached."""
+    claims, runs = results.claims, results.runs
+    lines = (*_comparisons(claims, runs), *_frontier(claims), *target_lines(claims, results.reached, runs))
+    return [visible(line) for line in lines]
+
+
+def _comparisons(claims: "Claims", runs: "RunTable") -> Iterator[str]:
+    for name in dict.fromkeys(one.setup for one in claims.comparisons):
+        of_setup = [one for one in claims.comparisons if one.setup == name]
+        told = [one for one in of_setup if _is_told(one)]
+        engines = runs.said("engine", runs.rows_of(runs.setups.index(name), finished=False))
+        called = f"{name} on {engines[-1]}" if engines else name
+        yield f"{sentence(called, told, quiet_runs=_quiet_runs(runs, name, of_setup[0].baseline))}."
+
+
+def _is_told(comparison: "Comparison") -> bool:
+    told = METRICS[comparison.metric].told
+    return told == "always" or (told == "where it differs" and _differs(comparison))
+
+
+def _differs(comparison: "Comparison") -> bool:
+    """Tell whether the two differ, by a test or in every pair by the same."""
+    estimate = comparison.estimate
+    always_the_same = comparison.verdict == "not tested" and estimate.low == estimate.high
+    return comparison.verdict in {"better", "worse"} or always_the_same
+
+
+def _quiet_runs(runs: "RunTable", setup: str, baseline: str) -> tuple[int, int] | None:
+    """Count the pairs of which nothing disturbed either run, and all; None where nobody can tell of one of them."""
+    own, others = (runs.rows_of(runs.setups.index(name)) for name in (setup, baseline))
+    repeats = runs.counts("repeat")
+    _, first, second = np.intersect1d(repeats[own], repeats[others], return_indices=True)
+    pairs = np.stack([own[first], others[second]])
+    if not first.size or runs.counts("unknown_steps")[pairs].any():
+        return None
+    return int(np.count_nonzero(~runs.counts("disturbed_steps")[pairs].any(axis=0))), first.size
+
+
+def _frontier(claims: "Claims") -> Iterator[str]:
+    if claims.frontier is None:
+        yield f"No frontier: {claims.frontier_missing}"
+        return
+    on = claims.frontier.p_on_frontier.tolist()
+    names = claims.setups
+    chances = sorted(zip(on, names, strict=True), key=lambda pair: -pair[0] if math.isfinite(pair[0]) else 1)
+    listed = ", ".join(f"{name} {probability(p)}" for p, name in chances if math.isfinite(p))
+    if listed:
+        yield f"On the Pareto frontier of {' and '.join(claims.objectives)} with probability: {listed}."
+    used, of_all = (
+        [name for name, is_on in zip(names, marks, strict=True) if is_on]
+        for marks in (claims.frontier.on_frontier, claims.frontier.on_frontier_all_runs)
+    )
+    if used != of_all:
+        yield (
+            f"By the means over all finished runs the frontier is {' and '.join(of_all)}; over the "
+            f"{claims.frontier.n_blocks} of {claims.frontier.n_blocks_in_all} repeats that every ranked mode finished, "
+            f"as in the probabilities, it is {' and '.join(used) or 'empty'}."
+        )
+
+
+def probability(p: float) -> str:
+    """Write the probability of being on the frontier."""
+    if p > 0.99:
+        return "> 0.99"
+    return "< 0.01" if p < 0.01 else f"{p:.2f}"
+
+
+def target_lines(claims: "Claims", reached: "Reached | None", runs: "RunTable") -> Iterator[str]:
+    """Say whether the intervals became as narrow as was asked for, and of which setups they did not."""
+    if reached is None:
+        return
+    repeats = len(set(runs.counts("repeat").tolist()))
+    wanted = f"±{100 * reached.target:g} %"
+    noun = METRICS[reached.metric].noun
+    what = f"every {noun} ratio" if len(claims.setups) > 1 else f"the mean {noun}"
+    after = f"after {repeats} repeats (intervals are sequential)"
+    if reached.is_reached:
+        yield f"{what.capitalize()} is within {wanted} {after}."
+        return
+    missed = "; ".join(f"{name} {_width(reached, name)}" for name in list(reached.missed)[:MOST_MISSED])
+    if len(reached.missed) > MOST_MISSED:
+        missed += f"; and {len(reached.missed) - MOST_MISSED} others"
+    remedy = "mend what failed" if reached.is_settled else "raise --max-repeats or --max-time"
+    yield f"Missed the target of {wanted} for {what} {after}: {missed}; {remedy}."
+
+
+def _width(reached: "Reached", name: str) -> str:
+    if name in reached.without_pair:
+        return "unknown, as no pair of runs is usable"
+    width = reached.half_widths[name]
+    return f"±{100 * width:.2g} %" if math.isfinite(width) else "unknown"
