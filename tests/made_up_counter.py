@@ -2,7 +2,7 @@
 
 import math
 
-from significand.meters.energy import EnergyError, Reading
+from significand.meters.energy import EnergyError, EnergyReading
 
 
 class FakeCounter:
@@ -25,13 +25,13 @@ class FakeCounter:
         self.now_ns += round(seconds * 1e9)
         self.total_j += energy_j
 
-    def read(self) -> Reading:
+    def read(self) -> EnergyReading:
         """Return the present time and total."""
         if self.refusal:
             raise EnergyError(self.refusal)
-        return Reading(self.now_ns, (self.total_j,))
+        return EnergyReading(self.now_ns, (self.total_j,))
 
-    def energy_j(self, start: Reading, end: Reading) -> float:
+    def energy_j(self, start: EnergyReading, end: EnergyReading) -> float:
         """Return the difference, unless the window is too long."""
         if end.time_ns - start.time_ns > self.longest_s * 1e9:
             raise EnergyError("too long")
@@ -44,7 +44,7 @@ class FakeCounter:
 class SteadyCounter(FakeCounter):
     """From each reading to the next one second passes and 10 J are used."""
 
-    def read(self) -> Reading:
+    def read(self) -> EnergyReading:
         """Let the second pass first."""
         self.pass_time(1, 10)
         return super().read()

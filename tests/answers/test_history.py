@@ -11,7 +11,7 @@ from scipy import stats
 
 from made_up_results import made_up_folder, made_up_runs, with_values
 from significand.analysis.intervals import Estimate
-from significand.answers.history import History, Series, level_changes, read_history, with_changes
+from significand.answers.history import History, MetricHistory, level_changes, read_history, with_changes
 from significand.plan.metrics import METRICS
 from significand.results.comparable import ResultsError
 from significand.results.values import jsonable
@@ -169,7 +169,7 @@ def test_many_series_together_rarely_change(size: int) -> None:
     changed = 0
     for costs in np.exp(0.05 * random.normal(size=(200, 18, size))):
         estimates = [[Estimate(cost, math.nan, math.nan, "t", 0.95, 1) for cost in series] for series in costs]
-        searched = with_changes([Series("float32", "latency", one, [], "") for one in estimates])
+        searched = with_changes([MetricHistory("float32", "latency", one, [], "") for one in estimates])
         changed += any(series.changes for series in searched)
     assert changed <= 10
 

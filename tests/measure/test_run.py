@@ -12,7 +12,7 @@ from made_up_counter import SteadyCounter
 from significand.measure.run import measure, noise_values, step_arrays
 from significand.meters.counters import EnergyPlan
 from significand.meters.energy import CpuTimeEstimate, EnergyCounter
-from significand.meters.noise_share import Noise, Reading
+from significand.meters.noise_share import CpuReading, Noise
 from significand.meters.steps import Attempt, DisturbedError, Step
 from significand.plan.setup import Setup
 from significand.results.contents import DETAIL_ARRAYS
@@ -40,11 +40,11 @@ class MadeUpMeter:
     def __init__(self, share: float) -> None:
         self._share = share
 
-    def start(self) -> Reading:
+    def start(self) -> CpuReading:
         """Begin a window."""
-        return Reading(0, 0, {}, {}, {}, 0, {}, {})
+        return CpuReading(0, 0, {}, {}, {}, 0, {}, {})
 
-    def since(self, reading: Reading, /) -> Noise:
+    def since(self, reading: CpuReading, /) -> Noise:
         """Return what happened in it."""
         del reading
         return Noise(0.03, 0.0, 0.0, 0.0, 0.0, 0.0, math.nan, math.nan, self._share)

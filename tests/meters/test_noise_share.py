@@ -5,14 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from significand.meters.noise_share import Capacity, Reading, noise_between
+from significand.meters.noise_share import Capacity, CpuReading, noise_between
 
 OTHER = 4321
 
 SECONDS_NS = st.integers(0, 10**11)
 COUNTS = st.dictionaries(st.integers(1, 9), SECONDS_NS, max_size=4)
 READINGS = st.builds(
-    Reading,
+    CpuReading,
     at_ns=st.just(0),
     own_cpu_ns=SECONDS_NS,
     process_cpu_ns=COUNTS,
@@ -28,16 +28,16 @@ CAPACITIES = st.builds(
 
 
 @given(READINGS, READINGS, CAPACITIES, st.integers(1, 10**11))
-def test_share_is_never_negative(before: Reading, after: Reading, capacity: Capacity, window_ns: int) -> None:
+def test_share_is_never_negative(before: CpuReading, after: CpuReading, capacity: Capacity, window_ns: int) -> None:
     """Whatever the counters do, the share is at least 0, or missing where neither others' use nor waiting is seen."""
     noise = noise_between(before, replace(after, at_ns=window_ns), capacity)
     assert math.isnan(noise.share) or noise.share >= 0
     assert math.isnan(noise.share) == all(map(math.isnan, (noise.others_cpu_s, noise.run_queue_wait_s)))
 
 
-def quiet(**changes: object) -> Reading:
+def quiet(**changes: object) -> CpuReading:
     """Return a reading of clocks and waiting alone, at 0, with changes."""
-    at_zero = Reading(0, 0, {OTHER: 0}, {}, {1: 0}, 0, {"": 0}, {})
+    at_zero = CpuReading(0, 0, {OTHER: 0}, {}, {1: 0}, 0, {"": 0}, {})
     return replace(at_zero, **changes)  # type: ignore[arg-type]
 
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from significand.meters.noise_share import Noise, Reading
+from significand.meters.noise_share import CpuReading, Noise
 from significand.meters.steps import Attempt, DisturbedError, NoisePolicy, Step, Steps
 
-READING = Reading(0, 0, {}, {}, {}, 0, {}, {})
+READING = CpuReading(0, 0, {}, {}, {}, 0, {}, {})
 
 
 class MadeUpMeter:
@@ -19,11 +19,11 @@ class MadeUpMeter:
     def __init__(self, shares: Sequence[float]) -> None:
         self._shares = iter(shares)
 
-    def start(self) -> Reading:
+    def start(self) -> CpuReading:
         """Begin a window."""
         return READING
 
-    def since(self, reading: Reading) -> Noise:  # noqa: ARG002 - made up
+    def since(self, reading: CpuReading) -> Noise:  # noqa: ARG002 - made up
         """Return what the next share says."""
         return Noise(0.03, 0.0, 0.0, 0.0, 0.0, 0.0, math.nan, math.nan, next(self._shares))
 

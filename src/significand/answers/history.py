@@ -65,7 +65,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Series:
+class MetricHistory:
     """One metric of one mode over the results.
 
     Attributes
@@ -115,7 +115,7 @@ class History:
     folder: Path
     results: Sequence[Folder]
     skipped: Sequence[Skipped]
-    series: Sequence[Series]
+    series: Sequence[MetricHistory]
 
     def to_dict(self) -> dict[str, object]:
         """Return everything as JSON holds it."""
@@ -136,7 +136,7 @@ class History:
         }
 
 
-def _told(series: Series) -> dict[str, object]:
+def _told(series: MetricHistory) -> dict[str, object]:
     """Return a series as JSON holds it; none of its intervals is sequential, whatever the results' own are."""
     told = asdict(series)
     for estimate in told["estimates"]:
@@ -183,11 +183,11 @@ def read_history(folder: Path, *, metrics: Sequence[str] | None = None) -> Histo
     return History(folder, kept, skipped, with_changes(series))
 
 
-def with_changes(series: Sequence[Series]) -> list[Series]:
+def with_changes(series: Sequence[MetricHistory]) -> list[MetricHistory]:
     """Return series with their changes: looked for where there is no note, the significance shared by all of these."""
     significance = SIGNIFICANCE / max(1, sum(not one.note for one in series))
 
-    def changes(one: Series) -> list[Change]:
+    def changes(one: MetricHistory) -> list[Change]:
         return level_changes([estimate.point for estimate in one.estimates], METRICS[one.metric], significance)
 
     return [one if one.note else replace(one, changes=changes(one)) for one in series]
@@ -238,7 +238,7 @@ def level_changes(
     ]
 
 
-def _series(results: Sequence[Folder], mode: str, metric: str) -> Series:
+def _series(results: Sequence[Folder], mode: str, metric: str) -> MetricHistory:
     """Return the means, and why no change can be looked for."""
     estimates = [mean_t(one.runs.numbers(METRICS[metric].column)[one.finished(mode)]) for one in results]
     note = ""
@@ -247,7 +247,7 @@ def _series(results: Sequence[Folder], mode: str, metric: str) -> Series:
         note = ESTIMATED_ENERGY
     elif found < FEWEST_RESULTS:
         note = f"too few results ({found}; at least {FEWEST_RESULTS})"
-    return Series(mode, metric, estimates, [], note)
+    return MetricHistory(mode, metric, estimates, [], note)
 
 
 def _read_all(folder: Path) -> tuple[list[tuple[datetime, Folder]], list[Skipped]]:

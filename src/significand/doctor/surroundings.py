@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from significand.doctor.check import Check, Instruments, Level
 from significand.meters import machine
-from significand.meters.noise_share import Reading
+from significand.meters.noise_share import CpuReading
 from significand.meters.openmp import overridden
 
 LOAD_WINDOW_S = 0.5
@@ -107,7 +107,7 @@ def temporary_folder(given: Instruments) -> Iterable[Check]:
         yield Check("temporary_folder", "ok", f"{folder}: {free_mb:.0f} MB free")
 
 
-def _busiest(before: Reading, after: Reading) -> dict[int, float]:
+def _busiest(before: CpuReading, after: CpuReading) -> dict[int, float]:
     """Return the cores used by the processes that used most, most first, by pid."""
     window_ns = after.at_ns - before.at_ns
     grown = {pid: cpu_ns - before.process_cpu_ns.get(pid, 0) for pid, cpu_ns in after.process_cpu_ns.items()}

@@ -33,7 +33,7 @@ class NoCounterError(EnergyError):
 
 
 @dataclass(frozen=True)
-class Reading:
+class EnergyReading:
     """What a counter showed at one moment; only the difference of two readings of one counter means anything.
 
     Attributes
@@ -76,7 +76,7 @@ class EnergyCounter(Protocol):
         """Windows shorter than this, in seconds, are too short for the counter's refresh."""
         ...
 
-    def read(self) -> Reading:
+    def read(self) -> EnergyReading:
         """Read the counter now.
 
         Raises
@@ -86,7 +86,7 @@ class EnergyCounter(Protocol):
         """
         ...
 
-    def energy_j(self, start: Reading, end: Reading) -> float:
+    def energy_j(self, start: EnergyReading, end: EnergyReading) -> float:
         """Return the joules between two readings of this counter.
 
         Raises
@@ -140,11 +140,11 @@ class CpuTimeEstimate:
         """Return CPU seconds so far times the assumed watts."""
         return self.cpu_clock_ns() / 1e9 * self.watts_per_core
 
-    def read(self) -> Reading:
+    def read(self) -> EnergyReading:
         """Read the CPU clock, in nanoseconds."""
-        return Reading(self.clock_ns(), (self.cpu_clock_ns(),))
+        return EnergyReading(self.clock_ns(), (self.cpu_clock_ns(),))
 
-    def energy_j(self, start: Reading, end: Reading) -> float:
+    def energy_j(self, start: EnergyReading, end: EnergyReading) -> float:
         """Return the CPU seconds between two readings times the assumed watts."""
         return (end.counts[0] - start.counts[0]) / 1e9 * self.watts_per_core
 
@@ -209,13 +209,13 @@ class EnergyMeter:
         reasons = [window.reason for window in self.windows if window.reason]
         return f"{len(reasons)} of {len(self.windows)} windows without energy: {reasons[0]}" if reasons else ""
 
-    def _read(self) -> Reading | EnergyError:
+    def _read(self) -> EnergyReading | EnergyError:
         try:
             return self._counter.read()
         except EnergyError as error:
             return error
 
-    def _difference(self, start: Reading | EnergyError, end: Reading | EnergyError) -> Window:
+    def _difference(self, start: EnergyReading | EnergyError, end: EnergyReading | EnergyError) -> Window:
         if isinstance(start, EnergyError):
             return Window(math.nan, math.nan, str(start))
         if isinstance(end, EnergyError):

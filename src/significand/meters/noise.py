@@ -22,7 +22,7 @@ from typing import TypeVar
 import psutil
 
 from significand.meters.machine import cpu_quota, group_folders
-from significand.meters.noise_share import Capacity, Noise, Reading, noise_between
+from significand.meters.noise_share import Capacity, CpuReading, Noise, noise_between
 from significand.meters.openmp import usable_cpus
 
 Key = TypeVar("Key", int, str)
@@ -101,10 +101,10 @@ class NoiseMeter:
         self._heat_files = self._cpu_files(root, "thermal_throttle/core_throttle_count")
         self._frequency_files = self._cpu_files(root, "cpufreq/scaling_cur_freq")
 
-    def start(self) -> Reading:
+    def start(self) -> CpuReading:
         """Return the counters now, to be given to `since` at the end of the step."""
         # One order for both readings, so that every counter spans the same time.
-        return Reading(
+        return CpuReading(
             at_ns=self._clock_ns(),
             own_cpu_ns=self._own_clock_ns(),
             process_cpu_ns=_values(_numbers_in(self._proc, but=os.getpid()), self._process_cpu),
@@ -115,7 +115,7 @@ class NoiseMeter:
             throttle_events=_values(self._heat_files, _whole_number),
         )
 
-    def since(self, reading: Reading) -> Noise:
+    def since(self, reading: CpuReading) -> Noise:
         """Return what happened since `reading`, which `start` gave."""
         now = self.start()
         frequencies_khz = _values(self._frequency_files, _whole_number).values()

@@ -59,7 +59,7 @@ class Noise:
 
 
 @dataclass(frozen=True)
-class Reading:
+class CpuReading:
     """The counters at one moment; only the difference of two says something. Empty is what cannot be read."""
 
     at_ns: int
@@ -106,7 +106,7 @@ class Capacity:
         return max(0, min(self.cores, self.cpus) - self.running)
 
 
-def noise_between(before: Reading, after: Reading, capacity: Capacity, frequency_mhz: float = math.nan) -> Noise:
+def noise_between(before: CpuReading, after: CpuReading, capacity: Capacity, frequency_mhz: float = math.nan) -> Noise:
     """Return what happened between two readings of one meter; the module's docstring says how the share is found."""
     window_s = (after.at_ns - before.at_ns) / 1e9
     own_s = (after.own_cpu_ns - before.own_cpu_ns) / 1e9

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from importlib import import_module
 from types import ModuleType
 
-from significand.meters.energy import EnergyError, NoCounterError, Reading
+from significand.meters.energy import EnergyError, EnergyReading, NoCounterError
 
 REMEDIES = {
     "NVMLError_LibraryNotFound": "install the NVIDIA driver, which brings libnvidia-ml; pass the GPU into a container",
@@ -55,7 +55,7 @@ class NvmlCounter:
         self._process = 0  # the one that initialised NVML; 0 for none
         self.domains = f"gpu-{gpu}" if isinstance(gpu, int) else gpu
 
-    def read(self) -> Reading:
+    def read(self) -> EnergyReading:
         """Read the counter, in millijoules.
 
         Raises
@@ -65,11 +65,11 @@ class NvmlCounter:
         """
         try:
             self._open()
-            return Reading(self._clock_ns(), (int(self._nvml.nvmlDeviceGetTotalEnergyConsumption(self._handle)),))
+            return EnergyReading(self._clock_ns(), (int(self._nvml.nvmlDeviceGetTotalEnergyConsumption(self._handle)),))
         except self._nvml.NVMLError as error:
             raise EnergyError(f"{self.domains}: {error}") from error
 
-    def energy_j(self, start: Reading, end: Reading) -> float:
+    def energy_j(self, start: EnergyReading, end: EnergyReading) -> float:
         """Return the joules between two readings. A counter of 64 bits does not wrap.
 
         Raises

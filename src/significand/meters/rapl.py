@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from significand.meters.energy import EnergyError, NoCounterError, Reading
+from significand.meters.energy import EnergyError, EnergyReading, NoCounterError
 
 POWERCAP = "sys/class/powercap"
 ZONE_FOLDER = re.compile(r"(intel-rapl|intel-rapl-mmio):(\d+)(?::(\d+))?")
@@ -101,7 +101,7 @@ class RaplCounter:
         """The zones' names, as ``"package-0+dram"``."""
         return "+".join(zone.name for zone in self.zones)
 
-    def read(self) -> Reading:
+    def read(self) -> EnergyReading:
         """Read every zone, in microjoules.
 
         Raises
@@ -109,9 +109,9 @@ class RaplCounter:
         EnergyError
             When one cannot be read.
         """
-        return Reading(self.clock_ns(), tuple(map(_read_uj, self.zones)))
+        return EnergyReading(self.clock_ns(), tuple(map(_read_uj, self.zones)))
 
-    def energy_j(self, start: Reading, end: Reading) -> float:
+    def energy_j(self, start: EnergyReading, end: EnergyReading) -> float:
         """Return the joules of all zones between two readings, wraps corrected.
 
         Raises

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Generic, Literal, Protocol, TypeVar
 
-from significand.meters.noise_share import Noise, Reading
+from significand.meters.noise_share import CpuReading, Noise
 from significand.meters.priority import raised_priority
 
 Step = Literal["prepare", "measure", "again"]
@@ -40,11 +40,11 @@ class DisturbedError(RuntimeError):
 class Meter(Protocol):
     """What the steps need of a `significand.meters.noise.NoiseMeter`."""
 
-    def start(self) -> Reading:
+    def start(self) -> CpuReading:
         """Begin a window."""
         ...
 
-    def since(self, reading: Reading, /) -> Noise:
+    def since(self, reading: CpuReading, /) -> Noise:
         """Return what happened since `reading`."""
         ...
 

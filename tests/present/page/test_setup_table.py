@@ -8,7 +8,7 @@ import pytest
 
 from made_up_pages import made_up_experiment
 from significand.answers.folder import Folder
-from significand.present.page.setup_table import MOST_REASONS, SYMBOLS, Cell, Row, Table, table_of
+from significand.present.page.setup_table import MOST_REASONS, SYMBOLS, MetricCell, Row, Table, table_of
 from significand.present.page.setups import metrics_of, setups_of
 
 
@@ -17,7 +17,7 @@ def prepared(results: Folder) -> Table:
     return table_of(results, setups_of(results), metrics_of(results.rows))
 
 
-def cells(table: Table, row: Row) -> Mapping[str, Cell]:
+def cells(table: Table, row: Row) -> Mapping[str, MetricCell]:
     """Return a row's cells by metric."""
     return dict(zip([metric.name for metric in table.metrics], row.cells, strict=True))
 

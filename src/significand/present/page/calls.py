@@ -8,7 +8,7 @@ import numpy as np
 
 from significand.plan.metrics import LATENCY
 from significand.present.axes import Axis, choose_axis
-from significand.present.page.setups import Setup
+from significand.present.page.setups import ShownSetup
 from significand.present.page.times import Times, spread
 from significand.present.rows import Cell, SummaryRow, enumerated, number
 from significand.present.words.numbers import choose_unit, with_half_width
@@ -46,7 +46,7 @@ class Distribution:
         The longest time.
     """
 
-    setup: Setup
+    setup: ShownSetup
     calls: int
     per_timing: int
     bars: tuple[tuple[float, float, float], ...]
@@ -60,7 +60,7 @@ class Distribution:
 class Percentiles:
     """One line of the table below the chart: texts; without calls in details/, of the runs alone."""
 
-    setup: Setup
+    setup: ShownSetup
     calls: str
     of_calls: tuple[str, ...]
     of_runs: tuple[str, ...]
@@ -121,7 +121,7 @@ def _calls_s(times: Times) -> np.ndarray:
     return known_s
 
 
-def _distribution(setup: Setup, calls: np.ndarray, edges: np.ndarray) -> Distribution:
+def _distribution(setup: ShownSetup, calls: np.ndarray, edges: np.ndarray) -> Distribution:
     counts, _ = np.histogram(calls, bins=edges)
     filled = np.flatnonzero(counts)
     per_timing = int(setup.runs.counts("calls_per_timing").max(initial=0)) if len(setup.runs) else 1
@@ -140,7 +140,7 @@ def _distribution(setup: Setup, calls: np.ndarray, edges: np.ndarray) -> Distrib
     )
 
 
-def _line(setup: Setup, distribution: Distribution | None, size: float) -> Percentiles:
+def _line(setup: ShownSetup, distribution: Distribution | None, size: float) -> Percentiles:
     known = distribution.percentiles if distribution else ()
     return Percentiles(
         setup,

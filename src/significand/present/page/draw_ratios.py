@@ -4,7 +4,7 @@ import altair as alt
 
 from significand.present.page.theme import variable
 from significand.present.page.vegalite import Rows, Spec, along_y, position, spec_of, with_setup
-from significand.present.plots.ratio_figures import RatioFigure, RatioPanel, Series
+from significand.present.plots.ratio_figures import RatioFigure, RatioLine, RatioPanel
 from significand.present.styles import OUTLINES
 
 _HEIGHT_PX = 300
@@ -52,7 +52,7 @@ def _spec(figure: RatioFigure) -> Spec:
     return spec_of(layers, f"{figure.y.label} against {figure.x.label.lower()}", height=_HEIGHT_PX)
 
 
-def _rows(series: Series) -> Rows:
+def _rows(series: RatioLine) -> Rows:
     rows: Rows = []
     for point in series.points:
         row: dict[str, object] = {

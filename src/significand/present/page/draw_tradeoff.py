@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 import altair as alt
 import numpy as np
 
-from significand.present.page.setups import Setup, ShownMetric
+from significand.present.page.setups import ShownMetric, ShownSetup
 from significand.present.page.theme import mode_variable, variable
-from significand.present.page.tradeoff import FRAME_PX, Point, Tradeoff
+from significand.present.page.tradeoff import FRAME_PX, MeanPoint, Tradeoff
 from significand.present.page.vegalite import (
     AS_WIDE_AS_THE_PAGE,
     LOOKS,
@@ -31,7 +31,7 @@ MOST_RUNS = 1500
 _MARKER_PX2, _RUN_PX2 = 150, 36
 
 
-def run_rows(setups: Sequence[Setup], metrics: Mapping[str, ShownMetric]) -> Rows:
+def run_rows(setups: Sequence[ShownSetup], metrics: Mapping[str, ShownMetric]) -> Rows:
     """Return the data named `RUNS`: every run's values by metric; of too many runs, as many of each setup."""
     most = max(1, MOST_RUNS // max(1, len(setups)))
     rows: Rows = []
@@ -144,7 +144,7 @@ def tradeoff_part(spec: Spec, figure: Tradeoff, members: Sequence[int]) -> Spec:
     return {**spec, "datasets": datasets, "params": [{"name": DRAWN, "value": list(members)}]}
 
 
-def _point(point: Point) -> dict[str, object]:
+def _point(point: MeanPoint) -> dict[str, object]:
     own = mode_variable(point.setup)
     datum: dict[str, object] = {
         "m": point.setup,

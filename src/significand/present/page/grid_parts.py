@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from significand.answers.folder import Folder
 from significand.present.grid_styles import Part, looks_of
-from significand.present.page.setups import Setup
+from significand.present.page.setups import ShownSetup
 from significand.present.plots.ratio_figures import RatioFigure, ratio_figures
 from significand.present.styles import OUTLINES
 from significand.present.varying import grid_of
@@ -39,7 +39,7 @@ class GridParts:
     ratios: Sequence[tuple[RatioFigure, Sequence[LegendEntry]]]
 
 
-def grid_parts(results: Folder, setups: Sequence[Setup]) -> GridParts:
+def grid_parts(results: Folder, setups: Sequence[ShownSetup]) -> GridParts:
     """Prepare what the page needs of a grid; of an experiment without one, nothing."""
     grid = grid_of(results.rows)
     if grid is None:
@@ -54,7 +54,7 @@ def grid_parts(results: Folder, setups: Sequence[Setup]) -> GridParts:
 
 
 def _legend(
-    colours: Sequence[tuple[str, str]], markers: Sequence[tuple[str, str]], setups: Sequence[Setup]
+    colours: Sequence[tuple[str, str]], markers: Sequence[tuple[str, str]], setups: Sequence[ShownSetup]
 ) -> list[LegendEntry]:
     first = {setup.style.colour: setup.index for setup in reversed(setups)}
     return [

@@ -8,7 +8,7 @@ import numpy as np
 
 from significand.plan.metrics import METRICS
 from significand.present.axes import Axis, choose_axis
-from significand.present.page.setups import Setup
+from significand.present.page.setups import ShownSetup
 from significand.present.page.times import Times, spread
 from significand.present.rows import Cell
 from significand.present.words.numbers import choose_unit
@@ -16,14 +16,14 @@ from significand.present.words.numbers import choose_unit
 AGAINST = {"epoch": "epochs", "time": "time in training"}
 """What the loss can be drawn against, in words."""
 
-_Shown = tuple[Setup, np.ndarray, np.ndarray, np.ndarray]  # losses, ends of epochs, the epochs that are drawn
+_Shown = tuple[ShownSetup, np.ndarray, np.ndarray, np.ndarray]  # losses, ends of epochs, the epochs that are drawn
 
 _MOST_EPOCHS = 120  # of a curve
 _MOST_POINTS = 6_000  # of all single runs together
 
 
 @dataclass(frozen=True)
-class Epoch:
+class EpochPoint:
     """One point of a mean curve; time is from the beginning of training, in the unit of `TrainingFigure.time`."""
 
     number: int
@@ -36,8 +36,8 @@ class Epoch:
 class Curve:
     """The losses of one setup: the mean over its runs, and (run, epoch, loss, time) of the single runs."""
 
-    setup: Setup
-    mean: tuple[Epoch, ...]
+    setup: ShownSetup
+    mean: tuple[EpochPoint, ...]
     runs: tuple[tuple[int, int, float, float], ...]
 
 
@@ -88,7 +88,7 @@ def _arrays(times: Times) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _curve(
-    setup: Setup,
+    setup: ShownSetup,
     losses: np.ndarray,
     ends: np.ndarray,
     epochs: np.ndarray,
@@ -102,7 +102,7 @@ def _curve(
     mean_loss, mean_end = losses.mean(axis=0), ends.mean(axis=0)
     return Curve(
         setup,
-        tuple(Epoch(k + 1, float(mean_loss[k]), float(mean_end[k]), k in marked) for k in epochs.tolist()),
+        tuple(EpochPoint(k + 1, float(mean_loss[k]), float(mean_end[k]), k in marked) for k in epochs.tolist()),
         tuple(
             (run, k + 1, float(losses[run, k]), float(ends[run, k]))
             for run in range(min(len(losses), runs_shown) if len(losses) > 1 else 0)

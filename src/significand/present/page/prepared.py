@@ -7,7 +7,7 @@ from significand.answers.folder import Folder
 from significand.present.page.provenance import Facts, caveats, machine_facts, method, warnings, workload_facts
 from significand.present.page.reproduce import Reproduction, reproduction
 from significand.present.page.setup_table import Table, table_of
-from significand.present.page.setups import Setup, ShownMetric, metrics_of, setups_of
+from significand.present.page.setups import ShownMetric, ShownSetup, metrics_of, setups_of
 from significand.present.rows import enumerated, visible
 from significand.present.varying import grid_of
 from significand.present.words.answer import answer
@@ -19,7 +19,7 @@ class Sentence:
     """A sentence of the answer; where it is about a setup it begins with `name`, and `text` is the rest."""
 
     text: str
-    setup: Setup | None = None
+    setup: ShownSetup | None = None
     name: str = ""
 
 
@@ -41,7 +41,7 @@ class Contents:
     subtitle: str
     answer: Sequence[Sentence]
     findings: Sequence[str]
-    setups: Sequence[Setup]
+    setups: Sequence[ShownSetup]
     metrics: Mapping[str, ShownMetric]
     table: Table
     workload: Facts
@@ -91,7 +91,7 @@ def _subtitle(results: Folder) -> str:
     return ", ".join(filter(None, parts))
 
 
-def _answer(results: Folder, setups: Sequence[Setup]) -> list[Sentence]:
+def _answer(results: Folder, setups: Sequence[ShownSetup]) -> list[Sentence]:
     """Return the sentences of the terminal; those about one setup are shown with its mark."""
     told = answer(results)
     if grid_of(results.rows) is not None:

@@ -6,7 +6,7 @@ import numpy as np
 
 from significand.answers.folder import Folder
 from significand.plan.problems import listed
-from significand.present.page.setups import Setup
+from significand.present.page.setups import ShownSetup
 from significand.present.rows import energy_estimated, enumerated, visible
 from significand.results.facts import allowed_fields
 
@@ -113,7 +113,7 @@ def method(results: Folder) -> Iterator[str]:
     )
 
 
-def caveats(results: Folder, setups: Sequence[Setup]) -> Iterator[str]:
+def caveats(results: Folder, setups: Sequence[ShownSetup]) -> Iterator[str]:
     """Say what the numbers cannot say, a sentence each."""
     fields, finished = results.experiment, [setup for setup in setups if len(setup.runs)]
     if any(len(setup.runs) == 1 for setup in finished):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from significand.present.axes import Axis, choose_axis
-from significand.present.page.setups import Setup
+from significand.present.page.setups import ShownSetup
 from significand.present.page.times import Arrays, RunTimes, Times, spread
 from significand.present.rows import Cell
 
@@ -80,7 +80,7 @@ def _steps(times: Times, phase: str) -> list[Step]:
     return [step for one, of_phase in runs for step in _run_steps(times.setup, one, of_phase, median_s)]
 
 
-def _run_steps(setup: Setup, one: RunTimes, of_phase: np.ndarray, median_s: float) -> list[Step]:
+def _run_steps(setup: ShownSetup, one: RunTimes, of_phase: np.ndarray, median_s: float) -> list[Step]:
     arrays: Arrays = {name: one.arrays[name][of_phase] for name in one.arrays if name.startswith("step_")}
     index = arrays["step_index"].astype(float)
     shifted = index + np.minimum(_ATTEMPT_SHIFT * arrays["step_attempt"].astype(float), 0.9)

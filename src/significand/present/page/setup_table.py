@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from significand.analysis.comparison import ESTIMATED_ENERGY, Comparison
 from significand.answers.folder import Folder
 from significand.plan.precision import MODES
-from significand.present.page.setups import Setup, ShownMetric, chance, chances, mean_of
+from significand.present.page.setups import ShownMetric, ShownSetup, chance, chances, mean_of
 from significand.present.rows import number, other_format, visible
 from significand.present.rows import sequential as is_sequential
 from significand.present.varying import grid_of
@@ -34,7 +34,7 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Cell:
+class MetricCell:
     """One metric of one mode: mean with interval, the change against the baseline, the verdict.
 
     Attributes
@@ -77,7 +77,7 @@ class Row:
         Probability of being on the frontier, as a text and as a number.
     """
 
-    setup: Setup
+    setup: ShownSetup
     name: str
     place: tuple[str, ...]
     begins: bool
@@ -91,7 +91,7 @@ class Row:
     reasons: tuple[str, ...]
     on_frontier: str
     chance: float
-    cells: tuple[Cell, ...]
+    cells: tuple[MetricCell, ...]
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class Table:
     axes: tuple[str, ...] = ()
 
 
-def table_of(results: Folder, setups: Sequence[Setup], metrics: Mapping[str, ShownMetric]) -> Table:
+def table_of(results: Folder, setups: Sequence[ShownSetup], metrics: Mapping[str, ShownMetric]) -> Table:
     """Prepare the table."""
     compared = {(one.setup, one.metric): one for one in results.claims.comparisons}
     likely = chances(results)
@@ -136,7 +136,7 @@ def table_of(results: Folder, setups: Sequence[Setup], metrics: Mapping[str, Sho
     return Table(tuple(metrics.values()), rows, tuple(_notes(results, rows, metrics)), axes)
 
 
-def _differs(setup: Setup) -> str:
+def _differs(setup: ShownSetup) -> str:
     if not other_format(setup.row):
         return ""
     return visible(setup.row.get("precision_note") or "the engine computed in another format")
@@ -152,14 +152,14 @@ def _reasons(results: Folder, mode: str) -> tuple[str, ...]:
     return tuple(reasons if len(reasons) <= MOST_REASONS else [*reasons[:MOST_REASONS], more])
 
 
-def _cell(setup: Setup, metric: ShownMetric, comparison: Comparison | None) -> Cell:
+def _cell(setup: ShownSetup, metric: ShownMetric, comparison: Comparison | None) -> MetricCell:
     mean = mean_of(setup.row, metric)
     sort = number(setup.row, f"{metric.name}_mean")
     if not math.isfinite(sort):
-        return Cell(mean.text, sort)
+        return MetricCell(mean.text, sort)
     if comparison is not None:
-        return Cell(mean.text, sort, change(comparison), _verdict(comparison))
-    return Cell(mean.text, sort)
+        return MetricCell(mean.text, sort, change(comparison), _verdict(comparison))
+    return MetricCell(mean.text, sort)
 
 
 def change(comparison: Comparison) -> tuple[str, ...]:

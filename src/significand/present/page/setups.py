@@ -63,7 +63,7 @@ class Mean:
 
 
 @dataclass(frozen=True)
-class Setup:
+class ShownSetup:
     """A precision mode as the report shows it.
 
     Attributes
@@ -91,7 +91,7 @@ class Setup:
     runs: RunTable
 
 
-def setups_of(results: Folder) -> list[Setup]:
+def setups_of(results: Folder) -> list[ShownSetup]:
     """Return every mode of an experiment, in its order."""
     modes = [setup_name(row) for row in results.rows]
     labels = setup_labels(results.rows, modes)
@@ -99,7 +99,7 @@ def setups_of(results: Folder) -> list[Setup]:
     by_mode = mode_styles(modes)
     styles = looks_of(grid, results.rows).styles if grid else [by_mode[mode] for mode in modes]
     return [
-        Setup(
+        ShownSetup(
             index=index,
             mode=mode,
             precision=str(results.rows[index].get("precision_mode")),

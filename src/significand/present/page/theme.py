@@ -6,7 +6,7 @@ Charts name the variables instead of colours, so that one chart serves both them
 import colorsys
 from collections.abc import Sequence
 
-from significand.present.page.setups import Setup
+from significand.present.page.setups import ShownSetup
 
 COLOURS = {
     "paper": ("#ffffff", "#15181c"),
@@ -31,7 +31,7 @@ def mode_variable(index: int) -> str:
     return variable(f"mode-{index}")
 
 
-def variables(setups: Sequence[Setup]) -> str:
+def variables(setups: Sequence[ShownSetup]) -> str:
     """Return the declarations of all colours, the setups' among them."""
     pairs = COLOURS | {
         f"mode-{setup.index}": (setup.style.colour.lower(), on_dark(setup.style.colour)) for setup in setups

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from significand.answers.folder import Folder
-from significand.present.page.setups import Setup
+from significand.present.page.setups import ShownSetup
 from significand.present.rows import visible
 
 Arrays = Mapping[str, np.ndarray]
@@ -38,11 +38,11 @@ class RunTimes:
 class Times:
     """What was kept of a setup's finished runs."""
 
-    setup: Setup
+    setup: ShownSetup
     runs: Sequence[RunTimes]
 
 
-def read_times(results: Folder, setups: Sequence[Setup], most: int = MOST_READ) -> tuple[list[Times], list[str]]:
+def read_times(results: Folder, setups: Sequence[ShownSetup], most: int = MOST_READ) -> tuple[list[Times], list[str]]:
     """Read the single times of all finished runs, or of as many as there is time for.
 
     Parameters

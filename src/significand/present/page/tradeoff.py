@@ -9,7 +9,7 @@ import numpy as np
 
 from significand.analysis.pareto import frontier
 from significand.present.axes import Axis, choose_axis
-from significand.present.page.setups import Mean, Setup, ShownMetric, mean_of
+from significand.present.page.setups import Mean, ShownMetric, ShownSetup, mean_of
 from significand.present.rows import Cell, repeats
 from significand.present.styles import frontier_steps
 
@@ -26,7 +26,7 @@ _MIN_ACCURACY_SPAN_PP = 1.0  # percentage points; a narrower axis would make noi
 
 
 @dataclass(frozen=True)
-class Point:
+class MeanPoint:
     """A setup in the units of the axes.
 
     Attributes
@@ -60,7 +60,7 @@ class Tradeoff:
     accuracy: str
     x: Axis
     y: Axis
-    points: tuple[Point, ...]
+    points: tuple[MeanPoint, ...]
     steps: tuple[tuple[float, float], ...]
     caption: str
 
@@ -73,13 +73,13 @@ def axes_offered(metrics: Mapping[str, ShownMetric]) -> tuple[list[str], list[st
     )
 
 
-def tradeoffs(setups: Sequence[Setup], metrics: Mapping[str, ShownMetric]) -> list[Tradeoff]:
+def tradeoffs(setups: Sequence[ShownSetup], metrics: Mapping[str, ShownMetric]) -> list[Tradeoff]:
     """Prepare every pair of a cost and an accuracy, the costs of one accuracy after the other."""
     costs, accuracies = axes_offered(metrics)
     return [tradeoff(setups, metrics[cost], metrics[accuracy]) for accuracy in accuracies for cost in costs]
 
 
-def tradeoff(setups: Sequence[Setup], cost: ShownMetric, accuracy: ShownMetric) -> Tradeoff:
+def tradeoff(setups: Sequence[ShownSetup], cost: ShownMetric, accuracy: ShownMetric) -> Tradeoff:
     """Prepare one pair of axes. Setups without both means have no point, and the caption names them."""
     means = [(setup, mean_of(setup.row, cost), mean_of(setup.row, accuracy)) for setup in setups]
     drawn = [(setup, x, y) for setup, x, y in means if math.isfinite(x.value) and math.isfinite(y.value)]
@@ -93,7 +93,7 @@ def tradeoff(setups: Sequence[Setup], cost: ShownMetric, accuracy: ShownMetric) 
         min_span=_MIN_ACCURACY_SPAN_PP,
     )
     points = [
-        Point(setup.index, x.value, y.value, x.bounds, _possible(y.bounds), bool(on))
+        MeanPoint(setup.index, x.value, y.value, x.bounds, _possible(y.bounds), bool(on))
         for (setup, x, y), on in zip(drawn, members, strict=True)
     ]
     on_line = sorted({(point.x, point.y) for point in points if point.on_frontier})
@@ -105,7 +105,8 @@ def tradeoff(setups: Sequence[Setup], cost: ShownMetric, accuracy: ShownMetric) 
         x_axis,
         y_axis,
         tuple(
-            Point(p.setup, p.x, p.y, p.x_box, p.y_box, p.on_frontier, at) for p, at in zip(points, places, strict=True)
+            MeanPoint(p.setup, p.x, p.y, p.x_box, p.y_box, p.on_frontier, at)
+            for p, at in zip(points, places, strict=True)
         ),
         steps,
         _caption(setups, drawn, cost, accuracy),
@@ -123,7 +124,7 @@ def _possible(interval: tuple[float, float] | None) -> tuple[float, float] | Non
     return interval and (max(interval[0], 0.0), min(interval[1], 100.0))
 
 
-def _extent(drawn: Sequence[tuple[Setup, Mean, Mean]], metric: ShownMetric, which: int) -> list[Cell]:
+def _extent(drawn: Sequence[tuple[ShownSetup, Mean, Mean]], metric: ShownMetric, which: int) -> list[Cell]:
     """Return what an axis must hold: the means with their intervals, and the outermost runs."""
     cells = []
     for setup, *means in drawn:
@@ -136,7 +137,7 @@ def _extent(drawn: Sequence[tuple[Setup, Mean, Mean]], metric: ShownMetric, whic
 
 
 def _label_places(
-    points: Sequence[Point], labels: Sequence[str], steps: Sequence[tuple[float, float]], x: Axis, y: Axis
+    points: Sequence[MeanPoint], labels: Sequence[str], steps: Sequence[tuple[float, float]], x: Axis, y: Axis
 ) -> list[tuple[float, float] | None]:
     """Find room right of, left of, above or below each point for its label, or say that there is none."""
     spots = [_on_frame(point.x, point.y, x, y) for point in points]
@@ -182,7 +183,10 @@ def _share(value: float, axis: Axis) -> float:
 
 
 def _caption(
-    setups: Sequence[Setup], drawn: Sequence[tuple[Setup, Mean, Mean]], cost: ShownMetric, accuracy: ShownMetric
+    setups: Sequence[ShownSetup],
+    drawn: Sequence[tuple[ShownSetup, Mean, Mean]],
+    cost: ShownMetric,
+    accuracy: ShownMetric,
 ) -> str:
     parts = ["Better is up and to the left."]
     counts = sorted({repeats(setup.row) for setup, _, _ in drawn})

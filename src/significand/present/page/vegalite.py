@@ -11,7 +11,7 @@ from typing import Any
 import altair as alt
 
 from significand.present.axes import Axis
-from significand.present.page.setups import Setup, ShownMetric, chance, mean_texts
+from significand.present.page.setups import ShownMetric, ShownSetup, chance, mean_texts
 from significand.present.page.theme import mode_variable
 
 Spec = dict[str, Any]
@@ -26,7 +26,7 @@ LOOKS = ("label", "colour", "symbol")
 _DIGITS = 5  # of a position in a chart: less than a tenth of a pixel
 
 
-def setup_rows(setups: Sequence[Setup], metrics: Mapping[str, ShownMetric], likely: Mapping[str, float]) -> Rows:
+def setup_rows(setups: Sequence[ShownSetup], metrics: Mapping[str, ShownMetric], likely: Mapping[str, float]) -> Rows:
     """Return the data named `SETUPS`.
 
     Parameters

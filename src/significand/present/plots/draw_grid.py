@@ -26,7 +26,7 @@ from significand.present.plots.paint import (
     hint,
     tell,
 )
-from significand.present.plots.ratio_figures import RatioFigure, Series
+from significand.present.plots.ratio_figures import RatioFigure, RatioLine
 
 LEGEND_GID = "legend"
 
@@ -82,7 +82,7 @@ def draw_ratio(prepared: RatioFigure) -> Figure:
     return _figure_of(axes)
 
 
-def _draw_series(axes: Axes, series: Series) -> None:
+def _draw_series(axes: Axes, series: RatioLine) -> None:
     xs, ratios = [point.x for point in series.points], [point.ratio for point in series.points]
     axes.add_line(make_line(xs, ratios, colour=series.colour, width=1.0, zorder=2.2))
     for point in series.points:

@@ -35,7 +35,7 @@ class RatioPoint:
 
 
 @dataclass(frozen=True)
-class Series:
+class RatioLine:
     """Setups that differ in the axis alone, joined by a line."""
 
     label: str
@@ -46,10 +46,10 @@ class Series:
 
 @dataclass(frozen=True)
 class RatioPanel:
-    """Series with the same values on all other axes."""
+    """Lines with the same values on all other axes."""
 
     title: str
-    series: tuple[Series, ...]
+    series: tuple[RatioLine, ...]
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def _figure(axis: str, grid: Grid, rows: Sequence[SummaryRow], comparisons: Sequ
             RatioPanel(
                 place_words(dict(zip(others, key, strict=True))),
                 tuple(
-                    Series(
+                    RatioLine(
                         place_words({"precision": mode} | ({"engine": engine} if engine else {})),
                         styles[mode].colour,
                         marker[engine],

@@ -20,7 +20,7 @@ from significand.present.words.sentences import sentence
 if TYPE_CHECKING:
     from significand.answers.compare import FolderComparison
     from significand.answers.folder import Folder
-    from significand.answers.history import Change, History, Series
+    from significand.answers.history import Change, History, MetricHistory
 
 STYLES = {"better": "green", "worse": "bold red", "equivalent": "green", "not tested": "dim"}
 
@@ -195,7 +195,7 @@ def _margin(comparison: Comparison) -> str:
     return f"{100 * size:.3g} %" if comparison.scale == "ratio" else f"{size:.3g} points"
 
 
-def _history_table(history: "History", series: Sequence["Series"]) -> Iterator[RenderableType]:
+def _history_table(history: "History", series: Sequence["MetricHistory"]) -> Iterator[RenderableType]:
     metric = series[0].metric
     size, unit = choose_unit(METRICS[metric], [estimate.point for one in series for estimate in one.estimates])
     yield Text(f"{METRICS[metric].noun}{f', {unit}' if unit else ''}", style="bold")
@@ -220,19 +220,19 @@ def _history_table(history: "History", series: Sequence["Series"]) -> Iterator[R
     yield table
 
 
-def _changes(history: "History", series: "Series") -> Iterator[str]:
+def _changes(history: "History", series: "MetricHistory") -> Iterator[str]:
     for change in series.changes:
         when = _second(history.results[change.index].started_utc)
         yield f"{_size(series, change)} from {when} on: {change.verdict}"
 
 
-def _size(series: "Series", change: "Change") -> str:
+def _size(series: "MetricHistory", change: "Change") -> str:
     if METRICS[series.metric].scale == "points":
         return f"{abs(change.size):.2f} points {'higher' if change.size > 0 else 'lower'}"
     return f"{max(change.size, 1 / change.size):.3g}x {'higher' if change.size > 1 else 'lower'}"
 
 
-def _missing_changes(series: Sequence["Series"]) -> Iterator[str]:
+def _missing_changes(series: Sequence["MetricHistory"]) -> Iterator[str]:
     """Say why changes were not looked for, once where it is the same for all; or that none was found."""
     notes = {one.note for one in series}
     if notes == {""}:

@@ -169,7 +169,7 @@ class MetricUnit:
 
 
 @dataclass(frozen=True)
-class _Setup:
+class _ShownSetup:
     """One row as it is shown: texts by metric; empty where there is nothing to say."""
 
     mode: Text
@@ -191,9 +191,9 @@ def metric_units(rows: Sequence[SummaryRow]) -> dict[str, MetricUnit]:
     return units
 
 
-def _setups(rows: Sequence[SummaryRow], units: Mapping[str, MetricUnit]) -> list[_Setup]:
+def _setups(rows: Sequence[SummaryRow], units: Mapping[str, MetricUnit]) -> list[_ShownSetup]:
     return [
-        _Setup(
+        _ShownSetup(
             mode=Text(visible(name), style="bold", overflow="fold"),
             ran_as=_ran_as(row),
             means={metric: _shown(cell(row, metric), unit) for metric, unit in units.items()},
@@ -231,7 +231,7 @@ def ratio_to_baseline(row: SummaryRow, metric: str) -> tuple[str, str] | None:
     return f"×{shown}", interval
 
 
-def _wide_table(setups: Sequence[_Setup], units: Mapping[str, MetricUnit], *, gap: int) -> Table:
+def _wide_table(setups: Sequence[_ShownSetup], units: Mapping[str, MetricUnit], *, gap: int) -> Table:
     """Lay out a column per metric; below each mean its ratio and that ratio's interval, or the held-out accuracy."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, gap - 1, 0, 0), pad_edge=False, show_edge=False)
     table.add_column("mode", max_width=LONGEST_NAME)
@@ -245,7 +245,7 @@ def _wide_table(setups: Sequence[_Setup], units: Mapping[str, MetricUnit], *, ga
     return table
 
 
-def _narrow_table(setups: Sequence[_Setup], units: Mapping[str, MetricUnit]) -> Table:
+def _narrow_table(setups: Sequence[_ShownSetup], units: Mapping[str, MetricUnit]) -> Table:
     """Lay out a line per metric below each mode."""
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(max_width=LONGEST_NAME, overflow="fold")
