@@ -162,7 +162,7 @@ def _added_engine(name: str) -> Any:  # noqa: ANN401 - an `Engine` with its mode
     try:
         engine = point.load()
         missing = [what for what in (*_WANTED, "modes", "native_modes") if not hasattr(engine, what)]
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise EngineMissingError([f"{_told(point)} cannot be imported: {type(error).__name__}: {error}"]) from error
     if missing:
         raise EngineMissingError([f"{_told(point)} is no engine: it has no {', '.join(missing)}"])

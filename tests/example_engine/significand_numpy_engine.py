@@ -1,0 +1,90 @@
+"""The NumPy engine: the network as matrix products of NumPy arrays, in float32 or, slowly, in float16."""
+
+import functools
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from significand.engines.base import Engine, Session
+from significand.plan.setup import Setup
+from significand.workload.architecture import Weights
+
+
+def softmax(x: np.ndarray) -> np.ndarray:
+    """Turn each row of logits into probabilities."""
+    powers = np.exp(x - x.max(axis=1, keepdims=True))
+    shares: np.ndarray = powers / powers.sum(axis=1, keepdims=True)
+    return shares
+
+
+ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "relu": lambda x: np.maximum(x, 0),
+    "tanh": np.tanh,
+    "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+    "softmax": softmax,
+    "linear": lambda x: x,
+}
+
+
+class NumpyEngine:
+    """Keeps the weights in the setup's format, as arrays in an .npz file."""
+
+    file_suffix = ".npz"
+    modes = ("float32", "float16")
+    native_modes = ("float32", "float16")
+
+    def preload(self, setup: Setup) -> None:
+        """Do nothing: NumPy is there already."""
+
+    def export_structure(self, setup: Setup) -> bytes:
+        """Refuse what it cannot compute; there is no structure beside the weights."""
+        if unknown := set(setup.workload.activations) - ACTIVATIONS.keys():
+            raise ValueError(f"numpy has no {', '.join(sorted(unknown))}; it has {', '.join(ACTIVATIONS)}")
+        return b""
+
+    def save(self, path: Path, structure: bytes, weights: Weights, setup: Setup, calibration: np.ndarray) -> None:
+        """Write the weights in the mode's format, matrices ready to be multiplied from the right."""
+        arrays = itertools.chain.from_iterable((matrix.T, bias) for matrix, bias in weights)
+        np.savez(path, *(array.astype(setup.precision) for array in arrays))
+
+    def computes_in(self, path: Path, setup: Setup) -> str:
+        """Multiply one sample, and look at the type that comes out of each layer's product."""
+        session = self.open(path, setup)
+        session.predict(np.zeros((1, setup.workload.layer_sizes[0]), np.float32))
+        return "+".join(sorted(session.seen))
+
+    def open(self, path: Path, setup: Setup) -> "NumpySession":
+        """Read the weights."""
+        with np.load(path) as file:
+            arrays = [file[name] for name in file.files]
+        return NumpySession(list(zip(arrays[::2], arrays[1::2], strict=True)), setup.workload.activations)
+
+
+class NumpySession:
+    """The network as arrays."""
+
+    def __init__(self, weights: Weights, activations: tuple[str, ...]) -> None:
+        self._layers = [(*pair, ACTIVATIONS[name]) for pair, name in zip(weights, activations, strict=True)]
+        self._dtype = weights[0][0].dtype
+        self.seen: set[str] = set()
+
+    def bind(self, batch: np.ndarray) -> Callable[[], object]:
+        """Return the call on a batch that is converted already."""
+        return functools.partial(self._infer, batch.astype(self._dtype))
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """Return the outputs as float64."""
+        return self._infer(x.astype(self._dtype)).astype(np.float64)
+
+    def _infer(self, x: np.ndarray) -> np.ndarray:
+        for matrix, bias, activate in self._layers:
+            products = x @ matrix
+            self.seen.add(products.dtype.name)
+            x = activate(products + bias)
+        return x
+
+
+ENGINE: Engine = NumpyEngine()
+_: type[Session] = NumpySession
