@@ -87,35 +87,44 @@ def run(
 
     Example: significand run --data digits --modes float32,float16,int8 --repeats 10
     """
-    from significand.job import ExperimentInterrupted, ResultsLostError, run_experiment_in
-    from significand.plan.config import read_config
-    from significand.plan.problems import PlanError
-    from significand.present.terminal.tables import ProgressDisplay
-    from significand.runner.server import RunnerError
+    from significand.present.terminal.progress import ProgressDisplay
 
+    if not quiet:
+        tell_overridden()
     try:
-        fields = read_config(config) if config else {}
-        folder = output_dir or fields.pop("output_dir", None)
-        fields.pop("output_dir", None)
-        fields |= {name: value for name, value in vars(flags).items() if value is not None}
-        if not quiet:
-            tell_overridden()
         with ProgressDisplay(console(stderr=True, quiet=quiet or json)) as display:
+            # What measures takes longer to import than anybody should wait for a sign of life.
+            from significand.job import run_experiment_in
+            from significand.plan.config import read_config
+
+            fields = read_config(config) if config else {}
+            folder = output_dir or fields.pop("output_dir", None)
+            fields.pop("output_dir", None)
+            fields |= {name: value for name, value in vars(flags).items() if value is not None}
             outcome = run_experiment_in(folder, fields, display.update, resume=resume, yes=yes, allow=allow)
-    except PlanError as error:
-        return refuse(error.problems)
-    except RunnerError as error:
-        complain(error)
-        return SOME_RUN_FAILED
-    except ResultsLostError as error:
-        complain(error)
-        return SOME_RUN_FAILED
-    except ExperimentInterrupted as error:
-        complain(error)
-        return INTERRUPTED
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - told, or raised again
+        return _ended_by(error)
     streams().kept = f"the results are in {outcome.folder}; `significand table` prints them"
     _show(outcome, quiet=quiet, as_json=json)
     return SOME_RUN_FAILED if outcome.failed else DONE
+
+
+def _ended_by(error: BaseException) -> int:
+    """Tell what ended an experiment, where it is one of the known ends, and return the exit code."""
+    from significand.job import ExperimentInterrupted, ResultsLostError
+    from significand.plan.problems import PlanError
+    from significand.runner.server import RunnerError
+
+    match error:
+        case PlanError():
+            return refuse(error.problems)
+        case RunnerError() | ResultsLostError():
+            complain(error)
+            return SOME_RUN_FAILED
+        case ExperimentInterrupted():
+            complain(error)
+            return INTERRUPTED
+    raise error
 
 
 def modes(

@@ -83,6 +83,6 @@ DETAIL_ARRAYS = {
 } | {
     f"step_{name}": (f"{name} of steps.csv; shape (measurements,)", unit)
     for name, (_, unit) in STEP_COLUMNS.items()
-    if name not in {"repeat", "precision_mode"}
+    if name not in {"repeat", "precision_mode", "setup"}
 }
 """Arrays of ``details/<run>.npz``: what each is, and its unit. A failed run has those of its steps at most."""

@@ -295,6 +295,7 @@ class Measured:
 STEP_COLUMNS = {
     "repeat": ("index of the repeat, from 0", ""),
     "precision_mode": ("the precision mode asked for", ""),
+    "setup": ("what the setup is called in its experiment", ""),
     "phase": ("training or inference", ""),
     "index": ("which training turn or latency round, from 0", ""),
     "attempt": ("0 the first time, then counting the times it was measured again", ""),
@@ -322,7 +323,7 @@ def step_rows(run: Run, details: Mapping[str, Any]) -> list[dict[str, object]]:
     """Return the lines of steps.csv for a run, from the arrays ``step_...`` among its details; none where none are."""
     names = [name for name in STEP_COLUMNS if f"step_{name}" in details]
     lines = zip(*(details[f"step_{name}"].tolist() for name in names), strict=True)
-    own: dict[str, object] = {"repeat": run.repeat, "precision_mode": run.precision_mode}
+    own: dict[str, object] = {"repeat": run.repeat, "precision_mode": run.precision_mode, "setup": run.setup}
     return [own | dict(zip(names, line, strict=True)) for line in lines]
 
 
