@@ -57,7 +57,7 @@ def when(ended: int, action: Callable[[], object]) -> Callable[[Progress], None]
     """Return a watcher that does something when so many runs have ended."""
 
     def watch(progress: Progress) -> None:
-        if progress.ended == ended:
+        if progress.block and progress.ended == ended:
             action()
 
     return watch
@@ -182,7 +182,7 @@ def test_killed_at_every_step_of_writing(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr("significand.job.git_revision", lambda folder: None)  # noqa: ARG005
     monkeypatch.setattr("significand.job.write_summaries", lambda results: plain_summaries(results.path))
     monkeypatch.setattr("significand.job.write_plots", lambda results: "")  # noqa: ARG005
-    monkeypatch.setattr("significand.job.write_report", lambda results: results.path)
+    monkeypatch.setattr("significand.job.write_report", lambda results, meanwhile: results.path)  # noqa: ARG005
     # The threads of polars do not live on in a fork, which would wait for them without end.
     monkeypatch.setattr("significand.results.table.table_of", lambda runs, planned: runs)  # noqa: ARG005
     monkeypatch.setattr(os, "fsync", lambda file: None)  # noqa: ARG005 - a kill, unlike a power cut, loses no write

@@ -16,7 +16,6 @@ from conftest import SMALL
 from made_up_counter import SteadyCounter
 from made_up_jobs import interrupt_at, interrupted, manifest, scores
 from made_up_place import MadeUpPlace, made_to_fail
-from significand.answers.folder import Folder
 from significand.job import ExperimentInterrupted, Outcome, ResultsLostError, default_output_dir, run_experiment_in
 from significand.meters.counters import EnergyPlan
 from significand.meters.machine import available_cpus, describe_machine
@@ -567,8 +566,7 @@ def test_an_interrupted_experiment_has_a_report_of_what_there_is(tmp_path: Path)
 def test_a_report_that_cannot_be_made_costs_nothing(tmp_path: Path, instant: pytest.MonkeyPatch) -> None:
     """Every other file is there, the experiment is finished, and the outcome says why there is no report."""
 
-    def cannot(results: Folder) -> Path:
-        del results
+    def cannot(*_: object) -> NoReturn:
         raise ReportError("no ink; give more")
 
     instant.setattr("significand.job.write_report", cannot)
@@ -582,8 +580,7 @@ def test_a_report_that_cannot_be_made_costs_nothing(tmp_path: Path, instant: pyt
 def test_an_interrupt_while_the_report_is_made(tmp_path: Path, instant: pytest.MonkeyPatch) -> None:
     """Ctrl-C then is told as any other, every run is kept, and resuming measures nothing and makes the report."""
 
-    def press(results: Folder) -> Path:
-        del results
+    def press(*_: object) -> NoReturn:
         raise KeyboardInterrupt
 
     with instant.context() as patch:

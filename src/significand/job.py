@@ -1,6 +1,7 @@
 """One experiment in one result folder, from its plan to its last file; or what is left of it, after an interruption."""
 
 import contextlib
+import contextvars
 import dataclasses
 import errno
 import hashlib
@@ -8,7 +9,8 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent import futures
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
@@ -30,7 +32,7 @@ from significand.results.difference import Difference, as_names
 from significand.results.files import ForeignFileError
 from significand.results.journal import JOURNAL, Journal, read_journal
 from significand.results.read import read_details, read_json_object
-from significand.results.records import METHOD, STEP_COLUMNS, Run, step_rows
+from significand.results.records import METHOD, STEP_COLUMNS, Progress, Run, step_rows
 from significand.results.resume import check_same, find_begun
 from significand.results.store import (
     COMPARISONS_CSV,
@@ -258,15 +260,24 @@ class _Job:
         self._note = ""
         self._plots_missing = ""
         self._idle: dict[str, float] = {}
+        self._open: contextlib.ExitStack
         self._started_s = time.perf_counter()
 
     def run(self, on_progress: OnProgress) -> Outcome:
+        with contextlib.ExitStack() as self._open:
+            return self._run(on_progress)
+
+    def _run(self, on_progress: OnProgress) -> Outcome:
         try:
             self._measure(on_progress)
             results = self._write_summaries()
-            with self._storing():
-                self._end("finished")
-            report, missing = self._write_report(results)
+            with futures.ThreadPoolExecutor(1) as beside:
+                plots = beside.submit(contextvars.copy_context().run, write_plots, results)
+                with self._storing():
+                    self._end("finished")
+                report, missing = self._write_report(results, lambda: futures.wait([plots]))
+                with self._storing():
+                    self._plots_missing = plots.result()
         except KeyboardInterrupt:
             raise self._interrupted() from None
         except BaseException as error:
@@ -283,6 +294,7 @@ class _Job:
 
     def _measure(self, on_progress: OnProgress) -> None:
         """Run what is not in the journal yet."""
+        on_progress(Progress(0, self._experiment.most_repeats, len(self._runs), self._planned, 0.0))
         if not self._journal:
             self._directory.announce(self._identity)
         if len(self._runs) == self._planned or self._is_enough(self._blocks()):  # only what comes after was interrupted
@@ -292,12 +304,21 @@ class _Job:
             self._dataset,
             lambda progress: on_progress(dataclasses.replace(progress, note=self._note)),
             self._begin,
-            _import_what_comes_later,
+            self._prepare_the_end,
         )
         energy = self._energy()
         timing = place.run(self._blocks_left(energy), self._keep, self._is_enough)
         with self._storing():
             self._directory.update_manifest(dataclasses.asdict(timing))
+
+    def _prepare_the_end(self) -> None:
+        """Import what is needed after the runs, and start what draws, while the forkserver imports what runs need."""
+        from significand.present.plots.write import one_artist  # noqa: PLC0415 - this is when
+
+        rests = self._open.enter_context(one_artist())
+        import_module("significand.answers.folder")
+        import_parts()
+        rests()
 
     def _blocks_left(self, energy: EnergyPlan) -> Iterator[Block]:
         """Give every block with the setups that have not ended yet."""
@@ -315,13 +336,13 @@ class _Job:
 
     def _table(self) -> "RunTable":
         """Return the runs that there are by now, as columns."""
-        from significand.results.table import table_of  # noqa: PLC0415 - see _import_what_comes_later
+        from significand.results.table import table_of  # noqa: PLC0415 - see _prepare_the_end
 
         return table_of(self._runs, [setup.name for setup in self._experiment.setups()])
 
     def _results(self) -> "Folder":
         """Return what there is by now."""
-        from significand.answers.folder import Folder  # noqa: PLC0415 - see _import_what_comes_later
+        from significand.answers.folder import Folder  # noqa: PLC0415 - see _prepare_the_end
 
         folder = self._directory.folder
         return Folder(folder, read_json_object(folder / MANIFEST), self._experiment, self._table())
@@ -330,7 +351,7 @@ class _Job:
         """Tell before the next repeat whether the experiment is over, and say ahead how long it will take."""
         if self._experiment.until is None or blocks < FEWEST_TO_PLAN:
             return False
-        from significand.analysis.stopping import reached_of  # noqa: PLC0415 - see _import_what_comes_later
+        from significand.analysis.stopping import reached_of  # noqa: PLC0415 - see _prepare_the_end
 
         reached = reached_of(self._table(), self._experiment)
         if reached is None:
@@ -430,6 +451,7 @@ class _Job:
                 self._directory.reopen(journal, {"state": "interrupted"})
                 if self._runs:
                     summary = self._write_summaries()
+                    self._plots_missing = write_plots(summary)
         self._try_to_end("interrupted")
         if summary:
             with contextlib.suppress(KeyboardInterrupt):
@@ -438,23 +460,22 @@ class _Job:
         return ExperimentInterrupted(finished, self._planned, self._directory.folder)
 
     def _write_summaries(self) -> "Folder":
-        from significand.present.plots.write import one_artist  # noqa: PLC0415 - see _import_what_comes_later
-
         folder = self._directory.folder
-        with self._storing(), one_artist():
+        with self._storing():
             self._directory.check_ours()
             steps = [row for run in self._runs for row in self._steps(run)]
             write_csv(steps, folder / STEPS, list(STEP_COLUMNS))
             results = self._results()
             write_summaries(results)
-            self._plots_missing = write_plots(results)
             return results
 
-    def _write_report(self, results: "Folder") -> tuple[Path | None, str]:
+    def _write_report(
+        self, results: "Folder", meanwhile: Callable[[], object] = lambda: None
+    ) -> tuple[Path | None, str]:
         """Write the last file, and say why where that fails: every number is in the others."""
         try:
             self._directory.check_ours()
-            return write_report(results.with_manifest(read_json_object(results.path / MANIFEST))), ""
+            return write_report(results.with_manifest(read_json_object(results.path / MANIFEST)), meanwhile), ""
         except (OSError, ReportError) as error:
             return None, str(error)
 
@@ -594,13 +615,6 @@ def _check_size(experiment: Experiment) -> None:
         duration = timedelta(seconds=round(experiment.estimated_s()))
         told = f"{number} setups x {experiment.repeats} repeats take about {duration}"
         raise PlanError([f"axes: {told}; more than {MOST_SETUPS} are begun with --yes only: give it, or fewer values"])
-
-
-def _import_what_comes_later() -> None:
-    """Import what is needed after the runs while the forkserver imports what is needed in them."""
-    for module in ("significand.answers.folder", "significand.present.plots.write"):
-        import_module(module)
-    import_parts()
 
 
 def _identity(experiment: Experiment, dataset: Dataset | None) -> dict[str, object]:

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import psutil
@@ -154,6 +155,7 @@ def test_a_polite_kill_is_taken_as_an_interrupt(monkeypatch: pytest.MonkeyPatch)
     """The program, unlike `main`, has SIGTERM end it as Ctrl-C does."""
     before = signal.getsignal(signal.SIGTERM)
     monkeypatch.setattr("significand.cli.main", lambda: DONE)
+    monkeypatch.setattr("significand.cli.os._exit", sys.exit)
     try:
         with pytest.raises(SystemExit, match="0"):
             program()
@@ -732,8 +734,7 @@ def test_a_missing_report_is_told_on_stderr(
 ) -> None:
     """It costs neither the table nor the exit code, and is told however quiet the rest is."""
 
-    def cannot(results: object) -> None:
-        del results
+    def cannot(*_: object) -> NoReturn:
         raise ReportError("report.html could not be made (no ink); no result is lost")
 
     instant.setattr("significand.job.write_report", cannot)

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 CHANGE_SIGNIFICANCE = 0.005
 """Of a change of level, before Bonferroni's correction; chosen with the steady state's other limits by simulation."""
@@ -51,6 +50,8 @@ def level_starts(
 
     n = len(series)
     # Without noise, whatever is within a small part of the tolerance is one level.
+    from scipy.special import stdtrit  # noqa: PLC0415 - takes 0.3 s, for which an experiment need not wait to begin
+
     deviation = max(noise(series), tolerance / 10)
     ends = (
         KernelCPD(kernel="linear", min_size=shortest)

@@ -1,5 +1,6 @@
 """The command line: arguments become library calls, results become text and exit codes. Nothing else prints."""
 
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -81,4 +82,4 @@ def program() -> None:
         code = main()
     finally:
         settle()
-    sys.exit(code)
+    os._exit(code)  # to take apart what it imported would take Python half a second

@@ -16,6 +16,9 @@ import sys
 from multiprocessing import reduction
 from multiprocessing.connection import Connection
 
+import numpy.ma
+import numpy.random  # noqa: F401 - NumPy imports both when they are first used, and every run would wait for that
+
 from significand.engines.base import get_engine
 from significand.runner.guard import end_guard
 from significand.runner.protocol import Exited, Fork, Forked, Kill, Start, Up

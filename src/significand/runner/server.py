@@ -35,6 +35,8 @@ from significand.runner.launch import launch
 guard = launch()
 from significand.runner.forkserver import main
 main(guard)
+import os
+os._exit(0)  # what torch would still tidy up takes half a second
 """
 
 

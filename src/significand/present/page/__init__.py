@@ -4,16 +4,21 @@ What the page is made with (altair, vl-convert, Jinja, Matplotlib's ticks) takes
 report is asked for.
 """
 
+import contextlib
 import errno
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from significand.answers.folder import Folder
 from significand.plan.paths import shell_word
 from significand.results.store import REPORT, replacing
 
+if TYPE_CHECKING:
+    from significand.answers.folder import Folder
 
-def report_html(results: Folder) -> str:
+
+def report_html(results: "Folder") -> str:
     """Return the report as one self-contained HTML page: it asks no network for anything and works from a file.
 
     Parameters
@@ -32,7 +37,7 @@ def report_html(results: Folder) -> str:
     return page(results)
 
 
-def core_html(results: Folder) -> str:
+def core_html(results: "Folder") -> str:
     """Return the report's core for a notebook: the answer, the frontier as a still picture, the table; no script.
 
     Parameters
@@ -68,8 +73,16 @@ def import_parts() -> None:
         pass
 
 
-def write_report(results: Folder) -> Path:
+def write_report(results: "Folder", meanwhile: Callable[[], object] = lambda: None) -> Path:
     """Write report.html into the folder that the results are from, over the one that is there.
+
+    Parameters
+    ----------
+    results
+        As for `report_html`.
+    meanwhile
+        Called when the page is made and not written yet: it ends what other files wait for, so that the report is the
+        last.
 
     Returns
     -------
@@ -83,14 +96,24 @@ def write_report(results: Folder) -> Path:
     """
     path = results.path / REPORT
     try:
-        page = report_html(results)
-        with replacing(path, "w") as file:
-            file.write(page)
+        with _telling(results.path):
+            page = report_html(results)
+    finally:
+        meanwhile()
+    with _telling(results.path), replacing(path, "w") as file:
+        file.write(page)
+    return path
+
+
+@contextlib.contextmanager
+def _telling(folder: Path) -> Iterator[None]:
+    """Say of any error what it means and what to do."""
+    try:
+        yield
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # a panic of the compiled code below the charts is no Exception
-        raise ReportError(_told(error, results.path)) from error
-    return path
+        raise ReportError(_told(error, folder)) from error
 
 
 def _told(error: BaseException, folder: Path) -> str:

@@ -88,9 +88,10 @@ def draw_any(prepared: TradeoffFigure | GridFigure | RatioFigure) -> Figure:
 
 
 def serve() -> None:
-    """Draw what comes through the socket whose number is the last argument, until nothing more comes."""
+    """Say that all is imported, and draw what comes through the socket whose number is the last argument."""
     program = os.getppid()
     with Connection(int(sys.argv[-1])) as connection, contextlib.suppress(EOFError, ConnectionError):
+        connection.send(None)
         while os.getppid() == program:  # when it is killed, another process may hold the other end open
             if connection.poll(LOOK_EVERY_S):
                 connection.send([png(draw_any(prepared)) for prepared in connection.recv()])

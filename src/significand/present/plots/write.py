@@ -10,7 +10,7 @@ import os
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -31,6 +31,16 @@ DRAWING_TIMEOUT_S = 120.0
 
 END_TIMEOUT_S = 5.0
 
+# What runs need is imported at the same time, and somebody waits for that. What was registered first is done last:
+# Matplotlib removes what it put aside, but nobody waits while Python takes it apart.
+_SERVE = """
+import atexit, os
+os.nice(10)
+atexit.register(os._exit, 0)
+from significand.present.plots.drawing import serve
+serve()
+"""
+
 _OF_MATPLOTLIB = ("MPL", "MATPLOTLIB", "FREETYPE_")
 """How variables begin that decide on how Matplotlib draws."""
 
@@ -49,6 +59,7 @@ class _Artist:
         self._begun = contextlib.ExitStack()
         self._process: subprocess.Popen[bytes] | None = None
         self._cause = ""
+        self._ready = False
         self._stderr: IO[bytes]
         self._connection: Connection
 
@@ -69,6 +80,7 @@ class _Artist:
         if self._process is None:
             raise PlotError(_told(self._cause))
         try:
+            self.wait()
             self._connection.send(figures)
             if not self._connection.poll(DRAWING_TIMEOUT_S):
                 raise PlotError(_told(f"nothing was drawn after {DRAWING_TIMEOUT_S:g} s"))
@@ -77,6 +89,13 @@ class _Artist:
             raise PlotError(_told(self._last_words())) from None
         return images
 
+    def wait(self) -> None:
+        """Wait until it has imported what it draws with, and rests."""
+        if self._ready or self._process is None or not self._connection.poll(DRAWING_TIMEOUT_S):
+            return
+        self._connection.recv()
+        self._ready = True
+
     def _start(self) -> None:
         self._stderr = self._begun.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - it is closed with the rest
         ours, theirs = socket.socketpair()
@@ -84,7 +103,7 @@ class _Artist:
         self._begun.callback(self._connection.close)
         with theirs:
             self._process = subprocess.Popen(
-                python("from significand.present.plots.drawing import serve; serve()", str(theirs.fileno())),
+                python(_SERVE, str(theirs.fileno())),
                 pass_fds=[theirs.fileno()],
                 cwd=Path(__file__).parent,  # Matplotlib reads a file in the working directory; here is none
                 stdin=subprocess.DEVNULL,
@@ -119,12 +138,23 @@ _shared: ContextVar[_Artist | None] = ContextVar("_shared", default=None)
 
 
 @contextlib.contextmanager
-def one_artist() -> Iterator[None]:
-    """Have one process draw all that is drawn in the block; it starts at once, in the background."""
+def one_artist() -> Iterator[Callable[[], None]]:
+    """Have one process draw all that is drawn in the block; it starts at once, in the background.
+
+    Yields
+    ------
+    Callable
+        Returns when the process rests until there is something to draw, or is no more.
+    """
     with _Artist() as artist:
         token = _shared.set(artist)
+
+        def rests() -> None:
+            with contextlib.suppress(EOFError, ConnectionError):  # told when something is to be drawn
+                artist.wait()
+
         try:
-            yield
+            yield rests
         finally:
             _shared.reset(token)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 REFRESH_S = 0.25
 """The bar is drawn at most this often, and only between measured steps."""
 
-STARTING = "starting: checking the plan, starting the processes of the runs"
+STARTING = "starting the processes of the runs"
 
 
 class ProgressDisplay:
@@ -51,8 +51,6 @@ class ProgressDisplay:
     def __enter__(self) -> Self:
         if self._console.is_interactive:
             self._bar.start()
-        else:
-            self._console.print(STARTING)
         return self
 
     def __exit__(
@@ -63,6 +61,10 @@ class ProgressDisplay:
 
     def update(self, progress: "records.Progress") -> None:
         """Show how far the experiment is."""
+        if not progress.block:
+            if not self._console.is_interactive:
+                self._console.print(STARTING)
+            return
         now = self._clock()
         left = self._time_left(now, progress.share)
         text = f"block {progress.block} of {progress.blocks}, {progress.ended} of {progress.runs} runs ended"
