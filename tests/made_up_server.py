@@ -86,6 +86,11 @@ class MadeUpServer(Server):
                 status = -9
                 break
             channel.send(Waiting(step) if number else Ready())
+            while not channel.poll(0.001) and not self._killed[pid].is_set():
+                pass
+            if not channel.poll():
+                status = -9
+                break
             channel.recv()
             with self._lock:
                 self.granted.append((seed, setup.name, step))

@@ -25,6 +25,7 @@ from significand.results.records import Progress, Run
 from significand.runner import conductor
 from significand.runner.block import Block
 from significand.runner.conductor import Here, turn_order
+from significand.runner.groups import Room
 
 pytestmark = pytest.mark.usefixtures("no_orphans", "scratch")
 
@@ -427,6 +428,22 @@ def test_nothing_outlives_a_killed_program(moment: str, tmp_path: Path, scratch:
         process.wait()
     assert eventually(lambda: not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in family))
     assert eventually(lambda: not list(scratch.iterdir())), list(scratch.rglob("*"))
+
+
+def test_what_does_not_fit_is_measured_in_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where only some runs can live at once, each setup runs beside its baseline, once a repeat, and that is told."""
+    scarce = Room(2, "a run may need 200 MB, 300 MB are available")
+    monkeypatch.setattr("significand.runner.conductor.room_for", lambda *_: scarce)
+    experiment = small_experiment(batch_size=[8, 16], epochs=1, latency_rounds=1)
+    server, runs = MadeUpServer(steps), []
+    timing = Here(None, new_server=server).run(blocks_of(experiment), lambda run, details: runs.append(run))  # noqa: ARG005
+    names = ["float32-b8", "int8-b8", "float32-b16", "int8-b16"]
+    assert sorted((run.repeat, run.setup) for run in runs) == sorted((k, name) for k in (0, 1) for name in names)
+    assert timing.groups == f"the 4 setups of a repeat were measured in groups of at most 2: {scarce.reason}"
+    for seed in (7, 8):
+        measured = [name for its, name, step in server.granted if its == seed and step == "measure"]
+        places = [{k for k, name in enumerate(measured) if name.endswith(f"b{size}")} for size in (8, 16)]
+        assert max(places[0]) < min(places[1]) or max(places[1]) < min(places[0])
 
 
 def test_equal_setups_stay_apart_by_their_variants() -> None:

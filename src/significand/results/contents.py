@@ -66,6 +66,10 @@ MANIFEST_KEYS = {
     "blocks_s": ("from the first repeat's start to the last one's end, in this session", "s"),
     "measured_s": ("of that, time in measured steps", "s"),
     "prepared_s": ("of that, time in steps that nobody times: data, warm-up, conversion, accuracy", "s"),
+    "memory_mb": (
+        "memory of all processes together, when the first repeat's runs were ready to infer (proportional set size)",
+        "MB (10^6 bytes)",
+    ),
     "groups": ("how repeats were cut where not all of their runs could live at once, and why; else empty", ""),
     "ended_utc": ("when it ended", "UTC"),
     "elapsed_s": ("from the plan to the last file, in this session", "s"),

@@ -1,5 +1,6 @@
 """A block, which never leaves its machine, and the places where blocks run."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -59,12 +60,15 @@ class Timing:
         In steps that nobody times: data, warm-up, conversion, sessions, accuracy.
     groups
         How blocks were cut where not all of their runs could live at once, and why; else empty.
+    memory_mb
+        Of all processes together, when the first runs were ready to infer, in MB (10^6 bytes); NaN where not known.
     """
 
     blocks_s: float
     measured_s: float
     prepared_s: float
     groups: str = ""
+    memory_mb: float = math.nan
 
 
 class Place(Protocol):

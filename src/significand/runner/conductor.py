@@ -8,6 +8,7 @@ square, so a machine that drifts hits all setups alike.
 import contextlib
 import dataclasses
 import itertools
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,7 +23,15 @@ from significand.meters.steps import Step
 from significand.plan.setup import Setup
 from significand.results.records import FAILED, Progress, Run
 from significand.runner.block import Block, OnRun, Timing
-from significand.runner.groups import Room, available_memory_mb, cut, own_memory_mb, processes_left, room_for
+from significand.runner.groups import (
+    Room,
+    available_memory_mb,
+    cut,
+    memory_of_all_mb,
+    own_memory_mb,
+    processes_left,
+    room_for,
+)
 from significand.runner.protocol import (
     Done,
     Exited,
@@ -105,6 +114,7 @@ class Here:
                 conductor.measured_s,
                 conductor.prepared_s,
                 _told(conductor.room, len(first.experiment.setups())),
+                conductor.memory_mb,
             )
 
 
@@ -141,6 +151,11 @@ class _Worker:
     @property
     def wants_alone(self) -> bool:
         return self.wants in MEASURED
+
+    @property
+    def infers(self) -> bool:
+        """Whether it waits to infer: all the memory it ever needs outside a measured step is taken."""
+        return self.wants_alone and self.prepared > 1
 
     @property
     def step(self) -> int:
@@ -182,6 +197,8 @@ class _Conductor:
         self._server_end = ""
         self._preparing_since: float | None = None
         self.room: Room | None = None
+        self._has_weighed = False
+        self.memory_mb = math.nan
         self.measured_s = 0.0
         self.prepared_s = 0.0
 
@@ -211,6 +228,8 @@ class _Conductor:
                 self._report()
                 if self.room is None and any(worker.wants_alone for worker in self._workers):
                     self._look_for_room(setups, baselines)
+                if not self._has_weighed and all(worker.ended or worker.infers for worker in self._workers):
+                    self._has_weighed, self.memory_mb = True, memory_of_all_mb()
                 self._grant()
             self._listen()
         self._report()

@@ -1,5 +1,6 @@
 """How many runs can live at once on this machine, and how a block is cut where that is fewer than it has."""
 
+import math
 import os
 import resource
 from collections.abc import Mapping, Sequence
@@ -93,6 +94,18 @@ def own_memory_mb(pid: int) -> float:
         return float(sum(one.memory_full_info().uss for one in (process, *process.children()))) / 1e6
     except (psutil.Error, OSError):
         return 0.0
+
+
+def memory_of_all_mb() -> float:
+    """Return the memory of this process and all that descend from it, in MB, shared pages counted once; NaN if unknown.
+
+    It is the sum of proportional set sizes (Linux, proc(5), smaps_rollup).
+    """
+    try:
+        here = psutil.Process()
+        return float(sum(one.memory_full_info().pss for one in (here, *here.children(recursive=True)))) / 1e6
+    except (psutil.Error, OSError, AttributeError):  # a process ended meanwhile, or the system does not tell
+        return math.nan
 
 
 def available_memory_mb(root: Path = Path("/")) -> float:
