@@ -1,6 +1,5 @@
 """Commands that read results: they measure nothing, and never import torch."""
 
-import webbrowser
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -124,6 +123,13 @@ def history(
     return DONE
 
 
+def _opens(path: Path) -> bool:
+    """Show a page in the browser; tell whether there is one."""
+    import webbrowser
+
+    return webbrowser.open(path.resolve().as_uri())
+
+
 def report(
     folder: Annotated[Path, Parameter(help="result folder, of any age", name="DIR")],
     /,
@@ -150,7 +156,7 @@ def report(
     except ReportError as error:
         complain(error)
         return NOT_WRITTEN
-    if open_it and not webbrowser.open(path.resolve().as_uri()):
+    if open_it and not _opens(path):
         complain("no browser can be started here; open the file elsewhere")
     say(f"Report: {visible(path)}")
     return DONE
