@@ -123,13 +123,6 @@ def history(
     return DONE
 
 
-def _opens(path: Path) -> bool:
-    """Show a page in the browser; tell whether there is one."""
-    import webbrowser
-
-    return webbrowser.open(path.resolve().as_uri())
-
-
 def report(
     folder: Annotated[Path, Parameter(help="result folder, of any age", name="DIR")],
     /,
@@ -156,8 +149,11 @@ def report(
     except ReportError as error:
         complain(error)
         return NOT_WRITTEN
-    if open_it and not _opens(path):
-        complain("no browser can be started here; open the file elsewhere")
+    if open_it:
+        import webbrowser
+
+        if not webbrowser.open(path.resolve().as_uri()):
+            complain("no browser can be started here; open the file elsewhere")
     say(f"Report: {visible(path)}")
     return DONE
 
