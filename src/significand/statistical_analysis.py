@@ -45,7 +45,8 @@ def run_repeated_benchmarks(
     precision_modes
         Modes to compare; `significand modes` lists them.
     batch_size, n_samples, epochs
-        Samples per step and per inference call; samples in all, None for as many as there are; training epochs.
+        Samples per step and per inference call, or a list of such numbers; samples in all, None for as many as there
+        are; training epochs.
     repeats, seed
         Runs of each mode, and the seed of the first.
     output_dir
@@ -62,13 +63,13 @@ def run_repeated_benchmarks(
         With `resume`, what of the machine may differ, such as ``machine.host``, or ``machine.versions`` for all below
         it.
     **options
-        Further fields of `significand.plan.experiment.Experiment`: ``engine``, ``threads``, ``optimizer``,
-        ``learning_rate``, ``latency_rounds``, ...
+        Further fields of `significand.plan.experiment.Experiment`: ``engine``, ``threads`` (one value or several),
+        ``optimizer``, ``learning_rate``, ``latency_rounds``, ...
 
     Returns
     -------
     list of dict
-        One per precision mode, in the order given, with the keys ``precision_mode``, ``repeats`` and for each of
+        One per precision mode, in the order given (of a grid one per setup), with the keys ``precision_mode``, ``repeats`` and for each of
         ``train_time`` (s per epoch), ``latency`` (s per sample), ``memory`` (peak MB), ``accuracy`` (of training, in
         [0, 1]) and ``energy`` (J per epoch) ``_mean``, ``_std`` (n - 1) and ``_ci95`` (half-width, 1.96 standard
         errors), then further ones as in summary_stats.csv. Undefined numbers are NaN. A mode whose runs failed has
