@@ -69,10 +69,11 @@ def run_repeated_benchmarks(
     Returns
     -------
     list of dict
-        One per precision mode, in the order given (of a grid one per setup), with the keys ``precision_mode``, ``repeats`` and for each of
-        ``train_time`` (s per epoch), ``latency`` (s per sample), ``memory`` (peak MB), ``accuracy`` (of training, in
-        [0, 1]) and ``energy`` (J per epoch) ``_mean``, ``_std`` (n - 1) and ``_ci95`` (half-width, 1.96 standard
-        errors), then further ones as in summary_stats.csv. Undefined numbers are NaN. A mode whose runs failed has
+        One per precision mode, in the order given (of a grid one per setup), with the keys ``precision_mode``,
+        ``repeats`` and for each of ``train_time`` (s per epoch), ``latency`` (s per sample), ``memory`` (peak MB),
+        ``accuracy`` (of training, in [0, 1]) and ``energy`` (J per epoch) ``_mean``, ``_std`` (n - 1) and ``_ci95``
+        (half-width, 1.96 standard errors), then further ones as in summary_stats.csv. Undefined numbers are NaN. A mode
+        whose runs failed has
         ``failed_runs`` > 0.
 
     Raises
