@@ -161,33 +161,52 @@ def test_a_selftest_that_cannot_be_printed_is_told_even_if_its_reader_left(
     )
 
 
+TESTS = Path(__file__).parents[1]
+
+AT_ONCE = """
+import pytest
+from made_up_jobs import take_no_time
+from significand.cli import program
+
+take_no_time(pytest.MonkeyPatch())
+program()
+"""
+"""The program whose experiments start no processes and draw nothing."""
+
+
 def in_shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run a shell's line that calls the program as ``$S``."""
-    environment = os.environ | {"S": f"{sys.executable} -m significand"}
+    """Run a shell's line that calls the program as ``$S``, and as ``$A`` where its experiments take no time."""
+    (folder / "at_once.py").write_text(AT_ONCE, encoding="utf-8")
+    python = sys.executable
+    environment = os.environ | {"S": f"{python} -m significand", "A": f"env PYTHONPATH={TESTS} {python} at_once.py"}
     words = ["/bin/bash", "-c", f"set -o pipefail; {command}"]
     return subprocess.run(words, capture_output=True, text=True, cwd=folder, env=environment, timeout=120, check=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("redirection", "code", "told"),
+    ("program", "redirection", "code", "told"),
     [
-        ("2>&1 | head -n 1", NOT_WRITTEN, ""),  # nobody is left who could be told
+        ("$S", "2>&1 | head -n 1", NOT_WRITTEN, ""),  # nobody is left who could be told
         (
+            "$A",
             "| true",
             NOT_WRITTEN,
             "the reader of stdout is gone; the results are in out; `significand table` prints them",
         ),
-        (">/dev/full", NOT_WRITTEN, "No space left on device; the results are in out"),
-        ("2>/dev/full", DONE, ""),
-        ("2>&-", DONE, ""),
-        ("<&- >&- 2>&-", NOT_WRITTEN, ""),
-        ("--json >&-", NOT_WRITTEN, "stdout is closed; the results are in out"),
-        ("-q >&-", DONE, ""),  # nothing was to be printed
+        ("$A", ">/dev/full", NOT_WRITTEN, "No space left on device; the results are in out"),
+        ("$A", "2>/dev/full", DONE, ""),
+        ("$A", "2>&-", DONE, ""),
+        ("$S", "<&- >&- 2>&-", NOT_WRITTEN, ""),
+        ("$A", "--json >&-", NOT_WRITTEN, "stdout is closed; the results are in out"),
+        ("$A", "-q >&-", DONE, ""),  # nothing was to be printed
     ],
 )
-def test_measuring_goes_on_without_a_reader(redirection: str, code: int, told: str, tmp_path: Path) -> None:
+def test_measuring_goes_on_without_a_reader(
+    program: str, redirection: str, code: int, told: str, tmp_path: Path
+) -> None:
     """The experiment comes to its end with all its files; the exit code says whether its result was printed."""
-    done = in_shell(f"$S {' '.join(QUICK)} --output-dir out {redirection}", tmp_path)
+    done = in_shell(f"{program} {' '.join(QUICK)} --output-dir out {redirection}", tmp_path)
     assert done.returncode == code, done
     assert json.loads((tmp_path / "out" / MANIFEST).read_text(encoding="utf-8"))["state"] == "finished"
     assert (tmp_path / "out" / SUMMARY_CSV).stat().st_size
@@ -199,6 +218,7 @@ def test_measuring_goes_on_without_a_reader(redirection: str, code: int, told: s
         assert "Results: out" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", ["--help", "--version", "table nowhere"])
 @pytest.mark.parametrize("redirection", [">/dev/full", ">&-", "2>/dev/full", "2>&-", ">/dev/full 2>&1", "| true"])
 def test_the_interpreter_has_nothing_to_add(words: str, redirection: str, tmp_path: Path) -> None:

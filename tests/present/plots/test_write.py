@@ -3,6 +3,9 @@ import math
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextvars import Context
+from functools import cache
 from itertools import combinations, pairwise
 from pathlib import Path
 
@@ -63,7 +66,25 @@ SETUPS = {
     "too many to stand beside": spread_rows(40),
     "very wide names": [summary_row("W" * 300 + str(i)) | {"engine": "W" * 99 + str(i % 2)} for i in range(4)],
 }
-on_all_setups = pytest.mark.parametrize("rows", SETUPS.values(), ids=SETUPS.keys())
+on_all_setups = pytest.mark.parametrize("name", SETUPS)
+
+
+@pytest.fixture(scope="module")
+def artist() -> Iterator[None]:
+    """Have one process draw for all tests that are not about it."""
+    with one_artist():
+        yield
+
+
+def save_by_itself(rows: Rows, folder: Path) -> Path:
+    """Save the frontier as drawn by a process that is started for it alone, whatever other tests share."""
+    return Context().run(save_pareto_plot, rows, folder)
+
+
+@cache
+def drawn(name: str) -> tuple[Figure, Figure]:
+    """Draw setups as the plot of the latency and as the frontier, once for several tests that only look."""
+    return draw(tradeoff_figure(SETUPS[name], "latency")), draw(pareto_figure(SETUPS[name]))
 
 
 def drawn_boxes(figure: Figure) -> tuple[list[Bbox], list[Bbox]]:
@@ -97,6 +118,7 @@ def pixels(path: Path) -> np.ndarray:
         return np.asarray(image.convert("RGB"))
 
 
+@pytest.mark.usefixtures("artist")
 def test_four_files_at_140_dpi(tmp_path: Path) -> None:
     """The specified files are written, say 140 DPI in their metadata, and nothing else is left behind."""
     paths = [*save_tradeoff_plots(typical_rows(), tmp_path), save_pareto_plot(typical_rows(), tmp_path)]
@@ -115,12 +137,11 @@ def test_four_files_at_140_dpi(tmp_path: Path) -> None:
 
 
 @on_all_setups
-def test_labels_collide_with_nothing(rows: Rows) -> None:
+def test_labels_collide_with_nothing(name: str) -> None:
     """No label overlaps another label, a marker, a bar or the frontier, and all are on the page."""
-    for prepared in (tradeoff_figure(rows, "latency"), pareto_figure(rows)):
-        figure = draw(prepared)
+    for figure in drawn(name):
         labels, marks = drawn_boxes(figure)
-        assert len(labels) == len(rows)
+        assert len(labels) == len(SETUPS[name])
         assert not any(overlap(a, b) for a, b in combinations(labels, 2))
         assert not any(overlap(label, mark) for label in labels for mark in marks)
         page = figure.bbox
@@ -130,9 +151,9 @@ def test_labels_collide_with_nothing(rows: Rows) -> None:
 
 
 @on_all_setups
-def test_no_text_is_cut_off(rows: Rows) -> None:
+def test_no_text_is_cut_off(name: str) -> None:
     """Every text, including ticks, axis labels and footnotes, is wholly on the page."""
-    notes = [row | {"failed_runs": 2} for row in rows]
+    notes = [row | {"failed_runs": 2} for row in SETUPS[name]]
     figure = draw(pareto_figure(notes))
     drawn_boxes(figure)
     for text in figure.findobj(Text):
@@ -145,16 +166,17 @@ def test_no_text_is_cut_off(rows: Rows) -> None:
 
 
 @on_all_setups
-def test_leaders_cross_no_label(rows: Rows) -> None:
+def test_leaders_cross_no_label(name: str) -> None:
     """A leader touches the label that it belongs to, and no other."""
-    figure = draw(tradeoff_figure(rows, "latency"))
-    labels, _ = drawn_boxes(figure)
+    figure, _ = drawn(name)
+    labels = [box.padded(0.5) for box in drawn_boxes(figure)[0]]
+    low, high = np.array([box.min for box in labels]), np.array([box.max for box in labels])
     for line in figure.findobj(Line2D):
         if line.get_gid() == LEADER_GID:
             start, end = np.asarray(line.get_xydata())
             track = start + np.linspace(0, 1, 200)[:, None] * (end - start)
-            touched = [box for box in labels if any(box.padded(0.5).contains(*position) for position in track)]
-            assert len(touched) == 1
+            inside = ((track[:, None] >= low) & (track[:, None] <= high)).all(axis=2)
+            assert inside.any(axis=0).sum() == 1
 
 
 def test_far_labels_have_a_leader() -> None:
@@ -203,6 +225,7 @@ def test_frontier_is_told_by_more_than_colour() -> None:
     assert {"on the frontier", "dominated", "frontier"} <= set(drawn_texts(figure))
 
 
+@pytest.mark.usefixtures("artist")
 @pytest.mark.parametrize("rows", [[], [{"precision_mode": "int8", "repeats": 0}]])
 def test_nothing_to_draw_is_still_a_picture(rows: Rows, tmp_path: Path) -> None:
     """Without a drawable row every file is written and says that there is nothing."""
@@ -217,6 +240,7 @@ def test_failed_mode_is_said_in_the_plot() -> None:
     assert "bfloat16: no finished run" in drawn_texts(draw(tradeoff_figure(rows, "memory")))
 
 
+@pytest.mark.usefixtures("artist")
 @pytest.mark.parametrize("name", ["$\\frac{1}", "a$b$c", "_hidden", "{}%s\\n", "<b>&amp;", "", "  "])
 def test_hostile_names_are_drawn_literally(name: str, tmp_path: Path) -> None:
     """A name that looks like mathematics or markup is neither interpreted nor an error."""
@@ -228,6 +252,7 @@ def test_hostile_names_are_drawn_literally(name: str, tmp_path: Path) -> None:
     assert not labels[0].get_parse_math()
 
 
+@pytest.mark.usefixtures("artist")
 def test_characters_without_a_glyph_are_replaced(tmp_path: Path) -> None:
     """A character that the font lacks is shown as a replacement, without a warning."""
     rows = [summary_row("精度\ud800")]
@@ -238,7 +263,7 @@ def test_characters_without_a_glyph_are_replaced(tmp_path: Path) -> None:
 
 def test_a_style_of_the_user_changes_nothing(tmp_path: Path) -> None:
     """The pictures do not depend on the user's settings, and leave those as they are."""
-    plain = save_pareto_plot(typical_rows(), tmp_path / "plain")
+    plain = save_by_itself(typical_rows(), tmp_path / "plain")
     settings: dict[str, object] = {
         "text.usetex": True,
         "figure.dpi": 50,
@@ -271,20 +296,22 @@ def test_a_style_of_the_user_changes_nothing(tmp_path: Path) -> None:
     }
     with rc_context(settings):  # type: ignore[arg-type]  # the stub lists the keys one by one
         before = dict(mpl.rcParams)
-        styled = save_pareto_plot(typical_rows(), tmp_path / "styled")
+        styled = save_by_itself(typical_rows(), tmp_path / "styled")
         assert dict(mpl.rcParams) == before
     assert np.array_equal(pixels(plain), pixels(styled))
 
 
+@pytest.mark.usefixtures("artist")
 def test_same_rows_give_the_same_picture(tmp_path: Path) -> None:
     """Nothing in the layout is left to chance."""
     first = save_pareto_plot(spread_rows(6), tmp_path / "first").read_bytes()
     assert save_pareto_plot(spread_rows(6), tmp_path / "second").read_bytes() == first
 
 
+@pytest.mark.usefixtures("artist")
 def test_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the disk is full, the old picture stays, and no temporary file is left."""
-    path = save_pareto_plot(typical_rows(), tmp_path)
+    path = save_by_itself(typical_rows(), tmp_path)
     old = path.read_bytes()
 
     def fail(descriptor: int) -> None:
@@ -297,6 +324,7 @@ def test_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.Mon
     assert [*tmp_path.iterdir()] == [path]
 
 
+@pytest.mark.usefixtures("artist")
 def test_bad_row_writes_nothing(tmp_path: Path) -> None:
     """If one plot of a set cannot be prepared, none of the set is written."""
     rows = [summary_row("int8") | {"memory_mean": "much"}]
@@ -331,11 +359,11 @@ def test_nothing_of_the_environment_reaches_a_picture(
     variables: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Variables, a settings file that cannot be read, here and in the home folder, no home: the same picture."""
-    plain = save_pareto_plot(typical_rows(), tmp_path / "plain").read_bytes()
+    plain = save_by_itself(typical_rows(), tmp_path / "plain").read_bytes()
     for name, value in (hostile_home(tmp_path / "home") | variables).items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path / "home")
-    assert save_pareto_plot(typical_rows(), tmp_path / "again").read_bytes() == plain
+    assert save_by_itself(typical_rows(), tmp_path / "again").read_bytes() == plain
     assert [path.name for path in (tmp_path / "home").iterdir()] == ["matplotlibrc"]
 
 
@@ -370,7 +398,7 @@ def test_pictures_that_cannot_be_drawn_are_told(
         lambda real, *words: [sys.executable, "-c", code, *words],  # noqa: ARG005
     )
     with pytest.raises(PlotError, match=rf"^the pictures \(PNG\) could not be drawn \(.*{cause}\); no number is lost"):
-        save_pareto_plot(typical_rows(), tmp_path)
+        save_by_itself(typical_rows(), tmp_path)
     assert not list(tmp_path.iterdir())
 
 
