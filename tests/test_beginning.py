@@ -17,7 +17,10 @@ from significand.plan.problems import PlanError
 from significand.results.lock import LOCK
 from significand.results.store import DETAILS, HISTORY, MANIFEST, MOVING, RESULTS, RunDirectory
 
-pytestmark = pytest.mark.usefixtures("instant")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.usefixtures("instant"),
+]
 
 WRITES = ((os, "fsync"), *((Path, name) for name in ("mkdir", "rename", "replace")))
 """What a full disk refuses, by where it is found. Removing is never refused."""

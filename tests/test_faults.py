@@ -32,6 +32,8 @@ from significand.results.records import Progress, Run
 from significand.results.store import DETAILS, HISTORY, MANIFEST, NEXT, RESULTS, replacing, write_csv
 from significand.runner.block import Timing
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 TABLE = ROOT / "docs/faults.md"
 PROGRAM = [sys.executable, "-m", "significand"]
@@ -119,7 +121,6 @@ def test_disk_full_while_summaries_are_written(
     assert_complete(tmp_path)
 
 
-@pytest.mark.slow
 def test_killed_at_random_moments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """SIGKILL at a random moment, over earlier results: resumed, the job is complete. The benchmark has 20 of them."""
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
@@ -174,7 +175,6 @@ def killed_at(step: int, act: Callable[[], object]) -> bool:
     return os.waitstatus_to_exitcode(status) == 9
 
 
-@pytest.mark.slow
 @no_time
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 def test_killed_at_every_step_of_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -288,7 +288,6 @@ def test_an_interrupt_while_a_run_is_kept(tmp_path: Path, monkeypatch: pytest.Mo
     assert_complete(tmp_path)
 
 
-@pytest.mark.slow
 @of_processes
 def test_sigterm_to_every_process(tmp_path: Path) -> None:
     """A service manager's SIGTERM to all processes at once is an interrupt: no run fails for it, nothing is left."""
@@ -308,7 +307,6 @@ def test_sigterm_to_every_process(tmp_path: Path) -> None:
     assert eventually(lambda: not any(one.is_running() for one in family))
 
 
-@pytest.mark.slow
 @of_processes
 def test_allocation_that_the_machine_refuses(tmp_path: Path) -> None:
     """A layer that no memory holds is a failed run whose reason names the remedy; the run is kept as failed."""
@@ -318,7 +316,6 @@ def test_allocation_that_the_machine_refuses(tmp_path: Path) -> None:
     assert [run.reason for run in outcome.failed] == ["out of memory; lower batch_size or the size of the layers"]
 
 
-@pytest.mark.slow
 @of_processes
 def test_segmentation_fault_of_the_engine(tmp_path: Path) -> None:
     """A crash of a run's process is a failed run that names the signal; the others finish."""

@@ -24,6 +24,8 @@ from significand.results.journal import JOURNAL
 from significand.results.lock import LOCK
 from significand.results.store import DETAILS, HISTORY, MANIFEST, MOVING, NEXT, RAW_RUNS, REPORT, RESULTS, STAGED
 
+pytestmark = pytest.mark.slow
+
 no_time = pytest.mark.usefixtures("instant")
 
 FOLDERS = Path(__file__).parent / "folders"

@@ -30,6 +30,8 @@ from significand.results.store import DETAILS, MANIFEST, NEXT, PLOTS, REPORT, RE
 from significand.runner.block import Block, Timing
 from significand.runner.server import RunnerError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.usefixtures("instant")
 def test_pictures_that_cannot_be_drawn_cost_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,7 +73,6 @@ def refusal(folder: Path, fields: Mapping[str, object]) -> Sequence[str]:
     return caught.value.problems
 
 
-@pytest.mark.slow
 def test_when_every_run_fails_the_files_still_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Failed runs are rows with a reason; their mode's numbers are missing, never 0."""
     monkeypatch.setattr("significand.job.Here", partial(MadeUpPlace, make=made_to_fail(reason="diverged: far")))
@@ -452,7 +453,6 @@ def test_damaged_details_are_named(tmp_path: Path) -> None:
     assert read_json_object(tmp_path / MANIFEST)["state"] == "finished"
 
 
-@pytest.mark.slow
 def test_an_experiment_goes_on_until_its_intervals_are_narrow_enough(
     tmp_path: Path, instant: pytest.MonkeyPatch
 ) -> None:
@@ -488,7 +488,6 @@ def test_no_new_repeat_begins_after_the_time_is_up(tmp_path: Path, instant: pyte
     assert len(outcome.runs) == 2 * 10
 
 
-@pytest.mark.slow
 def test_a_mode_that_always_fails_holds_the_others_up_for_ten_repeats_only(
     tmp_path: Path, instant: pytest.MonkeyPatch
 ) -> None:
@@ -513,7 +512,6 @@ def test_a_forecast_beyond_the_most_repeats_says_so(tmp_path: Path, instant: pyt
     assert notes[-1].endswith("repeats for ±0.1 %, more than max_repeats (12)")
 
 
-@pytest.mark.slow
 def test_an_experiment_that_has_reached_its_target_is_not_gone_on_with(
     tmp_path: Path, instant: pytest.MonkeyPatch
 ) -> None:
@@ -620,7 +618,6 @@ def test_estimated_energy_is_no_objective(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.slow
 def test_a_run_that_noise_ended_keeps_its_noise_and_steps(tmp_path: Path) -> None:
     """With on_noise fail the failed run has its noise columns, and its steps are in steps.csv."""
     stop = threading.Event()

@@ -23,6 +23,8 @@ from significand.present.words.verdicts import claim_lines
 from significand.result import load
 from significand.results.values import cell, jsonable
 
+pytestmark = pytest.mark.slow
+
 FIXTURES = Path(__file__).parent / "fixtures"
 EXPECTED = json.loads((FIXTURES / "expected.json").read_text(encoding="utf-8"))
 ADDED = ("setup", "device", "variant")

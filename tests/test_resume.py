@@ -21,6 +21,8 @@ from significand.present.page.provenance import caveats
 from significand.results.store import RAW_RUNS
 from significand.statistical_analysis import run_repeated_benchmarks
 
+pytestmark = pytest.mark.slow
+
 
 def elsewhere(instant: pytest.MonkeyPatch, **changes: object) -> None:
     """Let this machine be another."""

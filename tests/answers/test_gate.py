@@ -6,6 +6,8 @@ from made_up_results import made_up_folder, made_up_runs, with_values
 from significand.answers.compare import FolderComparison, compare_folders
 from significand.answers.gate import FailOn, failing, unjudged
 
+pytestmark = pytest.mark.slow
+
 
 def compared(
     tmp_path: Path, slower: float, spread: float, margin: str | None, metrics: str = "latency"

@@ -14,6 +14,8 @@ from made_up_grids import full_grid
 from made_up_pages import HOSTILE, made_up_experiment
 from significand.present.page import report_html
 
+pytestmark = pytest.mark.slow
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 REQUIRED = os.environ.get("SIGNIFICAND_BROWSER") == "required"
 

@@ -250,6 +250,7 @@ def test_flags_win_over_the_config_file(tmp_path: Path, capfd: pytest.CaptureFix
     assert (experiment["repeats"], experiment["epochs"], experiment["layer_sizes"]) == (1, 1, [5, 8, 3])
 
 
+@pytest.mark.slow
 def test_an_own_table_is_measured_by_its_name_alone(tmp_path: Path) -> None:
     """A table as pandas writes it, row numbers and all, needs no option that describes it."""
     random = np.random.default_rng(0)

@@ -111,6 +111,7 @@ def test_the_interval_of_a_rate_is_the_exact_one() -> None:
     assert two.found.low == pytest.approx(0.025**0.1)
 
 
+@pytest.mark.slow
 @settings(max_examples=10)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_a_made_up_slowdown_is_found(seed: int) -> None:
@@ -167,6 +168,7 @@ def test_rounds_that_jump_together_are_compared_together() -> None:
     assert by_runs.answers[1].found.hits < 5
 
 
+@pytest.mark.slow
 def test_noise_asks_for_more_repeats() -> None:
     """Where 2 % is mostly missed, the number of repeats that would find it is named, and it does find it."""
     result = MadeUp(noisy(0.02, seed=4)).test(experiments=40)
@@ -243,6 +245,7 @@ def test_the_repeats_advised_are_for_a_single_comparison() -> None:
     assert first / single == pytest.approx(1.6, abs=0.05)
 
 
+@pytest.mark.slow
 def test_hopeless_noise_forbids_trust() -> None:
     """Where a thousand repeats would not find 2 %, no number is named."""
     result = MadeUp(noisy(0.5)).test(experiments=20)

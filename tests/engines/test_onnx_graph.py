@@ -12,6 +12,8 @@ from conftest import setup_of
 from made_up_onnx import MATMUL, external, product
 from significand.engines.onnx_graph import effective_precision, graph_without_weights, refuse_external_data
 
+pytestmark = pytest.mark.slow
+
 WIDE = setup_of((784, 512, 512, 10), ("relu", "relu", "softmax"), "float32")
 
 

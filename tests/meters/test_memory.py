@@ -203,6 +203,7 @@ assert meter.method == RESET
     assert freed == pytest.approx(200, rel=0.02)
 
 
+@pytest.mark.slow
 def test_arrays_are_seen_held_and_freed_and_each_phase_as_itself() -> None:
     """200 MB of numbers are seen within 2 % held and freed; a later, smaller phase is seen as itself, not as them."""
     held, freed, reset, later = measured("""
@@ -260,6 +261,7 @@ print((before - resident_bytes()) / 1e6)
     assert returned == pytest.approx(4.5, rel=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="this C library cannot return free memory")
 def test_returned_memory_does_not_hide_the_next_phase() -> None:
     """100 MB that the allocator kept would serve the next 100 MB unseen; once returned, they are seen within 2 %."""

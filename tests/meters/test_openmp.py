@@ -11,6 +11,8 @@ import pytest
 
 from significand.meters.openmp import overridden, thread_variables, told_of_runs, unbound, usable_cpus
 
+pytestmark = pytest.mark.slow
+
 HERE = sorted(os.sched_getaffinity(0))
 
 needs_two_cpus = pytest.mark.skipif(len(HERE) < 2, reason="one CPU cannot be narrowed; this machine grants one only")

@@ -8,6 +8,8 @@ import pytest
 from significand.present.cache import cache_folder
 from significand.present.page.vega import VegaScript
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_cache_is_where_the_specification_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """XDG_CACHE_HOME where it is absolute, else .cache below the home folder."""

@@ -48,6 +48,7 @@ def test_a_table_that_cannot_be_is_refused(content: str, words: str, tmp_path: P
         read_runs(tmp_path / "raw_runs.csv")
 
 
+@pytest.mark.slow
 def test_a_large_table_is_read(tmp_path: Path) -> None:
     """Twenty thousand runs are nothing unusual: no bound is in their way."""
     lines = "".join(f"{number},{number},int8,finished\n" for number in range(20_000))
@@ -129,6 +130,7 @@ def test_arrays_that_nobody_knows_are_left_alone(details: Path) -> None:
     assert list(read_details(details)) == ["call_latency_s"]
 
 
+@pytest.mark.slow
 def test_archives_that_numpy_does_not_write_are_refused(details: Path) -> None:
     """Another packing, a comment, thousands of members, or an array alone."""
     for method in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):

@@ -11,6 +11,8 @@ import pytest
 from significand.meters.openmp import thread_variables
 from significand.runner.interpreter import HOME, environment, python, search_path
 
+pytestmark = pytest.mark.slow
+
 SHADOWING = ("json", "random", "torch", "typing", "socket", "pickle", "sitecustomize", "usercustomize", "matplotlib")
 
 

@@ -16,6 +16,8 @@ from significand.results.read import read_json_object
 from significand.results.store import MANIFEST
 from significand.runner.server import RunnerError, Server
 
+pytestmark = pytest.mark.slow
+
 
 def test_processes_that_cannot_start_are_an_error_with_the_cause(monkeypatch: pytest.MonkeyPatch) -> None:
     """When the forkserver fails, its last words are in the error."""

@@ -69,6 +69,7 @@ def test_rounds_before_the_steady_state_are_not_in_the_numbers(tmp_path: Path) -
     assert all(step.counted for step in figures["training"].steps)
 
 
+@pytest.mark.slow
 def test_of_too_many_steps_the_disturbed_ones_stay(tmp_path: Path) -> None:
     """Quiet steps are left out evenly; the caption counts all."""
     modes = [f"m{k}" for k in range(6)]

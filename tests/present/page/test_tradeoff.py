@@ -93,6 +93,7 @@ def test_labels_stand_beside_their_points_and_clear_of_each_other(tmp_path: Path
     assert all(math.dist(a, b) > 10 for k, a in enumerate(boxes) for b in boxes[:k])
 
 
+@pytest.mark.slow
 def test_costs_of_different_size_get_a_logarithmic_axis(tmp_path: Path) -> None:
     """Labels and frontier know about it: a mode that is twenty times slower is still inside."""
     results = made_up_experiment(tmp_path / "a", [f"m{k}" for k in range(40)], n=2)

@@ -7,6 +7,8 @@ import pytest
 from significand.present.page import vega
 from significand.present.page.vega import VegaScript, still_picture
 
+pytestmark = pytest.mark.slow
+
 CODE = "import sys; sys.stdout.buffer.write('window.vegaEmbed = \"µ\"'.encode())"
 
 
