@@ -22,9 +22,11 @@ import psutil
 
 from significand.results.journal import JOURNAL, JournalError, read_journal
 from significand.results.lock import LOCK
-from significand.results.read import read_json_object, read_runs
+from significand.results.read import read_json_object
 from significand.results.records import Run
 from significand.results.store import DETAILS, HISTORY, MANIFEST, NEXT, RESULTS, TEMPORARY
+from significand.results.table import table_of
+from significand.results.table_file import read_table
 
 JOB = [
     *("run", "-q", "--data", "synthetic", "--layer-sizes", "16-32-4", "--activations", "relu,softmax"),
@@ -195,7 +197,7 @@ def _wrong_with(out: Path, scratch: Path, reference: Reference, *, archived: boo
     faults = [f"{name} is there {n} times" for name, n in Counter(run.name for run in runs).items() if n > 1]
     if _scores(runs) != reference.scores:
         faults.append(f"other runs or accuracies: {_scores(runs)}")
-    if repr(read_runs(out / "raw_runs.csv")) != repr(list(runs)):
+    if not read_table(out / "raw_runs.csv").frame.equals(table_of(runs).frame):
         faults.append("raw_runs.csv does not hold the journal's runs")
     if {path.stem for path in (out / DETAILS).iterdir()} != set(reference.scores):
         faults.append("details do not belong to the runs")

@@ -18,7 +18,7 @@ import numpy as np
 from significand.engines.base import get_engine
 from significand.meters.latency import calls_per_timing, measure_round
 from significand.plan.setup import Perceptron, Setup
-from significand.results.read import read_runs
+from significand.results.journal import JOURNAL, read_journal
 from significand.workload.mlp import initial_network, read_weights
 
 STARTS = 9
@@ -127,7 +127,7 @@ def start_s(*words: str) -> list[float]:
 def inside(folder: Path) -> list[tuple[str, float, float, float, str]]:
     """Return where the time of a finished experiment went."""
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    runs = [run for run in read_runs(folder / "raw_runs.csv") if run.finished]
+    runs = [run for run in read_journal(folder / JOURNAL).runs if run.finished]
     first, *others = sorted(
         runs, key=lambda run: (run.repeat, manifest["experiment"]["precision_modes"].index(run.precision_mode))
     )

@@ -10,9 +10,9 @@ import pytest
 
 from conftest import SMALL
 from made_up_place import MadeUpPlace
+from made_up_results import read_runs
 from significand.answers.folder import Folder
 from significand.job import ExperimentInterrupted, run_experiment_in
-from significand.results.read import read_runs
 from significand.results.records import Progress
 from significand.results.store import MANIFEST, PLOTS, REPORT, replacing
 from significand.runner.conductor import OnProgress

@@ -1,5 +1,6 @@
-"""Result folders that nobody measured, written as the project writes them."""
+"""Result folders that nobody measured, written as the project writes them; and their runs as objects again."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
@@ -9,6 +10,8 @@ import numpy as np
 from conftest import small_experiment
 from significand.results.records import METHOD, SCHEMA_VERSION, Run
 from significand.results.store import MANIFEST, RAW_RUNS, write_csv, write_json
+from significand.results.table import TYPES
+from significand.results.table_file import read_table
 
 MACHINE: dict[str, object] = {
     "host": "bench",
@@ -47,6 +50,13 @@ def made_up_runs(
         )
         for repeat in range(n)
     ]
+
+
+def read_runs(path: Path) -> list[Run]:
+    """Return the runs of a raw_runs.csv as objects."""
+    nothing: dict[str, object] = {name: {str: "", int: 0, float: math.nan}.get(kind) for name, kind in TYPES.items()}
+    rows = read_table(path).frame.iter_rows(named=True)
+    return [Run(**nothing | {name: value for name, value in row.items() if value is not None}) for row in rows]  # type: ignore[arg-type]  # by kind
 
 
 def with_values(runs: Sequence[Run], column: str, values: Sequence[object]) -> list[Run]:

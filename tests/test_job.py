@@ -16,6 +16,7 @@ from conftest import SMALL
 from made_up_counter import SteadyCounter
 from made_up_jobs import interrupt_at, interrupted, manifest, scores
 from made_up_place import MadeUpPlace, made_to_fail
+from made_up_results import read_runs
 from significand.job import ExperimentInterrupted, Outcome, ResultsLostError, default_output_dir, run_experiment_in
 from significand.meters.counters import EnergyPlan
 from significand.meters.machine import available_cpus, describe_machine
@@ -24,7 +25,7 @@ from significand.present.page import ReportError
 from significand.present.plots.write import PlotError
 from significand.results.journal import JOURNAL, read_journal
 from significand.results.lock import LOCK
-from significand.results.read import read_details, read_json_object, read_runs
+from significand.results.read import read_details, read_json_object
 from significand.results.records import METHOD, Progress
 from significand.results.store import DETAILS, MANIFEST, NEXT, PLOTS, REPORT, RESULTS, RunDirectory
 from significand.runner.block import Block, Timing

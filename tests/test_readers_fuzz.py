@@ -32,7 +32,7 @@ from significand.results.comparable import ResultsError
 from significand.results.difference import differing
 from significand.results.facts import FACTS, FactsError, check_facts
 from significand.results.journal import JournalError, append_run, first_line, read_journal
-from significand.results.read import read_details, read_json_object, read_runs
+from significand.results.read import read_details, read_json_object
 from significand.results.records import FIRST_METHOD, SCHEMA_VERSION, Run, TableError
 from significand.results.resume import check_same, find_begun
 from significand.results.store import RAW_RUNS, write_csv
@@ -303,13 +303,6 @@ READERS = {
         "data.npz", read_data, npz({"X": np.arange(6).reshape(3, 2), "y": np.array([0, 1, 0])}, True), NPZ_FILES
     ),
     "runs": Reader(
-        "raw_runs.csv",
-        read_runs,
-        raw_runs(Run(seed=3, layer_sizes="4x2", status="failed", reason='no, "never"\n', peak_memory_mb=1.5)),
-        csv_files(COLUMN_NAMES),
-        (ValueError,),
-    ),
-    "runs as columns": Reader(
         "raw_runs.csv",
         read_table,
         raw_runs(Run(seed=3, layer_sizes="4x2", status="failed", reason='no, "never"\n', peak_memory_mb=1.5)),

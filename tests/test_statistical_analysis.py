@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 
 from conftest import SMALL
+from made_up_results import read_runs
 from significand.job import ExperimentInterrupted, run_experiment_in
 from significand.plan.problems import PlanError
-from significand.results.read import read_runs
 from significand.results.records import Run
 from significand.results.store import RunDirectory
 from significand.statistical_analysis import (

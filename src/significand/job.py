@@ -599,10 +599,9 @@ def _split_problems(experiment: Experiment, dataset: Dataset | None) -> list[str
     """Return what some repeat could not hold of the data."""
     if dataset is None:
         return []
-    n_samples = experiment.n_samples or len(dataset.x)
     seeds = range(experiment.seed, experiment.seed + experiment.most_repeats)
     try:
-        check_splits(dataset, n_samples, experiment.test_fraction, seeds)
+        check_splits(dataset, experiment.n_samples, experiment.test_fraction, seeds)
     except PlanError as error:
         return [f"data: {problem}" for problem in error.problems]
     return []

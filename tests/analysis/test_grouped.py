@@ -1,4 +1,6 @@
 import math
+import statistics
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -39,6 +41,21 @@ def test_equal_values_have_no_spread_at_all() -> None:
     """Rounding does not make a spread of 0.1 + 0.1 + 0.1."""
     estimates = grouped_estimates([0.1] * 7, [0] * 7, 1)
     assert (estimates.mean[0], estimates.std[0], estimates.t_half_width[0]) == (0.1, 0.0, 0.0)
+
+
+def test_numbers_whose_squares_do_not_fit_have_a_mean_and_a_spread() -> None:
+    """The largest and the smallest numbers are worked out as any others, group by group, and cost these no digit."""
+    samples = [[1e308, 1.2e308, 1.7e308], [1e-310, 3e-310], [1.0, 2.0, 4.0], [-1e308, 1e308]]
+    values = [value for sample in samples for value in sample]
+    estimates = grouped_estimates(values, [group for group, sample in enumerate(samples) for _ in sample], 4)
+    for group, sample in enumerate(samples):
+        exact = [Fraction(value) for value in sample]
+        assert estimates.mean[group] == pytest.approx(float(statistics.mean(exact)), rel=1e-12, abs=0)
+        assert estimates.std[group] == pytest.approx(sample_std(sample), rel=1e-12, abs=0)
+        assert estimates.ci95[group] == pytest.approx(ci95_half_width(sample), rel=1e-12, abs=0, nan_ok=True)
+    # By hand: half the difference of two numbers, times the square root of 2.
+    assert estimates.std[1] == pytest.approx(math.sqrt(2) * 1e-310, rel=1e-12, abs=0)
+    assert estimates.std[3] == pytest.approx(math.sqrt(2) * 1e308, rel=1e-12)
 
 
 def test_what_is_not_determined_is_missing_and_not_0() -> None:

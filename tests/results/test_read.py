@@ -7,53 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from significand.results.read import read_details, read_json_object, read_runs
-from significand.results.records import Run
-from significand.results.store import write_csv
+from significand.results.read import read_details, read_json_object
 
 
 @pytest.fixture
 def details(tmp_path: Path) -> Path:
     """Return where single times are."""
     return tmp_path / "r000-int8.npz"
-
-
-def write_runs(path: Path, *runs: Run) -> Path:
-    """Write a table of runs."""
-    write_csv([run.to_row() for run in runs], path)
-    return path
-
-
-def test_a_table_that_went_through_an_editor_is_read(tmp_path: Path) -> None:
-    """A byte order mark before the first column, blank lines between and other line ends change nothing."""
-    path = write_runs(tmp_path / "raw_runs.csv", Run(seed=1), Run(seed=2))
-    text = path.read_text(encoding="utf-8").replace("\n", "\n\n")
-    path.write_text("\ufeff" + text, encoding="utf-8")
-    assert [run.seed for run in read_runs(path)] == [1, 2]
-
-
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        ("seed\n9223372036854775808\n", "seed: 9223372036854775808... is out of range"),
-        ("seed,seed\n1,2\n", "it has the column 'seed' twice; remove one"),
-        (",".join(map(str, range(1001))) + "\n", "it has 1001 columns, at most 1000 are read"),
-        ("seed,repeat\n1\n", "the line ends before the column repeat"),
-    ],
-)
-def test_a_table_that_cannot_be_is_refused(content: str, words: str, tmp_path: Path) -> None:
-    """What no program has written is said, and nothing is guessed."""
-    (tmp_path / "raw_runs.csv").write_text(content, encoding="utf-8")
-    with pytest.raises(ValueError, match=words):
-        read_runs(tmp_path / "raw_runs.csv")
-
-
-@pytest.mark.slow
-def test_a_large_table_is_read(tmp_path: Path) -> None:
-    """Twenty thousand runs are nothing unusual: no bound is in their way."""
-    lines = "".join(f"{number},{number},int8,finished\n" for number in range(20_000))
-    (tmp_path / "raw_runs.csv").write_text(f"seed,repeat,precision_mode,status\n{lines}", encoding="utf-8")
-    assert len(read_runs(tmp_path / "raw_runs.csv")) == 20_000
 
 
 @pytest.mark.parametrize(
@@ -130,7 +90,6 @@ def test_arrays_that_nobody_knows_are_left_alone(details: Path) -> None:
     assert list(read_details(details)) == ["call_latency_s"]
 
 
-@pytest.mark.slow
 def test_archives_that_numpy_does_not_write_are_refused(details: Path) -> None:
     """Another packing, a comment, thousands of members, or an array alone."""
     for method in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):

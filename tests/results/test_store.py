@@ -18,11 +18,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from made_up_results import read_runs
 from significand.plan.problems import PlanError
 from significand.results import store
 from significand.results.journal import JOURNAL
 from significand.results.lock import LOCK
-from significand.results.read import read_json_object, read_runs
+from significand.results.read import read_json_object
 from significand.results.records import SCHEMA_VERSION, Run
 from significand.results.store import (
     DETAILS,

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from made_up_results import made_up_runs
 from significand.results.files import TooLargeError
-from significand.results.read import read_runs
 from significand.results.records import FAILED, Run, TableError
 from significand.results.store import write_csv
 from significand.results.table import ROUNDS, TYPES, table_of
@@ -46,11 +45,10 @@ def changed(path: Path, line: int, column: str, text: str) -> Path:
 
 
 def test_a_file_is_read_as_the_runs_that_were_written(tmp_path: Path) -> None:
-    """Types, missing values, quotes and line breaks inside a cell come back, as the journal's reader has them."""
+    """Types, missing values, quotes and line breaks inside a cell come back, as they were."""
     path = written(tmp_path / "raw_runs.csv")
     table = read_table(path)
     assert table.frame.equals(table_of(RUNS).frame)
-    assert table.frame.equals(table_of(read_runs(path)).frame)
     assert table.names.to_list() == [run.name for run in RUNS]
     assert table.setups == ("float32", "int8")
     assert table.finished.tolist() == [run.finished for run in RUNS]
@@ -91,6 +89,55 @@ def test_a_damaged_cell_is_named(column: str, text: str, told: str, tmp_path: Pa
     with pytest.raises(TableError) as caught:
         read_table(path)
     assert str(caught.value) == f"line 3, column {column}: {told}"
+
+
+def test_a_table_that_went_through_an_editor_is_read(tmp_path: Path) -> None:
+    """A byte order mark before the first column, blank lines between and other line ends change nothing."""
+    path = written(tmp_path / "raw_runs.csv", [Run(seed=1), Run(seed=2)])
+    text = path.read_text(encoding="utf-8").replace("\n", "\n\n")
+    path.write_text("\ufeff" + text, encoding="utf-8")
+    assert read_table(path).counts("seed").tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("seed,seed\n1,2\n", "it has the column 'seed' twice; remove one"),
+        (",".join(map(str, range(1001))) + "\n", "it has 1001 columns, at most 1000 are read"),
+        ("seed,repeat\n1\n", "line 2 ends before the column repeat"),
+    ],
+)
+def test_a_table_that_cannot_be_is_refused(content: str, words: str, tmp_path: Path) -> None:
+    """What no program has written is said, and nothing is guessed."""
+    (tmp_path / "raw_runs.csv").write_text(content, encoding="utf-8")
+    with pytest.raises(TableError, match=words):
+        read_table(tmp_path / "raw_runs.csv")
+
+
+def test_a_large_table_is_read(tmp_path: Path) -> None:
+    """Twenty thousand runs are nothing unusual: no bound is in their way."""
+    lines = "".join(f"{number},{number},int8,finished\n" for number in range(20_000))
+    (tmp_path / "raw_runs.csv").write_text(f"seed,repeat,precision_mode,status\n{lines}", encoding="utf-8")
+    assert len(read_table(tmp_path / "raw_runs.csv")) == 20_000
+
+
+@pytest.mark.parametrize(
+    ("columns", "setup", "variant"),
+    [
+        ({}, "int8", ""),  # schema 1 and 2
+        ({"round_latencies_s": "2e-6", "label": ""}, "int8", ""),  # schema 3
+        ({"round_latencies_s": "2e-6", "label": "again"}, "int8-again", "again"),
+    ],
+)
+def test_rows_of_earlier_schemas_name_their_setups(
+    columns: dict[str, str], setup: str, variant: str, tmp_path: Path
+) -> None:
+    """What had neither setup nor device ran on the CPU: it is named by its mode, and its label is its variant."""
+    path = tmp_path / "raw_runs.csv"
+    write_csv([{"seed": 7, "repeat": 1, "precision_mode": "int8", **columns}], path)
+    table = read_table(path)
+    assert [table.texts(name).to_list() for name in ("setup", "device", "variant")] == [[setup], ["cpu"], [variant]]
+    assert table.names.to_list() == [f"r001-{setup}"]
 
 
 @pytest.mark.parametrize("cut", [1, 5, 40, 90])

@@ -174,10 +174,15 @@ def claims_of(runs: RunTable, experiment: "Experiment") -> Claims:
     except ValueError as error:
         missing = str(error)
     if experiment.until is not None:  # stopped by the look of the intervals
-        comparisons = [replace(one, estimate=_sequential(one.estimate)) for one in comparisons]
+        comparisons = sequential(comparisons)
         if frontier:
             frontier = replace(_sequential(frontier), hypervolume=_sequential(frontier.hypervolume))
     return Claims(runs.setups, experiment.objectives, comparisons, frontier, missing)
+
+
+def sequential(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """Return comparisons of what was measured until the intervals were narrow enough, marked as such."""
+    return [replace(one, estimate=_sequential(one.estimate)) for one in comparisons]
 
 
 def _sequential(found: Found) -> Found:

@@ -12,7 +12,7 @@ from scipy.special import stdtr, stdtrit
 from significand.analysis.columns import numbers
 from significand.analysis.intervals import Estimate, check_level, mean_t
 from significand.analysis.measures import Column, band, checked_codes, scaled_columns, shown
-from significand.analysis.moments import grouped_moments
+from significand.analysis.moments import grouped_spread
 from significand.analysis.multiplicity import holm, remaining_alpha, smallest_detectable
 from significand.analysis.pairing import ROUNDING, Effects, Matches, match, paired_effects, unpaired_effects
 from significand.plan.metrics import LATENCY, METRICS, Family, Metric, Scale
@@ -227,12 +227,12 @@ def _below_resolution(
     column = np.asarray(values, dtype=np.float64)
     if matches is None:
         known = np.isfinite(column)
-        ours = grouped_moments(column[known], own[known], against.size)[0]
+        ours = grouped_spread(column[known], own[known], against.size)[0]
         theirs = ours[against]
     else:  # the same runs as are tested
         sides = column[matches.rows], column[matches.partners]
         known = np.isfinite(sides[0]) & np.isfinite(sides[1]) & (np.minimum(*sides) > 0)
-        ours, theirs = (grouped_moments(side[known], matches.setups[known], against.size)[0] for side in sides)
+        ours, theirs = (grouped_spread(side[known], matches.setups[known], against.size)[0] for side in sides)
     with np.errstate(invalid="ignore", over="ignore"):
         smaller = np.minimum(ours, theirs)
         share = np.divide(resolution, smaller, out=np.full(against.size, math.inf), where=smaller > 0)

@@ -9,7 +9,7 @@ from scipy.special import stdtrit
 from significand.analysis.columns import numbers
 from significand.analysis.intervals import NORMAL_95, check_level
 from significand.analysis.measures import checked_codes
-from significand.analysis.moments import Floats, grouped_moments
+from significand.analysis.moments import Floats, grouped_spread
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,9 +67,9 @@ def grouped_estimates(values: ArrayLike, groups: ArrayLike, n_groups: int, level
     present = ~np.isnan(column)
     if not present.all():
         column, codes = column[present], codes[present]
-    mean, variance, n = grouped_moments(column, codes, n_groups)
-    with np.errstate(invalid="ignore", divide="ignore"):  # empty groups, and infinities among the values
-        std = np.sqrt(variance)
+    mean, std, n = grouped_spread(column, codes, n_groups)
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):  # empty groups, infinities, the largest numbers
         error = std / np.sqrt(n)
-        half = stdtrit(np.where(n > 1, n - 1, np.nan), (1 + level) / 2) * error
-    return GroupedEstimates(n, mean, std, NORMAL_95 * error, np.where(np.isfinite(half), half, np.nan), level)
+        factors = (NORMAL_95, stdtrit(np.where(n > 1, n - 1, np.nan), (1 + level) / 2))
+        normal, t = (np.where(np.isfinite(half := factor * error), half, np.nan) for factor in factors)
+    return GroupedEstimates(n, mean, std, normal, t, level)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.special import bdtr, ndtri, stdtrit  # not scipy.stats: importing that takes half a second
 
 from significand.analysis.columns import column
+from significand.analysis.moments import SQUARES_FIT
 from significand.results.records import told_method
 
 Sample = Iterable[float | None] | NDArray[np.float64]
@@ -22,8 +23,6 @@ NORMAL_95 = 1.96
 
 FEWEST_FOR_BOOTSTRAP = 10
 """With fewer values, resamples of nearly equal values make the bootstrap-t erratic."""
-
-_SQUARES_FIT = 1e-140, 1e140  # the sizes of numbers whose squares neither vanish nor overflow, nor do sums of these
 
 _VALUES_AT_ONCE = 1_000_000  # of all resamples together: bounds the memory of a large sample's bootstrap
 
@@ -99,7 +98,7 @@ def _scaled(sample: NDArray[np.float64]) -> tuple[NDArray[np.float64], int]:
     Their squares would overflow, or vanish and make a spread of 0.
     """
     size = float(np.abs(sample).max(initial=0.0))
-    if size == 0 or _SQUARES_FIT[0] <= size <= _SQUARES_FIT[1] or not math.isfinite(size):
+    if size == 0 or SQUARES_FIT[0] <= size <= SQUARES_FIT[1] or not math.isfinite(size):
         return sample, 0
     exponent = math.frexp(size)[1]
     return np.ldexp(sample, -exponent), exponent

@@ -6,6 +6,24 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
 
+SQUARES_FIT = 1e-140, 1e140
+"""Sizes of numbers whose squares neither vanish nor overflow, nor do sums of these."""
+
+
+def grouped_spread(values: Floats, groups: Codes, n_groups: int) -> tuple[Floats, Floats, Codes]:
+    """Return mean, sample standard deviation (n - 1) and count of each group, also of numbers whose squares do not fit.
+
+    Such groups are worked out times a power of two, which costs no digit. Arguments as for `grouped_moments`.
+    """
+    sizes = np.zeros(n_groups)
+    np.maximum.at(sizes, groups, np.abs(values))
+    extreme = ((sizes < SQUARES_FIT[0]) | (sizes > SQUARES_FIT[1])) & np.isfinite(sizes)
+    exponents = np.where(extreme, np.frexp(sizes)[1], 0)
+    scaled = np.ldexp(values, -exponents[groups]) if exponents.any() else values
+    mean, variance, n = grouped_moments(scaled, groups, n_groups)
+    with np.errstate(over="ignore"):
+        return np.ldexp(mean, exponents), np.ldexp(np.sqrt(variance), exponents), n
+
 
 def grouped_moments(values: Floats, groups: Codes, n_groups: int) -> tuple[Floats, Floats, Codes]:
     """Return mean, sample variance (n - 1) and count of the values of each group; NaN where undefined.

@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from significand.analysis.claims import comparison_row
+from significand.analysis.claims import comparison_row, sequential
 from significand.analysis.comparison import Comparison, compare
 from significand.analysis.intervals import mean
 from significand.answers.folder import Folder, read_folder
@@ -244,9 +244,7 @@ def _compare(
         margins=margins,
         energy_measured=energy_measured,
     )
-    if not (_is_sequential(one) or _is_sequential(other)):
-        return comparisons
-    return [replace(c, estimate=replace(c.estimate, sequential=True)) for c in comparisons]
+    return sequential(comparisons) if _is_sequential(one) or _is_sequential(other) else comparisons
 
 
 def _notes(one: Folder, other: Folder, modes: Sequence[str], unrecorded: Sequence[str]) -> Iterator[str]:

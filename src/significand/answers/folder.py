@@ -18,7 +18,7 @@ from significand.results.comparable import BEFORE, NEEDED, ResultsError
 from significand.results.difference import flat
 from significand.results.facts import FactsError, check_facts
 from significand.results.files import TooLargeError, open_to_read
-from significand.results.read import MANIFEST_BYTES, read_details, read_json_object
+from significand.results.read import MANIFEST_BYTES, json_object, read_details
 from significand.results.records import FIRST_METHOD, SCHEMA_VERSION, TableError
 from significand.results.store import DETAILS, MANIFEST, RAW_RUNS
 from significand.results.table import RunTable
@@ -211,12 +211,12 @@ def _manifest(path: Path) -> dict[str, object]:
     if not os.path.lexists(file):
         raise _refused(f"{str(path)!r} holds no results; give a folder that `significand run` has written")
     try:
-        open_to_read(file, MANIFEST_BYTES, "it is no manifest of an experiment").close()
+        with open_to_read(file, MANIFEST_BYTES, "it is no manifest of an experiment") as opened:
+            manifest = json_object(opened.read())
     except TooLargeError as error:
         raise _refused(str(error)) from None
     except OSError as error:
         raise _refused(f"{str(file)!r} cannot be read ({error.strerror}); give a readable one") from None
-    manifest = read_json_object(file)
     if not isinstance(manifest.get("experiment"), dict) or not isinstance(manifest.get("machine"), dict):
         raise _refused(
             f"{str(file)!r} is damaged or without experiment and machine; give a folder that `significand run` has "

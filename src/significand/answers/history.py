@@ -5,7 +5,7 @@ the narrower spread of the runs within one.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -172,9 +172,13 @@ def read_history(folder: Path, *, metrics: Sequence[str] | None = None) -> Histo
     chosen = chosen_metrics(metrics, energy_measured=measured)
     if lacking := column_problems(newest, chosen, "the newest result"):
         raise ResultsError(lacking)
+    columns = method_columns(chosen, energy_measured=measured)
+    facts = newest.facts_with_runs(newest.setups(), columns)
     kept = []
     for results in everything:
-        if reason := _incomparable(results, newest, chosen):
+        if lacking := [name for name in chosen if METRICS[name].column not in results.runs.columns]:
+            skipped.append(Skipped(results.path, f"its version did not write {', '.join(lacking)}"))
+        elif reason := _differing(results.facts_with_runs(newest.setups(), columns), facts):
             skipped.append(Skipped(results.path, reason))
         else:
             kept.append(results)
@@ -278,13 +282,9 @@ def _folders(folder: Path) -> Iterator[Path]:
         yield folder
 
 
-def _incomparable(results: Folder, newest: Folder, metrics: Sequence[str]) -> str:
-    """Say why results cannot stand beside the newest; empty where they can."""
-    if lacking := [name for name in metrics if METRICS[name].column not in results.runs.columns]:
-        return f"its version did not write {', '.join(lacking)}"
-    columns = method_columns(metrics, energy_measured=energy_measured([newest], newest.setups()))
-    here, there = (one.facts_with_runs(newest.setups(), columns) for one in (results, newest))
-    found, _ = differences(here, there)
+def _differing(here: Mapping[str, object], newest: Mapping[str, object]) -> str:
+    """Say in which facts results differ from the newest; empty where in none."""
+    found, _ = differences(here, newest)
     if not found:
         return ""
     others = f", and {len(found) - 1} more" if found[1:] else ""

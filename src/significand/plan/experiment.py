@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -149,13 +149,9 @@ class Experiment(Fields):
 
     def setups(self) -> list[Setup]:
         """Return the product of the axes, less what an engine refuses: precisions within threads within batch sizes."""
-        workload, varying, refused = self.workload, self.varying, {name for name, _ in self.refused}
-        product = itertools.product(self.engine, self.batch_size, self.threads, self.precision_modes)
-        setups = [
-            Setup(workload, precision, engine, batch_size, threads).named(varying)
-            for engine, batch_size, threads, precision in product
-        ]
-        return [setup for setup in setups if setup.name not in refused]
+        axes = {axis: getattr(self, AXES[axis]) for axis in ("engine", "batch_size", "threads", "precision")}
+        refused = {name for name, _ in self.refused}
+        return [setup for setup in _product(self.workload, axes) if setup.name not in refused]
 
     def estimated_s(self) -> float:
         """Return about how long all runs take, in seconds, by what small networks were seen to need: a rough number.
@@ -460,9 +456,10 @@ def _check_engines(plan: _Plan, surroundings: Surroundings) -> tuple[tuple[str, 
             plan.fail("engine", f"{engine!r} runs none of {', '.join(modes)}; it runs {', '.join(known[engine])}")
     if not plan.has("engine", "precision_modes", "batch_size", "threads"):
         return ()
+    nothing = Perceptron((), (), "", 0, 0.0, 0, "", 0.0, 0.0)
     return tuple(
         (setup.name, f"{setup.engine} does not run {setup.precision}")
-        for setup in _product(plan)
+        for setup in _product(nothing, {axis: plan.values[name] for axis, name in AXES.items()})
         if setup.precision not in known[setup.engine]
     )
 
@@ -474,12 +471,11 @@ def _runs(known: Mapping[str, Sequence[str]], engine: str, mode: str) -> bool:
         return False
 
 
-def _product(plan: _Plan) -> Iterable[Setup]:
-    axes = {axis: plan.values[name] for axis, name in AXES.items()}
+def _product(workload: Perceptron, axes: Mapping[str, Sequence[Any]]) -> Iterator[Setup]:
+    """Give a setup for each combination of values, those that differ by the last axis beside each other."""
     varying = frozenset(axis for axis, values in axes.items() if len(values) > 1)
-    nothing = Perceptron((), (), "", 0, 0.0, 0, "", 0.0, 0.0)
     for values in itertools.product(*axes.values()):
-        yield Setup(nothing, **dict(zip(axes, values, strict=True))).named(varying)
+        yield Setup(workload, **dict(zip(axes, values, strict=True))).named(varying)
 
 
 def _check_baseline(plan: _Plan) -> None:

@@ -8,6 +8,11 @@ AXES = ("precision", "engine", "device", "batch_size", "threads", "variant")
 """Fields by which the setups of one experiment may differ, in the order in which names tell them."""
 
 
+def name_of(*words: str) -> str:
+    """Return what a setup is called, by its precision and what else tells it from the others."""
+    return "-".join(filter(None, words))
+
+
 @dataclass(frozen=True)
 class Perceptron:
     """The built-in workload: a multilayer perceptron, its data, and how it is trained. Fields as in `Experiment`."""
@@ -58,7 +63,7 @@ class Setup:
 
     def __post_init__(self) -> None:
         if not self.name:
-            object.__setattr__(self, "name", "-".join(filter(None, [self.precision, self.variant])))
+            object.__setattr__(self, "name", name_of(self.precision, self.variant))
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -75,7 +80,7 @@ class Setup:
             "variant": self.variant,
         }
         told = [self.precision, *(word for axis, word in words.items() if axis in varying or axis == "variant")]
-        return replace(self, name="-".join(filter(None, told)))
+        return replace(self, name=name_of(*told))
 
 
 @dataclass(frozen=True)

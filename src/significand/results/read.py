@@ -1,11 +1,8 @@
 """Reading what a result folder holds. Anybody may have written it: sizes have bounds, and nothing is believed."""
 
-import csv
 import io
 import json
 import struct
-import zipfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, get_args
 
@@ -13,10 +10,9 @@ import numpy as np
 import psutil
 
 from significand.meters.steps import Phase
-from significand.plan.problems import shown
+from significand.plan.archives import unpacked_bytes
 from significand.results.contents import DETAIL_ARRAYS
-from significand.results.files import ELSEWHERE, counted, lines_of, most_table_bytes, open_to_read
-from significand.results.records import Run, TableError
+from significand.results.files import TooLargeError, open_to_read
 from significand.results.values import check_encodable
 
 MANIFEST_BYTES = 4_000_000
@@ -24,9 +20,6 @@ MANIFEST_BYTES = 4_000_000
 
 DETAILS_BYTES = 1_000_000_000
 """Size of the single times behind a run, packed or not, at most: some sixty million calls."""
-
-MOST_COLUMNS = 1_000
-"""Of a table of runs: a short line would be filled up to all of them."""
 
 MOST_MEMBERS = 1_000
 """Arrays in a file of single times, by the room that their list takes. `DETAIL_ARRAYS` are all that is written."""
@@ -44,68 +37,21 @@ _END_OF_ZIP = struct.Struct("<4s4H2LH")
 """End of central directory record (PKWARE, APPNOTE 6.3.10, 4.3.16): signature, disks, entries, size, place, comment."""
 
 
-def read_runs(path: Path) -> list[Run]:
-    """Read the runs of a raw_runs.csv.
-
-    Raises
-    ------
-    OSError
-        When it cannot be read.
-    ValueError
-        When it is no such table, or too large; the text says where, or why.
-    """
-    _, runs = read_table(path)
-    return runs
-
-
-def read_table(path: Path) -> tuple[Sequence[str], list[Run]]:
-    """Read the columns and the runs of a raw_runs.csv.
-
-    Raises
-    ------
-    OSError
-        When it cannot be read.
-    ValueError
-        When it is no such table, or too large; the text says where, or why.
-    """
-    with open_to_read(path, most_table_bytes(), ELSEWHERE) as raw:
-        # A table that went through an editor may begin with a byte order mark.
-        file: IO[str] = io.TextIOWrapper(raw, encoding="utf-8-sig", errors="surrogateescape", newline="")
-        lines = csv.reader(lines_of(path, file))
-        try:
-            columns = next(lines, [])
-            check_columns(columns)
-            # What ends early lacks its last cells; what goes on too long has cells without a name.
-            filled = ([*line, *[None] * (len(columns) - len(line))] for line in lines if line)
-            return columns, [Run.from_row(dict(zip(columns, line, strict=False))) for line in counted(path, filled)]
-        except csv.Error as error:
-            raise ValueError(f"{str(path)!r} is not a CSV table: {error}") from None
-
-
-def check_columns(columns: Sequence[str]) -> None:
-    """Find out whether these can be the columns of a table of runs.
-
-    Raises
-    ------
-    TableError
-        When there are too many, or one is there twice.
-    """
-    if len(columns) > MOST_COLUMNS:
-        raise TableError(f"it has {len(columns)} columns, at most {MOST_COLUMNS} are read; it is no table of runs")
-    seen: set[str] = set()
-    for name in columns:
-        if name in seen:
-            raise TableError(f"it has the column {shown(name)} twice; remove one")
-        seen.add(name)
-
-
 def read_json_object(path: Path) -> dict[str, object]:
     """Read a JSON object; nothing where there is no file, or it is damaged or too large."""
     try:
         with open_to_read(path, MANIFEST_BYTES, "") as file:
-            value = json.loads(file.read().decode("utf-8-sig", errors="surrogateescape"))
+            return json_object(file.read())
+    except (OSError, TooLargeError):
+        return {}
+
+
+def json_object(text: bytes) -> dict[str, object]:
+    """Return the JSON object that a text is; nothing where it is none."""
+    try:
+        value = json.loads(text.decode("utf-8-sig", errors="surrogateescape"))
         check_encodable(value)
-    except (OSError, ValueError, RecursionError):
+    except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
 
@@ -124,7 +70,7 @@ def read_details(path: Path) -> dict[str, np.ndarray]:
             _check_directory(file)
             with np.load(file, allow_pickle=False) as archive:
                 names = [name for name in DETAIL_ARRAYS if name in archive.files]
-                _check_members(archive.zip.infolist(), names, most_bytes)
+                _check_room(unpacked_bytes(archive.zip.infolist(), names), most_bytes)
                 return {name: _times(name, archive[name]) for name in names}
     except FileNotFoundError:
         return {}
@@ -146,14 +92,8 @@ def _check_directory(file: IO[bytes]) -> None:
         raise ValueError(f"it has more than {MOST_MEMBERS} arrays")
 
 
-def _check_members(members: Sequence[zipfile.ZipInfo], names: Sequence[str], most_bytes: int) -> None:
-    """Refuse arrays that unpack to more than there is room for: a few kB can stand for any number of zeros."""
-    wanted = [member for member in members if member.filename.removesuffix(".npy") in names]
-    for member in wanted:
-        # zlib is unpacked piece by piece, up to the size that is checked below; the other methods in large pieces.
-        if member.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
-            raise ValueError(f"{member.filename} is packed by a method that NumPy does not use")
-    if (unpacked := sum(member.file_size for member in wanted)) > most_bytes:
+def _check_room(unpacked: int, most_bytes: int) -> None:
+    if unpacked > most_bytes:
         raise ValueError(
             f"it unpacks to {unpacked / 1e6:.0f} MB, at most {most_bytes / 1e6:.0f} MB are read here; remove it"
         )

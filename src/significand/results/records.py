@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from significand.plan.precision import MODES
-from significand.plan.setup import Setup
+from significand.plan.setup import Setup, name_of
 
 SCHEMA_VERSION = 4
 
@@ -197,7 +197,7 @@ class Run:
             Where `round_latencies_s` holds anything but numbers.
         """
         if not self.setup:
-            object.__setattr__(self, "setup", "-".join(filter(None, [self.precision_mode, self.variant])))
+            object.__setattr__(self, "setup", name_of(self.precision_mode, self.variant))
         for word in self.round_latencies_s.split():
             float(word)
 
@@ -241,25 +241,19 @@ class Run:
         return {one.name: getattr(self, one.name) for one in fields(self)}
 
     @classmethod
-    def from_row(cls, row: Mapping[str, str | None]) -> "Run":
-        """Build a run from the texts of one line of raw_runs.csv; an empty number is NaN.
-
-        A column that the table lacks takes its default.
+    def from_row(cls, row: Mapping[str, str]) -> "Run":
+        """Build a run from its texts, by column; an empty number is NaN, and a column that lacks takes its default.
 
         Raises
         ------
         ValueError
-            Where a text is not of its column's type, a number too large for a table of numbers, or the line ends before
-            it.
+            Where a text is not of its column's type, or a number too large for a table of numbers.
         """
-        row = _as_now(row)
         values: dict[str, Any] = {}
         for column in fields(cls):
             if column.name not in row:
                 continue
             text = row[column.name]
-            if text is None:  # what csv.DictReader gives for the cells of a line that was cut off
-                raise ValueError(f"the line ends before the column {column.name}; remove the line")
             if column.type is float:
                 values[column.name] = float(text) if text else NAN
             elif column.type is int:
@@ -325,13 +319,6 @@ def step_rows(run: Run, details: Mapping[str, Any]) -> list[dict[str, object]]:
     lines = zip(*(details[f"step_{name}"].tolist() for name in names), strict=True)
     own: dict[str, object] = {"repeat": run.repeat, "precision_mode": run.precision_mode, "setup": run.setup}
     return [own | dict(zip(names, line, strict=True)) for line in lines]
-
-
-def _as_now(row: Mapping[str, str | None]) -> Mapping[str, str | None]:
-    """Return a row of any schema with the columns of this one, as far as the older ones tell them."""
-    if "setup" in row:
-        return row
-    return {**row, "device": "cpu", "variant": row.get("label") or ""}
 
 
 def told_method(method: str, *, sequential: bool) -> str:

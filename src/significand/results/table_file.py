@@ -8,8 +8,9 @@ from typing import IO
 
 import polars as pl
 
+from significand.plan.problems import shown
+from significand.plan.setup import name_of
 from significand.results.files import ELSEWHERE, lines_of, most_runs, most_table_bytes, open_to_read, too_many_runs
-from significand.results.read import check_columns
 from significand.results.records import TRUTH_VALUES, TableError
 from significand.results.table import POLARS_TYPES, ROUNDS, TYPES, RunTable, tabled
 
@@ -17,6 +18,9 @@ KINDS = {int: "a whole number", float: "a number", bool: "true or false"}
 
 MOST_BYTES = 8_000_000_000
 """Of a raw_runs.csv: some ten million runs. What is larger would not fit the memory of most machines."""
+
+MOST_COLUMNS = 1_000
+"""Of a table of runs: a short line would be filled up to all of them."""
 
 _TRUTHS = [text for text, value in TRUTH_VALUES.items() if value is not None]
 
@@ -96,9 +100,9 @@ def _as_now(header: list[str]) -> tuple[list[str], dict[str, pl.Expr]]:
     if "setup" in header:
         return header, {}
     header = ["variant" if name == "label" else name for name in header]
-    mode, variant = (pl.col(name).fill_null("") for name in ("precision_mode", "variant"))
-    name = pl.when(variant == "").then(mode).otherwise(pl.format("{}-{}", mode, variant))
-    return header, {"setup": name, "device": pl.lit("cpu"), "variant": variant}
+    words = [pl.col(name).fill_null("") for name in ("precision_mode", "variant")]
+    name = pl.struct(words).map_elements(lambda told: name_of(*told.values()), pl.String)
+    return header, {"setup": name, "device": pl.lit("cpu"), "variant": words[1]}
 
 
 def _header(path: Path) -> list[str]:
@@ -107,8 +111,18 @@ def _header(path: Path) -> list[str]:
             header = next(csv.reader(lines_of(path, file)), [])
         except csv.Error as error:
             raise TableError(f"{str(path)!r} is not a CSV table: {error}") from None
-    check_columns(header)
+    _check_columns(header)
     return header
+
+
+def _check_columns(columns: Sequence[str]) -> None:
+    if len(columns) > MOST_COLUMNS:
+        raise TableError(f"it has {len(columns)} columns, at most {MOST_COLUMNS} are read; it is no table of runs")
+    seen: set[str] = set()
+    for name in columns:
+        if name in seen:
+            raise TableError(f"it has the column {shown(name)} twice; remove one")
+        seen.add(name)
 
 
 def _opened(path: Path) -> IO[str]:
