@@ -102,16 +102,11 @@ def _legend(colours: Sequence[tuple[str, str]], markers: Sequence[tuple[str, str
     entries: list[tuple[Line2D | None, str]] = []
     if colours:
         entries.append((None, "colour"))
-        entries += [(_swatch(colour), words) for words, colour in colours]
+        entries += [(make_line((), (), colour=colour, width=5.0, zorder=3), words) for words, colour in colours]
     if markers:
         entries.append((None, "marker"))
         entries += [(make_marker(shape, 6.5, colour=GREY, on_frontier=None), words) for words, shape in markers]
     return entries
-
-
-def _swatch(colour: str) -> Line2D:
-    """Make a short thick line, which is no marker."""
-    return make_line((), (), colour=colour, width=5.0, zorder=3)
 
 
 def _page(

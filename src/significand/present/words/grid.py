@@ -4,7 +4,7 @@
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from significand.analysis.comparison import Comparison
@@ -298,13 +298,9 @@ def _why_none(cases: Sequence[Case]) -> str:
 
 def _factors(cases: Sequence[Case]) -> str:
     """Write the factor and its interval; of several cases those of the smallest and of the largest."""
-    told = list(dict.fromkeys(size_text(case.comparison) for case in _extremes(cases)))
+    ordered = sorted((case.comparison for case in cases), key=_size)
+    told = dict.fromkeys(map(size_text, (ordered[0], ordered[-1])))
     return f" ({' to '.join(told)})"
-
-
-def _extremes(cases: Iterable[Case]) -> list[Case]:
-    ordered = sorted(cases, key=lambda case: _size(case.comparison))
-    return [ordered[0], ordered[-1]]
 
 
 def _size(comparison: Comparison) -> float:
