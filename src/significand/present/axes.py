@@ -14,6 +14,12 @@ _ROUND = (1.0, 2.0, 2.5, 5.0, 10.0)
 _MIN_RELATIVE_SPAN = 0.1  # a narrower axis would make differences of a few per cent look like everything
 
 
+MOST_PERCENT = 100.0
+
+MIN_ACCURACY_SPAN_PP = 1.0
+"""Of an axis, in percentage points: a narrower one would make noise look like everything."""
+
+
 @dataclass(frozen=True)
 class Axis:
     """One axis: its label with the unit, its limits and its ticks, all in that unit."""
@@ -75,6 +81,11 @@ def choose_axis(
         ticks = [tick for tick in round_ticks(low, high) if max(low, floor) <= tick <= min(high, ceiling)]
     label = f"{title} ({', '.join([*filter(None, details), *(['log scale'] if is_log else [])])})"
     return Axis(label, low, high, tuple(ticks), _tick_labels(ticks, is_log=is_log), is_log)
+
+
+def possible_percent(interval: tuple[float, float] | None) -> tuple[float, float] | None:
+    """Return the part of an interval that an accuracy in % can be in."""
+    return interval and (max(interval[0], 0.0), min(interval[1], MOST_PERCENT))
 
 
 def round_ticks(low: float, high: float) -> list[float]:

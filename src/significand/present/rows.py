@@ -147,6 +147,11 @@ def visible(text: object) -> str:
     return "".join(character if character.isprintable() else "\ufffd" for character in str(text))
 
 
+def mapping(value: object) -> Mapping[str, object]:
+    """Return a part of a manifest where it is a mapping, and an empty one in place of all else."""
+    return value if isinstance(value, Mapping) else {}
+
+
 def enumerated(values: Iterable[object]) -> str:
     """Write values one after the other: ``"1, 8 and 32"``."""
     *first, last = [visible(value) for value in values] or [""]

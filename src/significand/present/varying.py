@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from significand.present.rows import SummaryRow, number, setup_name, visible
+from significand.present.words.numbers import with_bounds
 from significand.present.words.places import ORDERED, TITLES, place_words
 
 Place = Mapping[str, str]
@@ -118,7 +119,8 @@ def grid_of(rows: Sequence[SummaryRow]) -> Grid | None:
     """
     if len(rows) < 2 or not all(row.get("setup") and row.get("precision_mode") is not None for row in rows):
         return None
-    columns = {axis: [_text(row.get(_COLUMNS.get(axis, axis))) for row in rows] for axis in TITLES}
+    read = {axis: [row.get(_COLUMNS.get(axis, axis)) for row in rows] for axis in TITLES}
+    columns = {axis: ["" if value is None else visible(value) for value in column] for axis, column in read.items()}
     values = {axis: _ordered(axis, column) for axis, column in columns.items() if len(set(column)) > 1}
     if not set(values) - {"precision"}:
         return None
@@ -138,8 +140,13 @@ def ratio_of(row: SummaryRow, metric: str) -> tuple[float, float, float]:
     return (ratio, low, high) if math.isfinite(low) and math.isfinite(high) else (ratio, math.nan, math.nan)
 
 
-def _text(value: object) -> str:
-    return "" if value is None else visible(value)
+def ratio_texts(row: SummaryRow, metric: str) -> tuple[str, str]:
+    """Write the ratio to the baseline, ``"×1.18"``, and its interval; empty where there is none."""
+    ratio, low, high = ratio_of(row, metric)
+    if not math.isfinite(ratio):
+        return "", ""
+    shown, interval = with_bounds(ratio, low, high)
+    return f"×{shown}", interval
 
 
 def _ordered(axis: str, column: Sequence[str]) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from made_up_pages import HOSTILE, made_up_experiment
-from significand.present.page.setups import chance, chances, mean_of, mean_texts, metrics_of, setups_of
+from significand.present.page.setups import chances, mean_of, mean_texts, metrics_of, setups_of
 
 
 def test_metrics_have_units_that_suit_them(tmp_path: Path) -> None:
@@ -64,12 +64,6 @@ def test_names_are_text(tmp_path: Path) -> None:
     assert setups[2].name == "n" * 300
     assert len(setups[2].label) < 80
     assert setups[3].name.isprintable()
-
-
-@pytest.mark.parametrize(("p", "text"), [(0.995, "> 0.99"), (0.004, "< 0.01"), (0.5, "0.50"), (math.nan, "")])
-def test_probabilities_are_never_certain(p: float, text: str) -> None:
-    """A share of resamples is neither 0 nor 1."""
-    assert chance(p) == text
 
 
 def test_probabilities_come_by_mode(tmp_path: Path) -> None:

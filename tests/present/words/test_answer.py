@@ -2,8 +2,8 @@ from dataclasses import replace
 
 from made_up_grids import full_grid, grid_results
 from significand.answers.folder import Folder
-from significand.present.words.answer import MOST_NAMED, answer
-from significand.present.words.verdicts import claim_lines
+from significand.present.words.answer import answer
+from significand.present.words.verdicts import MOST_NAMED, claim_lines
 
 
 def lines_of(results: Folder) -> list[str]:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from significand.plan.metrics import METRICS, SPECIFIED, Metric
-from significand.present.words.numbers import choose_unit, with_bounds, with_half_width
+from significand.present.words.numbers import choose_unit, probability, span, with_bounds, with_half_width
 
 
 @pytest.mark.parametrize(
@@ -129,3 +129,15 @@ def test_a_ratio_keeps_the_digits_that_its_interval_supports(
 ) -> None:
     """The interval is written as it is, not centred; however wide it is, the ratio itself stays readable."""
     assert with_bounds(point, low, high) == shown
+
+
+@pytest.mark.parametrize(("p", "text"), [(0.995, "> 0.99"), (0.004, "< 0.01"), (0.5, "0.50"), (math.nan, "")])
+def test_probabilities_are_never_certain(p: float, text: str) -> None:
+    """A share of resamples is neither 0 nor 1."""
+    assert probability(p) == text
+
+
+@pytest.mark.parametrize(("counts", "text"), [((5, 5), "5"), ((10, 5, 7), "5 to 10")])
+def test_a_span_is_of_the_least_and_the_largest(counts: tuple[int, ...], text: str) -> None:
+    """However many lie between, and one number where all are equal."""
+    assert span(counts) == text

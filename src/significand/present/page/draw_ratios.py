@@ -4,7 +4,7 @@ import altair as alt
 
 from significand.present.page.theme import variable
 from significand.present.page.vegalite import Rows, Spec, along_y, position, spec_of, with_setup
-from significand.present.plots.ratio_figures import RatioFigure, RatioLine, RatioPanel
+from significand.present.plots.ratio_figures import RatioFigure, RatioLine
 from significand.present.styles import OUTLINES
 
 _HEIGHT_PX = 300
@@ -14,11 +14,8 @@ _POINT_PX2 = 90
 def ratios_specs(figure: RatioFigure) -> list[Spec]:
     """Draw every panel: altair takes long, so that all are copies of one with other data."""
     spec = _spec(figure)
-    return [{**spec, "datasets": {"level": [{"y": 1}], "ratios": _panel_rows(panel)}} for panel in figure.panels]
-
-
-def _panel_rows(panel: RatioPanel) -> Rows:
-    return [row for series in panel.series for row in _rows(series)]
+    rows = [[row for series in panel.series for row in _rows(series)] for panel in figure.panels]
+    return [{**spec, "datasets": {"level": [{"y": 1}], "ratios": of_panel}} for of_panel in rows]
 
 
 def _spec(figure: RatioFigure) -> Spec:

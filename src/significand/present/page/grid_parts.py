@@ -30,27 +30,25 @@ class GridParts:
         Colours, then markers.
     parts
         Panels of the tradeoff; a single one is not offered for choice.
-    ratios
-        A chart for each of batch size and threads that varies, with its legend.
     """
 
     legend: Sequence[LegendEntry]
     parts: Sequence[Part]
-    ratios: Sequence[tuple[RatioFigure, Sequence[LegendEntry]]]
 
 
 def grid_parts(results: Folder, setups: Sequence[ShownSetup]) -> GridParts:
     """Prepare what the page needs of a grid; of an experiment without one, nothing."""
     grid = grid_of(results.rows)
     if grid is None:
-        return GridParts((), (), ())
+        return GridParts((), ())
     looks = looks_of(grid, results.rows)
+    return GridParts(_legend(looks.colours, looks.markers, setups), looks.parts)
+
+
+def ratio_parts(results: Folder, setups: Sequence[ShownSetup]) -> list[tuple[RatioFigure, Sequence[LegendEntry]]]:
+    """Prepare a chart for each of batch size and threads that varies, with its legend."""
     figures = ratio_figures(results.rows, results.claims.comparisons)
-    return GridParts(
-        _legend(looks.colours, looks.markers, setups),
-        looks.parts,
-        [(one, _legend(one.colours, one.markers, setups)) for one in figures],
-    )
+    return [(one, _legend(one.colours, one.markers, setups)) for one in figures]
 
 
 def _legend(

@@ -21,7 +21,7 @@ from significand.present.page.draw_learning import training_rows, training_spec
 from significand.present.page.draw_ratios import ratios_specs
 from significand.present.page.draw_rounds import rounds_spec
 from significand.present.page.draw_tradeoff import DRAWN, RUNS, run_rows, tradeoff_part, tradeoff_spec
-from significand.present.page.grid_parts import GridParts, grid_parts
+from significand.present.page.grid_parts import grid_parts, ratio_parts
 from significand.present.page.learning import AGAINST, TrainingFigure, training_figure
 from significand.present.page.prepared import Contents, contents_of
 from significand.present.page.rounds import RoundsFigure, rounds_figures
@@ -53,12 +53,13 @@ def page(results: Folder) -> str:
     with VegaScript() as vega:
         contents = contents_of(results)
         grid = grid_parts(results, contents.setups)
+        ratios = ratio_parts(results, contents.setups)
         times, unread = read_times(results, contents.setups, MOST_FILES if grid.parts else MOST_READ)
         pairs = tradeoffs(contents.setups, contents.metrics)
         calls = calls_figure(times, results.experiment.batch_size)
         training = training_figure(times)
         rounds = rounds_figures(times)
-        charts = _charts(results, contents, pairs, calls, training, rounds, grid)
+        charts = _charts(results, contents, pairs, calls, training, rounds, grid.parts, [one for one, _ in ratios])
         scripts = [_script(vega.text()), _script(_resource("page.js"))]
     most = MOST_BYTES_OF_A_GRID if grid.parts else MOST_BYTES
     room = most - _OTHER_BYTES - sum(len(text.encode()) for text in (charts, *scripts))
@@ -70,6 +71,7 @@ def page(results: Folder) -> str:
         accuracies=[contents.metrics[name] for name in accuracies],
         pairs=pairs,
         grid=grid,
+        ratios=ratios,
         calls=calls,
         percentiles=PERCENTILES,
         training=training,
@@ -154,7 +156,8 @@ def _charts(
     calls: CallsFigure,
     training: TrainingFigure,
     rounds: Sequence[RoundsFigure],
-    grid: GridParts,
+    parts: Sequence[Part],
+    ratios: Sequence[RatioFigure],
 ) -> str:
     """Return all charts as JSON: by figure the data that its views share, and its views by what is chosen."""
     metrics = contents.metrics
@@ -162,9 +165,9 @@ def _charts(
         figures = {
             "tradeoff": {
                 "data": {RUNS: run_rows(contents.setups, metrics)},
-                "views": _tradeoff_views(pairs, contents, grid.parts),
+                "views": _tradeoff_views(pairs, contents, parts),
             },
-            **{f"ratio-{one.axis}": {"data": {}, "views": _ratio_views(one)} for one, _ in grid.ratios},
+            **{f"ratio-{one.axis}": {"data": {}, "views": _ratio_views(one)} for one in ratios},
             "calls": {"data": {}, "views": {"": {"spec": calls_spec(calls)}}},
             "training": {
                 "data": training_rows(training),

@@ -8,7 +8,7 @@ from significand.present.page.provenance import Facts, caveats, machine_facts, m
 from significand.present.page.reproduce import Reproduction, reproduction
 from significand.present.page.setup_table import Table, table_of
 from significand.present.page.setups import ShownMetric, ShownSetup, metrics_of, setups_of
-from significand.present.rows import enumerated, visible
+from significand.present.rows import enumerated, mapping, visible
 from significand.present.varying import grid_of
 from significand.present.words.answer import answer
 from significand.present.words.findings import findings
@@ -80,12 +80,11 @@ def _title(results: Folder) -> str:
 
 
 def _subtitle(results: Folder) -> str:
-    machine = results.manifest.get("machine")
     repeats = len(set(results.runs.counts("repeat").tolist()))
     parts = [
         enumerated(results.experiment.engine),
         f"{repeats} repeat{'s' if repeats != 1 else ''}",
-        visible(machine.get("cpu") or "") if isinstance(machine, dict) else "",
+        visible(mapping(results.manifest.get("machine")).get("cpu") or ""),
         visible(results.manifest.get("started_utc") or "")[:10],
     ]
     return ", ".join(filter(None, parts))

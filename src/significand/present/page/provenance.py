@@ -7,7 +7,7 @@ import numpy as np
 from significand.answers.folder import Folder
 from significand.plan.problems import listed
 from significand.present.page.setups import ShownSetup
-from significand.present.rows import energy_estimated, enumerated, visible
+from significand.present.rows import energy_estimated, enumerated, mapping, visible
 from significand.results.facts import allowed_fields
 
 Facts = tuple[tuple[str, str], ...]
@@ -33,11 +33,9 @@ def workload_facts(results: Folder) -> Facts:
 
 def machine_facts(manifest: Mapping[str, object]) -> Facts:
     """Return the machine and the versions, as names and values; what is not known is left out."""
-    machine = manifest.get("machine")
-    if not isinstance(machine, dict):
-        return ()
+    machine = mapping(manifest.get("machine"))
     sets = machine.get("instruction_sets")
-    versions = machine.get("versions")
+    versions = mapping(machine.get("versions"))
     memory_mb = machine.get("memory_mb")
     named = (
         ("Processor", machine.get("cpu")),
@@ -45,15 +43,10 @@ def machine_facts(manifest: Mapping[str, object]) -> Facts:
         ("Instructions for formats", ", ".join(map(str, sets)) if isinstance(sets, list) else None),
         ("Memory", f"{memory_mb / 1000:.1f} GB" if isinstance(memory_mb, int | float) else None),
         ("Clock", _clock(machine)),
-        ("Virtual machine", {True: "yes", False: "no"}.get(machine.get("virtual_machine"))),  # type: ignore[arg-type]  # None is none of them
+        ("Virtual machine", {True: "yes", False: "no"}.get(machine.get("virtual_machine"))),  # type: ignore[call-overload]  # None is none of them
         ("System", machine.get("os")),
         ("Python", machine.get("python")),
-        (
-            "Versions",
-            ", ".join(f"{NAMES.get(name, name)} {version}" for name, version in versions.items() if version)
-            if isinstance(versions, dict)
-            else None,
-        ),
+        ("Versions", ", ".join(f"{NAMES.get(name, name)} {version}" for name, version in versions.items() if version)),
     )
     return tuple((name, visible(value)) for name, value in named if value)
 
@@ -138,8 +131,7 @@ def caveats(results: Folder, setups: Sequence[ShownSetup]) -> Iterator[str]:
             f"It was resumed although {visible(listed(allowed))} differed, as was allowed: its runs are of both, and "
             "what that changes is in their ratios. manifest.json has the values."
         )
-    machine = results.manifest.get("machine")
-    if isinstance(machine, dict) and machine.get("virtual_machine"):
+    if mapping(results.manifest.get("machine")).get("virtual_machine"):
         yield (
             "This is a virtual machine: what others on the same host do shows as stolen time at best, and energy "
             "counters cannot be read."

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from significand import __version__
 from significand.answers.folder import Folder
 from significand.plan.options import LEARNING_RATES, OPTIONS
-from significand.present.rows import visible
+from significand.present.rows import mapping, visible
 
 TITLE = "significand: what a network gains and loses in another numeric precision"
 
@@ -24,11 +24,12 @@ class Reproduction:
 
 def reproduction(results: Folder) -> Reproduction:
     """Say how the results came about."""
-    version = _version(results.manifest)
+    versions = mapping(mapping(results.manifest.get("machine")).get("versions"))
+    version = visible(versions.get("significand") or __version__)
     year = visible(results.manifest.get("started_utc") or "")[:4]
     told = f"{TITLE}, version {version}" + (f", {year}" if year else "")
     return Reproduction(
-        command=command_line(_fields(results)),
+        command=command_line(mapping(results.manifest.get("experiment")) or results.experiment.to_json()),
         facts=tuple(_facts(results.manifest)),
         citation=f"{told}. Cite with it the machine, the engine and the number of runs behind a number.",
         bibtex=(
@@ -67,24 +68,12 @@ def _written(name: str, value: object) -> str:
     return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)
 
 
-def _fields(results: Folder) -> Mapping[str, object]:
-    planned = results.manifest.get("experiment")
-    return planned if isinstance(planned, dict) else results.experiment.to_json()
-
-
-def _version(manifest: Mapping[str, object]) -> str:
-    machine = manifest.get("machine")
-    versions = machine.get("versions") if isinstance(machine, dict) else None
-    known = versions.get("significand") if isinstance(versions, dict) else None
-    return visible(known or __version__)
-
-
 def _facts(manifest: Mapping[str, object]) -> list[tuple[str, str]]:
     facts = []
-    revision = manifest.get("git_revision")
-    if isinstance(revision, dict) and revision.get("commit"):
+    revision = mapping(manifest.get("git_revision"))
+    if revision.get("commit"):
         changed = {True: ", with changes that were not committed", None: ", perhaps with changes"}
-        facts.append(("Git revision", visible(revision["commit"]) + changed.get(revision.get("dirty"), "")))
+        facts.append(("Git revision", visible(revision["commit"]) + changed.get(revision.get("dirty"), "")))  # type: ignore[call-overload]  # what else it is, is none of them
     for name, title in (("started_utc", "Started"), ("ended_utc", "Ended")):
         if manifest.get(name):
             facts.append((title, f"{visible(manifest[name])[:19].replace('T', ' ')} UTC"))

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from significand.analysis.comparison import ESTIMATED_ENERGY, Comparison
 from significand.answers.folder import Folder
 from significand.plan.precision import MODES
-from significand.present.page.setups import ShownMetric, ShownSetup, chance, chances, mean_of
+from significand.present.page.setups import ShownMetric, ShownSetup, chances, mean_of
 from significand.present.rows import number, other_format, visible
 from significand.present.rows import sequential as is_sequential
 from significand.present.varying import grid_of
 from significand.present.words.grid import baseline_words
-from significand.present.words.numbers import with_bounds, with_half_width
+from significand.present.words.numbers import probability, with_bounds, with_half_width
 from significand.present.words.places import TITLES
 from significand.present.words.sentences import HOPELESS, is_hopeless
 from significand.results.records import told_method
@@ -126,7 +126,7 @@ def table_of(results: Folder, setups: Sequence[ShownSetup], metrics: Mapping[str
             finished=len(setup.runs),
             failed=results.failed(setup.mode),
             reasons=_reasons(results, setup.mode),
-            on_frontier=chance(likely.get(setup.mode, math.nan)),
+            on_frontier=probability(likely.get(setup.mode, math.nan)),
             chance=likely.get(setup.mode, math.nan),
             cells=tuple(_cell(setup, metric, compared.get((setup.mode, name))) for name, metric in metrics.items()),
         )

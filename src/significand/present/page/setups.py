@@ -10,7 +10,7 @@ from significand.present.grid_styles import looks_of
 from significand.present.rows import SummaryRow, energy_estimated, number, repeats, setup_name, visible
 from significand.present.styles import Style, mode_styles, setup_labels
 from significand.present.varying import grid_of
-from significand.present.words.numbers import choose_unit, with_half_width
+from significand.present.words.numbers import unit_per, with_half_width
 from significand.results.table import RunTable
 
 
@@ -120,11 +120,10 @@ def metrics_of(rows: Sequence[SummaryRow]) -> dict[str, ShownMetric]:
         means = [number(row, f"{metric.name}_mean") for row in rows]
         if not metric.is_headline or not any(map(math.isfinite, means)):
             continue
-        size, unit = choose_unit(metric, means)
-        per = f"/{metric.per}" if metric.per else ""
+        size, unit = unit_per(metric, means)
         estimated = metric.may_be_estimated and any(map(energy_estimated, rows))
         told = f"Estimated {metric.noun}" if estimated else metric.title
-        shown[metric.name] = ShownMetric(metric, told, size, f"{unit}{per}", estimated)
+        shown[metric.name] = ShownMetric(metric, told, size, unit, estimated)
     return shown
 
 
@@ -142,13 +141,6 @@ def mean_texts(row: SummaryRow, metrics: Mapping[str, ShownMetric]) -> dict[str,
     """Return every mean of a setup with its interval and unit, by metric."""
     texts = {name: mean_of(row, metric).text for name, metric in metrics.items()}
     return {name: text if text == "–" else f"{text} {metrics[name].unit}" for name, text in texts.items()}
-
-
-def chance(row_chance: float) -> str:
-    """Write the probability of being on the frontier; empty where it is not known."""
-    if not math.isfinite(row_chance):
-        return ""
-    return "> 0.99" if row_chance > 0.99 else "< 0.01" if row_chance < 0.01 else f"{row_chance:.2f}"
 
 
 def chances(results: Folder) -> dict[str, float]:

@@ -8,10 +8,11 @@ from itertools import pairwise
 import numpy as np
 
 from significand.analysis.pareto import frontier
-from significand.present.axes import Axis, choose_axis
+from significand.present.axes import MIN_ACCURACY_SPAN_PP, MOST_PERCENT, Axis, choose_axis, possible_percent
 from significand.present.page.setups import Mean, ShownMetric, ShownSetup, mean_of
 from significand.present.rows import Cell, repeats
 from significand.present.styles import frontier_steps
+from significand.present.words.numbers import span
 
 FRAME_PX = (680, 380)
 """Width and height of the chart for which the labels are placed."""
@@ -22,7 +23,6 @@ MOST_MISSING = 6
 _MARKER_PX = 14.0
 _CHARACTER_PX, _LINE_PX = 6.6, 15.0  # of the labels
 _GAP_PX, _RISE_PX, _LINE_GAP_PX = 12.0, 18.0, 2.0  # beside a point, above and below it, from the frontier's line
-_MIN_ACCURACY_SPAN_PP = 1.0  # percentage points; a narrower axis would make noise look like everything
 
 
 @dataclass(frozen=True)
@@ -89,11 +89,11 @@ def tradeoff(setups: Sequence[ShownSetup], cost: ShownMetric, accuracy: ShownMet
         accuracy.title,
         [accuracy.unit],
         _extent(drawn, accuracy, which=2),
-        largest=100.0,
-        min_span=_MIN_ACCURACY_SPAN_PP,
+        largest=MOST_PERCENT,
+        min_span=MIN_ACCURACY_SPAN_PP,
     )
     points = [
-        MeanPoint(setup.index, x.value, y.value, x.bounds, _possible(y.bounds), bool(on))
+        MeanPoint(setup.index, x.value, y.value, x.bounds, possible_percent(y.bounds), bool(on))
         for (setup, x, y), on in zip(drawn, members, strict=True)
     ]
     on_line = sorted({(point.x, point.y) for point in points if point.on_frontier})
@@ -104,10 +104,7 @@ def tradeoff(setups: Sequence[ShownSetup], cost: ShownMetric, accuracy: ShownMet
         accuracy.name,
         x_axis,
         y_axis,
-        tuple(
-            MeanPoint(p.setup, p.x, p.y, p.x_box, p.y_box, p.on_frontier, at)
-            for p, at in zip(points, places, strict=True)
-        ),
+        tuple(replace(point, label_px=at) for point, at in zip(points, places, strict=True)),
         steps,
         _caption(setups, drawn, cost, accuracy),
     )
@@ -117,11 +114,6 @@ def part_of(figure: Tradeoff, members: Collection[int]) -> Tradeoff:
     """Return the same axes and frontier with some setups' points alone; a legend tells them, not labels."""
     points = tuple(replace(point, label_px=None) for point in figure.points if point.setup in members)
     return replace(figure, points=points)
-
-
-def _possible(interval: tuple[float, float] | None) -> tuple[float, float] | None:
-    """Return the part of an interval that an accuracy in % can be in."""
-    return interval and (max(interval[0], 0.0), min(interval[1], 100.0))
 
 
 def _extent(drawn: Sequence[tuple[ShownSetup, Mean, Mean]], metric: ShownMetric, which: int) -> list[Cell]:
@@ -189,11 +181,10 @@ def _caption(
     accuracy: ShownMetric,
 ) -> str:
     parts = ["Better is up and to the left."]
-    counts = sorted({repeats(setup.row) for setup, _, _ in drawn})
+    counts = {repeats(setup.row) for setup, _, _ in drawn}
     if any(x.bounds and y.bounds for _, x, y in drawn):
-        runs = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-        parts.append(f"Marker: mean over {runs} runs; box: 95 % t intervals of both means; faint: single runs.")
-    if counts and counts[0] < 2:
+        parts.append(f"Marker: mean over {span(counts)} runs; box: 95 % t intervals of both means; faint: single runs.")
+    if min(counts, default=2) < 2:
         parts.append("A single run has no interval, so no box.")
     if drawn:
         parts.append(

@@ -11,8 +11,9 @@ from typing import Any
 import altair as alt
 
 from significand.present.axes import Axis
-from significand.present.page.setups import ShownMetric, ShownSetup, chance, mean_texts
+from significand.present.page.setups import ShownMetric, ShownSetup, mean_texts
 from significand.present.page.theme import mode_variable
+from significand.present.words.numbers import probability
 
 Spec = dict[str, Any]
 Rows = list[dict[str, object]]
@@ -43,7 +44,7 @@ def setup_rows(setups: Sequence[ShownSetup], metrics: Mapping[str, ShownMetric],
             "colour": mode_variable(setup.index),
             "symbol": setup.style.outline,
             "count": len(setup.runs),
-            "chance": chance(likely[setup.mode]) or "unknown",
+            "chance": probability(likely[setup.mode]) or "unknown",
             "ran": str(setup.row.get("effective_precision") or "unknown"),
             **{f"{name}_text": text for name, text in mean_texts(setup.row, metrics).items()},
         }

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.transforms import IdentityTransform
@@ -17,6 +16,8 @@ from significand.present.plots.marks import INK, PALE_INK, make_line, make_marke
 from significand.present.plots.paint import (
     CAP_POINTS,
     DPI,
+    FOOT_LINE_INCHES,
+    GREY,
     LABEL_POINTS,
     MARKER_POINTS,
     SMALL_POINTS,
@@ -24,20 +25,21 @@ from significand.present.plots.paint import (
     draw_staircase,
     frame,
     hint,
+    new_figure,
     tell,
+    write_foot,
 )
 from significand.present.plots.ratio_figures import RatioFigure, RatioLine
 
 LEGEND_GID = "legend"
 
 _MOST_COLUMNS = 3
-_GREY = "#8C8C8C"
 
 # In inches.
 _LEFT, _RIGHT, _TOP, _BOTTOM = 0.80, 0.15, 0.38, 0.62
 _SINGLE, _SMALL = (5.35, 3.45), (2.75, 2.05)  # axes of one panel, and of each of several
 _BETWEEN = (0.30, 0.34)
-_LINE, _FOOT_LINE = 0.185, 0.155
+_LINE = 0.185
 _LEGEND_GAP, _LEGEND_INDENT = 0.25, 0.18
 _X_TICK, _Y_TICK = 0.40, 0.20  # what the label of a tick needs
 _CHARACTERS_PER_INCH = 16.5  # of the small font
@@ -50,15 +52,15 @@ def draw_grid(prepared: GridFigure) -> Figure:
     if tells_frontier:
         legend += [
             (None, "frontier of all setups"),
-            (make_marker("o", 6.5, colour=_GREY, on_frontier=True), "on it"),
-            (make_marker("o", 6.5, colour=_GREY, on_frontier=False), "dominated"),
+            (make_marker("o", 6.5, colour=GREY, on_frontier=True), "on it"),
+            (make_marker("o", 6.5, colour=GREY, on_frontier=False), "dominated"),
         ]
     # What is drawn first is larger, and shows behind what covers it.
     last = len(prepared.colours) - 1
     sizes = {colour: MARKER_POINTS - 1 + 1.6 * (last - k) for k, (_, colour) in enumerate(prepared.colours)}
     titles = [panel.title for panel in prepared.panels]
     foot = [prepared.footnote, "; ".join(prepared.notes)]
-    axes = _page(titles, prepared.x, prepared.y, prepared.better_hint, legend, foot)
+    figure, axes = _page(titles, prepared.x, prepared.y, prepared.better_hint, legend, foot)
     for one, panel in zip(axes, prepared.panels, strict=True):
         if prepared.message:
             tell(one, prepared.message)
@@ -66,7 +68,7 @@ def draw_grid(prepared: GridFigure) -> Figure:
             draw_staircase(one, prepared.staircase)
         for point in panel.points:
             draw_point(one, point, tell_frontier=tells_frontier, points=sizes.get(point.colour, MARKER_POINTS))
-    return _figure_of(axes)
+    return figure
 
 
 def draw_ratio(prepared: RatioFigure) -> Figure:
@@ -74,12 +76,12 @@ def draw_ratio(prepared: RatioFigure) -> Figure:
     legend = _legend(prepared.colours, prepared.markers)
     titles = [panel.title for panel in prepared.panels]
     foot = [prepared.caption, prepared.footnote]
-    axes = _page(titles, prepared.x, prepared.y, prepared.better_hint, legend, foot)
+    figure, axes = _page(titles, prepared.x, prepared.y, prepared.better_hint, legend, foot)
     for one, panel in zip(axes, prepared.panels, strict=True):
         one.add_line(make_line((prepared.x.low, prepared.x.high), (1, 1), colour=PALE_INK, width=1.2, zorder=2.0))
         for series in panel.series:
             _draw_series(one, series)
-    return _figure_of(axes)
+    return figure
 
 
 def _draw_series(axes: Axes, series: RatioLine) -> None:
@@ -100,16 +102,11 @@ def _legend(colours: Sequence[tuple[str, str]], markers: Sequence[tuple[str, str
     entries: list[tuple[Line2D | None, str]] = []
     if colours:
         entries.append((None, "colour"))
-        entries += [(_swatch(colour), words) for words, colour in colours]
+        entries += [(make_line((), (), colour=colour, width=5.0, zorder=3), words) for words, colour in colours]
     if markers:
         entries.append((None, "marker"))
-        entries += [(make_marker(shape, 6.5, colour=_GREY, on_frontier=None), words) for words, shape in markers]
+        entries += [(make_marker(shape, 6.5, colour=GREY, on_frontier=None), words) for words, shape in markers]
     return entries
-
-
-def _swatch(colour: str) -> Line2D:
-    """Make a short thick line, which is no marker."""
-    return make_line((), (), colour=colour, width=5.0, zorder=3)
 
 
 def _page(
@@ -119,7 +116,7 @@ def _page(
     better: str,
     legend: Sequence[tuple[Line2D | None, str]],
     foot: Sequence[str],
-) -> list[Axes]:
+) -> tuple[Figure, list[Axes]]:
     """Make a figure with axes for every panel and a label for all, the legend at the right and sentences below."""
     count = len(titles)
     columns = min(count, _MOST_COLUMNS if count != 4 else 2)
@@ -131,11 +128,9 @@ def _page(
     width = _LEFT + across + (_LEGEND_GAP + legend_wide if legend else 0.0) + _RIGHT
     characters = int((width - 0.24) * _CHARACTERS_PER_INCH)
     below = [line for text in ([better] if count > 1 else []) + [*foot] for line in textwrap.wrap(text, characters)]
-    bottom = _BOTTOM + _FOOT_LINE * len(below)
+    bottom = _BOTTOM + FOOT_LINE_INCHES * len(below)
     height = bottom + max(down, len(legend) * _LINE) + _TOP
-    figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
-    figure.set_layout_engine("none")
-    FigureCanvasAgg(figure)
+    figure = new_figure(width, height)
     made = []
     for k, title in enumerate(titles):
         line, column = divmod(k, columns)
@@ -156,11 +151,9 @@ def _page(
         if turned:
             text.set(horizontalalignment="left", verticalalignment="center")
         figure.add_artist(text)
-    for k, words in enumerate(reversed(below)):
-        at = (0.12 / width, (0.10 + k * _FOOT_LINE) / height)
-        figure.add_artist(make_text(words, SMALL_POINTS, PALE_INK, at, figure.transFigure))
+    write_foot(figure, below)
     _draw_legend(figure, legend, (_LEFT + across + _LEGEND_GAP, height - _TOP))
-    return made
+    return figure, made
 
 
 def _thinned(axis: Axis, most: float) -> Axis:
@@ -189,9 +182,3 @@ def _draw_legend(figure: Figure, legend: Sequence[tuple[Line2D | None, str]], co
             sign.set_data([left, left + 0.1 * DPI] if is_line else [left + 0.05 * DPI], [middle] * (1 + is_line))
             sign.set(transform=IdentityTransform(), clip_on=False)
             figure.add_artist(sign)
-
-
-def _figure_of(axes: Sequence[Axes]) -> Figure:
-    figure = axes[0].figure
-    assert isinstance(figure, Figure)  # noqa: S101  # narrows the type; `_page` makes no subfigures
-    return figure

@@ -15,7 +15,6 @@ from multiprocessing.connection import Connection
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import IdentityTransform
@@ -24,17 +23,19 @@ from significand.present.plots.draw_grid import draw_grid, draw_ratio
 from significand.present.plots.figures import Point, TradeoffFigure
 from significand.present.plots.grid_figures import GridFigure
 from significand.present.plots.labels import Pixels, nearest, place_beside, place_in_column
-from significand.present.plots.marks import PALE_INK, dark, make_line, make_text
+from significand.present.plots.marks import dark, make_line, make_text
 from significand.present.plots.paint import (
     CAP_POINTS,
     DPI,
+    FOOT_LINE_INCHES,
     LABEL_POINTS,
     MARKER_POINTS,
     PX,
-    SMALL_POINTS,
     draw_axes,
     marker_points,
+    new_figure,
     png,
+    write_foot,
 )
 from significand.present.plots.ratio_figures import RatioFigure
 
@@ -47,7 +48,6 @@ LEADER_GID = "leader"
 # of labels at the right make the page larger.
 _AXES_INCHES = (5.35, 3.45)
 _LEFT, _RIGHT, _TOP, _BOTTOM = 0.80, 0.25, 0.38, 0.62
-_FOOT_LINE_INCHES = 0.155
 _COLUMN_GAP_INCHES = 0.35
 _COLUMN_LEADING = 1.25  # times the height of a label
 
@@ -59,13 +59,13 @@ def draw(prepared: TradeoffFigure) -> Figure:
 
     Labels stand beside their points where all of them find a free place, and else in a column at the right.
     """
-    axes, labels = _page(prepared, column_inches=0.0, axes_inches=_AXES_INCHES[1])
+    figure, axes, labels = _page(prepared, column_inches=0.0, axes_inches=_AXES_INCHES[1])
     sizes, anchors = _sizes(labels), _anchors(axes, prepared.points)
     boxes = place_beside(anchors, sizes, _obstacles(axes, prepared), _window(axes), marker_px=MARKER_POINTS * PX)
     if boxes is None:
         column = float(sizes[:, 0].max()) / DPI + _COLUMN_GAP_INCHES
         height = max(_AXES_INCHES[1], float(sizes[:, 1].sum()) * _COLUMN_LEADING / DPI)
-        axes, labels = _page(prepared, column_inches=column, axes_inches=height)
+        figure, axes, labels = _page(prepared, column_inches=column, axes_inches=height)
         anchors = _anchors(axes, prepared.points)
         boxes = place_in_column(anchors, _sizes(labels), _window(axes), gap_px=_COLUMN_GAP_INCHES * DPI)
     for label, point, box, anchor in zip(labels, prepared.points, boxes, anchors, strict=True):
@@ -75,8 +75,6 @@ def draw(prepared: TradeoffFigure) -> Figure:
             line = make_line(*zip(anchor, end, strict=True), colour=dark(point.colour), width=0.7, zorder=2.2)
             line.set(transform=IdentityTransform(), gid=LEADER_GID, clip_on=False)
             axes.add_artist(line)
-    figure = axes.figure
-    assert isinstance(figure, Figure)  # noqa: S101  # narrows the type; _page makes no subfigures
     return figure
 
 
@@ -97,22 +95,18 @@ def serve() -> None:
                 connection.send([png(draw_any(prepared)) for prepared in connection.recv()])
 
 
-def _page(prepared: TradeoffFigure, *, column_inches: float, axes_inches: float) -> tuple[Axes, list[Text]]:
+def _page(prepared: TradeoffFigure, *, column_inches: float, axes_inches: float) -> tuple[Figure, Axes, list[Text]]:
     """Draw everything in its place but the labels of the points, which are only made."""
     foot = textwrap.wrap(prepared.footnote, 112) + textwrap.wrap("; ".join(prepared.notes), 90)
     width = _LEFT + _AXES_INCHES[0] + _RIGHT + column_inches
-    below = _BOTTOM + _FOOT_LINE_INCHES * len(foot)
+    below = _BOTTOM + FOOT_LINE_INCHES * len(foot)
     height = below + axes_inches + _TOP
-    figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
-    figure.set_layout_engine("none")
-    FigureCanvasAgg(figure)
+    figure = new_figure(width, height)
     axes = figure.add_axes(
         (_LEFT / width, below / height, _AXES_INCHES[0] / width, axes_inches / height), facecolor="white"
     )
     draw_axes(axes, prepared)
-    for k, line in enumerate(reversed(foot)):
-        at = (0.12 / width, (0.10 + k * _FOOT_LINE_INCHES) / height)
-        figure.add_artist(make_text(line, SMALL_POINTS, PALE_INK, at, figure.transFigure))
+    write_foot(figure, foot)
     labels = [
         make_text(point.label, LABEL_POINTS, dark(point.colour), (0.0, 0.0), IdentityTransform())
         for point in prepared.points
@@ -120,7 +114,7 @@ def _page(prepared: TradeoffFigure, *, column_inches: float, axes_inches: float)
     for label in labels:
         label.set(gid=LABEL_GID, verticalalignment="bottom")
         axes.add_artist(label)
-    return axes, labels
+    return figure, axes, labels
 
 
 def _sizes(labels: Sequence[Text]) -> Pixels:

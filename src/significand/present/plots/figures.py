@@ -11,7 +11,7 @@ from significand.analysis.pareto import frontier
 from significand.meters.energy import CPU_TIME
 from significand.plan.metrics import METRICS, SPECIFIED
 from significand.plan.phrases import merged
-from significand.present.axes import Axis, choose_axis
+from significand.present.axes import MIN_ACCURACY_SPAN_PP, MOST_PERCENT, Axis, choose_axis, possible_percent
 from significand.present.rows import (
     Cell,
     SummaryRow,
@@ -23,14 +23,10 @@ from significand.present.rows import (
     sequential,
 )
 from significand.present.styles import frontier_steps, mode_styles, setup_labels
-from significand.present.words.numbers import choose_unit
-
-MOST_PERCENT = 100.0
+from significand.present.words.numbers import choose_unit, probability, span
 
 SMALLEST_DRAWN, LARGEST_DRAWN = 1e-100, 1e100
 """Sizes beyond which an axis has no numbers any more. No cost of anything is near them."""
-
-_MIN_ACCURACY_SPAN_PP = 1.0  # percentage points; a narrower axis would make noise look like everything
 
 
 @dataclass(frozen=True)
@@ -91,13 +87,15 @@ def tradeoff_figure(rows: Sequence[SummaryRow], cost: str) -> TradeoffFigure:
     return _figure(rows, cost, with_frontier=False)
 
 
-def pareto_figure(rows: Sequence[SummaryRow]) -> TradeoffFigure:
+def pareto_figure(rows: Sequence[SummaryRow], *, bare: bool = False) -> TradeoffFigure:
     """Prepare the Pareto frontier: latency minimised against accuracy maximised, by the means.
 
     Parameters
     ----------
     rows
         As for `tradeoff_figure`.
+    bare
+        Without boxes and probabilities.
 
     Returns
     -------
@@ -109,13 +107,14 @@ def pareto_figure(rows: Sequence[SummaryRow]) -> TradeoffFigure:
     ValueError
         As for `tradeoff_figure`.
     """
-    return _figure(rows, "latency", with_frontier=True)
+    return _figure(rows, "latency", with_frontier=True, bare=bare)
 
 
-def _figure(rows: Sequence[SummaryRow], cost: str, *, with_frontier: bool) -> TradeoffFigure:
+def _figure(rows: Sequence[SummaryRow], cost: str, *, with_frontier: bool, bare: bool = False) -> TradeoffFigure:
     modes = mode_names(rows)
     labels = setup_labels(rows, modes)
-    if with_frontier:
+    tells_chances = with_frontier and not bare
+    if tells_chances:
         labels = [f"{label}{_chance(row)}" for label, row in zip(labels, rows, strict=True)]
     styles = mode_styles(modes)
     costs = [_with_drawn_bar(cell(row, cost)) for row in rows]
@@ -127,15 +126,15 @@ def _figure(rows: Sequence[SummaryRow], cost: str, *, with_frontier: bool) -> Tr
     x_cells = [costs[i].in_unit(x_size) for i in drawn]
     y_cells = [accuracies[i].in_unit(y_size) for i in drawn]
     details = [x_unit, _energy_origin(rows)] if METRICS[cost].may_be_estimated else [x_unit]
-    x_boxes = [_box(rows[i], cost, x_size) if with_frontier else None for i in drawn]
-    y_boxes = [_box(rows[i], "accuracy", y_size) if with_frontier else None for i in drawn]
+    x_boxes = [_box(rows[i], cost, x_size) if tells_chances else None for i in drawn]
+    y_boxes = [_box(rows[i], "accuracy", y_size) if tells_chances else None for i in drawn]
     x_axis = choose_axis(METRICS[cost].axis_title, details, _widest(x_cells, x_boxes))
     y_axis = choose_axis(
         METRICS["accuracy"].axis_title,
         [y_unit],
         _widest(y_cells, y_boxes),
         largest=MOST_PERCENT,
-        min_span=_MIN_ACCURACY_SPAN_PP,
+        min_span=MIN_ACCURACY_SPAN_PP,
     )
 
     on_frontier = frontier([x.mean for x in x_cells], [y.mean for y in y_cells])
@@ -149,11 +148,11 @@ def _figure(rows: Sequence[SummaryRow], cost: str, *, with_frontier: bool) -> Tr
             x=spots[k][0],
             y=spots[k][1],
             x_bar=x_cells[k].bar,
-            y_bar=_possible(y_cells[k].bar),
+            y_bar=possible_percent(y_cells[k].bar),
             n_covering=spots[k + 1 :].count(spots[k]),
             on_frontier=bool(on_frontier[k]),
             x_box=x_boxes[k],
-            y_box=_possible(y_boxes[k]),
+            y_box=possible_percent(y_boxes[k]),
         )
         for k, i in enumerate(drawn)
     )
@@ -168,7 +167,7 @@ def _figure(rows: Sequence[SummaryRow], cost: str, *, with_frontier: bool) -> Tr
             [repeats(rows[i]) for i in drawn],
             with_frontier=with_frontier,
             with_boxes=any(point.x_box and point.y_box for point in points),
-            with_chances=with_frontier and any(_chance(rows[i]) for i in drawn),
+            with_chances=tells_chances and any(_chance(rows[i]) for i in drawn),
             with_sequential=any(sequential(rows[i]) for i in drawn),
         ),
         notes=_notes(rows, labels, cost, drawn),
@@ -200,17 +199,10 @@ def _box(row: SummaryRow, metric: str, size: float) -> tuple[float, float] | Non
     return (ends[0] / size, ends[1] / size) if known else None
 
 
-def _possible(interval: tuple[float, float] | None) -> tuple[float, float] | None:
-    """Return the part of an interval that an accuracy in % can be in."""
-    return interval and (max(interval[0], 0.0), min(interval[1], MOST_PERCENT))
-
-
 def _chance(row: SummaryRow) -> str:
     """Say how probable it is that the setup is on the frontier; nothing where the row does not know."""
-    chance = number(row, "p_on_pareto_frontier")
-    if not math.isfinite(chance):
-        return ""
-    return f", P {'> 0.99' if chance > 0.99 else '< 0.01' if chance < 0.01 else f'{chance:.2f}'}"
+    chance = probability(number(row, "p_on_pareto_frontier"))
+    return chance and f", P {chance}"
 
 
 def _energy_origin(rows: Sequence[SummaryRow]) -> str:
@@ -254,15 +246,14 @@ def _notes(rows: Sequence[SummaryRow], labels: Sequence[str], cost: str, drawn: 
 def _footnote(
     counts: Sequence[int], *, with_frontier: bool, with_boxes: bool, with_chances: bool, with_sequential: bool
 ) -> str:
-    several = sorted({n for n in counts if n >= 2})
+    several = {n for n in counts if n >= 2}
     parts = ["frontier: by the means alone"] if with_frontier and counts else []
     if with_chances:
         parts = ["frontier: by the means; P: probability of being on it, given the repeats"]
     if with_boxes:
         parts.append("boxes: 95 % t intervals")
     if several:
-        count = f"{several[0]}" if len(several) == 1 else f"{several[0]} to {several[-1]}"
-        parts.append(f"bars: 95 % interval of the mean over {count} repeats, 1.96 × standard error")
+        parts.append(f"bars: 95 % interval of the mean over {span(several)} repeats, 1.96 × standard error")
     if several and with_sequential:
         parts.append("intervals are sequential: repeats went on until they were narrow")
     if len(several) < len(set(counts)):

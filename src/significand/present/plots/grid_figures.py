@@ -54,9 +54,7 @@ def grid_frontier_figure(grid: Grid, rows: Sequence[SummaryRow]) -> GridFigure:
 
     Boxes and probabilities are left out: of many setups they would hide each other. They stand on the page.
     """
-    silent = [{key: value for key, value in row.items() if key != "p_on_pareto_frontier"} for row in rows]
-    bare = [{key: value for key, value in row.items() if "_ci95_t_" not in key} for row in silent]
-    return _paneled(pareto_figure(bare), grid, rows)
+    return _paneled(pareto_figure(rows, bare=True), grid, rows)
 
 
 def _paneled(whole: TradeoffFigure, grid: Grid, rows: Sequence[SummaryRow]) -> GridFigure:

@@ -19,8 +19,26 @@ PX = DPI / 72  # pixels per typographic point
 BOX_GID = "confidence-box"
 LABEL_POINTS, SMALL_POINTS = 8.5, 7.5
 MARKER_POINTS, CAP_POINTS = 7.0, 2.5
+FOOT_LINE_INCHES = 0.155
+GREY = "#8C8C8C"
 
 _GRID = "#E6E6E6"
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Make an empty white figure, of so many inches, with an Agg canvas of its own."""
+    figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
+    figure.set_layout_engine("none")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def write_foot(figure: Figure, lines: Sequence[str]) -> None:
+    """Write lines at the foot of a figure, which needs `FOOT_LINE_INCHES` for each."""
+    width, height = figure.get_size_inches()
+    for k, line in enumerate(reversed(lines)):
+        at = (0.12 / width, (0.10 + k * FOOT_LINE_INCHES) / height)
+        figure.add_artist(make_text(line, SMALL_POINTS, PALE_INK, at, figure.transFigure))
 
 
 def png(figure: Figure) -> bytes:
@@ -112,8 +130,8 @@ def draw_point(axes: Axes, point: Point, *, tell_frontier: bool, points: float |
 def draw_key(axes: Axes) -> None:
     """Explain the frontier's marks above the axes, where no point can be."""
     entries = {
-        "on the frontier": make_marker("o", 6.5, colour="#8C8C8C", on_frontier=True),
-        "dominated": make_marker("o", 6.5, colour="#8C8C8C", on_frontier=False),
+        "on the frontier": make_marker("o", 6.5, colour=GREY, on_frontier=True),
+        "dominated": make_marker("o", 6.5, colour=GREY, on_frontier=False),
         "frontier": make_line((), (), colour=PALE_INK, width=1.2, zorder=2.0),
     }
     key = axes.legend(

@@ -12,6 +12,7 @@ from significand.present.rows import SummaryRow, mode_names, repeats, sequential
 from significand.present.styles import mode_styles, shortened
 from significand.present.varying import Grid, grid_of, ratio_of
 from significand.present.words.grid import baseline_words, story_lines
+from significand.present.words.numbers import span
 from significand.present.words.places import ORDERED, TITLES, place_words
 
 MOST_SENTENCES = 4
@@ -191,10 +192,9 @@ def _ticks(low: float, high: float) -> tuple[tuple[float, ...], tuple[str, ...]]
 
 
 def _footnote(rows: Sequence[SummaryRow], known: dict[int, tuple[float, float, float]]) -> str:
-    counts = sorted({repeats(rows[k]) for k in known})
     parts = ["line at 1: as fast as the baseline"]
     if any(math.isfinite(low) for _, low, _ in known.values()):
-        runs = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+        runs = span(repeats(rows[k]) for k in known)
         kind = "sequential t" if any(sequential(rows[k]) for k in known) else "t"
         parts.append(f"bars: 95 % {kind} intervals of the ratio, paired by repeat, over {runs} repeats")
     if any(math.isnan(low) for _, low, _ in known.values()):

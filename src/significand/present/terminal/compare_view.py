@@ -15,7 +15,7 @@ from significand.plan.metrics import METRICS
 from significand.plan.phrases import merged
 from significand.present.rows import visible
 from significand.present.words.numbers import choose_unit, with_bounds, with_half_width
-from significand.present.words.sentences import sentence
+from significand.present.words.sentences import margin_words, sentence
 
 if TYPE_CHECKING:
     from significand.answers.compare import FolderComparison
@@ -184,15 +184,10 @@ def _footnotes(result: "FolderComparison") -> list[str]:
     )
     holm = f"; verdicts by Holm's method over {first.family} tests" if first.family else "; nothing was tested"
     margins = {
-        "costs" if one.scale == "ratio" else "accuracies": _margin(one) for one in result.comparisons if one.margin
+        "costs" if one.scale == "ratio" else "accuracies": margin_words(one) for one in result.comparisons if one.margin
     }
     given = f" Margin: {', '.join(f'{what} {size}' for what, size in margins.items())}." if margins else ""
     return [f"{intervals}{holm}.{given}", DRIFT + ("" if margins else NO_MARGIN)]
-
-
-def _margin(comparison: Comparison) -> str:
-    size = comparison.margin or 0.0
-    return f"{100 * size:.3g} %" if comparison.scale == "ratio" else f"{size:.3g} points"
 
 
 def _history_table(history: "History", series: Sequence["MetricHistory"]) -> Iterator[RenderableType]:

@@ -12,10 +12,10 @@ from rich.text import Text
 
 from significand.plan.metrics import METRICS
 from significand.present.rows import Cell, SummaryRow, cell, number, other_format, visible
-from significand.present.varying import Grid, ratio_of
+from significand.present.varying import Grid, ratio_texts
 from significand.present.words.findings import count, grid_findings
 from significand.present.words.grid import baseline_words
-from significand.present.words.numbers import choose_unit, with_bounds, with_half_width
+from significand.present.words.numbers import unit_per, with_half_width
 
 MARKS = {"*": "ran in another format", "!": "runs failed", "~": "steps disturbed by others"}
 """Behind a line; the sentences below the table say more."""
@@ -68,20 +68,18 @@ def grid_table(grid: Grid, rows: Sequence[SummaryRow]) -> GridTable:
     units = {}
     for name in SHOWN:
         means = [mean for row in rows if math.isfinite(mean := number(row, f"{name}_mean"))]
-        units[name] = choose_unit(METRICS[name], [median(means)] if means else [])
+        units[name] = unit_per(METRICS[name], [median(means)] if means else [])
     groups = [(group.heading, [_line(grid, rows[k], k, units) for k in group.members]) for group in grid.groups()]
-    per = {name: f"/{METRICS[name].per}" if METRICS[name].per else "" for name in SHOWN}
-    return GridTable(groups, {name: f"{unit}{per[name]}" for name, (_, unit) in units.items()}, baseline_words(grid))
+    return GridTable(groups, {name: unit for name, (_, unit) in units.items()}, baseline_words(grid))
 
 
 def _line(grid: Grid, row: SummaryRow, index: int, units: dict[str, tuple[float, str]]) -> Line:
-    ratio, low, high = ratio_of(row, SHOWN[0])
-    shown, interval = with_bounds(ratio, low, high) if math.isfinite(ratio) else ("", "")
+    ratio, interval = ratio_texts(row, SHOWN[0])
     cells = {name: cell(row, name).in_unit(size) for name, (size, _) in units.items()}
     return Line(
         label=grid.line_label(index),
         means={name: (with_half_width(one.mean, one.half_width), _alone(one)) for name, one in cells.items()},
-        ratio=f"×{shown}" if shown else "",
+        ratio=ratio,
         interval=interval,
         marks="".join(
             mark
@@ -124,7 +122,7 @@ def grid_summary_view(grid: Grid, rows: Sequence[SummaryRow], lines_below: Seque
 
 def compared_words(grid: Grid, rows: Sequence[SummaryRow]) -> str:
     """Say what the ratios are; empty where there are none."""
-    if not any(math.isfinite(ratio_of(row, SHOWN[0])[0]) for row in rows):
+    if not any(any(ratio_texts(row, SHOWN[0])) for row in rows):
         return ""
     return f"×: latency relative to {visible(baseline_words(grid))} with all else equal"
 

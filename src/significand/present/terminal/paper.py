@@ -7,13 +7,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from significand.plan.metrics import METRICS, SPECIFIED_COSTS
-from significand.present.rows import SummaryRow, energy_estimated, enumerated, mode_names, number, repeats, visible
+from significand.present.rows import (
+    SummaryRow,
+    energy_estimated,
+    enumerated,
+    mapping,
+    mode_names,
+    number,
+    repeats,
+    visible,
+)
 from significand.present.terminal.compare_view import markdown
-from significand.present.terminal.tables import MetricUnit, metric_units, ratio_to_baseline
-from significand.present.varying import grid_of
+from significand.present.terminal.tables import MetricUnit, metric_units
+from significand.present.varying import grid_of, ratio_texts
 from significand.present.words.findings import findings
 from significand.present.words.grid import baseline_words, refused_lines
-from significand.present.words.numbers import with_half_width
+from significand.present.words.numbers import span, with_half_width
 
 if TYPE_CHECKING:
     from significand.answers.folder import Folder
@@ -133,16 +142,22 @@ def stacked_headings(headings: Sequence[tuple[str, str]], before: Sequence[str] 
         yield table_line(line)
 
 
-def markdown_table(table: PaperTable) -> str:
-    """Return a Markdown table and its notes; in brackets are the ratio and the ratio's interval."""
-    headings = [*FORMATS, *(markdown(f"{heading}, {unit}") for heading, unit in table.headings)]
-    lines = [headings, ["---"] * len(FORMATS) + ["---:"] * len(table.headings)]
-    for formats, entries in table.rows:
+def markdown_table(table: PaperTable, axes: Sequence[str] = (), places: Sequence[Sequence[str]] = ()) -> str:
+    """Return a Markdown table and its notes; in brackets are the ratio and the ratio's interval.
+
+    Parameters
+    ----------
+    axes, places
+        Headings of columns before the others, and what stands there in each row.
+    """
+    headings = [*axes, *FORMATS, *(markdown(f"{heading}, {unit}") for heading, unit in table.headings)]
+    lines = [headings, ["---"] * (len(axes) + len(FORMATS)) + ["---:"] * len(table.headings)]
+    for place, (formats, entries) in zip(places or [()] * len(table.rows), table.rows, strict=True):
         numbers = []
         for entry in entries:
             ratio = ", ".join(filter(None, [entry.ratio, entry.interval]))
             numbers.append(f"{entry.mean} ({ratio})" if ratio else entry.mean)
-        lines.append([*(markdown(text) or "–" for text in formats), *numbers])
+        lines.append([*(markdown(text) or "–" for text in (*place, *formats)), *numbers])
     return "\n".join([*(f"| {' | '.join(line)} |" for line in lines), "", *(f"- {markdown(n)}" for n in table.notes)])
 
 
@@ -189,7 +204,7 @@ def _formats(row: SummaryRow, name: str) -> tuple[str, str, str]:
 def _entry(row: SummaryRow, metric: str, size: float) -> Entry:
     low, high = number(row, f"{metric}_ci95_t_low"), number(row, f"{metric}_ci95_t_high")
     mean = with_half_width(number(row, f"{metric}_mean") / size, (high - low) / 2 / size)
-    return Entry(mean, *(ratio_to_baseline(row, metric) or ()))
+    return Entry(mean, *ratio_texts(row, metric))
 
 
 def _notes(results: "Folder", shown: Collection[str]) -> Iterator[str]:
@@ -197,12 +212,11 @@ def _notes(results: "Folder", shown: Collection[str]) -> Iterator[str]:
     counts = sorted({repeats(row) for row in rows if repeats(row)})
     several = bool(counts) and counts[-1] >= 2
     if several:
-        runs = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
         sequential = ", sequential" if results.experiment.until is not None else ""
-        yield f"Means over {runs} runs; ±: half-width of the 95 % interval (Student's t{sequential})."
+        yield f"Means over {span(counts)} runs; ±: half-width of the 95 % interval (Student's t{sequential})."
     elif counts:
         yield "One run each: no interval."
-    if any(ratio_to_baseline(row, cost.name) for row in rows for cost in SPECIFIED_COSTS):
+    if any(any(ratio_texts(row, cost.name)) for row in rows for cost in SPECIFIED_COSTS):
         grid = grid_of(rows)
         to = f"{baseline_words(grid)} with all else equal" if grid else rows[0].get("ratio_baseline")
         paired = f"×: ratio to {to}, paired by repeat"
@@ -218,10 +232,8 @@ def _notes(results: "Folder", shown: Collection[str]) -> Iterator[str]:
 
 def _origin(results: "Folder") -> str:
     """Say what was measured with what, on what; what the manifest does not know is left out."""
-    machine = results.manifest.get("machine")
-    machine = machine if isinstance(machine, Mapping) else {}
-    versions = machine.get("versions")
-    versions = versions if isinstance(versions, Mapping) else {}
+    machine = mapping(results.manifest.get("machine"))
+    versions = mapping(machine.get("versions"))
     asked = results.experiment
     programs = [f"{name} {versions.get(name) or ''}".strip() for name in ("significand", *asked.engine)]
     network = "-".join(map(str, asked.layer_sizes))

@@ -21,13 +21,12 @@ from significand.present.rows import (
     other_format,
     repeats,
     sequential,
-    setup_name,
     visible,
 )
 from significand.present.terminal.grid_lines import FirstThatFits, compared_words, grid_summary_view
-from significand.present.varying import grid_of
+from significand.present.varying import grid_of, ratio_texts
 from significand.present.words.findings import count, findings
-from significand.present.words.numbers import choose_unit, with_bounds, with_half_width
+from significand.present.words.numbers import span, unit_per, with_half_width
 
 if TYPE_CHECKING:
     from significand.engines.probe import ModeSupport  # which imports torch
@@ -112,11 +111,10 @@ def metric_units(rows: Sequence[SummaryRow]) -> dict[str, MetricUnit]:
     """Return in what each of the metrics shown is shown, the same for all rows; an estimate is called one."""
     units = {}
     for metric in SPECIFIED:
-        size, name = choose_unit(metric, [number(row, f"{metric.name}_mean") for row in rows])
-        per = f"/{metric.per}" if metric.per else ""
+        size, name = unit_per(metric, [number(row, f"{metric.name}_mean") for row in rows])
         estimated = metric.may_be_estimated and any(map(energy_estimated, rows))
         heading = f"{'est. ' if estimated else ''}{metric.heading or metric.noun}"
-        units[metric.name] = MetricUnit(heading, size, f"{name}{per}")
+        units[metric.name] = MetricUnit(heading, size, name)
     return units
 
 
@@ -126,7 +124,7 @@ def _setups(rows: Sequence[SummaryRow], units: Mapping[str, MetricUnit]) -> list
             mode=Text(visible(name), style="bold", overflow="fold"),
             ran_as=_ran_as(row),
             means={metric: _shown(cell(row, metric), unit) for metric, unit in units.items()},
-            ratios={metric: ratio for metric in units if (ratio := ratio_to_baseline(row, metric))},
+            ratios={metric: ratio for metric in units if any(ratio := ratio_texts(row, metric))},
             test_accuracy=_shown(cell(row, "test_accuracy"), units["accuracy"]),
         )
         for row, name in zip(rows, mode_names(rows), strict=True)
@@ -148,16 +146,6 @@ def _ran_as(row: SummaryRow) -> Text:
     if disturbed := count(row, "disturbed_steps"):
         text.append(f"\ndisturbed {disturbed}/{count(row, 'steps')}", style="yellow")
     return text
-
-
-def ratio_to_baseline(row: SummaryRow, metric: str) -> tuple[str, str] | None:
-    """Write the ratio and its t interval, which may be empty; None of the baseline, and where there is no ratio."""
-    ratio = number(row, f"{metric}_ratio")
-    if not math.isfinite(ratio) or row.get("ratio_baseline") == setup_name(row):
-        return None
-    low, high = number(row, f"{metric}_ratio_ci95_t_low"), number(row, f"{metric}_ratio_ci95_t_high")
-    shown, interval = with_bounds(ratio, low, high)
-    return f"×{shown}", interval
 
 
 def _wide_table(setups: Sequence[_ShownSetup], units: Mapping[str, MetricUnit], *, gap: int) -> Table:
@@ -198,12 +186,11 @@ def _narrow_table(setups: Sequence[_ShownSetup], units: Mapping[str, MetricUnit]
 
 
 def _footnotes(rows: Sequence[SummaryRow], compared: str) -> list[str]:
-    counts = sorted({repeats(row) for row in rows})
+    counts = {repeats(row) for row in rows}
     several = [count for count in counts if count >= 2]
     lines = []
     if several:
-        runs = f"{several[0]}" if len(several) == 1 else f"{several[0]} to {several[-1]}"
-        lines.append(f"±: 95 % interval of the mean over {runs} runs, 1.96 standard errors")
+        lines.append(f"±: 95 % interval of the mean over {span(several)} runs, 1.96 standard errors")
     if 1 in counts:
         lines.append("no ±: a single run has no interval" if several else "one run each: no interval")
     if compared:

@@ -4,16 +4,16 @@
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from significand.analysis.comparison import Comparison
 from significand.plan.metrics import LATENCY, METRICS, Metric
-from significand.present.rows import SummaryRow, enumerated, repeats, visible
+from significand.present.rows import SummaryRow, repeats, visible
 from significand.present.varying import Grid, Place
 from significand.present.words.findings import count, who
 from significand.present.words.places import ORDERED, at, subject_words, where, with_place
-from significand.present.words.sentences import HOPELESS, inverse, is_hopeless, written
+from significand.present.words.sentences import HOPELESS, inverse, is_hopeless, margin_words, written
 
 MOST_STORIES = 10
 """Sentences of all subjects together; beyond, each subject is told in one, by numbers of setups."""
@@ -267,7 +267,7 @@ def _alone(clause: Clause, against: str) -> str:
     if clause.kind == "no difference shown":
         return f": no difference is shown{'' if one else ' anywhere'}{_why_none(cases)}"
     if clause.kind == "equivalent":
-        return f" is equivalent within {_margin(cases)}{'' if one else ' everywhere'}"
+        return f" is equivalent within {margin_words(cases[0].comparison)}{'' if one else ' everywhere'}"
     return f": {_unsaid(clause.kind, against)}{'' if one else ' everywhere'}"
 
 
@@ -278,7 +278,7 @@ def _beside(clause: Clause, against: str) -> str:
     if clause.kind == "no difference shown":
         return f"{clause.where} no difference is shown{_why_none(clause.cases)}"
     if clause.kind == "equivalent":
-        return f"{clause.where} it is equivalent within {_margin(clause.cases)}"
+        return f"{clause.where} it is equivalent within {margin_words(clause.cases[0].comparison)}"
     return f"{clause.where} {_unsaid(clause.kind, against)}"
 
 
@@ -296,21 +296,11 @@ def _why_none(cases: Sequence[Case]) -> str:
     return f" ({HOPELESS})" if all(is_hopeless(case.comparison) for case in cases) else ""
 
 
-def _margin(cases: Sequence[Case]) -> str:
-    comparison = cases[0].comparison
-    margin = comparison.margin or 0.0
-    return f"{100 * margin:.3g} %" if comparison.scale == "ratio" else f"{margin:.3g} points"
-
-
 def _factors(cases: Sequence[Case]) -> str:
     """Write the factor and its interval; of several cases those of the smallest and of the largest."""
-    told = list(dict.fromkeys(size_text(case.comparison) for case in _extremes(cases)))
+    ordered = sorted((case.comparison for case in cases), key=_size)
+    told = dict.fromkeys(map(size_text, (ordered[0], ordered[-1])))
     return f" ({' to '.join(told)})"
-
-
-def _extremes(cases: Iterable[Case]) -> list[Case]:
-    ordered = sorted(cases, key=lambda case: _size(case.comparison))
-    return [ordered[0], ordered[-1]]
 
 
 def _size(comparison: Comparison) -> float:
@@ -374,10 +364,3 @@ def refused_lines(refused: Sequence[tuple[str, str]]) -> list[str]:
     reasons = [reason for _, reason in refused]
     counts: Mapping[str, int] = {reason: reasons.count(reason) for reason in dict.fromkeys(reasons)}
     return [f"{visible(reason)}: {n} setup{'s' if n > 1 else ''} left out." for reason, n in counts.items()]
-
-
-def listed(names: Sequence[str], most: int) -> str:
-    """Name the first of many, and say how many others there are."""
-    if len(names) <= most:
-        return enumerated(names)
-    return f"{', '.join(map(visible, names[:most]))} and {len(names) - most} others"

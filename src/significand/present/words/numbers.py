@@ -33,6 +33,12 @@ def choose_unit(metric: Metric, means: Iterable[float]) -> tuple[float, str]:
     return next(((size, name) for size, name in reversed(units) if size <= peak), units[0])
 
 
+def unit_per(metric: Metric, means: Iterable[float]) -> tuple[float, str]:
+    """Choose a unit, and name it with what it is of: ``"µs/sample"``; see `choose_unit`."""
+    size, name = choose_unit(metric, means)
+    return size, f"{name}/{metric.per}" if metric.per else name
+
+
 def with_half_width(mean: float, half_width: float) -> str:
     """Write ``mean±half-width``: at least two significant digits of the half-width, the mean to the same decimal.
 
@@ -62,6 +68,19 @@ def with_bounds(point: float, low: float, high: float) -> tuple[str, str]:
     decimals = 1 - math.floor(math.log10(min(widest / 2, point) if point > 0 else widest / 2))
     decimals = min(max(0, decimals), MOST_DECIMALS)
     return f"{point:.{decimals}f}", "–".join(_bound(bound, decimals) for bound in (low, high))
+
+
+def probability(p: float) -> str:
+    """Write a probability; nothing where it is not known (NaN)."""
+    if not math.isfinite(p):
+        return ""
+    return "> 0.99" if p > 0.99 else "< 0.01" if p < 0.01 else f"{p:.2f}"
+
+
+def span(counts: Iterable[int]) -> str:
+    """Write the least and the largest of some counts: ``"5 to 10"``, ``"5"``."""
+    ordered = sorted(set(counts))
+    return " to ".join(map(str, dict.fromkeys((ordered[0], ordered[-1]))))
 
 
 def _bound(bound: float, decimals: int) -> str:

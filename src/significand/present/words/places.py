@@ -29,9 +29,9 @@ def value_words(axis: str, value: str) -> str:
     return shown
 
 
-def place_words(place: Mapping[str, str], *, most: Sequence[str] = tuple(TITLES)) -> str:
+def place_words(place: Mapping[str, str]) -> str:
     """Say values on several axes one after the other: ``"onnxruntime, batch 8, 2 threads"``."""
-    return ", ".join(value_words(axis, place[axis]) for axis in TITLES if axis in place and axis in most)
+    return ", ".join(value_words(axis, place[axis]) for axis in TITLES if axis in place)
 
 
 def with_place(subject: str, place: Mapping[str, str]) -> str:

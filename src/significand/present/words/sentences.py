@@ -101,8 +101,7 @@ def _judgement(comparison: Comparison) -> str:
         known = METRICS[comparison.metric].is_exact and comparison.estimate.low == comparison.estimate.high
         return f", {'' if known else 'not tested: '}{comparison.reason}"
     if comparison.verdict == "equivalent" and comparison.margin is not None:
-        size = f"{100 * comparison.margin:.3g} %" if comparison.scale == "ratio" else f"{comparison.margin:.3g} points"
-        return f", equivalent within {size}"
+        return f", equivalent within {margin_words(comparison)}"
     if comparison.reason and comparison.estimate.low == comparison.estimate.high:  # identical in all pairs
         return f", {comparison.reason}"
     if comparison.reason:
@@ -112,6 +111,12 @@ def _judgement(comparison: Comparison) -> str:
     # The interval is that of one comparison, so it may exclude what all of them together cannot.
     together = f" among {comparison.family} comparisons" if comparison.p_value <= 1 - comparison.level else ""
     return f", no difference shown{together}{_detectable(comparison)}"
+
+
+def margin_words(comparison: Comparison) -> str:
+    """Say within what a difference would not matter: ``"5 %"``, ``"0.5 points"``."""
+    margin = comparison.margin or 0.0
+    return f"{100 * margin:.3g} %" if comparison.scale == "ratio" else f"{margin:.3g} points"
 
 
 def _detectable(comparison: Comparison) -> str:

@@ -1,13 +1,14 @@
 """What the runs say about the modes, in lines: comparisons as sentences, the frontier, what stopped the experiment."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from significand.plan.metrics import METRICS
-from significand.present.rows import visible
+from significand.present.rows import enumerated, visible
+from significand.present.words.numbers import probability
 from significand.present.words.sentences import sentence
 
 if TYPE_CHECKING:
@@ -17,14 +18,16 @@ if TYPE_CHECKING:
     from significand.answers.folder import Folder
     from significand.results.table import RunTable
 
-MOST_MISSED = 6
-"""Setups that missed the target, and are named."""
+MOST_NAMED = 6
+"""Setups that are named in one sentence, of those that missed the target and of those of a grid."""
+
+_UNLIKELY = 0.05
 
 
 def claim_lines(results: "Folder") -> list[str]:
     """Return a sentence per setup against the baseline, then the frontier, then whether the target was reached."""
     claims, runs = results.claims, results.runs
-    lines = (*_comparisons(claims, runs), *_frontier(claims), *target_lines(claims, results.reached, runs))
+    lines = (*_comparisons(claims, runs), *frontier_lines(claims), *target_lines(claims, results.reached, runs))
     return [visible(line) for line in lines]
 
 
@@ -60,33 +63,36 @@ def _quiet_runs(runs: "RunTable", setup: str, baseline: str) -> tuple[int, int] 
     return int(np.count_nonzero(~runs.counts("disturbed_steps")[pairs].any(axis=0))), first.size
 
 
-def _frontier(claims: "Claims") -> Iterator[str]:
+def frontier_lines(claims: "Claims", *, of_grid: bool = False) -> Iterator[str]:
+    """Say how probably each setup is on the frontier; of a grid, only of some that probably are."""
     if claims.frontier is None:
         yield f"No frontier: {claims.frontier_missing}"
         return
-    on = claims.frontier.p_on_frontier.tolist()
-    names = claims.setups
-    chances = sorted(zip(on, names, strict=True), key=lambda pair: -pair[0] if math.isfinite(pair[0]) else 1)
-    listed = ", ".join(f"{name} {probability(p)}" for p, name in chances if math.isfinite(p))
-    if listed:
-        yield f"On the Pareto frontier of {' and '.join(claims.objectives)} with probability: {listed}."
+    known = zip(claims.frontier.p_on_frontier.tolist(), claims.setups, strict=True)
+    chances = sorted(((p, name) for p, name in known if math.isfinite(p)), key=lambda pair: -pair[0])
+    likely = [(p, name) for p, name in chances if p >= _UNLIKELY][:MOST_NAMED] if of_grid else chances
+    if chances:
+        left = len(chances) - len(likely)
+        more = f"; {left} other{'s are' if left > 1 else ' is'} less likely to be" if left else ""
+        named = ", ".join(f"{name} {probability(p)}" for p, name in likely) or "none with 0.05 or more"
+        yield f"On the Pareto frontier of {' and '.join(claims.objectives)} with probability: {named}{more}."
     used, of_all = (
-        [name for name, is_on in zip(names, marks, strict=True) if is_on]
+        [name for name, is_on in zip(claims.setups, marks, strict=True) if is_on]
         for marks in (claims.frontier.on_frontier, claims.frontier.on_frontier_all_runs)
     )
     if used != of_all:
+        told = _first_of if of_grid else " and ".join
         yield (
-            f"By the means over all finished runs the frontier is {' and '.join(of_all)}; over the "
-            f"{claims.frontier.n_blocks} of {claims.frontier.n_blocks_in_all} repeats that every ranked mode finished, "
-            f"as in the probabilities, it is {' and '.join(used) or 'empty'}."
+            f"By the means over all finished runs the frontier is {told(of_all)}; over the "
+            f"{claims.frontier.n_blocks} of {claims.frontier.n_blocks_in_all} repeats that every ranked "
+            f"{'setup' if of_grid else 'mode'} finished, as in the probabilities, it is {told(used) or 'empty'}."
         )
 
 
-def probability(p: float) -> str:
-    """Write the probability of being on the frontier."""
-    if p > 0.99:
-        return "> 0.99"
-    return "< 0.01" if p < 0.01 else f"{p:.2f}"
+def _first_of(names: Sequence[str]) -> str:
+    if len(names) <= MOST_NAMED:
+        return enumerated(names)
+    return f"{', '.join(names[:MOST_NAMED])} and {len(names) - MOST_NAMED} others"
 
 
 def target_lines(claims: "Claims", reached: "Reached | None", runs: "RunTable") -> Iterator[str]:
@@ -101,9 +107,9 @@ def target_lines(claims: "Claims", reached: "Reached | None", runs: "RunTable") 
     if reached.is_reached:
         yield f"{what.capitalize()} is within {wanted} {after}."
         return
-    missed = "; ".join(f"{name} {_width(reached, name)}" for name in list(reached.missed)[:MOST_MISSED])
-    if len(reached.missed) > MOST_MISSED:
-        missed += f"; and {len(reached.missed) - MOST_MISSED} others"
+    missed = "; ".join(f"{name} {_width(reached, name)}" for name in list(reached.missed)[:MOST_NAMED])
+    if len(reached.missed) > MOST_NAMED:
+        missed += f"; and {len(reached.missed) - MOST_NAMED} others"
     remedy = "mend what failed" if reached.is_settled else "raise --max-repeats or --max-time"
     yield f"Missed the target of {wanted} for {what} {after}: {missed}; {remedy}."
 
