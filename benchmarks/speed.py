@@ -103,7 +103,7 @@ def default_job(folder: Path) -> Job:
         out, _ = process.communicate()
     wall_s = time.time() - begin
     step_s = float(out.split()[0]) - begin
-    timed_s = sum(run.timed_s for run in read_runs(folder / "raw_runs.csv"))
+    timed_s = sum(run.timed_s for run in read_journal(folder / JOURNAL).runs)
     return Job(sign_s, step_s, wall_s, timed_s / wall_s)
 
 

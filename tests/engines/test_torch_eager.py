@@ -2,6 +2,8 @@
 
 import os
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +37,23 @@ def written(folder: Path, mode: str) -> Path:
 def test_plain_formats_compute_in_themselves(tmp_path: Path, mode: str) -> None:
     """The dtype of the operators that really ran is the mode's own."""
     assert ENGINE.computes_in(written(tmp_path, mode), small(mode)) == mode
+
+
+def test_looking_does_not_import_what_compiles(tmp_path: Path) -> None:
+    """torch._dynamo takes seconds to import, and every run would wait for that."""
+    path = written(tmp_path, "bfloat16")
+    code = f"""
+import sys
+from pathlib import Path
+sys.path.insert(0, {str(Path(__file__).parents[1])!r})
+from conftest import setup_of
+from significand.engines.torch_eager import ENGINE
+setup = setup_of({LAYER_SIZES}, {ACTIVATIONS}, "bfloat16", "torch")
+assert ENGINE.computes_in(Path({str(path)!r}), setup) == "bfloat16"
+print("torch._dynamo" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
 
 
 def test_int8_dynamic_multiplies_integers(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Pure functions on numbers: NumPy, SciPy, moocore and ruptures only.
+"""Pure functions on numbers: NumPy, SciPy and moocore only.
 
 The functions named here work on tables of any size, millions of runs included, that the caller holds as columns: they
 are public, and the rest of the package may change. An experiment of this program has few runs, and does without

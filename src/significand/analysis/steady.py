@@ -1,6 +1,6 @@
 """Where the steady state of a run's latency rounds begins, or that there is none.
 
-This module may import NumPy, SciPy and ruptures only. The idea is Barrett et al., "Virtual Machine Warmup Blows Hot and
+This module may import NumPy and SciPy only. The idea is Barrett et al., "Virtual Machine Warmup Blows Hot and
 Cold", OOPSLA 2017: change points cut the measurements into levels, and a run is steady when its last level lasts. Added
 here is a test for a trend, because a slow drift has no level at all.
 """

@@ -97,6 +97,11 @@ class _MatmulPrecision(TorchDispatchMode):  # type: ignore[no-untyped-call]  # t
         super().__init__()  # type: ignore[no-untyped-call]  # torch
         self.precisions: dict[str, None] = {}
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Do without torch's compiler, which is not at work here: importing it takes seconds in every run."""
+        return False
+
     def __torch_dispatch__(
         self,
         func: Any,  # noqa: ANN401 - torch's own signature

@@ -103,7 +103,10 @@ def grid_lines(grid: Grid, rows: Sequence[SummaryRow], comparisons: Sequence[Com
         return [Told("", NOTHING_COMPARED)]
     against = baseline_words(grid)
     level = f"{100 * comparisons[0].level:.3g} %" if comparisons else "95 %"
-    lead = f"Pays: lower latency than {against} is shown, all else equal; x: how many times lower, [{level} interval]."
+    lead = (
+        f"Pays: lower latency than {against} is shown, all else equal; x: how many times lower, [{level} interval]. "
+        "Verdicts allow for all comparisons, an interval for its own alone."
+    )
     is_judged = any(one.metric == LATENCY.name and one.verdict in {"better", "worse"} for one in comparisons)
     return [
         *([Told("", lead)] if is_judged else []),
