@@ -161,33 +161,40 @@ def test_a_selftest_that_cannot_be_printed_is_told_even_if_its_reader_left(
     )
 
 
+MADE_UP = Path(__file__).parents[1] / "made_up_program.py"
+
+
 def in_shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run a shell's line that calls the program as ``$S``."""
-    environment = os.environ | {"S": f"{sys.executable} -m significand"}
+    """Run a shell's line that calls the program as ``$S``, or as ``$M`` with experiments that take no time."""
+    environment = os.environ | {"S": f"{sys.executable} -m significand", "M": f"{sys.executable} {MADE_UP} significand"}
     words = ["/bin/bash", "-c", f"set -o pipefail; {command}"]
     return subprocess.run(words, capture_output=True, text=True, cwd=folder, env=environment, timeout=120, check=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("redirection", "code", "told"),
+    ("program", "redirection", "code", "told"),
     [
-        ("2>&1 | head -n 1", NOT_WRITTEN, ""),  # nobody is left who could be told
+        ("AWAIT_READER=1 $M", "2>&1 | head -n 1", NOT_WRITTEN, ""),  # nobody is left who could be told
         (
+            "$M",
             "| true",
             NOT_WRITTEN,
             "the reader of stdout is gone; the results are in out; `significand table` prints them",
         ),
-        (">/dev/full", NOT_WRITTEN, "No space left on device; the results are in out"),
-        ("2>/dev/full", DONE, ""),
-        ("2>&-", DONE, ""),
-        ("<&- >&- 2>&-", NOT_WRITTEN, ""),
-        ("--json >&-", NOT_WRITTEN, "stdout is closed; the results are in out"),
-        ("-q >&-", DONE, ""),  # nothing was to be printed
+        ("$M", ">/dev/full", NOT_WRITTEN, "No space left on device; the results are in out"),
+        ("$M", "2>/dev/full", DONE, ""),
+        ("$M", "2>&-", DONE, ""),
+        ("$S", "<&- >&- 2>&-", NOT_WRITTEN, ""),  # with real workers, which inherit what is open
+        ("$M", "--json >&-", NOT_WRITTEN, "stdout is closed; the results are in out"),
+        ("$M", "-q >&-", DONE, ""),  # nothing was to be printed
     ],
 )
-def test_measuring_goes_on_without_a_reader(redirection: str, code: int, told: str, tmp_path: Path) -> None:
+def test_measuring_goes_on_without_a_reader(
+    program: str, redirection: str, code: int, told: str, tmp_path: Path
+) -> None:
     """The experiment comes to its end with all its files; the exit code says whether its result was printed."""
-    done = in_shell(f"$S {' '.join(QUICK)} --output-dir out {redirection}", tmp_path)
+    done = in_shell(f"{program} {' '.join(QUICK)} --output-dir out {redirection}", tmp_path)
     assert done.returncode == code, done
     assert json.loads((tmp_path / "out" / MANIFEST).read_text(encoding="utf-8"))["state"] == "finished"
     assert (tmp_path / "out" / SUMMARY_CSV).stat().st_size
@@ -199,8 +206,15 @@ def test_measuring_goes_on_without_a_reader(redirection: str, code: int, told: s
         assert "Results: out" in done.stdout
 
 
-@pytest.mark.parametrize("words", ["--help", "--version", "table nowhere"])
-@pytest.mark.parametrize("redirection", [">/dev/full", ">&-", "2>/dev/full", "2>&-", ">/dev/full 2>&1", "| true"])
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "redirection"),
+    [
+        *(("--help", redirection) for redirection in (">/dev/full", ">&-", "2>&-", ">/dev/full 2>&1", "| true")),
+        *(("table nowhere", redirection) for redirection in (">&-", "2>/dev/full", "2>&-", ">/dev/full 2>&1")),
+        ("--version", ">/dev/full"),
+    ],
+)
 def test_the_interpreter_has_nothing_to_add(words: str, redirection: str, tmp_path: Path) -> None:
     """Nothing is left for Python to write at its end: no "Exception ignored", no exit code 120."""
     done = in_shell(f"$S {words} {redirection}", tmp_path)

@@ -1,8 +1,12 @@
+"""Behaviour of the pictures: nothing collides or is cut off, and nothing of the surroundings reaches them."""
+
 import errno
 import math
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextvars import copy_context
 from itertools import combinations, pairwise
 from pathlib import Path
 
@@ -91,15 +95,39 @@ def drawn_texts(figure: Figure) -> list[str]:
     return [text.get_text() for text in figure.findobj(Text)]
 
 
+Save = Callable[[Rows, Path], Path]
+SaveAll = Callable[[Rows, Path], list[Path]]
+
+
+@pytest.fixture(scope="module")
+def saves() -> Iterator[tuple[Save, SaveAll]]:
+    """Return what draws in one process for several tests, the one and the three: for what is not about the process."""
+    apart = copy_context()
+    artist = one_artist()
+    apart.run(artist.__enter__)
+    yield (
+        lambda rows, folder: apart.run(save_pareto_plot, rows, folder),
+        lambda rows, folder: apart.run(save_tradeoff_plots, rows, folder),
+    )
+    apart.run(artist.__exit__, None, None, None)
+
+
+@pytest.fixture(scope="module")
+def save(saves: tuple[Save, SaveAll]) -> Save:
+    """Return what draws the frontier in the process that several tests share."""
+    return saves[0]
+
+
 def pixels(path: Path) -> np.ndarray:
     """Read an image's pixels."""
     with Image.open(path) as image:
         return np.asarray(image.convert("RGB"))
 
 
-def test_four_files_at_140_dpi(tmp_path: Path) -> None:
+def test_four_files_at_140_dpi(saves: tuple[Save, SaveAll], tmp_path: Path) -> None:
     """The specified files are written, say 140 DPI in their metadata, and nothing else is left behind."""
-    paths = [*save_tradeoff_plots(typical_rows(), tmp_path), save_pareto_plot(typical_rows(), tmp_path)]
+    save, save_all = saves
+    paths = [*save_all(typical_rows(), tmp_path), save(typical_rows(), tmp_path)]
     names = [
         "accuracy_vs_latency.png",
         "accuracy_vs_energy.png",
@@ -204,9 +232,10 @@ def test_frontier_is_told_by_more_than_colour() -> None:
 
 
 @pytest.mark.parametrize("rows", [[], [{"precision_mode": "int8", "repeats": 0}]])
-def test_nothing_to_draw_is_still_a_picture(rows: Rows, tmp_path: Path) -> None:
+def test_nothing_to_draw_is_still_a_picture(rows: Rows, saves: tuple[Save, SaveAll], tmp_path: Path) -> None:
     """Without a drawable row every file is written and says that there is nothing."""
-    assert all(path.exists() for path in [*save_tradeoff_plots(rows, tmp_path), save_pareto_plot(rows, tmp_path)])
+    save, save_all = saves
+    assert all(path.exists() for path in [*save_all(rows, tmp_path), save(rows, tmp_path)])
     prepared = pareto_figure(rows)
     assert prepared.message in drawn_texts(draw(prepared))
 
@@ -218,27 +247,27 @@ def test_failed_mode_is_said_in_the_plot() -> None:
 
 
 @pytest.mark.parametrize("name", ["$\\frac{1}", "a$b$c", "_hidden", "{}%s\\n", "<b>&amp;", "", "  "])
-def test_hostile_names_are_drawn_literally(name: str, tmp_path: Path) -> None:
+def test_hostile_names_are_drawn_literally(name: str, save: Save, tmp_path: Path) -> None:
     """A name that looks like mathematics or markup is neither interpreted nor an error."""
     rows = [summary_row(name) | {"effective_precision": name + "$"}]
-    save_pareto_plot(rows, tmp_path)
+    save(rows, tmp_path)
     figure = draw(tradeoff_figure(rows, "latency"))
     labels = [text for text in figure.findobj(Text) if text.get_gid() == LABEL_GID]
     assert name in labels[0].get_text()
     assert not labels[0].get_parse_math()
 
 
-def test_characters_without_a_glyph_are_replaced(tmp_path: Path) -> None:
+def test_characters_without_a_glyph_are_replaced(save: Save, tmp_path: Path) -> None:
     """A character that the font lacks is shown as a replacement, without a warning."""
     rows = [summary_row("精度\ud800")]
-    save_pareto_plot(rows, tmp_path)
+    save(rows, tmp_path)
     labels = [text for text in draw(pareto_figure(rows)).findobj(Text) if text.get_gid() == LABEL_GID]
     assert labels[0].get_text() == "\ufffd" * 3
 
 
-def test_a_style_of_the_user_changes_nothing(tmp_path: Path) -> None:
+def test_a_style_of_the_user_changes_nothing(save: Save, tmp_path: Path) -> None:
     """The pictures do not depend on the user's settings, and leave those as they are."""
-    plain = save_pareto_plot(typical_rows(), tmp_path / "plain")
+    plain = save(typical_rows(), tmp_path / "plain")
     settings: dict[str, object] = {
         "text.usetex": True,
         "figure.dpi": 50,
@@ -276,15 +305,15 @@ def test_a_style_of_the_user_changes_nothing(tmp_path: Path) -> None:
     assert np.array_equal(pixels(plain), pixels(styled))
 
 
-def test_same_rows_give_the_same_picture(tmp_path: Path) -> None:
+def test_same_rows_give_the_same_picture(save: Save, tmp_path: Path) -> None:
     """Nothing in the layout is left to chance."""
-    first = save_pareto_plot(spread_rows(6), tmp_path / "first").read_bytes()
+    first = save(spread_rows(6), tmp_path / "first").read_bytes()
     assert save_pareto_plot(spread_rows(6), tmp_path / "second").read_bytes() == first
 
 
-def test_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_write_keeps_the_old_file(save: Save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the disk is full, the old picture stays, and no temporary file is left."""
-    path = save_pareto_plot(typical_rows(), tmp_path)
+    path = save(typical_rows(), tmp_path)
     old = path.read_bytes()
 
     def fail(descriptor: int) -> None:
@@ -292,7 +321,7 @@ def test_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(OSError, match="No space left"):
-        save_pareto_plot(spread_rows(6), tmp_path)
+        save(spread_rows(6), tmp_path)
     assert path.read_bytes() == old
     assert [*tmp_path.iterdir()] == [path]
 
@@ -328,10 +357,10 @@ def hostile_home(folder: Path) -> dict[str, str]:
     ids=["Jupyter", "nonsense", "no home", "font engine"],
 )
 def test_nothing_of_the_environment_reaches_a_picture(
-    variables: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    variables: dict[str, str], save: Save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Variables, a settings file that cannot be read, here and in the home folder, no home: the same picture."""
-    plain = save_pareto_plot(typical_rows(), tmp_path / "plain").read_bytes()
+    plain = save(typical_rows(), tmp_path / "plain").read_bytes()
     for name, value in (hostile_home(tmp_path / "home") | variables).items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path / "home")
