@@ -45,11 +45,16 @@ def plain_report(results: Folder, meanwhile: Callable[[], object] = lambda: None
 def take_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let experiments start no processes and draw nothing."""
     monkeypatch.setattr("significand.job.Here", MadeUpPlace)
+    monkeypatch.setattr("significand.job.import_parts", lambda: None)
+    nothing_drawn(monkeypatch)
+
+
+def nothing_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let experiments draw nothing, and report in a word."""
     monkeypatch.setattr("significand.present.plots.write.save_tradeoff_plots", plain_plots)
     monkeypatch.setattr("significand.present.plots.write.save_pareto_plot", plain_plots)
     monkeypatch.setattr("significand.present.plots.write.one_artist", lambda: contextlib.nullcontext(lambda: None))
     monkeypatch.setattr("significand.job.write_report", plain_report)
-    monkeypatch.setattr("significand.job.import_parts", lambda: None)
 
 
 def interrupt_at(ended: int) -> OnProgress:

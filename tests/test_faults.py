@@ -21,7 +21,7 @@ import psutil
 import pytest
 
 from conftest import SMALL, blocks_of, eventually, small_experiment, workers_of
-from made_up_jobs import QUICK, interrupt_at, interrupted, scores
+from made_up_jobs import QUICK, interrupt_at, interrupted, nothing_drawn, scores
 from made_up_place import MadeUpPlace, made_to_fail, made_up_run
 from significand.cli import BAD_INPUT, INTERRUPTED, SOME_RUN_FAILED, main
 from significand.job import ExperimentInterrupted, ResultsLostError, run_experiment_in
@@ -308,8 +308,9 @@ def test_sigterm_to_every_process(tmp_path: Path) -> None:
 
 
 @of_processes
-def test_allocation_that_the_machine_refuses(tmp_path: Path) -> None:
+def test_allocation_that_the_machine_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A layer that no memory holds is a failed run whose reason names the remedy; the run is kept as failed."""
+    nothing_drawn(monkeypatch)
     # 2^21 x 2^24 weights of 4 bytes are 2^47 bytes: more than a process can address on x86-64, so refused at once.
     huge = {"layer_sizes": [16, 2**21, 2**24, 4], "activations": ["relu", "relu", "softmax"]}
     outcome = run_experiment_in(tmp_path, SMALL | huge | {"precision_modes": ["float32"], "repeats": 1})
@@ -317,8 +318,9 @@ def test_allocation_that_the_machine_refuses(tmp_path: Path) -> None:
 
 
 @of_processes
-def test_segmentation_fault_of_the_engine(tmp_path: Path) -> None:
+def test_segmentation_fault_of_the_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A crash of a run's process is a failed run that names the signal; the others finish."""
+    nothing_drawn(monkeypatch)
     pending = [True]
 
     def crash(progress: Progress) -> None:

@@ -14,15 +14,24 @@ import pytest
 
 from conftest import SMALL
 from made_up_counter import SteadyCounter
+from made_up_grids import grid_results
 from made_up_jobs import interrupt_at, interrupted, manifest, scores
 from made_up_place import MadeUpPlace, made_to_fail
 from made_up_results import read_runs
-from significand.job import ExperimentInterrupted, Outcome, ResultsLostError, default_output_dir, run_experiment_in
+from significand.job import (
+    ExperimentInterrupted,
+    Outcome,
+    ResultsLostError,
+    default_output_dir,
+    run_experiment_in,
+    write_plots,
+)
 from significand.meters.counters import EnergyPlan
 from significand.meters.machine import available_cpus, describe_machine
 from significand.plan.problems import PlanError
 from significand.present.page import ReportError
-from significand.present.plots.write import PlotError
+from significand.present.plots.write import PlotError, one_artist
+from significand.results.contents import FILES
 from significand.results.journal import JOURNAL, read_journal
 from significand.results.lock import LOCK
 from significand.results.read import read_details, read_json_object
@@ -72,6 +81,22 @@ def refusal(folder: Path, fields: Mapping[str, object]) -> Sequence[str]:
         run_experiment_in(folder, fields, resume=True)
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
     return caught.value.problems
+
+
+def test_ratios_are_plotted_where_their_axis_varies(tmp_path: Path) -> None:
+    """Every plot is one that the next experiment in the folder puts aside, and that the docs explain."""
+    cases: list[tuple[tuple[int, ...], tuple[int, ...], set[str]]] = [
+        ((1, 8), (1,), {"ratio_vs_batch_size.png"}),
+        ((8,), (1,), set()),
+        ((1,), (1, 2), {"ratio_vs_threads.png"}),
+    ]
+    with one_artist():
+        for number, (sizes, threads, ratios) in enumerate(cases):
+            folder = tmp_path / str(number)
+            assert write_plots(grid_results(folder, batch_size=sizes, threads=threads)) == ""
+            plots = {path.name for path in folder.glob("*.png")}
+            assert plots == {name for name in PLOTS if not name.startswith("ratio_")} | ratios
+            assert plots <= FILES.keys()
 
 
 def test_when_every_run_fails_the_files_still_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

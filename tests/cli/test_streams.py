@@ -161,24 +161,12 @@ def test_a_selftest_that_cannot_be_printed_is_told_even_if_its_reader_left(
     )
 
 
-TESTS = Path(__file__).parents[1]
-
-AT_ONCE = """
-import pytest
-from made_up_jobs import take_no_time
-from significand.cli import program
-
-take_no_time(pytest.MonkeyPatch())
-program()
-"""
-"""The program whose experiments start no processes and draw nothing."""
+MADE_UP = Path(__file__).parents[1] / "made_up_program.py"
 
 
 def in_shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run a shell's line that calls the program as ``$S``, and as ``$A`` where its experiments take no time."""
-    (folder / "at_once.py").write_text(AT_ONCE, encoding="utf-8")
-    python = sys.executable
-    environment = os.environ | {"S": f"{python} -m significand", "A": f"env PYTHONPATH={TESTS} {python} at_once.py"}
+    """Run a shell's line that calls the program as ``$S``, or as ``$M`` with experiments that take no time."""
+    environment = os.environ | {"S": f"{sys.executable} -m significand", "M": f"{sys.executable} {MADE_UP} significand"}
     words = ["/bin/bash", "-c", f"set -o pipefail; {command}"]
     return subprocess.run(words, capture_output=True, text=True, cwd=folder, env=environment, timeout=120, check=False)
 
@@ -187,19 +175,19 @@ def in_shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("program", "redirection", "code", "told"),
     [
-        ("$S", "2>&1 | head -n 1", NOT_WRITTEN, ""),  # nobody is left who could be told
+        ("AWAIT_READER=1 $M", "2>&1 | head -n 1", NOT_WRITTEN, ""),  # nobody is left who could be told
         (
-            "$A",
+            "$M",
             "| true",
             NOT_WRITTEN,
             "the reader of stdout is gone; the results are in out; `significand table` prints them",
         ),
-        ("$A", ">/dev/full", NOT_WRITTEN, "No space left on device; the results are in out"),
-        ("$A", "2>/dev/full", DONE, ""),
-        ("$A", "2>&-", DONE, ""),
-        ("$S", "<&- >&- 2>&-", NOT_WRITTEN, ""),
-        ("$A", "--json >&-", NOT_WRITTEN, "stdout is closed; the results are in out"),
-        ("$A", "-q >&-", DONE, ""),  # nothing was to be printed
+        ("$M", ">/dev/full", NOT_WRITTEN, "No space left on device; the results are in out"),
+        ("$M", "2>/dev/full", DONE, ""),
+        ("$M", "2>&-", DONE, ""),
+        ("$S", "<&- >&- 2>&-", NOT_WRITTEN, ""),  # with real workers, which inherit what is open
+        ("$M", "--json >&-", NOT_WRITTEN, "stdout is closed; the results are in out"),
+        ("$M", "-q >&-", DONE, ""),  # nothing was to be printed
     ],
 )
 def test_measuring_goes_on_without_a_reader(
@@ -219,8 +207,14 @@ def test_measuring_goes_on_without_a_reader(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("words", ["--help", "--version", "table nowhere"])
-@pytest.mark.parametrize("redirection", [">/dev/full", ">&-", "2>/dev/full", "2>&-", ">/dev/full 2>&1", "| true"])
+@pytest.mark.parametrize(
+    ("words", "redirection"),
+    [
+        *(("--help", redirection) for redirection in (">/dev/full", ">&-", "2>&-", ">/dev/full 2>&1", "| true")),
+        *(("table nowhere", redirection) for redirection in (">&-", "2>/dev/full", "2>&-", ">/dev/full 2>&1")),
+        ("--version", ">/dev/full"),
+    ],
+)
 def test_the_interpreter_has_nothing_to_add(words: str, redirection: str, tmp_path: Path) -> None:
     """Nothing is left for Python to write at its end: no "Exception ignored", no exit code 120."""
     done = in_shell(f"$S {words} {redirection}", tmp_path)

@@ -41,17 +41,31 @@ import os, sys
 from pathlib import Path
 {begin}
 from significand.statistical_analysis import run_repeated_benchmarks
+{then}
 rows = run_repeated_benchmarks([16, 32, 4], ["relu", "softmax"], ["float32"], batch_size=16, n_samples=200, epochs=1,
     repeats=1, seed=7, output_dir=Path(sys.argv[1]), latency_rounds=1, round_duration_s=0.002, on_noise="mark", {more})
 print([row["repeats"] for row in rows])
 """
 
 
+NOTHING_DRAWN = """
+import significand.job
+significand.job.write_plots = lambda results: ""
+significand.job.write_report = lambda results, meanwhile: meanwhile()
+"""
+
+
 def program(
-    tmp_path: Path, begin: str = "", more: str = "", *, variables: Mapping[str, str] = NONE, cwd: Path | None = None
+    tmp_path: Path,
+    begin: str = "",
+    more: str = "",
+    then: str = "",
+    *,
+    variables: Mapping[str, str] = NONE,
+    cwd: Path | None = None,
 ) -> str:
     """Run a user's program that measures once; return what it prints, warnings too."""
-    words = [sys.executable, "-c", ONE_RUN.format(begin=begin, more=more), str(tmp_path / "out")]
+    words = [sys.executable, "-c", ONE_RUN.format(begin=begin, more=more, then=then), str(tmp_path / "out")]
     done = subprocess.run(
         words,
         cwd=cwd,
@@ -78,7 +92,7 @@ needs_two_cpus = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="on
 )
 def test_bound_threads_cost_the_runs_no_cpu(tmp_path: Path, begin: str, variables: dict[str, str]) -> None:
     """Runs have the CPUs of before the import, whoever imported torch first; what is overridden is told once."""
-    said = program(tmp_path, begin, "threads=2", variables=variables)
+    said = program(tmp_path, begin, "threads=2", NOTHING_DRAWN, variables=variables)
     assert "[1]" in said
     assert said.count("the runs are started without") == 1
     assert all(f"{name}={value}" in said for name, value in variables.items())

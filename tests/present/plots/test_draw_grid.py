@@ -1,3 +1,5 @@
+"""Behaviour of the pictures of a grid: everything has room, and the files are the specified ones."""
+
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ from significand.answers.folder import Folder
 from significand.present.plots.draw_grid import draw_grid, draw_ratio
 from significand.present.plots.grid_figures import grid_figure, grid_frontier_figure
 from significand.present.plots.ratio_figures import ratio_figures
-from significand.present.plots.write import save_pareto_plot, save_ratio_plots, save_tradeoff_plots
+from significand.present.plots.write import one_artist, save_pareto_plot, save_ratio_plots, save_tradeoff_plots
 from significand.present.varying import grid_of
 
 pytestmark = pytest.mark.slow
@@ -23,9 +25,10 @@ def full() -> Folder:
     return grid_results(**FULL)
 
 
-def figures(results: Folder) -> list[Figure]:
-    """Draw every kind of plot."""
-    grid = grid_of(results.rows)
+@pytest.fixture(scope="module")
+def figures(full: Folder) -> list[Figure]:
+    """Draw every kind of plot, once."""
+    results, grid = full, grid_of(full.rows)
     assert grid is not None
     return [
         draw_grid(grid_figure(grid, results.rows, "energy")),
@@ -47,9 +50,9 @@ def boxes_of(figure: Figure) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("which", range(4))
-def test_no_text_covers_another_or_leaves_the_page(full: Folder, which: int) -> None:
+def test_no_text_covers_another_or_leaves_the_page(figures: list[Figure], which: int) -> None:
     """Of 48 setups: titles, ticks, labels, legend and footnotes have room."""
-    figure = figures(full)[which]
+    figure = figures[which]
     boxes = boxes_of(figure)
     width, height = figure.get_size_inches() * figure.dpi
     for name, box in boxes.items():
@@ -67,11 +70,12 @@ def test_no_text_covers_another_or_leaves_the_page(full: Folder, which: int) -> 
 def test_the_files_of_a_grid(tmp_path: Path) -> None:
     """The specified four, and a chart of ratios for each axis of numbers; at 140 DPI and readable at that size."""
     results = full_grid()
-    written = [
-        *save_tradeoff_plots(results.rows, tmp_path),
-        save_pareto_plot(results.rows, tmp_path),
-        *save_ratio_plots(results.rows, results.claims.comparisons, tmp_path),
-    ]
+    with one_artist():
+        written = [
+            *save_tradeoff_plots(results.rows, tmp_path),
+            save_pareto_plot(results.rows, tmp_path),
+            *save_ratio_plots(results.rows, results.claims.comparisons, tmp_path),
+        ]
     assert [path.name for path in written] == [
         "accuracy_vs_latency.png",
         "accuracy_vs_energy.png",
