@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent import futures
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +26,7 @@ from significand.meters.noise import NoiseMeter
 from significand.meters.openmp import overridden
 from significand.plan.experiment import MOST_SETUPS, Experiment, Surroundings, plan_experiment, resumed_fields
 from significand.plan.paths import expanded, path_of, shell_word
+from significand.plan.phrases import lasting
 from significand.plan.problems import PlanError, shown
 from significand.present.page import ReportError, import_parts, write_report
 from significand.results.difference import Difference, as_names
@@ -611,8 +612,9 @@ def _check_size(experiment: Experiment) -> None:
     """Refuse a grid that was perhaps not meant to be so large."""
     number = len(experiment.setups())
     if number > MOST_SETUPS:
-        duration = timedelta(seconds=round(experiment.estimated_s()))
-        told = f"{number} setups x {experiment.repeats} repeats take about {duration}"
+        least = "at least " if experiment.until else ""
+        duration = lasting(experiment.estimated_s())
+        told = f"{number} setups x {least}{experiment.fewest_repeats} repeats take {least or 'about '}{duration}"
         raise PlanError([f"axes: {told}; more than {MOST_SETUPS} are begun with --yes only: give it, or fewer values"])
 
 

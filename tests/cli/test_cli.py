@@ -802,6 +802,14 @@ def test_an_empty_folder_name_is_not_the_working_directory(given: str, capsys: p
     assert "'' names nothing" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", ["table", "report", "history", "compare"])
+def test_a_folder_that_cannot_be_is_one_line(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """What reads results takes neither an unset variable for the working directory nor fails over a long name."""
+    for name, told in (("", "'' names nothing"), ("x" * 300, "give a folder that `significand run` has written")):
+        assert main([command, *[name] * (1 + (command == "compare"))]) == BAD_INPUT
+        assert told in capsys.readouterr().err
+
+
 def test_runs_that_failed_for_one_reason_are_one_line(
     tmp_path: Path, instant: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -76,3 +76,9 @@ def test_a_tilde_in_a_config_is_the_home_folder(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "plan.toml").write_text('data = "~/a.csv"\noutput_dir = "~/out"\n', encoding="utf-8")
     assert read_config(Path("~/plan.toml")) == {"data": f"{tmp_path}/a.csv", "output_dir": f"{tmp_path}/out"}
+
+
+def test_an_output_folder_may_be_called_as_built_in_data(tmp_path: Path) -> None:
+    """Only as data such a word is no path."""
+    (tmp_path / "a.toml").write_text('data = "digits"\noutput_dir = "digits"\n', encoding="utf-8")
+    assert read_config(tmp_path / "a.toml") == {"data": "digits", "output_dir": str(tmp_path / "digits")}

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conftest import NO_DATA
 from significand.plan import experiment as module
 from significand.plan.config import read_config
 from significand.plan.experiment import (
@@ -625,3 +626,14 @@ def test_hundreds_of_thousands_of_unknown_fields_are_a_few_lines() -> None:
         "epoch0: is not a field of an experiment (did you mean 'epochs'?); known: hidden, layer_sizes, "
     )
     assert lines[11:] == ("299990 more names are not fields of an experiment; correct these first",)
+
+
+def test_more_setups_than_can_be_planned_are_refused_before_they_are_formed() -> None:
+    """Two axes of thousands of values are one line, in a plan as in somebody's manifest."""
+    told = "batch_size: 9000 values make 18000 setups with those of the other axes; at most 10000 can be planned"
+    fields = {"precision_modes": ["float32", "int8"], "batch_size": list(range(1, 9001)), "data": "synthetic"}
+    with pytest.raises(PlanError, match=told):
+        plan_experiment(fields, NO_DATA)
+    stored = plan_experiment(fields | {"batch_size": [1]}, NO_DATA).to_json() | {"batch_size": fields["batch_size"]}
+    with pytest.raises(PlanError, match=told):
+        stored_experiment(stored)

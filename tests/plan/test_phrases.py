@@ -1,6 +1,8 @@
 """Behaviour of saying the same of several at once."""
 
-from significand.plan.phrases import counted, merged
+import pytest
+
+from significand.plan.phrases import counted, lasting, merged
 
 
 def test_names_of_which_the_same_is_told_share_a_line() -> None:
@@ -22,3 +24,12 @@ def test_counts_are_added_and_each_is_named() -> None:
     assert counted([("a", 0, 10), ("b", 3, 10)]) == ("b", "3 of 10")
     assert counted([("a", 1, 10), ("a", 1, 10)]) == ("a (1), a (1)", "2 of 20")
     assert counted([("a", 0, 10)]) is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [(59.6, "60 seconds"), (1089.0, "18 minutes"), (9000.0, "2.5 hours"), (274454.0, "3.2 days")],
+)
+def test_a_long_time_is_told_in_the_unit_that_suits_it(seconds: float, told: str) -> None:
+    """Nobody plans by 3 days, 4:14:14."""
+    assert lasting(seconds) == told

@@ -142,7 +142,7 @@ def test_folders_without_results_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ResultsError, match=r"manifest.json' is damaged"):
         read_folder(tmp_path / "damaged")
     newer = made_up_folder(tmp_path / "newer", runs, schema_version=SCHEMA_VERSION + 1)
-    with pytest.raises(ResultsError, match=f"schema version {SCHEMA_VERSION + 1}, this program reads 1 to"):
+    with pytest.raises(ResultsError, match=f"schema version {SCHEMA_VERSION + 1}; this significand, .*: upgrade it"):
         read_folder(newer)
     (made_up_folder(tmp_path / "gone", runs) / RAW_RUNS).unlink()
     with pytest.raises(ResultsError, match=r"raw_runs.csv. cannot be read .No such file"):

@@ -255,6 +255,8 @@ def test_the_separator_is_found(write_csv: Write, content: str) -> None:
         ("a,b,y\n1,2,3,0\n2,3,4,1\n", None, "give the first column a name, or write the table without row names"),
         ("a,b,y\nTrue,2,0\nFalse,3,1\n", None, "holds 'True'; features must be numbers: write 1 and 0"),
         ("a,b,c,y\n7,1,0,0\n8,0,1,0\n9,0,0,1\n", None, "has one-hot labels in its last columns; give the class as"),
+        ("a,b,c,y\n7,1.0,0.0,0.0\n8,0.0,1.0,0.0\n9,0,0,1.0\n", None, "has one-hot labels in its last columns"),
+        ("a,b,c,y\n7,1,0,False\n8,0,1,False\n9,0,0,True\n", None, "has one-hot labels in its last columns"),
     ],
 )
 def test_what_is_not_plain_is_told_with_its_remedy(

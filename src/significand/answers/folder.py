@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from significand import __version__
 from significand.analysis.claims import Claims, claims_of, summary_rows
 from significand.analysis.stopping import Reached, reached_of
 from significand.plan.experiment import Experiment
@@ -184,7 +185,7 @@ def read_folder(path: Path, *, empty: bool = False) -> Folder:
     except TooLargeError as error:
         raise _refused(str(error)) from None
     except (OSError, TableError) as error:
-        cause = error.strerror if isinstance(error, OSError) else error
+        cause = (error.strerror or error) if isinstance(error, OSError) else error
         raise _refused(f"{str(table)!r} cannot be read ({cause}); measure again") from None
     if lacking := [name for name in NEEDED if name not in runs.columns]:
         raise _refused(f"{str(table)!r} lacks the column {', '.join(lacking)}; it is no table of runs")
@@ -204,7 +205,7 @@ def _filled(manifest: Mapping[str, object]) -> dict[str, object]:
 
 def _manifest(path: Path) -> dict[str, object]:
     """Read a folder's manifest, which has an experiment and a machine and is of a version that is known."""
-    if not path.is_dir():
+    if not os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where a name is too long
         what = "is a file, no folder" if os.path.lexists(path) else "does not exist"
         raise _refused(f"{str(path)!r} {what}; give a folder that `significand run` has written")
     file = path / MANIFEST
@@ -224,9 +225,13 @@ def _manifest(path: Path) -> dict[str, object]:
         )
     version = manifest.get("schema_version")
     if not isinstance(version, int) or isinstance(version, bool) or not 1 <= version <= SCHEMA_VERSION:
+        machine = manifest["machine"]
+        versions = machine.get("versions") if isinstance(machine, dict) else None
+        made_by = versions.get("significand") if isinstance(versions, dict) else None
+        known = f"was made by significand {made_by}, " if isinstance(made_by, str) else "is "
         raise _refused(
-            f"{str(path)!r} has schema version {shown(version)}, this program reads 1 to {SCHEMA_VERSION}; compare "
-            "with the version of significand that wrote it, or newer"
+            f"{str(path)!r} {known}of schema version {shown(version)}; this significand, {__version__}, reads 1 to "
+            f"{SCHEMA_VERSION}: upgrade it"
         )
     return manifest
 

@@ -5,6 +5,7 @@ the narrower spread of the runs within one.
 """
 
 import math
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -162,8 +163,8 @@ def read_history(folder: Path, *, metrics: Sequence[str] | None = None) -> Histo
     problems = metric_problems(metrics or ())
     dated, skipped = _read_all(folder)
     if not dated:
-        problems += [f"{str(one.folder)!r} is left out: {one.reason}" for one in skipped]
-        problems.append(f"{str(folder)!r} holds no results; give a folder that `significand run` has written")
+        none = f"{str(folder)!r} holds no results; give a folder that `significand run` has written"
+        problems += [_told_skipped(one) for one in skipped] or [none]
     if problems:
         raise ResultsError(problems)
     everything = [results for _, results in sorted(dated, key=lambda pair: pair[0])]
@@ -254,6 +255,11 @@ def _series(results: Sequence[Folder], mode: str, metric: str) -> MetricHistory:
     return MetricHistory(mode, metric, estimates, [], note)
 
 
+def _told_skipped(one: Skipped) -> str:
+    """Say why results are left out; most reasons name the folder."""
+    return one.reason if str(one.folder) in one.reason else f"{str(one.folder)!r}: {one.reason}"
+
+
 def _read_all(folder: Path) -> tuple[list[tuple[datetime, Folder]], list[Skipped]]:
     dated, skipped = [], []
     for one in _folders(folder):
@@ -278,7 +284,7 @@ def _folders(folder: Path) -> Iterator[Path]:
     except OSError:
         archived = []
     yield from archived
-    if (folder / MANIFEST).exists():
+    if os.path.lexists(folder / MANIFEST):
         yield folder
 
 

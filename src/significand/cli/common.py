@@ -4,12 +4,14 @@ import json
 import os
 import shutil
 from collections.abc import Sequence
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
-from cyclopts import App
+from cyclopts import App, Token
 
 from significand import __version__
 from significand.cli.streams import streams, why_unprinted
+from significand.plan.paths import path_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -46,6 +48,12 @@ def console(*, stderr: bool = False, quiet: bool = False) -> "Console":
         # Rich alone takes the width of any terminal it finds, even where the text goes into a file.
         width=None if stderr else shutil.get_terminal_size().columns,
     )
+
+
+def folder_of(type_: object, tokens: "Sequence[Token]") -> Path:
+    """Read a folder's name; an empty one, as of a shell variable that is not set, is not the working directory."""
+    del type_
+    return path_of("the folder", tokens[-1].value)
 
 
 def say(text: object, end: str = "\n") -> None:

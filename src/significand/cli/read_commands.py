@@ -5,14 +5,25 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from significand.cli.common import BAD_INPUT, DONE, FAILED_GATE, NOT_WRITTEN, complain, console, print_json, refuse, say
+from significand.cli.common import (
+    BAD_INPUT,
+    DONE,
+    FAILED_GATE,
+    NOT_WRITTEN,
+    complain,
+    console,
+    folder_of,
+    print_json,
+    refuse,
+    say,
+)
 
 GATE_ENDS = {DONE: "passed", FAILED_GATE: "failed", BAD_INPUT: "not judged"}
 
 
 def compare(
-    old: Annotated[Path, Parameter(help="folder of the earlier results")],
-    new: Annotated[Path, Parameter(help="folder of the later results")],
+    old: Annotated[Path, Parameter(converter=folder_of, help="folder of the earlier results")],
+    new: Annotated[Path, Parameter(converter=folder_of, help="folder of the later results")],
     /,
     *,
     metrics: Annotated[
@@ -94,7 +105,9 @@ def compare(
 
 
 def history(
-    folder: Annotated[Path, Parameter(help="result folder with earlier results in its history", name="DIR")],
+    folder: Annotated[
+        Path, Parameter(converter=folder_of, help="result folder with earlier results in its history", name="DIR")
+    ],
     /,
     *,
     metrics: Annotated[
@@ -124,7 +137,7 @@ def history(
 
 
 def report(
-    folder: Annotated[Path, Parameter(help="result folder, of any age", name="DIR")],
+    folder: Annotated[Path, Parameter(converter=folder_of, help="result folder, of any age", name="DIR")],
     /,
     *,
     open_it: Annotated[
@@ -159,7 +172,7 @@ def report(
 
 
 def table(
-    folder: Annotated[Path, Parameter(help="result folder", name="DIR")],
+    folder: Annotated[Path, Parameter(converter=folder_of, help="result folder", name="DIR")],
     /,
     *,
     latex: Annotated[

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import Parameter, Token
+from cyclopts import Parameter
 
 from significand.cli.common import (
     BAD_INPUT,
@@ -15,6 +15,7 @@ from significand.cli.common import (
     UNFIT,
     complain,
     console,
+    folder_of,
     note,
     print_json,
     refuse,
@@ -24,7 +25,6 @@ from significand.cli.common import (
 from significand.cli.flags import NO_FLAGS, Flags, flag
 from significand.cli.streams import streams
 from significand.plan.options import FEWEST_SEQUENTIAL
-from significand.plan.paths import path_of
 
 if TYPE_CHECKING:
     from significand.job import Outcome
@@ -33,19 +33,13 @@ FAILED_NAMED = 3
 """Of the runs that failed for one reason, how many are named; raw_runs.csv has them all."""
 
 
-def _folder(type_: object, tokens: Sequence[Token]) -> Path:
-    """Read a folder's name; an empty one, as of a shell variable that is not set, is not the working directory."""
-    del type_
-    return path_of("the folder", tokens[-1].value)
-
-
 def run(
     *,
     config: Annotated[Path | None, Parameter(help="TOML file with these options; flags win over it")] = None,
     output_dir: Annotated[
         Path | None,
         Parameter(
-            converter=_folder,
+            converter=folder_of,
             help="folder of the results (default: benchmarks/statistical in the repository)",
             show_default=False,
         ),

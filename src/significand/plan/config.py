@@ -44,7 +44,7 @@ def read_config(path: Path) -> dict[str, Any]:
         raise PlanError(["output_dir: '' is not a path; give the path of a folder, . for that of the TOML file"])
     for name in ("data", "output_dir"):
         value = fields.get(name)
-        if isinstance(value, str) and value not in BUILT_IN_DATA:
+        if isinstance(value, str) and (name, value) not in {("data", word) for word in BUILT_IN_DATA}:
             fields[name] = str(path.parent / expanded(name, value))
     return fields
 

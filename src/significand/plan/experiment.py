@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import itertools
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +44,9 @@ GRID = "axes"
 
 MOST_SETUPS = 48
 """Setups of an experiment that is begun without being asked twice."""
+
+MOST_PLANNED = 10_000
+"""Setups that are planned, or read, at all: the product of axes of thousands of values would fill the memory."""
 
 REFUSED = "refused"
 """Beside the fields of a stored experiment, the setups that no engine ran: another machine's engines may run them."""
@@ -154,7 +158,7 @@ class Experiment(Fields):
         return [setup for setup in _product(self.workload, axes) if setup.name not in refused]
 
     def estimated_s(self) -> float:
-        """Return about how long all runs take, in seconds, by what small networks were seen to need: a rough number.
+        """Return how many seconds all runs take at least, roughly, by what small networks were seen to need.
 
         Six operations a weight and sample in training, at 5e9 a second, 0.2 ms a step, 0.5 s a run for what is not
         timed, and the latency rounds with their warm-up.
@@ -164,7 +168,7 @@ class Experiment(Fields):
         rounds_s = self.latency_rounds * (self.round_duration_s + 0.005)
         setups = self.setups()
         epochs_s = (6 * weights * trained / 5e9 + 2e-4 * trained / setup.batch_size for setup in setups)
-        return self.repeats * sum(0.5 + rounds_s + self.epochs * epoch_s for epoch_s in epochs_s)
+        return self.fewest_repeats * sum(0.5 + rounds_s + self.epochs * epoch_s for epoch_s in epochs_s)
 
     def baselines(self, setups: Sequence[Setup] | None = None) -> list[int]:
         """Return for every setup which one it is compared with, by its index; its own where there is none.
@@ -248,6 +252,7 @@ def plan_experiment(fields: Mapping[str, object], surroundings: Surroundings) ->
     _check_network(plan, facts)
     _check_samples(plan, facts)
     _check_threads(plan)
+    _check_product(plan)
     refused = _check_engines(plan, surroundings)
     _check_baseline(plan)
     _check_question(plan)
@@ -471,6 +476,17 @@ def _runs(known: Mapping[str, Sequence[str]], engine: str, mode: str) -> bool:
         return False
 
 
+def _check_product(plan: _Plan) -> None:
+    """Refuse more setups than can be planned, before they are formed."""
+    if not plan.has(*AXES.values()):
+        return
+    number = math.prod(len(plan.values[name]) for name in AXES.values())
+    if number > MOST_PLANNED:
+        longest = max(AXES.values(), key=lambda name: len(plan.values[name]))
+        told = f"{len(plan.values[longest])} values make {number} setups with those of the other axes"
+        plan.fail(longest, f"{told}; at most {MOST_PLANNED} can be planned: give fewer values")
+
+
 def _product(workload: Perceptron, axes: Mapping[str, Sequence[Any]]) -> Iterator[Setup]:
     """Give a setup for each combination of values, those that differ by the last axis beside each other."""
     varying = frozenset(axis for axis, values in axes.items() if len(values) > 1)
@@ -577,6 +593,7 @@ def stored_experiment(fields: Mapping[str, object]) -> Experiment:
         if len(values["activations"]) != needed:
             plan.fail("activations", f"{len(values['activations'])} given, {needed} needed: one for each transition")
     values["threads"] = values.get("threads") or (1,)
+    _check_product(plan)
     _check_baseline(plan)
     _check_question(plan)
     refused: Any = fields.get(REFUSED) or []

@@ -41,3 +41,11 @@ def _named(names: Sequence[str]) -> str:
     separator = "; " if any("," in name for name in names) else ", "
     more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
     return f"{separator.join(names[:MOST_NAMED])}{more}"
+
+
+def lasting(seconds: float) -> str:
+    """Say a long time in the unit that suits it: ``"18 minutes"``, ``"2.5 hours"``, ``"3.2 days"``."""
+    for size_s, unit in ((86400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= 2 * size_s:
+            return f"{seconds / size_s:.{0 if unit == 'minutes' else 1}f} {unit}"
+    return f"{seconds:.0f} seconds"

@@ -180,9 +180,11 @@ def _hint(cell: str, comma: bool) -> str:
 
 def _is_one_hot_at_the_end(x: np.ndarray, labels: Sequence[str]) -> bool:
     """Tell whether the last three or more columns, the label among them, hold one 1 a row and zeros else."""
-    if not set(labels) <= {"0", "1"}:
+    truths = {"true": "1", "false": "0"}
+    numbers = [truths.get(label.lower(), label) for label in labels]
+    if not all(map(is_number, numbers)) or not set(map(float, numbers)) <= {0.0, 1.0}:
         return False
-    total = np.array(labels, dtype=float)
+    total = np.array(numbers, dtype=float)
     for width, column in enumerate(x.T[::-1], 2):
         if not ((column == 0) | (column == 1)).all():
             return False

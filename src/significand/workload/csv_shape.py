@@ -84,8 +84,10 @@ def read_lines(path: Path, form: TableFormat) -> Lines:
             del begin[: 1 if hint else 0]
             separator = form.separator or _word_for(hint) or _find_separator(shown, begin, form)
             numbered = _split(_chain(begin, file), separator, first_line=2 if hint else 1)
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise PlanError([f"{shown} is not a .csv text ({error}); save it as UTF-8"]) from None
+    except UnicodeDecodeError as error:
+        raise PlanError([f"{shown} is not in UTF-8 ({error.reason}); save it as UTF-8"]) from None
+    except csv.Error as error:
+        raise PlanError([f"{shown} is not a .csv text ({error}); save it anew as .csv"]) from None
     if not numbered:
         raise PlanError([f"{shown} is empty; give one sample a line, features first, the label last"])
     _check_even(shown, numbered, separator)
