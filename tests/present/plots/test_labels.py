@@ -29,6 +29,7 @@ def test_no_free_place_is_no_placement(count: int) -> None:
     assert place_beside(anchors, sizes(count), WINDOW[np.newaxis], WINDOW, marker_px=14.0) is None
 
 
+@pytest.mark.slow
 def test_very_many_labels_are_not_tried() -> None:
     """Beyond a number of labels, their leaders would be a tangle even where there is room."""
     anchors = np.column_stack([np.full(17, 400.0), np.linspace(10, 490, 17)])
