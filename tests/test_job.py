@@ -619,11 +619,15 @@ def test_no_report_is_written_into_a_folder_that_is_not_ours_any_more(
     tmp_path: Path, instant: pytest.MonkeyPatch
 ) -> None:
     """Where the lock is lost after the last number, what is there now is left alone, and that is told."""
+    replace = Path.replace
 
-    def lose(self: RunDirectory) -> bool:
-        return not (self.folder / MANIFEST).exists() or manifest(self.folder)["state"] != "finished"
+    def lose(path: Path, target: Path) -> Path:
+        replaced = replace(path, target)
+        if target.name == MANIFEST and manifest(tmp_path)["state"] == "finished":
+            (tmp_path / LOCK).unlink()
+        return replaced
 
-    instant.setattr(RunDirectory, "is_ours", lose)
+    instant.setattr(Path, "replace", lose)
     outcome = run_experiment_in(tmp_path, SMALL)
     assert outcome.report is None
     assert "removed or replaced" in outcome.report_missing

@@ -88,19 +88,19 @@ def noisy(std: float, seed: int = 1) -> Latency:
 @pytest.mark.slow
 def test_a_quiet_machine_is_to_be_trusted() -> None:
     """Both slowdowns are always found and measured as what they are; false alarms are as rare as promised."""
-    result = MadeUp(noisy(0.002)).test(experiments=400)
+    result = MadeUp(noisy(0.002)).test(experiments=200)
     again, two, five = result.answers
     assert (result.verdict, result.remedy) == ("trust", "")
-    assert (result.experiments, result.repeats, result.interrupted) == (400, 10, False)
+    assert (result.experiments, result.repeats, result.interrupted) == (200, 10, False)
     assert again.found.high <= 0.08
-    assert (two.found.hits, five.found.hits) == (400, 400)
+    assert (two.found.hits, five.found.hits) == (200, 200)
     assert two.found.high == 1
     assert [answer.injected for answer in result.answers] == [0, 0.02, 0.05]
     for answer in result.answers:
         assert answer.ratio.low < answer.ratio.point < answer.ratio.high
         assert answer.ratio.point == pytest.approx(1 + answer.injected, abs=5e-4)
     assert result.pair_std == pytest.approx(0.002 * math.sqrt(2), rel=0.1)
-    assert (result.steps, result.disturbed_steps, result.remeasured_steps) == (160_000, 16_000, 32_000)
+    assert (result.steps, result.disturbed_steps, result.remeasured_steps) == (80_000, 8_000, 16_000)
 
 
 def test_the_interval_of_a_rate_is_the_exact_one() -> None:

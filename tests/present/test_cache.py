@@ -21,6 +21,7 @@ def test_the_cache_is_where_the_specification_says(tmp_path: Path, monkeypatch: 
         assert cache_folder() == tmp_path / ".cache" / "significand"
 
 
+@pytest.mark.slow
 def test_without_a_home_nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the user has no home folder there is no cache, and the charts' script is made all the same."""
 

@@ -90,6 +90,7 @@ def test_arrays_that_nobody_knows_are_left_alone(details: Path) -> None:
     assert list(read_details(details)) == ["call_latency_s"]
 
 
+@pytest.mark.slow
 def test_archives_that_numpy_does_not_write_are_refused(details: Path) -> None:
     """Another packing, a comment, thousands of members, or an array alone."""
     for method in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):

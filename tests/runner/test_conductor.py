@@ -373,26 +373,25 @@ def test_a_hanging_worker_is_ended() -> None:
 
 
 @pytest.mark.slow
-def test_a_killed_forkserver_costs_its_block_only() -> None:
-    """When the forkserver dies its block fails and says so; the next block runs in a new one."""
-    # Many steps are left when it dies: the kernel ends the workers a moment later, and they must not be done by then.
-    runs = run_all(Once(0.01, lambda workers: forkserver_of().kill()), epochs=40)  # noqa: ARG005
-    assert [run.finished for run in runs] == [False, False, True, True]
-    assert all("the process that forks the runs was killed by SIGKILL" in run.reason for run in runs[:2])
-
-
-@pytest.mark.slow
-def test_a_forkserver_that_hangs_costs_its_block_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A forkserver that no longer answers is ended with its workers after the time-out; the next block runs."""
+def test_a_forkserver_that_dies_or_hangs_costs_its_block_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed, or silent until the time-out and ended with its workers: its block fails and says so, the next runs."""
     monkeypatch.setattr("significand.runner.server.STOP_TIMEOUT_S", 0.2)
 
     def stop_both(workers: list[psutil.Process]) -> None:
         forkserver_of().suspend()
         workers[0].suspend()
 
-    runs = run_all(Once(0.01, stop_both), step_timeout_s=5)
-    assert [run.finished for run in runs] == [False, False, True, True]
-    reasons = [run.reason for run in runs[:2]]
+    faults = [Once(0.005, lambda workers: forkserver_of().kill()), Once(0.338, stop_both)]  # noqa: ARG005
+
+    def fault_when_due(progress: Progress) -> None:
+        for fault in faults:
+            fault(progress)
+
+    # Many steps are left when it dies: the kernel ends the workers a moment later, and they must not be done by then.
+    runs = run_all(fault_when_due, epochs=40, repeats=3, step_timeout_s=2)
+    assert [run.finished for run in runs] == [False, False, False, False, True, True]
+    assert all("the process that forks the runs was killed by SIGKILL" in run.reason for run in runs[:2])
+    reasons = [run.reason for run in runs[2:4]]
     assert any(reason.endswith("forks the runs did not answer any more and was ended") for reason in reasons), reasons
     assert not any("memory" in reason for reason in reasons)
 

@@ -115,6 +115,7 @@ def test_the_environment_is_the_users_but_for_what_would_do_harm(monkeypatch: py
     assert left["PATH"] == os.environ["PATH"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["significand", "significand.statistical_analysis"])
 def test_the_command_line_imports_nothing_from_where_it_is_given(module: str, hostile: Path, tmp_path: Path) -> None:
     """``python -m significand`` looks for its modules where everything is installed, and nowhere else."""

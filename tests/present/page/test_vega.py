@@ -79,6 +79,7 @@ def test_the_cache_follows_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert [path.parent.name for path in tmp_path.rglob("*.js")] == ["significand"]
 
 
+@pytest.mark.slow
 def test_a_still_picture_is_one_element_with_the_colours_of_the_page() -> None:
     """Colours stay variables, so that the picture follows the theme, and text stays text."""
     spec = {
