@@ -15,6 +15,8 @@ import torch
 from significand.analysis import block_table, compare, frontier, grouped_estimates, mean_by_host, relative_to_baseline
 from significand.analysis.columns import column
 
+pytestmark = pytest.mark.slow
+
 V = (1.0, 2.0, 4.0)
 
 HOLDERS: dict[str, Callable[[], object]] = {
