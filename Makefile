@@ -3,6 +3,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Where nothing compiled is kept, every process of the tests compiles the package anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: bench test quick format clean
 

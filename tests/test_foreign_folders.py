@@ -99,6 +99,7 @@ OURS = {
 }
 
 
+@pytest.mark.slow
 @no_time
 @pytest.mark.parametrize("put", PUTS)
 @pytest.mark.parametrize("names", OURS.values(), ids=OURS)
@@ -317,6 +318,7 @@ def test_single_times_outside_the_folder_are_not_looked_up(tmp_path: Path) -> No
     assert evidence.details(evidence.runs.names[0]) == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("schema", [1, 2, 3])
 def test_real_folders_of_every_schema_are_read(schema: int, tmp_path: Path) -> None:
     """What earlier versions wrote gives its table, its report, its history and its frames."""

@@ -111,6 +111,7 @@ def test_two_folders_compare_as_they_did() -> None:
         assert told[key] == expected[key]
 
 
+@pytest.mark.slow
 def test_every_old_folder_gets_its_page(name: str, tmp_path: Path) -> None:
     """The report is written, whatever the version did not keep."""
     shutil.copytree(FIXTURES / name, tmp_path / name)

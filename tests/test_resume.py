@@ -109,6 +109,7 @@ def test_what_was_allowed_is_told_wherever_the_runs_are_read(tmp_path: Path) -> 
     assert "NEW: resumed although machine.host differed, as was allowed; its runs are of both." in notes
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("instant")
 @pytest.mark.parametrize("name", ["-x", "--help", "a b", "it's $HOME", "~", "~/x", "a\nb", "größe", "\udcff"])
 def test_the_command_to_go_on_can_be_pasted(

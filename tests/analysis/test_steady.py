@@ -36,6 +36,7 @@ def disturbed(random: np.random.Generator, rounds: int, spread: float) -> np.nda
     return factors
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rounds", [6, 10, 20, 50])
 @pytest.mark.parametrize(
     "shape",
