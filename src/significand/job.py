@@ -537,6 +537,7 @@ def write_plots(results: "Folder") -> str:
     """Draw and write the pictures; return why they could not be drawn, where so: every number is in other files."""
     from significand.present.plots.write import (  # noqa: PLC0415
         PlotError,
+        one_artist,
         save_pareto_plot,
         save_ratio_plots,
         save_tradeoff_plots,
@@ -544,9 +545,10 @@ def write_plots(results: "Folder") -> str:
 
     rows, folder = results.rows, results.path
     try:
-        save_tradeoff_plots(rows, folder)
-        save_pareto_plot(rows, folder)
-        save_ratio_plots(rows, results.claims.comparisons, folder)
+        with one_artist():
+            save_tradeoff_plots(rows, folder)
+            save_pareto_plot(rows, folder)
+            save_ratio_plots(rows, results.claims.comparisons, folder)
     except PlotError as error:
         return f"{error}, and draw them with --resume, which measures nothing again"
     return ""

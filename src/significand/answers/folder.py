@@ -218,15 +218,15 @@ def _manifest(path: Path) -> dict[str, object]:
         raise _refused(str(error)) from None
     except OSError as error:
         raise _refused(f"{str(file)!r} cannot be read ({error.strerror}); give a readable one") from None
-    if not isinstance(manifest.get("experiment"), dict) or not isinstance(manifest.get("machine"), dict):
+    machine = manifest.get("machine")
+    if not isinstance(manifest.get("experiment"), dict) or not isinstance(machine, dict):
         raise _refused(
             f"{str(file)!r} is damaged or without experiment and machine; give a folder that `significand run` has "
             "written"
         )
     version = manifest.get("schema_version")
     if not isinstance(version, int) or isinstance(version, bool) or not 1 <= version <= SCHEMA_VERSION:
-        machine = manifest["machine"]
-        versions = machine.get("versions") if isinstance(machine, dict) else None
+        versions = machine.get("versions")
         made_by = versions.get("significand") if isinstance(versions, dict) else None
         known = f"was made by significand {made_by}, " if isinstance(made_by, str) else "is "
         raise _refused(

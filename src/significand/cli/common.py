@@ -50,7 +50,7 @@ def console(*, stderr: bool = False, quiet: bool = False) -> "Console":
     )
 
 
-def folder_of(type_: object, tokens: "Sequence[Token]") -> Path:
+def folder_of(type_: object, tokens: Sequence[Token]) -> Path:
     """Read a folder's name; an empty one, as of a shell variable that is not set, is not the working directory."""
     del type_
     return path_of("the folder", tokens[-1].value)

@@ -1,1 +1,1 @@
-"""The checks of a machine's health: each looks at one thing, says what it found, and changes nothing."""
+"""Is this machine fit to measure: checks that each look at one thing and change nothing, and the self-test."""

@@ -1,6 +1,6 @@
 """Is this machine fit to measure on, what stands in the way, and what to do about it.
 
-The checks are in `checks`; here they get their order.
+Each check stands in a module beside this one; here they get their order.
 """
 
 from collections.abc import Callable, Iterable

@@ -42,9 +42,9 @@ def read_config(path: Path) -> dict[str, Any]:
         raise PlanError([f"output_dir: {shown(fields['output_dir'])} is not a text; give the path of a folder"])
     if fields.get("output_dir") == "":
         raise PlanError(["output_dir: '' is not a path; give the path of a folder, . for that of the TOML file"])
-    for name in ("data", "output_dir"):
+    for name, no_paths in (("data", BUILT_IN_DATA), ("output_dir", ())):
         value = fields.get(name)
-        if isinstance(value, str) and (name, value) not in {("data", word) for word in BUILT_IN_DATA}:
+        if isinstance(value, str) and value not in no_paths:
             fields[name] = str(path.parent / expanded(name, value))
     return fields
 

@@ -405,5 +405,19 @@ def test_pictures_that_cannot_be_drawn_are_told(
 def test_an_interpreter_that_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor does a Python that cannot be started cost more than the pictures, when they are to be drawn."""
     monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
-    with one_artist(), pytest.raises(PlotError, match="No such file"):
-        save_tradeoff_plots(typical_rows(), tmp_path)
+
+    def drawn() -> None:
+        with one_artist():
+            save_tradeoff_plots(typical_rows(), tmp_path)
+
+    with pytest.raises(PlotError, match="No such file"):
+        Context().run(drawn)
+
+
+def test_a_block_within_another_has_its_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where one draws already no second one is started: a Python that cannot be started any more does no harm."""
+    with one_artist():
+        monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
+        with one_artist() as rests:
+            rests()
+            assert save_pareto_plot(typical_rows(), tmp_path).exists()

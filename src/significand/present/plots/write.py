@@ -80,7 +80,7 @@ class _Artist:
         if self._process is None:
             raise PlotError(_told(self._cause))
         try:
-            self.wait()
+            self._wait()
             self._connection.send(figures)
             if not self._connection.poll(DRAWING_TIMEOUT_S):
                 raise PlotError(_told(f"nothing was drawn after {DRAWING_TIMEOUT_S:g} s"))
@@ -89,8 +89,12 @@ class _Artist:
             raise PlotError(_told(self._last_words())) from None
         return images
 
-    def wait(self) -> None:
-        """Wait until it has imported what it draws with, and rests."""
+    def rest(self) -> None:
+        """Wait until it has imported what it draws with, and rests; where it fails, that is told when it is to draw."""
+        with contextlib.suppress(EOFError, ConnectionError):
+            self._wait()
+
+    def _wait(self) -> None:
         if self._ready or self._process is None or not self._connection.poll(DRAWING_TIMEOUT_S):
             return
         self._connection.recv()
@@ -141,20 +145,26 @@ _shared: ContextVar[_Artist | None] = ContextVar("_shared", default=None)
 def one_artist() -> Iterator[Callable[[], None]]:
     """Have one process draw all that is drawn in the block; it starts at once, in the background.
 
+    Within another such block it is that one's.
+
     Yields
     ------
     Callable
         Returns when the process rests until there is something to draw, or is no more.
     """
+    with _artist() as artist:
+        yield artist.rest
+
+
+@contextlib.contextmanager
+def _artist() -> Iterator[_Artist]:
+    if shared := _shared.get():
+        yield shared
+        return
     with _Artist() as artist:
         token = _shared.set(artist)
-
-        def rests() -> None:
-            with contextlib.suppress(EOFError, ConnectionError):  # told when something is to be drawn
-                artist.wait()
-
         try:
-            yield rests
+            yield artist
         finally:
             _shared.reset(token)
 
@@ -250,9 +260,7 @@ def save_ratio_plots(
 
 
 def _drawn(figures: Sequence[_Figure]) -> list[bytes]:
-    if artist := _shared.get():
-        return artist.draw(figures)
-    with _Artist() as artist:
+    with _artist() as artist:
         return artist.draw(figures)
 
 
