@@ -5,6 +5,7 @@ import functools
 import os
 import time
 from collections.abc import Callable, Iterator
+from importlib import metadata
 from pathlib import Path
 
 import psutil
@@ -161,3 +162,15 @@ def instant(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
     take_no_time(monkeypatch)
     return monkeypatch
+
+
+@pytest.fixture(scope="module")
+def cached_vega(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Put a script as long as Vega's into the cache, so that none is made."""
+    cache = tmp_path_factory.mktemp("cache")
+    path = cache / "significand" / f"vega-{metadata.version('vl-convert-python')}.js"
+    path.parent.mkdir()
+    path.write_text("window.vegaEmbed = () => {}; //" + "x" * 900_000)
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("XDG_CACHE_HOME", str(cache))
+        yield

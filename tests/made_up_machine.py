@@ -143,3 +143,9 @@ def fit_machine(root: Path) -> Machine:
     namespace.parent.mkdir(parents=True)
     namespace.symlink_to("pid:[4026531836]")
     return made_up
+
+
+def assert_says(check: Check, level: str, said: str, remedy: str) -> None:
+    """Hold a check to its level and what it says; a warning has a remedy, and what is well has none."""
+    assert (check.level, said in check.found, remedy in check.remedy) == (level, True, True), check
+    assert bool(check.remedy) == bool(remedy)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from made_up_jobs import QUICK
 from made_up_results import made_up_folder, made_up_runs
 from made_up_selftest import RESULT
 from significand.cli import BAD_INPUT, DONE, INTERRUPTED, UNFIT, main
@@ -22,11 +23,7 @@ from significand.doctor.check import Check
 from significand.results.journal import JOURNAL, read_journal
 from significand.results.store import MANIFEST, SUMMARY_CSV
 
-QUICK = [
-    *("run", "--data", "synthetic", "--layer-sizes", "16-32-4", "--activations", "relu,softmax", "--n-samples", "200"),
-    *("--batch-size", "16", "--epochs", "2", "--latency-rounds", "2", "--round-duration-s", "0.002"),
-    *("--repeats", "2", "--modes", "float32,int8", "--on-noise", "mark"),
-]
+RUN = [*QUICK, "--on-noise", "mark"]
 
 
 class Broken(io.StringIO):
@@ -194,7 +191,7 @@ def test_measuring_goes_on_without_a_reader(
     program: str, redirection: str, code: int, told: str, tmp_path: Path
 ) -> None:
     """The experiment comes to its end with all its files; the exit code says whether its result was printed."""
-    done = in_shell(f"{program} {' '.join(QUICK)} --output-dir out {redirection}", tmp_path)
+    done = in_shell(f"{program} {' '.join(RUN)} --output-dir out {redirection}", tmp_path)
     assert done.returncode == code, done
     assert json.loads((tmp_path / "out" / MANIFEST).read_text(encoding="utf-8"))["state"] == "finished"
     assert (tmp_path / "out" / SUMMARY_CSV).stat().st_size

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from made_up_machine import CLOCK, MB, Look, Machine, NoGpu, fit_machine
+from made_up_machine import CLOCK, MB, Look, Machine, NoGpu, assert_says, fit_machine
 from significand.doctor import instruments as meters
 from significand.meters.memory import PeakMemory
 
@@ -47,8 +47,7 @@ def test_files_decide(
     """What the kernel's files say decides the level, and a warning says what to do."""
     machine.write(files)
     (check,) = look(machine.instruments())
-    assert (check.level, said in check.found, remedy in check.remedy) == (level, True, True), check
-    assert bool(check.remedy) == bool(remedy)
+    assert_says(check, level, said, remedy)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from made_up_machine import CPU, X86, Look, Machine, fit_machine
+from made_up_machine import CPU, X86, Look, Machine, assert_says, fit_machine
 from significand.doctor import processor
 
 PROC_STAT = "cpu  1000 0 100 {idle} 0 0 0 {steal} 0 0\ncpu0 1000 0 100 {idle} 0 0 0 {steal} 0 0\n"
@@ -91,8 +91,7 @@ def test_files_decide(
     """What the kernel's files say decides the level, and a warning says what to do."""
     machine.write(files)
     (check,) = look(machine.instruments())
-    assert (check.level, said in check.found, remedy in check.remedy) == (level, True, True), check
-    assert bool(check.remedy) == bool(remedy)
+    assert_says(check, level, said, remedy)
 
 
 @pytest.mark.parametrize(
@@ -108,8 +107,7 @@ def test_instruments_decide(
 ) -> None:
     """What the process says decides the level, and a warning says what to do."""
     (check,) = look(replace(machine.instruments(), **change))  # type: ignore[arg-type]  # fields of several types
-    assert (check.level, said in check.found, remedy in check.remedy) == (level, True, True), check
-    assert bool(check.remedy) == bool(remedy)
+    assert_says(check, level, said, remedy)
 
 
 def test_a_quota_that_the_default_threads_fit_in_is_fine(machine: Machine) -> None:

@@ -1,7 +1,5 @@
 import json
 import re
-from collections.abc import Iterator
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +18,10 @@ from significand.present.page.setups import setups_of
 from significand.present.page.times import read_times
 from significand.results.store import DETAILS
 
-pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cached_vega(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Put a script as long as Vega's into the cache, so that none is made."""
-    cache = tmp_path_factory.mktemp("cache")
-    path = cache / "significand" / f"vega-{metadata.version('vl-convert-python')}.js"
-    path.parent.mkdir()
-    path.write_text("window.vegaEmbed = () => {}; //" + "x" * 900_000)
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("XDG_CACHE_HOME", str(cache))
-        yield
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.usefixtures("cached_vega"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -4,9 +4,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from html.parser import HTMLParser
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +16,10 @@ from significand.present.page import core_html, report_html
 from significand.present.page.layout import MOST_BYTES
 from significand.present.page.prepared import contents_of
 
-pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cached_vega(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Put a script as long as Vega's into the cache, so that none is made."""
-    cache = tmp_path_factory.mktemp("cache")
-    path = cache / "significand" / f"vega-{metadata.version('vl-convert-python')}.js"
-    path.parent.mkdir()
-    path.write_text("window.vegaEmbed = () => {}; //" + "x" * 900_000)
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("XDG_CACHE_HOME", str(cache))
-        yield
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.usefixtures("cached_vega"),
+]
 
 
 @pytest.fixture(scope="module")
