@@ -20,9 +20,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from significand.plan.options import OPTIONS
+from significand.engines.base import engine_modes
+from significand.plan.experiment import Surroundings, plan_experiment
 from significand.results.records import METHOD, SCHEMA_VERSION
 from significand.results.table import POLARS_TYPES, TYPES
+from significand.workload.data import DataSources
 
 SETUPS = ("float32", *(f"setup-{place:02d}" for place in range(1, 12)))
 ROUNDS = 10
@@ -59,6 +61,7 @@ def made_up(folder: Path, n_runs: int, seed: int) -> None:
         "seed": pl.Series(repeat + 42),
         "repeat": pl.Series(repeat),
         "precision_mode": pl.Series(np.array(SETUPS)[setup].tolist()),
+        "setup": pl.Series(np.array(SETUPS)[setup].tolist()),
         "status": pl.Series(np.where(failed, "failed", "finished").tolist()),
         "reason": pl.Series(np.where(failed, "the loss is not finite, as it seems", "").tolist()),
         "inference_latency_per_sample_s": pl.Series(np.median(rounds_s, axis=1)).set(pl.Series(failed), None),
@@ -90,10 +93,10 @@ def made_up(folder: Path, n_runs: int, seed: int) -> None:
     frame = pl.DataFrame({name: values[name].cast(POLARS_TYPES[kind]) for name, kind in TYPES.items()})
     folder.mkdir()
     frame.write_csv(folder / "raw_runs.csv", line_terminator="\r\n", quote_style="necessary")
-    fields = {name: option.default for name, option in OPTIONS.items()}
+    fields = plan_experiment({"repeats": repeats}, Surroundings(engine_modes(), DataSources().facts)).to_json()
     manifest = {
         "schema_version": SCHEMA_VERSION,
-        "experiment": fields | {"precision_modes": SETUPS, "repeats": repeats, "threads": 2, "n_samples": 1797},
+        "experiment": fields | {"precision_modes": SETUPS},
         "method": METHOD,
         "machine": {"host": "made up", "cpu": "made up", "versions": {}},
         "state": "finished",
