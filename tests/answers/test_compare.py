@@ -1,5 +1,6 @@
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -269,3 +270,36 @@ def test_json_holds_everything(tmp_path: Path) -> None:
     assert rows[0]["old_mean"] == pytest.approx(np.mean([run.inference_latency_per_sample_s for run in before]))
     assert rows[0]["new_mean"] == pytest.approx(np.mean([run.inference_latency_per_sample_s for run in after]))
     assert rows[0]["p_equivalence"] is None
+
+
+def grid_runs(shake: int, names: Mapping[tuple[str, int], str], **changes: float) -> list[Run]:
+    """Return runs of a grid of engines and batch sizes, named as its experiment names them."""
+    return [
+        replace(run, setup=name, engine=engine, batch_size=batch_size, threads=2)
+        for (engine, batch_size), name in names.items()
+        for run in made_up_runs(shake, batch_size, slower=changes.get(name, 1.0))
+    ]
+
+
+def test_setups_are_matched_by_what_they_are(tmp_path: Path) -> None:
+    """Two grids that name a setup by other axes have it in common; what varies is no difference of the experiments."""
+    before = {("onnxruntime", 1): "float32-b1", ("onnxruntime", 32): "float32-b32"}
+    after = {("onnxruntime", 32): "float32-onnxruntime", ("torch", 32): "float32-torch"}
+    one = {"engine": ["onnxruntime"], "batch_size": [1, 32], "precision_modes": ["float32"], "threads": [2]}
+    other = one | {"engine": ["onnxruntime", "torch"], "batch_size": [32]}
+    old = made_up_folder(tmp_path / "old", grid_runs(1, before), experiment=one)
+    new = made_up_folder(tmp_path / "new", grid_runs(1, after, **{"float32-onnxruntime": 1.5}), experiment=other)
+    result = compare_folders(old, new, metrics=["latency"])
+    assert result.modes() == ["float32-onnxruntime-b32"]
+    assert of_metric(result, "latency", "float32-onnxruntime-b32").estimate.point == pytest.approx(1.5)
+    assert "Only in NEW, so not compared: float32-torch-b32." in result.notes
+    assert result.unreached == []
+
+
+def test_one_value_each_of_an_axis_must_be_the_same_beside_a_grid(tmp_path: Path) -> None:
+    """Where batch sizes vary, one number of threads that differs is still a difference of the experiments."""
+    names = {("onnxruntime", 1): "float32-b1", ("onnxruntime", 32): "float32-b32"}
+    grid = {"engine": ["onnxruntime"], "batch_size": [1, 32], "precision_modes": ["float32"], "threads": [2]}
+    old = made_up_folder(tmp_path / "old", grid_runs(1, names), experiment=grid)
+    new = made_up_folder(tmp_path / "new", grid_runs(2, names), experiment=grid | {"threads": [1]})
+    assert any("experiment.threads: [2] in OLD, [1] in NEW" in line for line in problems_of(old, new))

@@ -10,7 +10,7 @@ import numpy as np
 from significand.analysis.claims import comparison_row, sequential
 from significand.analysis.comparison import Comparison, compare
 from significand.analysis.intervals import mean
-from significand.answers.folder import Folder, read_folder
+from significand.answers.folder import Folder, read_folder, told_alike
 from significand.plan.kinds import AmbiguousShareError, read_share
 from significand.plan.metrics import METHOD_OF_ESTIMATE, METRICS, headlines
 from significand.plan.phrases import counted, merged
@@ -134,6 +134,7 @@ def compare_folders(
         raise ResultsError(problems)
     if old.resolve() == new.resolve():
         raise ResultsError([f"{OLD} and {NEW} are the same folder, {str(old)!r}; give two results"])
+    sides = told_alike(sides)
     one, other = sides
     modes = [mode for mode in one.setups() if len(one.finished(mode)) and len(other.finished(mode))]
     lost = [mode for mode in other.setups() if len(one.finished(mode)) and not len(other.finished(mode))]

@@ -11,8 +11,8 @@ import numpy as np
 from significand import __version__
 from significand.analysis.claims import Claims, claims_of, summary_rows
 from significand.analysis.stopping import Reached, reached_of
-from significand.plan.experiment import Experiment
-from significand.plan.options import OPTIONS
+from significand.plan.experiment import REFUSED, Experiment
+from significand.plan.options import AXES, OPTIONS
 from significand.plan.paths import shell_word
 from significand.plan.problems import shown
 from significand.results.comparable import BEFORE, NEEDED, ResultsError
@@ -43,12 +43,15 @@ class Folder:
         What was asked for.
     runs
         Finished and failed ones.
+    told_apart
+        The axes by which its setups are named; None for those on which it has several values itself.
     """
 
     path: Path
     manifest: Mapping[str, object]
     experiment: Experiment
     runs: RunTable
+    told_apart: frozenset[str] | None = None
 
     def with_manifest(self, manifest: Mapping[str, object]) -> "Folder":
         """Return the same results beside what the manifest says by now; what follows from the runs alone is kept."""
@@ -91,7 +94,9 @@ class Folder:
         """What must be the same for a comparison, by dotted names such as ``machine.versions.torch``."""
         recorded = self.manifest.get("method")
         method = FIRST_METHOD | recorded if isinstance(recorded, dict) else FIRST_METHOD
-        facts = dict(flat({"experiment": self.fields, "machine": self.manifest.get("machine"), "method": method}))
+        told = {AXES.get(axis, axis) for axis in self.told_apart or ()}
+        fields = {name: value for name, value in self.fields.items() if name not in ({*told, REFUSED} if told else ())}
+        facts = dict(flat({"experiment": fields, "machine": self.manifest.get("machine"), "method": method}))
         if self.manifest.get("data_sha256"):
             facts["data_sha256"] = self.manifest["data_sha256"]
         return facts
@@ -130,7 +135,8 @@ class Folder:
 
     def planned(self) -> list[str]:
         """Return every setup that the experiment asked for, whether it has runs or not."""
-        return [setup.name for setup in self.experiment.setups()]
+        setups = self.experiment.setups()
+        return [(setup if self.told_apart is None else setup.named(self.told_apart)).name for setup in setups]
 
     @cached_property
     def claims(self) -> Claims:
@@ -157,6 +163,22 @@ class Folder:
         """
         # The name of a setup that somebody else wrote may lead out of the folder.
         return {} if "/" in run else read_details(self.path / DETAILS / f"{run}.npz")
+
+
+def told_alike(folders: Sequence[Folder]) -> list[Folder]:
+    """Return the folders with the setups of all named by the same axes: those on which any of them has several values.
+
+    A setup is then known by its key whatever grid it was measured in: what one grid calls ``float32-b32`` another may
+    call ``float32-onnxruntime-b32``. An axis on which all have one value stays a fact, which may have to be the same.
+    """
+    axes = frozenset().union(*(folder.experiment.varying for folder in folders))
+    return [_named(folder, axes) if axes else folder for folder in folders]
+
+
+def _named(folder: Folder, axes: frozenset[str]) -> Folder:
+    known = {setup.name: setup.named(axes).name for setup in folder.experiment.setups()}
+    names = tuple(known.get(name, name) for name in folder.runs.setups)
+    return replace(folder, runs=replace(folder.runs, setups=names), told_apart=axes)
 
 
 def read_folder(path: Path, *, empty: bool = False) -> Folder:

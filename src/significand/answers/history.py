@@ -26,7 +26,7 @@ from significand.answers.compare import (
     method_columns,
     metric_problems,
 )
-from significand.answers.folder import Folder, read_folder
+from significand.answers.folder import Folder, read_folder, told_alike
 from significand.plan.metrics import METRICS, Metric
 from significand.results.comparable import ResultsError, differences
 from significand.results.store import HISTORY, MANIFEST
@@ -167,7 +167,7 @@ def read_history(folder: Path, *, metrics: Sequence[str] | None = None) -> Histo
         problems += [_told_skipped(one) for one in skipped] or [none]
     if problems:
         raise ResultsError(problems)
-    everything = [results for _, results in sorted(dated, key=lambda pair: pair[0])]
+    everything = told_alike([results for _, results in sorted(dated, key=lambda pair: pair[0])])
     newest = everything[-1]
     measured = energy_measured([newest], newest.setups())
     chosen = chosen_metrics(metrics, energy_measured=measured)
