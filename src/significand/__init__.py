@@ -32,18 +32,20 @@ import significand.meters.openmp  # noqa: E402, F401 - sees this thread's CPUs b
 
 TYPE_CHECKING = False  # as type checkers know it, without importing typing
 if TYPE_CHECKING:
+    from significand.api import run
     from significand.benchmark import benchmark_one_setup
     from significand.result import load
     from significand.statistical_analysis import run_repeated_benchmarks
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "benchmark_one_setup", "load", "run_repeated_benchmarks"]
+__all__ = ["__version__", "benchmark_one_setup", "load", "run", "run_repeated_benchmarks"]
 
 # Resolved on first use (PEP 562), so that `import significand` costs nothing and never imports torch.
 _LAZY = {
     "benchmark_one_setup": "significand.benchmark",
     "load": "significand.result",
+    "run": "significand.api",
     "run_repeated_benchmarks": "significand.statistical_analysis",
 }
 

@@ -13,6 +13,7 @@ from significand.plan.experiment import Surroundings, plan_experiment
 from significand.plan.problems import PlanError
 from significand.results.records import Run
 from significand.workload.data import DataSources
+from significand.workload.material import material_of
 
 
 def benchmark_one_setup(
@@ -81,10 +82,11 @@ def benchmark_one_setup(
         raise PlanError(line.replace("precision_modes:", "precision_mode:", 1) for line in error.problems) from None
     (setup,) = experiment.setups()
     energy = EnergyPlan(experiment.watts_per_core)
-    dataset = sources.dataset(experiment.data, experiment.table_format)
+    dataset = sources.dataset(experiment.data or "", experiment.table_format)
     if obeyed := told_of_this_process():
         warnings.warn(obeyed, stacklevel=2)
     with unbound():
-        measured = measure(setup, experiment.protocol, experiment.seed, dataset, energy)
+        material = material_of(setup.workload, dataset)
+        measured = measure(setup, experiment.protocol, experiment.seed, material, energy)
     latency = latency_values(measured.details, measured.calls_per_timing, setup.batch_size)
     return Run.of(setup, experiment.seed, 0, **measured.values, **latency).to_row()

@@ -7,6 +7,7 @@ import errno
 import hashlib
 import json
 import os
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,6 +29,7 @@ from significand.plan.experiment import MOST_SETUPS, Experiment, Surroundings, p
 from significand.plan.paths import expanded, path_of, shell_word
 from significand.plan.phrases import lasting
 from significand.plan.problems import PlanError, shown
+from significand.plan.setup import Perceptron
 from significand.present.page import ReportError, import_parts, write_report
 from significand.results.difference import Difference, as_names
 from significand.results.files import ForeignFileError
@@ -52,8 +54,10 @@ from significand.results.store import (
 from significand.results.values import jsonable
 from significand.runner.block import Block
 from significand.runner.conductor import Here, OnProgress
+from significand.runner.networks import examined_network
 from significand.runner.server import RunnerError
 from significand.workload.data import Dataset, DataSources, check_splits
+from significand.workload.given import Data
 
 if TYPE_CHECKING:
     from significand.analysis.claims import Claims
@@ -160,6 +164,7 @@ def run_experiment_in(
     resume: bool = False,
     yes: bool = False,
     allow: Sequence[str] = (),
+    functions: bytes | None = None,
 ) -> Outcome:
     """Plan, run, summarise and write one experiment.
 
@@ -180,6 +185,9 @@ def run_experiment_in(
         With `resume`, what of the machine may differ, such as ``machine.host``, or ``machine.versions`` for all below
         it. manifest.json says what did.
 
+    functions
+        A cloudpickle of a network's functions by name, where they are in no file.
+
     Raises
     ------
     PlanError
@@ -199,10 +207,21 @@ def run_experiment_in(
     fields = _with_home(fields)
     stored = find_begun(folder, fields).facts.get("experiment") if resume else None
     given = resumed_fields(stored, fields) if isinstance(stored, dict) else fields
-    experiment, dataset = _plan(given, folder)
-    if not (yes or resume):
-        _check_size(experiment)
-    identity = _identity(experiment, dataset)
+    with contextlib.ExitStack() as kept:
+        plan = _plan(given, folder, functions, yes=yes or resume, kept=kept)
+        return _run_planned(folder, plan, fields, on_progress, resume=resume, allow=allow)
+
+
+def _run_planned(
+    folder: Path,
+    plan: "_Plan",
+    fields: Mapping[str, object],
+    on_progress: OnProgress,
+    *,
+    resume: bool,
+    allow: Sequence[str],
+) -> Outcome:
+    identity = _identity(plan)
     with RunDirectory(folder) as directory:
         journal, allowed = None, []
         if resume:
@@ -210,7 +229,7 @@ def run_experiment_in(
             if begun.facts:
                 allowed = check_same(folder, begun.facts, identity, allow)
             journal = begun.journal
-        outcome = _Job(directory, experiment, dataset, identity, journal, allowed).run(on_progress)
+        outcome = _Job(directory, plan.experiment, plan.data, identity, journal, allowed).run(on_progress)
         return dataclasses.replace(outcome, note=_what_was_resumed(journal, outcome.runs) if resume else "")
 
 
@@ -244,14 +263,14 @@ class _Job:
         self,
         directory: RunDirectory,
         experiment: Experiment,
-        dataset: Dataset | None,
+        data: Data,
         identity: Mapping[str, object],
         journal: Journal | None,
         allowed: Sequence[Difference],
     ) -> None:
         self._directory = directory
         self._experiment = experiment
-        self._dataset = dataset
+        self._data = data
         self._identity = identity
         self._journal = journal
         self._allowed = allowed
@@ -302,7 +321,7 @@ class _Job:
             self._begin()
             return
         place = Here(
-            self._dataset,
+            self._data,
             lambda progress: on_progress(dataclasses.replace(progress, note=self._note)),
             self._begin,
             self._prepare_the_end,
@@ -554,8 +573,23 @@ def write_plots(results: "Folder") -> str:
     return ""
 
 
-def _plan(fields: Mapping[str, object], folder: Path) -> tuple[Experiment, Dataset | None]:
-    """Check the plan, the folder and the energy counter, and report what is wrong with any of them at once."""
+@dataclasses.dataclass(frozen=True)
+class _Plan:
+    """An experiment, what its network is measured with, and what is to be known of both."""
+
+    experiment: Experiment
+    data: Data
+    data_sha256: str | None
+    network: Mapping[str, object] | None = None
+
+
+def _plan(
+    fields: Mapping[str, object], folder: Path, functions: bytes | None, *, yes: bool, kept: contextlib.ExitStack
+) -> _Plan:
+    """Check the plan, the folder and the energy counter, and report what is wrong with any of them at once.
+
+    What is wrong with a user's own functions shows when they are called, after everything else is right.
+    """
     sources = DataSources()
     problems: list[str] = []
     try:
@@ -566,11 +600,18 @@ def _plan(fields: Mapping[str, object], folder: Path) -> tuple[Experiment, Datas
         experiment = plan_experiment(fields, Surroundings(engine_modes(), sources.facts))
     except PlanError as error:
         raise PlanError([*error.problems, *problems]) from None
-    dataset = sources.dataset(experiment.data, experiment.table_format)
+    is_mlp = experiment.data is not None and isinstance(experiment.workload, Perceptron)
+    dataset = sources.dataset(experiment.data or "", experiment.table_format) if is_mlp else None
     problems += [*_energy_problems(experiment), *_split_problems(experiment, dataset)]
     if problems:
         raise PlanError(problems)
-    return experiment, dataset
+    if not yes:
+        _check_size(experiment)
+    if is_mlp:
+        return _Plan(experiment, dataset, dataset.sha256() if dataset else None)
+    material = Path(kept.enter_context(tempfile.TemporaryDirectory(prefix="significand-network-")))
+    experiment, examined = examined_network(experiment, material, functions)
+    return _Plan(experiment, material, examined.data_sha256, examined.told())
 
 
 def _energy_problems(experiment: Experiment) -> list[str]:
@@ -620,17 +661,18 @@ def _check_size(experiment: Experiment) -> None:
         raise PlanError([f"axes: {told}; more than {MOST_SETUPS} are begun with --yes only: give it, or fewer values"])
 
 
-def _identity(experiment: Experiment, dataset: Dataset | None) -> dict[str, object]:
+def _identity(plan: _Plan) -> dict[str, object]:
     """Return what must be the same for an experiment to be gone on with, as JSON keeps it."""
-    fields = experiment.to_json()
+    fields = plan.experiment.to_json()
     text = json.dumps(jsonable(fields), sort_keys=True, allow_nan=False)
     return {
         "experiment_hash": hashlib.sha256(text.encode()).hexdigest(),
         "experiment": fields,
-        "data_sha256": dataset.sha256() if dataset else None,
+        "data_sha256": plan.data_sha256,
+        **({"network": plan.network} if plan.network else {}),
         "method": METHOD,
         "machine": describe_machine(),
-        "energy_source": choose_counter(experiment.watts_per_core).source,
+        "energy_source": choose_counter(plan.experiment.watts_per_core).source,
     }
 
 

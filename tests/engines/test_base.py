@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from conftest import setup_of
+from made_up_networks import feeds, normal, reference, written
 from significand.engines.base import ENGINES, get_engine
 from significand.plan.options import ACTIVATIONS
 from significand.plan.precision import MODES
-from significand.workload.mlp import initial_network, read_weights, reference_outputs
 
 pytestmark = pytest.mark.slow
 
@@ -29,14 +29,10 @@ def test_every_engine_runs_every_activation_in_every_mode_of_its(
 ) -> None:
     """Outputs are those of the weights in float64, to the accuracy of the format."""
     setup = setup_of((64, 48, 5), (activation, "linear"), mode, engine_name)
-    layer_sizes, activations = setup.workload.layer_sizes, setup.workload.activations
-    weights = read_weights(initial_network(layer_sizes, activations, seed=3))
-    x = np.random.default_rng(0).normal(size=(200, 64)).astype(np.float32)
+    x = normal(200, 64)
     engine = get_engine(engine_name)
-    path = tmp_path / f"network{engine.file_suffix}"
-    engine.save(path, engine.export_structure(setup), weights, setup, x)
-    outputs = engine.open(path, setup).predict(x)
-    expected = reference_outputs(layer_sizes, activations, weights, x)
+    (outputs,) = engine.open(written(engine, setup, tmp_path, x), setup).predict(feeds(x))
+    expected = reference(setup, x)
     assert outputs.dtype == np.float64
     error = np.linalg.norm(outputs - expected) / np.linalg.norm(expected)
     assert error < LARGEST_ERROR[MODES[mode].infers_in]
@@ -60,8 +56,7 @@ from pathlib import Path
 import numpy as np
 from conftest import setup_of
 from significand.engines.base import get_engine
-from significand.workload.mlp import initial_network, read_weights
-weights = read_weights(initial_network((8, 6, 3), ("relu", "softmax"), 1))
+from made_up_networks import feeds, written
 x = np.ones((40, 8), np.float32)
 setups = [setup_of((8, 6, 3), ("relu", "softmax"), mode, engine) for engine, mode in {EVERY_PAIR!r}]
 for setup in setups:
@@ -69,10 +64,9 @@ for setup in setups:
 before = {{name.partition(".")[0] for name in sys.modules}} | set(sys.stdlib_module_names)
 for setup in setups:
     engine = get_engine(setup.engine)
-    path = Path({str(tmp_path)!r}) / f"{{setup.engine}}-{{setup.precision}}{{engine.file_suffix}}"
-    engine.save(path, engine.export_structure(setup), weights, setup, x)
-    engine.computes_in(path, setup)
-    engine.open(path, setup).predict(x)
+    path = written(engine, setup, Path({str(tmp_path)!r}), x)
+    engine.computes_in(path, setup, feeds(x))
+    engine.open(path, setup).predict(feeds(x))
 print(sorted({{name.partition(".")[0] for name in sys.modules}} - before))
 """
     tests = Path(__file__).parents[1]

@@ -10,14 +10,14 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
+import made_up_networks
 from conftest import setup_of
-from made_up_onnx import MATMUL, external, product
+from made_up_networks import feeds, normal, reference
 from significand.engines import onnx_runtime
 from significand.engines.onnx_graph import refuse_external_data
 from significand.engines.onnx_runtime import ENGINE
 from significand.meters.machine import cpu_flags, instruction_sets
-from significand.plan.setup import Setup
-from significand.workload.mlp import initial_network, read_weights, reference_outputs
+from significand.plan.setup import Perceptron, Setup
 
 pytestmark = pytest.mark.slow
 
@@ -29,20 +29,26 @@ def wide(mode: str) -> Setup:
 
 def written(folder: Path, setup: Setup) -> Path:
     """Write a setup's network, and return the file."""
-    layer_sizes, activations = setup.workload.layer_sizes, setup.workload.activations
-    weights = read_weights(initial_network(layer_sizes, activations, seed=1))
-    x = np.random.default_rng(0).normal(size=(64, layer_sizes[0])).astype(np.float32)
-    path = folder / f"{setup.precision}.onnx"
-    ENGINE.save(path, ENGINE.export_structure(setup), weights, setup, x)
-    return path
+    return made_up_networks.written(ENGINE, setup, folder, batch(setup))
+
+
+def batch(setup: Setup) -> np.ndarray:
+    """Return made-up features."""
+    assert isinstance(setup.workload, Perceptron)
+    return normal(64, setup.workload.layer_sizes[0])
+
+
+def seen(path: Path, setup: Setup) -> str:
+    """Return what a network is found to compute in."""
+    return ENGINE.computes_in(path, setup, feeds(batch(setup)))
 
 
 def test_int8_model_is_small_and_computes_in_int8(tmp_path: Path) -> None:
     """On 784-512-512-10 the int8 file is under 0.35 of the float32 file, and its session's products are int8."""
     int8, float32 = written(tmp_path, wide("int8")), written(tmp_path, wide("float32"))
     assert int8.stat().st_size < 0.35 * float32.stat().st_size
-    assert ENGINE.computes_in(int8, wide("int8")) == "int8"
-    assert ENGINE.computes_in(float32, wide("float32")) == "float32"
+    assert seen(int8, wide("int8")) == "int8"
+    assert seen(float32, wide("float32")) == "float32"
 
 
 def test_int8_weights_have_a_scale_per_output(tmp_path: Path) -> None:
@@ -69,7 +75,7 @@ def test_int8_weights_leave_room_where_sums_of_products_saturate(
 
 def test_float16_is_told_apart_from_what_the_cpu_runs(tmp_path: Path) -> None:
     """Where the CPU has no float16 arithmetic, a float16 session says float32."""
-    precision = ENGINE.computes_in(written(tmp_path, wide("float16")), wide("float16"))
+    precision = seen(written(tmp_path, wide("float16")), wide("float16"))
     if "fp16" in instruction_sets(cpu_flags()):
         assert precision in {"float16", "float32"}
     else:
@@ -85,39 +91,13 @@ def test_threads_reach_the_session(tmp_path: Path) -> None:
 def test_quantisation_takes_its_scales_from_the_calibration_data(tmp_path: Path) -> None:
     """Ten times larger calibration data gives a ten times larger input scale."""
     setup = wide("int8")
-    weights = read_weights(initial_network(setup.workload.layer_sizes, setup.workload.activations, seed=1))
-    x = np.random.default_rng(0).normal(size=(300, 784)).astype(np.float32)
+    x = normal(300, 784)
     scales = []
     for factor in (1, 10):
-        path = tmp_path / f"{factor}.onnx"
-        ENGINE.save(path, ENGINE.export_structure(setup), weights, setup, factor * x)
+        path = made_up_networks.written(ENGINE, setup, tmp_path, factor * x)
         tensors = {t.name: numpy_helper.to_array(t) for t in onnx.load(path).graph.initializer}
         scales.append(float(tensors["input_scale"]))
     assert scales[1] == pytest.approx(10 * scales[0], rel=1e-5)
-
-
-@pytest.mark.parametrize("location", ["beside", "../above", "absolute", "link", "*/_ORT_MEM_ADDR_/*"])
-def test_external_data_is_refused_before_anything_reads_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, location: str
-) -> None:
-    """A model whose weights lie in another file, wherever, is refused with file, tensor, place and remedy."""
-    folder = tmp_path / "models"
-    folder.mkdir()
-    for file in (tmp_path / "above", folder / "beside"):
-        file.write_bytes(np.ones(4, np.float32).tobytes())
-    (folder / "link").symlink_to(tmp_path / "above")
-    place = str(tmp_path / "above") if location == "absolute" else location
-    path = folder / "network.onnx"
-    path.write_bytes(product(MATMUL, external(place)).SerializeToString())
-
-    def loaded(*arguments: object, **options: object) -> None:
-        pytest.fail(f"loaded {arguments} {options}")
-
-    monkeypatch.setattr("onnxruntime.InferenceSession", loaded)
-    with pytest.raises(ValueError, match="in one file") as caught:
-        ENGINE.computes_in(path, wide("float32"))
-    for fact in (repr(str(path)), "'stolen'", repr(place)):
-        assert fact in str(caught.value)
 
 
 @pytest.mark.parametrize("mode", ["float32", "float16", "int8", "int8-dynamic"])
@@ -130,11 +110,10 @@ def test_the_bound_call_gives_what_predict_gives(tmp_path: Path) -> None:
     """The timed call computes the same outputs as `predict`, and they are those of the weights."""
     setup = setup_of((8, 5, 3), ("gelu", "softmax"), "float32")
     session = ENGINE.open(written(tmp_path, setup), setup)
-    x = np.random.default_rng(2).normal(size=(7, 8)).astype(np.float32)
-    weights = read_weights(initial_network((8, 5, 3), ("gelu", "softmax"), seed=1))
-    assert np.array_equal(session.bind(x)()[0], session.predict(x))  # type: ignore[index]
-    expected = reference_outputs((8, 5, 3), ("gelu", "softmax"), weights, x)
-    assert np.allclose(session.predict(x), expected, rtol=1e-5, atol=1e-6)
+    x = normal(7, 8, seed=2)
+    (outputs,) = session.predict(feeds(x))
+    assert np.array_equal(session.bind(feeds(x))()[0], outputs)  # type: ignore[index]
+    assert np.allclose(outputs, reference(setup, x), rtol=1e-5, atol=1e-6)
 
 
 def test_nothing_is_reported_to_anybody(scratch: Path) -> None:

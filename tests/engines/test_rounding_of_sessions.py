@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from conftest import setup_of
+from made_up_networks import feeds, reference, written, xy
 from significand.analysis.rounding import check_error, output_sensitivity
 from significand.engines.base import ENGINES, get_engine
 from significand.plan.precision import MODES
 from significand.plan.setup import Setup
 from significand.workload.data import draw
-from significand.workload.mlp import initial_network, read_weights, reference_outputs
 
 pytestmark = pytest.mark.slow
 
@@ -56,18 +56,16 @@ def sessions(tmp_path_factory: pytest.TempPathFactory) -> list[Ran]:
     folder = tmp_path_factory.mktemp("networks")
     ran = []
     for layer_sizes, activations in NETWORKS:
-        weights = read_weights(initial_network(layer_sizes, activations, seed=5))
-        x = draw(None, layer_sizes, 2 * SAMPLES, 0.5, seed=5).test_x
-        reference = reference_outputs(layer_sizes, activations, weights, x)
-        sensitivity = output_sensitivity(reference, activations[-1])
+        x, _ = xy(draw(None, layer_sizes, 2 * SAMPLES, 0.5, seed=5).test)
+        exact = reference(setup_of(layer_sizes, activations, "float32"), x, seed=5)
+        sensitivity = output_sensitivity(exact, activations[-1])
         for engine_name, mode in EVERY_PAIR:
             engine = get_engine(engine_name)
-            path = folder / f"{mode}{engine.file_suffix}"
             setup = setup_of(layer_sizes, activations, mode, engine_name)
-            engine.save(path, engine.export_structure(setup), weights, setup, x)
-            effective = engine.computes_in(path, setup)
-            outputs = engine.open(path, setup).predict(x)
-            error = float(np.linalg.norm(outputs - reference) / np.linalg.norm(reference))
+            path = written(engine, setup, folder, x, seed=5)
+            effective = engine.computes_in(path, setup, feeds(x))
+            (outputs,) = engine.open(path, setup).predict(feeds(x))
+            error = float(np.linalg.norm(outputs - exact) / np.linalg.norm(exact))
             ran.append(Ran(setup, effective, error, sensitivity))
     return ran
 

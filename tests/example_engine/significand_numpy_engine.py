@@ -1,7 +1,6 @@
 """The NumPy engine: the network as matrix products of NumPy arrays, in float32 or, slowly, in float16."""
 
 import functools
-import itertools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +9,8 @@ import numpy as np
 from significand.engines.base import Engine, Session
 from significand.plan.setup import Setup
 from significand.workload.architecture import Weights
+from significand.workload.arrays import Feeds
+from significand.workload.base import Outputs, Trained
 
 
 def softmax(x: np.ndarray) -> np.ndarray:
@@ -38,21 +39,18 @@ class NumpyEngine:
     def preload(self, setup: Setup) -> None:
         """Do nothing: NumPy is there already."""
 
-    def export_structure(self, setup: Setup) -> bytes:
-        """Refuse what it cannot compute; there is no structure beside the weights."""
+    def save(self, trained: Trained, setup: Setup, calibration: Feeds, path: Path) -> None:
+        """Write the weights in the mode's format, matrices ready to be multiplied from the right."""
         if unknown := set(setup.workload.activations) - ACTIVATIONS.keys():
             raise ValueError(f"numpy has no {', '.join(sorted(unknown))}; it has {', '.join(ACTIVATIONS)}")
-        return b""
-
-    def save(self, path: Path, structure: bytes, weights: Weights, setup: Setup, calibration: np.ndarray) -> None:
-        """Write the weights in the mode's format, matrices ready to be multiplied from the right."""
-        arrays = itertools.chain.from_iterable((matrix.T, bias) for matrix, bias in weights)
+        state = trained.module().state_dict()
+        arrays = (state[name].numpy().T for name in state)  # a matrix and its bias, layer by layer
         np.savez(path, *(array.astype(setup.precision) for array in arrays))
 
-    def computes_in(self, path: Path, setup: Setup) -> str:
-        """Multiply one sample, and look at the type that comes out of each layer's product."""
+    def computes_in(self, path: Path, setup: Setup, feeds: Feeds) -> str:
+        """Multiply a batch, and look at the type that comes out of each layer's product."""
         session = self.open(path, setup)
-        session.predict(np.zeros((1, setup.workload.layer_sizes[0]), np.float32))
+        session.predict(feeds)
         return "+".join(sorted(session.seen))
 
     def open(self, path: Path, setup: Setup) -> "NumpySession":
@@ -70,13 +68,15 @@ class NumpySession:
         self._dtype = weights[0][0].dtype
         self.seen: set[str] = set()
 
-    def bind(self, batch: np.ndarray) -> Callable[[], object]:
+    def bind(self, feeds: Feeds) -> Callable[[], object]:
         """Return the call on a batch that is converted already."""
-        return functools.partial(self._infer, batch.astype(self._dtype))
+        (x,) = feeds.values()
+        return functools.partial(self._infer, x.astype(self._dtype))
 
-    def predict(self, x: np.ndarray) -> np.ndarray:
-        """Return the outputs as float64."""
-        return self._infer(x.astype(self._dtype)).astype(np.float64)
+    def predict(self, feeds: Feeds) -> Outputs:
+        """Return the only output, as float64."""
+        (x,) = feeds.values()
+        return [self._infer(x.astype(self._dtype)).astype(np.float64)]
 
     def _infer(self, x: np.ndarray) -> np.ndarray:
         for matrix, bias, activate in self._layers:

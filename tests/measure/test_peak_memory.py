@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from conftest import small_experiment
+from made_up_networks import written, xy
 from significand.engines.base import get_engine
 from significand.measure.peak_memory import measure_peaks
 from significand.meters.memory import PeakMemory
-from significand.workload.data import draw
-from significand.workload.mlp import initial_network, read_weights
+from significand.workload.material import material_of
 
 pytestmark = pytest.mark.slow
 
@@ -37,6 +37,7 @@ from significand.engines.base import get_engine
 from significand.measure.run import measure
 from significand.meters.counters import EnergyPlan
 from significand.runner.worker import in_own_process
+from significand.workload.material import material_of
 
 def peaks(hole_mb, fields):
     blocks = [bytearray(b"1") * 1_000_000 * (hole_mb if k % 2 else 1) for k in range(5)]
@@ -45,7 +46,8 @@ def peaks(hole_mb, fields):
     more[1] = more[3] = None
     experiment = small_experiment(**fields)
     (setup,) = experiment.setups()
-    return dict(measure(setup, experiment.protocol, 1, None, EnergyPlan(12.0), isolate=in_own_process).values)
+    material = material_of(setup.workload, None)
+    return dict(measure(setup, experiment.protocol, 1, material, EnergyPlan(12.0), isolate=in_own_process).values)
 
 for engine in ("onnxruntime", "torch"):
     get_engine(engine)
@@ -154,14 +156,10 @@ def test_where_the_mark_only_rises_the_first_use_is_the_one_that_counts(tmp_path
             done.append("meter")
 
     setup = small_experiment(epochs=1).setups()[0]
-    workload = setup.workload
-    split = draw(None, workload.layer_sizes, workload.n_samples, workload.test_fraction, 1)
-    engine = get_engine(setup.engine)
-    structure = engine.export_structure(setup)
-    weights = read_weights(initial_network(workload.layer_sizes, workload.activations, 1))
-    path = tmp_path / "network.onnx"
-    engine.save(path, structure, weights, setup, split.train_x)
-    found = measure_peaks(setup, 1, split, structure, path, lambda: done.append("settle"), Rising)
+    material = material_of(setup.workload, None)
+    split = material.split(1)
+    path = written(get_engine(setup.engine), setup, tmp_path, xy(split.train)[0])
+    found = measure_peaks(material, setup, 1, split, path, lambda: done.append("settle"), Rising)
     assert found.memory_method == "high-water mark, not reset"
     assert done == ["meter", "settle", "meter", "settle", "meter"]
 

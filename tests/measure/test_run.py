@@ -17,6 +17,7 @@ from significand.meters.steps import Attempt, DisturbedError, Step
 from significand.plan.setup import Setup
 from significand.results.contents import DETAIL_ARRAYS
 from significand.results.records import Measured, Run
+from significand.workload.material import material_of
 from significand.workload.training import TrainingDivergedError
 
 pytestmark = pytest.mark.slow
@@ -64,7 +65,7 @@ def run(
         alter(experiment.setups()[0]),
         experiment.protocol,
         experiment.seed,
-        None,
+        material_of(experiment.workload, None),
         energy,
         take_turn=take_turn,
         new_meter=lambda threads: MadeUpMeter(next(of_phases)),  # noqa: ARG005 - as many as there are
@@ -82,7 +83,7 @@ def test_turns_are_taken_for_every_epoch_and_round() -> None:
     """A turn to measure is asked for before each epoch and each round, one to prepare between the two."""
     turns: list[Step] = []
     run(take_turn=turns.append)
-    assert turns == ["measure", "measure", "prepare", "measure", "measure"]
+    assert turns == ["measure", "measure", "prepare", "again", "measure", "measure"]
 
 
 def test_disturbed_steps_are_measured_again_in_turns_of_their_own() -> None:
@@ -90,20 +91,20 @@ def test_disturbed_steps_are_measured_again_in_turns_of_their_own() -> None:
     turns: list[Step] = []
     measured = run(take_turn=turns.append, shares=(0.0, 0.5), on_noise="remeasure", remeasure_limit=2, remeasure_nice=0)
     again: list[Step] = ["measure", "again", "again"]
-    assert turns == ["measure", "measure", "prepare", *again, *again]
+    assert turns == ["measure", "measure", "prepare", "again", *again, *again]
     values = measured.values
     assert (values["steps"], values["disturbed_steps"], values["remeasured_steps"]) == (4, 2, 2)
     assert len(measured.details["epoch_time_s"]) == 2
 
 
-def test_a_slowed_run_has_its_share_found_alone() -> None:
-    """The call's own time is found in a turn of its own, which is no measured step; nothing is found of no share."""
+@pytest.mark.parametrize("slowdown", [None, 0.0, 0.5])
+def test_a_session_is_opened_and_called_first_alone(slowdown: float | None) -> None:
+    """Load time and first call have a turn of their own, no measured step; a share of the time is found in it."""
     turns: list[Step] = []
-    run(take_turn=turns.append, alter=lambda setup: replace(setup, variant="slow", slowdown=0.5))
+    values = run(take_turn=turns.append, alter=lambda setup: replace(setup, variant="one", slowdown=slowdown)).values
     assert turns == ["measure", "measure", "prepare", "again", "measure", "measure"]
-    turns.clear()
-    run(take_turn=turns.append, alter=lambda setup: replace(setup, variant="plain", slowdown=0.0))
-    assert turns == ["measure", "measure", "prepare", "measure", "measure"]
+    assert values["steps"] == 4
+    assert 0 < float(str(values["first_call_s"])) < float(str(values["load_time_s"])) < 10
 
 
 def test_idle_power_is_subtracted_from_measured_energy() -> None:
@@ -134,7 +135,7 @@ def test_the_window_after_a_short_training_is_a_step_like_any_other() -> None:
     turns: list[Step] = []
     slow = CpuTimeEstimate(5.0, shortest_window_s=0.5)  # an epoch is far shorter, also on a busy machine
     measured = run(With(counter=slow), turns.append, epochs=1)
-    assert turns == ["measure", "measure", "prepare", "measure", "measure"]
+    assert turns == ["measure", "measure", "prepare", "again", "measure", "measure"]
     steps = zip(measured.details["step_phase"], measured.details["step_index"], strict=True)
     assert list(steps) == [("training", 0), ("training", 1), ("inference", 0), ("inference", 1)]
     assert measured.values["steps"] == 4
@@ -186,7 +187,9 @@ def test_phases_are_isolated_by_whom_the_caller_says() -> None:
         return phase()
 
     experiment = small_experiment(precision_modes=["float32"], threads=1, epochs=1, latency_rounds=1)
-    measure(experiment.setups()[0], experiment.protocol, 7, None, With(), isolate=isolate)
+    measure(
+        experiment.setups()[0], experiment.protocol, 7, material_of(experiment.workload, None), With(), isolate=isolate
+    )
     assert names == ["the training process", "the process that measures memory"]
 
 

@@ -12,6 +12,7 @@ from significand.plan.setup import AXES, Perceptron, Protocol, Setup
 NETWORK = Perceptron((64, 128, 10), ("relu", "softmax"), "digits", 512, 0.2, 2, "sgd", 0.01, 0.9)
 PLAIN = Setup(NETWORK, "int8", "onnxruntime", batch_size=32, threads=2)
 OTHERS: dict[str, object] = {
+    "options": "width=64",
     "precision": "float32",
     "engine": "torch",
     "device": "gpu",

@@ -76,9 +76,11 @@ from conftest import small_experiment
 from significand.measure import run
 from significand.meters.counters import EnergyPlan
 from significand.runner.worker import in_own_process
+from significand.workload.material import material_of
 run.measure_peaks = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 experiment = small_experiment()
-run.measure(experiment.setups()[0], experiment.protocol, 1, None, EnergyPlan(5.0), isolate=in_own_process)
+material = material_of(experiment.workload, None)
+run.measure(experiment.setups()[0], experiment.protocol, 1, material, EnergyPlan(5.0), isolate=in_own_process)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=TESTS)
     last = done.stderr.splitlines()[-1]

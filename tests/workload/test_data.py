@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
+from made_up_networks import xy
 from significand.plan.experiment import TableFormat
 from significand.plan.problems import PlanError
 from significand.workload.data import (
@@ -114,40 +115,44 @@ def test_split_parts_the_samples(n: int, test_fraction: float, seed: int, data: 
     n_samples = data.draw(st.integers(2, n))
     parts = split(numbered(n), n_samples, test_fraction, seed)
     used = n_samples
-    assert len({*parts.train_y.tolist(), *parts.test_y.tolist()}) == used == len(parts.train_y) + len(parts.test_y)
-    assert len(parts.test_y) == min(max(1, round(test_fraction * used)), used - 1)
-    assert (len(parts.train_x), len(parts.test_x)) == (len(parts.train_y), len(parts.test_y))
+    assert (
+        len({*xy(parts.train)[1].tolist(), *xy(parts.test)[1].tolist()})
+        == used
+        == len(xy(parts.train)[1]) + len(xy(parts.test)[1])
+    )
+    assert len(xy(parts.test)[1]) == min(max(1, round(test_fraction * used)), used - 1)
+    assert (len(xy(parts.train)[0]), len(xy(parts.test)[0])) == (len(xy(parts.train)[1]), len(xy(parts.test)[1]))
 
 
 def test_split_is_standardised_on_the_training_part_only() -> None:
     """Training features have mean 0 and deviation 1; held-out ones are transformed with the same numbers."""
     dataset = numbered(400)
     parts = split(dataset, 400, 0.25, seed=5)
-    np.testing.assert_allclose(parts.train_x.mean(axis=0), 0, atol=1e-6)
-    np.testing.assert_allclose(parts.train_x.std(axis=0), 1, atol=1e-6)
-    raw_train = dataset.x[parts.train_y]
-    expected = (dataset.x[parts.test_y] - raw_train.mean(axis=0)) / raw_train.std(axis=0)
-    np.testing.assert_allclose(parts.test_x, expected, rtol=1e-6, atol=1e-6)
-    assert abs(parts.test_x.mean(axis=0)).max() > 1e-3
+    np.testing.assert_allclose(xy(parts.train)[0].mean(axis=0), 0, atol=1e-6)
+    np.testing.assert_allclose(xy(parts.train)[0].std(axis=0), 1, atol=1e-6)
+    raw_train = dataset.x[xy(parts.train)[1]]
+    expected = (dataset.x[xy(parts.test)[1]] - raw_train.mean(axis=0)) / raw_train.std(axis=0)
+    np.testing.assert_allclose(xy(parts.test)[0], expected, rtol=1e-6, atol=1e-6)
+    assert abs(xy(parts.test)[0].mean(axis=0)).max() > 1e-3
 
 
 def test_split_follows_its_seed() -> None:
     """The same seed draws the same parts, another seed others."""
     first, again, other = (split(numbered(50), 30, 0.2, seed) for seed in (1, 1, 2))
-    np.testing.assert_array_equal(first.train_y, again.train_y)
-    np.testing.assert_array_equal(first.test_x, again.test_x)
-    assert not np.array_equal(first.train_y, other.train_y)
+    np.testing.assert_array_equal(xy(first.train)[1], xy(again.train)[1])
+    np.testing.assert_array_equal(xy(first.test)[0], xy(again.test)[0])
+    assert not np.array_equal(xy(first.train)[1], xy(other.train)[1])
 
 
 @pytest.mark.parametrize("constant", [0.0, 5.0, 0.1, 1e6 / 3])
 def test_feature_constant_in_training_is_not_blown_up(constant: float) -> None:
     """A feature that never varies in training is only centred, although its mean is rounded."""
     x = np.column_stack([np.full(512, constant), np.arange(512.0)])
-    test_rows = split(Dataset(x, np.arange(512)), 512, 0.2, seed=3).test_y
+    test_rows = xy(split(Dataset(x, np.arange(512)), 512, 0.2, seed=3).test)[1]
     x[test_rows[0], 0] += 0.25
     parts = split(Dataset(x, np.arange(512)), 512, 0.2, seed=3)
-    np.testing.assert_allclose(parts.train_x[:, 0], 0, atol=1e-6)
-    assert parts.test_x[0, 0] == pytest.approx(0.25, abs=1e-6)
+    np.testing.assert_allclose(xy(parts.train)[0][:, 0], 0, atol=1e-6)
+    assert xy(parts.test)[0][0, 0] == pytest.approx(0.25, abs=1e-6)
 
 
 HALVES = np.arange(200) % 2
@@ -174,11 +179,11 @@ def test_features_of_extreme_size_are_standardised(feature: np.ndarray) -> None:
     dataset = Dataset(np.column_stack([PLAIN, feature]), np.arange(200))
     parts = split(dataset, 200, 0.25, seed=5)
     exact = [Fraction(value) for value in feature.tolist()]
-    train = [exact[row] for row in parts.train_y]
+    train = [exact[row] for row in xy(parts.train)[1]]
     mean = sum(train) / len(train)
     scale = max(abs(value - mean) for value in train)
     deviation = math.sqrt(sum(((value - mean) / scale) ** 2 for value in train) / len(train))
-    for x, y in ((parts.train_x, parts.train_y), (parts.test_x, parts.test_y)):
+    for x, y in ((xy(parts.train)[0], xy(parts.train)[1]), (xy(parts.test)[0], xy(parts.test)[1])):
         expected = [float((exact[row] - mean) / scale) / deviation for row in y]
         np.testing.assert_allclose(x[:, 1], expected, rtol=1e-6, atol=1e-6)
 
@@ -187,9 +192,9 @@ def test_ordinary_features_are_standardised_to_the_last_bit() -> None:
     """What is done for extreme numbers changes nothing of others: the same float32 as by the plain formula."""
     x = np.column_stack([PLAIN, 1e6 * PLAIN + 3e7, np.exp(9 * PLAIN), np.arange(200.0), HALVES])
     parts = split(Dataset(x, np.arange(200)), 200, 0.25, seed=5)
-    train = x[parts.train_y]
-    plain = ((x[parts.test_y] - train.mean(axis=0)) / train.std(axis=0)).astype(np.float32)
-    np.testing.assert_array_equal(parts.test_x, plain)
+    train = x[xy(parts.train)[1]]
+    plain = ((x[xy(parts.test)[1]] - train.mean(axis=0)) / train.std(axis=0)).astype(np.float32)
+    np.testing.assert_array_equal(xy(parts.test)[0], plain)
 
 
 @pytest.mark.parametrize("rest", [PLAIN, np.zeros(200), 1e-200 * PLAIN], ids=["plain", "constant", "tiny"])
@@ -197,7 +202,7 @@ def test_ordinary_features_are_standardised_to_the_last_bit() -> None:
 def test_what_float32_cannot_hold_is_refused_by_name(rest: np.ndarray, far: float) -> None:
     """A held-out number too far from those trained on is refused with its feature, its value and its sample."""
     dataset = Dataset(np.column_stack([PLAIN, rest]), np.arange(200), ("size", "odd"))
-    row = split(dataset, 200, 0.25, seed=5).test_y[0]
+    row = xy(split(dataset, 200, 0.25, seed=5).test)[1][0]
     dataset.x[row, 1] = far
     with pytest.raises(
         PlanError, match=rf"column odd has {re.escape(f'{far:g}')} in sample {row} \(counted from 0\), held out"
@@ -236,9 +241,9 @@ def test_draw_makes_synthetic_data_from_the_repeats_seed() -> None:
     """Without a data set the samples come from the seed."""
     whole = make_synthetic((4, 3), 60, seed=9)
     made, same = draw(None, (4, 3), 60, 0.25, seed=9), split(whole, 60, 0.25, seed=9)
-    np.testing.assert_array_equal(made.train_x, same.train_x)
-    assert made.train_x.dtype == np.float32
-    assert made.train_y.dtype == np.int64
+    np.testing.assert_array_equal(xy(made.train)[0], xy(same.train)[0])
+    assert xy(made.train)[0].dtype == np.float32
+    assert xy(made.train)[1].dtype == np.int64
 
 
 def test_sources_are_read_once(tmp_path: Path) -> None:

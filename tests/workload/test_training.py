@@ -1,7 +1,6 @@
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -9,10 +8,19 @@ import numpy as np
 import pytest
 import torch
 
+from made_up_networks import xy
 from significand.plan.precision import MODES
-from significand.workload.data import Split, draw
-from significand.workload.mlp import initial_network, predicted_classes, read_weights, reference_outputs
-from significand.workload.training import Adam, Sgd, Trainer, TrainingDivergedError
+from significand.workload.arrays import Arrays
+from significand.workload.base import Part, Split
+from significand.workload.data import draw
+from significand.workload.mlp import (
+    MlpRecipe,
+    initial_network,
+    predicted_classes,
+    read_weights,
+    reference_outputs,
+)
+from significand.workload.training import Adam, Sgd, Trainer, TrainingDivergedError, flag_optimizer
 
 pytestmark = pytest.mark.slow
 
@@ -49,9 +57,12 @@ def trainer(
         "learning_rate": 0.05,
         "momentum": 0.9,
         "seed": 1,
-    }
-    network = initial_network(sizes, activations, 1)
-    return Trainer(network, activations, MODES[mode], data.train_x, data.train_y, **arguments | changes)
+    } | changes
+    recipe, (x, y) = MlpRecipe(activations), xy(data.train)
+    arguments["optimizer"] = flag_optimizer(*(arguments[name] for name in ("optimizer", "learning_rate", "momentum")))
+    del arguments["momentum"]
+    part = Part(Arrays({"input": x}), Arrays({"target": recipe.targets(y, sizes[-1])}))
+    return Trainer(initial_network(sizes, activations, 1), recipe, MODES[mode], part, **arguments)
 
 
 @pytest.mark.parametrize("mode", ["float64", "float32", "bfloat16", "float16"])
@@ -65,17 +76,17 @@ def test_loss_falls_in_every_precision(data: Split, mode: str, optimizer: str) -
 
 def test_first_loss_is_that_of_the_formula(data: Split) -> None:
     """The first step's loss is the mean cross-entropy of the initial network, -log of the label's probability."""
-    everything = trainer(data, "float64", batch_size=len(data.train_x))
-    probabilities = reference_outputs(SIZES, ACTIVATIONS, read_weights(everything.network), data.train_x)
-    expected = -np.log(probabilities[np.arange(len(data.train_y)), data.train_y]).mean()
+    everything = trainer(data, "float64", batch_size=len(xy(data.train)[0]))
+    probabilities = reference_outputs(SIZES, ACTIVATIONS, read_weights(everything.network), xy(data.train)[0])
+    expected = -np.log(probabilities[np.arange(len(xy(data.train)[1])), xy(data.train)[1]]).mean()
     assert everything.epoch().loss == pytest.approx(expected, rel=1e-12)
 
 
 def test_loss_weighs_a_short_last_batch_by_its_samples(data: Split) -> None:
     """The mean loss over an epoch counts every sample once, also those of a shorter last batch."""
     still: dict[str, Any] = {"learning_rate": 1e-30, "momentum": 0.0}
-    whole = trainer(data, "float64", batch_size=len(data.train_x), **still).epoch().loss
-    assert len(data.train_x) % 17 != 0
+    whole = trainer(data, "float64", batch_size=len(xy(data.train)[0]), **still).epoch().loss
+    assert len(xy(data.train)[0]) % 17 != 0
     assert trainer(data, "float64", batch_size=17, **still).epoch().loss == pytest.approx(whole, rel=1e-12)
 
 
@@ -130,8 +141,9 @@ def test_divergence_names_the_learning_rate(data: Split, mode: str) -> None:
 
 def test_broken_weight_is_divergence_too(data: Split) -> None:
     """A finite loss with an infinite weight behind it is no success."""
-    learner = trainer(data, batch_size=len(data.train_x), learning_rate=1e38, momentum=0.0)
-    learner._x = learner._x * 1e3
+    x, y = xy(data.train)
+    far = Split(Part(Arrays({"input": 1e3 * x}), Arrays({"target": y})), data.test)
+    learner = trainer(far, batch_size=len(x), learning_rate=1e38, momentum=0.0)
     with pytest.raises(TrainingDivergedError, match="a weight is not finite after epoch 1"):
         learner.check_finite(learner.epoch())
 
@@ -144,19 +156,19 @@ def test_sigmoid_outputs_learn(sizes: tuple[int, ...]) -> None:
     learner = trainer(data, "float32", sizes, activations, learning_rate=0.1)
     losses = [learner.epoch().loss for _ in range(15)]
     assert losses[-1] < 0.7 * losses[0]
-    outputs = reference_outputs(sizes, activations, read_weights(learner.network), data.train_x)
-    assert (predicted_classes(outputs) == data.train_y).mean() > 0.8
+    outputs = reference_outputs(sizes, activations, read_weights(learner.network), xy(data.train)[0])
+    assert (predicted_classes(outputs) == xy(data.train)[1]).mean() > 0.8
 
 
 def test_batch_larger_than_the_data_is_one_step(data: Split) -> None:
     """A batch size beyond the data trains on all of it at once."""
-    large, exact = (trainer(data, batch_size=size) for size in (10_000, len(data.train_x)))
+    large, exact = (trainer(data, batch_size=size) for size in (10_000, len(xy(data.train)[0])))
     assert large.epoch().loss == exact.epoch().loss
 
 
 def test_the_first_steps_of_an_epoch_are_those_of_the_whole(data: Split) -> None:
     """An epoch cut short ends after so many steps; its loss is the mean over the samples it saw."""
-    size = len(data.train_x) // 2
+    size = len(xy(data.train)[0]) // 2
     first = trainer(data, batch_size=size).epoch(1).loss
     whole = trainer(data, batch_size=size)
     both = whole.epoch(2).loss
@@ -181,8 +193,7 @@ def test_training_leaves_torchs_generator_alone(data: Split) -> None:
 
 def test_single_sample_trains(data: Split) -> None:
     """One training sample is enough for a step."""
-    one = replace(data, train_x=data.train_x[:1], train_y=data.train_y[:1])
-    assert np.isfinite(trainer(one).epoch().loss)
+    assert np.isfinite(trainer(Split(data.train.take(slice(1)), data.test)).epoch().loss)
 
 
 @pytest.mark.parametrize(
@@ -220,15 +231,13 @@ def test_training_does_not_import_what_compiles() -> None:
     """torch._dynamo takes three seconds to import, and nothing is compiled."""
     code = """
 import sys
-import numpy as np
-from significand.plan.precision import MODES
-from significand.workload.mlp import initial_network
-from significand.workload.training import Trainer
-x, y = np.ones((8, 4), np.float32), np.zeros(8, np.int64)
+from significand.plan.setup import Perceptron, Setup
+from significand.workload.mlp import MlpMaterial
 for optimizer in ("sgd", "adam"):
     for mode in ("float32", "float16"):
-        Trainer(initial_network((4, 3), ("softmax",), 1), ("softmax",), MODES[mode], x, y, batch_size=4,
-            optimizer=optimizer, learning_rate=0.1, momentum=0.9, seed=1).epoch()
+        workload = Perceptron((4, 3), ("softmax",), "synthetic", 8, 0.5, 1, optimizer, 0.1, 0.9)
+        material = MlpMaterial(workload, None)
+        material.new_trainer(Setup(workload, mode, "torch", 4, 1), 1, material.split(1).train).epoch()
 print("torch._dynamo" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

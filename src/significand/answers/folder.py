@@ -97,6 +97,9 @@ class Folder:
         told = {AXES.get(axis, axis) for axis in self.told_apart or ()}
         fields = {name: value for name, value in self.fields.items() if name not in ({*told, REFUSED} if told else ())}
         facts = dict(flat({"experiment": fields, "machine": self.manifest.get("machine"), "method": method}))
+        network = self.manifest.get("network")
+        if isinstance(network, dict) and network.get("files"):
+            facts |= dict(flat({"network": {"files": network["files"]}}))
         if self.manifest.get("data_sha256"):
             facts["data_sha256"] = self.manifest["data_sha256"]
         return facts

@@ -1,7 +1,7 @@
 """The flags of an experiment: one for each of its fields, made from `significand.plan.options`."""
 
 import dataclasses
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Group, Parameter
 
@@ -25,6 +25,11 @@ def _grouped(field: str) -> Parameter:
     return Parameter.combine(flag(field), Parameter(group=Group(title, sort_key=GROUPS.index(title))))
 
 
+def _type(field: str) -> Any:  # noqa: ANN401 - a type
+    """Return text, or of a field that may be given several times texts."""
+    return list[str] | None if getattr(OPTIONS[field].kind, "repeatable", False) else str | None
+
+
 if TYPE_CHECKING:
 
     class Flags:
@@ -33,7 +38,7 @@ else:
     # Every value stays text here: the experiment checks them all and reports every mistake at once.
     Flags = dataclasses.make_dataclass(
         "Flags",
-        [(name, Annotated[str | None, _grouped(name)], None) for name in OPTIONS],
+        [(name, Annotated[_type(name), _grouped(name)], None) for name in OPTIONS],
         frozen=True,
         namespace={"__module__": __name__},
     )

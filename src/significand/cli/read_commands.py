@@ -203,9 +203,10 @@ def table(
         from significand.present.rows import visible
         from significand.present.terminal.tables import summary_view
         from significand.present.words.grid import refused_lines
+        from significand.present.words.network import network_lines
 
         console().print(summary_view(results.rows))
-        for line in refused_lines(results.experiment.refused):
+        for line in (*refused_lines(results.experiment.refused), *network_lines(results.manifest)):
             console().print(line, markup=False)
         if results.incomplete:
             console().print(visible(results.incomplete), markup=False)

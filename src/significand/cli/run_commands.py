@@ -34,6 +34,14 @@ FAILED_NAMED = 3
 
 
 def run(
+    file: Annotated[
+        str | None,
+        Parameter(
+            help="what to measure: my.py, my.py:make, package.module:name, net.onnx, or a built-in network; as --model",
+            show_default=False,
+        ),
+    ] = None,
+    /,
     *,
     config: Annotated[Path | None, Parameter(help="TOML file with these options; flags win over it")] = None,
     output_dir: Annotated[
@@ -79,7 +87,7 @@ def run(
 ) -> int:
     """Measure a network in several precisions, repeatedly, and write the results.
 
-    Example: significand run --data digits --modes float32,float16,int8 --repeats 10
+    Example: significand run my.py --modes float32,float16,int8 --repeats 10
     """
     from significand.present.terminal.progress import ProgressDisplay
 
@@ -95,6 +103,7 @@ def run(
             folder = output_dir or fields.pop("output_dir", None)
             fields.pop("output_dir", None)
             fields |= {name: value for name, value in vars(flags).items() if value is not None}
+            fields |= {"model": file} if file is not None else {}
             outcome = run_experiment_in(folder, fields, display.update, resume=resume, yes=yes, allow=allow)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - told, or raised again
         return _ended_by(error)
@@ -107,10 +116,13 @@ def _ended_by(error: BaseException) -> int:
     """Tell what ended an experiment, where it is one of the known ends, and return the exit code."""
     from significand.job import ExperimentInterrupted, ResultsLostError
     from significand.plan.problems import PlanError
+    from significand.present.rows import visible
     from significand.runner.server import RunnerError
 
     match error:
         case PlanError():
+            for line in error.trace.splitlines():
+                note(visible(line))
             return refuse(error.problems)
         case RunnerError() | ResultsLostError():
             complain(error)

@@ -8,25 +8,24 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-import numpy as np
-
 from significand.plan.problems import PlanError
 from significand.plan.setup import Setup
-from significand.workload.architecture import Weights
+from significand.workload.arrays import Feeds
+from significand.workload.base import Outputs, Trained
 
 
 class Session(Protocol):
     """A trained network, loaded and ready to infer in one precision."""
 
-    def bind(self, batch: np.ndarray) -> Callable[[], object]:
-        """Return a call without arguments that infers on `batch`, float32, shape (batch, inputs).
+    def bind(self, feeds: Feeds) -> Callable[[], object]:
+        """Return a call without arguments that infers on a batch, given by the names of the inputs.
 
-        Converting the batch to the session's input type happens here, not in the call: the call is what is timed.
+        Converting the batch to the session's input types happens here, not in the call: the call is what is timed.
         """
         ...
 
-    def predict(self, x: np.ndarray) -> np.ndarray:
-        """Return the outputs on `x`, float32, shape (samples, inputs), as float64, shape (samples, outputs)."""
+    def predict(self, feeds: Feeds) -> Outputs:
+        """Return the outputs on a batch, examples first; real numbers as float64."""
         ...
 
 
@@ -39,32 +38,27 @@ class Engine(Protocol):
         """Import what the setup needs, so that processes forked from this one need not."""
         ...
 
-    def export_structure(self, setup: Setup) -> bytes:
-        """Return the network's structure without weights, made once per experiment; may be empty."""
-        ...
-
-    def save(self, path: Path, structure: bytes, weights: Weights, setup: Setup, calibration: np.ndarray) -> None:
-        """Write the network in the setup's inference format to `path`, a file.
+    def save(self, trained: Trained, setup: Setup, calibration: Feeds, path: Path) -> None:
+        """Write a network in the setup's inference format.
 
         Parameters
         ----------
-        path
-            File to write, with the engine's suffix.
-        structure
-            As from `export_structure`.
-        weights, setup
-            What to write, in which precision.
+        trained
+            The network, as a module or as an ONNX file.
+        setup
+            In which precision.
         calibration
-            Training samples, float32, shape (samples, inputs), from which static quantisation takes its scales.
+            Training examples by the names of the inputs, from which static quantisation takes its scales.
+        path
+            File to write, with the engine's suffix; further files have names that begin with its name and a dot.
         """
         ...
 
-    def computes_in(self, path: Path, setup: Setup) -> str:
-        """Return the format that a session on what `save` wrote really computes in.
+    def computes_in(self, path: Path, setup: Setup, feeds: Feeds) -> str:
+        """Return the format that a session on what `save` wrote really computes in, given a batch.
 
-        Found by looking at the engine's graph or operators, in a session that is thrown away: looking takes memory that
-        the measured session shall not have. ``"float32"``, ``"int8"``, ...; where layers differ all of them, joined by
-        ``+``.
+        Found by looking at the engine's graph or operators, in a session that is thrown away. ``"float32"``,
+        ``"int8"``, ...; where layers differ all of them, joined by ``+``.
         """
         ...
 
@@ -169,7 +163,7 @@ def _added_engine(name: str) -> Any:  # noqa: ANN401 - an `Engine` with its mode
     return engine
 
 
-_WANTED = ("file_suffix", "preload", "export_structure", "save", "computes_in", "open")
+_WANTED = ("file_suffix", "preload", "save", "computes_in", "open")
 
 
 def _told(point: EntryPoint) -> str:

@@ -45,6 +45,8 @@ def why_not_native(engine: str, mode: PrecisionMode, effective_precision: str, i
     wanted = mode.infers_in
     if effective_precision == wanted:
         return ""
+    if wanted in effective_precision.split("+"):
+        return f"{engine} computes a part of the layers in {wanted} only"
     lacking = lacks_instructions(wanted, instructions)
     cause = f"this CPU has no {NEEDED[wanted]}" if lacking else f"{engine} has no {wanted} kernels for this CPU"
     others = [name for name, entry in ENGINES.items() if name != engine and mode.name in entry.native_modes]

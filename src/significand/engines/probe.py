@@ -16,7 +16,6 @@ from significand.engines.native import NEEDED, lacks_instructions, why_not_nativ
 from significand.meters.machine import cpu_flags, instruction_sets
 from significand.plan.precision import MODES, PrecisionMode
 from significand.plan.setup import Perceptron, Setup
-from significand.workload.data import draw
 
 PROBE = Perceptron((32, 64, 4), ("relu", "softmax"), "synthetic", 512, 0.5, 1, "sgd", 0.01, 0.9)
 
@@ -46,12 +45,11 @@ class ModeSupport:
 def probe_modes() -> list[ModeSupport]:
     """Run a small network in every mode on every engine, and say how each really computed."""
     # torch, which those who ask for the words alone do not need
-    from significand.workload.mlp import initial_network, read_weights, reference_outputs  # noqa: PLC0415
+    from significand.workload.mlp import MlpMaterial  # noqa: PLC0415
 
     instructions = instruction_sets(cpu_flags())
-    weights = read_weights(initial_network(PROBE.layer_sizes, PROBE.activations, seed=0))
-    x = draw(None, PROBE.layer_sizes, PROBE.n_samples, PROBE.test_fraction, seed=0).train_x
-    reference = reference_outputs(PROBE.layer_sizes, PROBE.activations, weights, x)
+    material = MlpMaterial(PROBE, None)
+    inputs = material.split(seed=0).train.inputs
     support = []
     with tempfile.TemporaryDirectory(prefix="significand-") as folder:
         for name in engine_modes():
@@ -68,9 +66,11 @@ def probe_modes() -> list[ModeSupport]:
                 setup = Setup(PROBE, mode.name, name, batch_size=32, threads=1)
                 path = Path(folder) / f"{name}-{mode.name}{engine.file_suffix}"
                 try:
-                    engine.save(path, engine.export_structure(setup), weights, setup, x)
-                    effective = engine.computes_in(path, setup)
-                    outputs = engine.open(path, setup).predict(x)
+                    trained = material.untrained(setup, seed=0)
+                    engine.save(trained, setup, inputs.by_name, path)
+                    effective = engine.computes_in(path, setup, inputs.by_name)
+                    (outputs,) = engine.open(path, setup).predict(inputs.by_name)
+                    (reference,) = trained.reference(inputs)
                 except Exception as error:  # noqa: BLE001 - an engine's own word is the answer here
                     support.append(_unable(name, mode, f"{type(error).__name__}: {error}"))
                     continue

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import cloudpickle
 import numpy as np
 import torch
 from torch import nn
@@ -14,14 +15,28 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from significand.engines.base import Engine, Session
 from significand.plan.precision import MODES
 from significand.plan.setup import Setup
-from significand.workload.architecture import Weights
-from significand.workload.mlp import build_network, write_weights
+from significand.workload.arrays import Arrays, Feeds, Form, called
+from significand.workload.base import Outputs, Trained
+from significand.workload.training import as_arrays, tensor_of
 
-MATMULS = frozenset({"aten::linear", "aten::addmm", "aten::mm", "aten::matmul", "aten::_int_mm"})
+WEIGHTS_AT = {
+    "aten::linear": 1,
+    "aten::addmm": 2,
+    "aten::mm": 1,
+    "aten::matmul": 1,
+    "aten::_int_mm": 1,
+    "aten::bmm": 1,
+    "aten::baddbmm": 2,
+    "aten::convolution": 1,
+    "aten::mkldnn_rnn_layer": 1,
+    "aten::_scaled_dot_product_flash_attention_for_cpu": 1,
+    "aten::_transform_bias_rescale_qkv": 0,
+}
+"""Operators that multiply, and at which place each has its weights, or what stands for them."""
 
 
 class TorchEngine:
-    """Keeps the trained network as a state dict in the inference format."""
+    """Keeps the trained network as a pickled module in the inference format."""
 
     file_suffix = ".pt"
 
@@ -30,64 +45,57 @@ class TorchEngine:
         if MODES[setup.precision].quantisation is not None:
             _import_torchao()
 
-    def export_structure(self, setup: Setup) -> bytes:
-        """Return nothing: the network is built from its layer sizes each time, in microseconds."""
-        return b""
-
-    def save(self, path: Path, structure: bytes, weights: Weights, setup: Setup, calibration: np.ndarray) -> None:
-        """Convert the network and write its state."""
+    def save(self, trained: Trained, setup: Setup, calibration: Feeds, path: Path) -> None:
+        """Convert the network and write it."""
         mode = MODES[setup.precision]
-        network = build_network(setup.workload.layer_sizes, setup.workload.activations).eval()
-        if mode.infers_in == "float64":
-            network.double()  # before the weights come in: they are float64 as trained
-        write_weights(network, weights)
+        network = trained.module()
         if mode.quantisation == "dynamic":
             _quantise(network)
         else:
             network.to(getattr(torch, mode.infers_in))
-        torch.save(network.state_dict(), path)
+        # cloudpickle writes also what pickle refuses: classes of a notebook, functions without a name.
+        torch.save({"network": network, "form": trained.form}, path, pickle_module=cloudpickle)
 
-    def computes_in(self, path: Path, setup: Setup) -> str:
-        """Run one sample and read the types of the matrix products among the operators that ran."""
+    def computes_in(self, path: Path, setup: Setup, feeds: Feeds) -> str:
+        """Run one batch and read the types of the matrix products among the operators that ran."""
         session = self.open(path, setup)
         with _MatmulPrecision() as seen:
-            session.predict(np.zeros((1, setup.workload.layer_sizes[0]), np.float32))
+            session.predict(feeds)
         return "+".join(seen.precisions)
 
     def open(self, path: Path, setup: Setup) -> "TorchSession":
-        """Load the state and put it into a network that has no weights of its own yet."""
+        """Load the network. The file is one that this engine wrote: it is not safe to load another's."""
         mode = MODES[setup.precision]
         torch.set_num_threads(setup.threads)
         if mode.quantisation == "dynamic":
-            _import_torchao()  # registers its tensors as safe to load
-        state = torch.load(path, weights_only=True)
-        with torch.device("meta"):
-            network = build_network(setup.workload.layer_sizes, setup.workload.activations)
-        network.load_state_dict(state, assign=True)
-        dtype = torch.float32 if mode.quantisation == "dynamic" else getattr(torch, mode.infers_in)
-        return TorchSession(network.eval(), dtype)
+            _import_torchao()
+        dtype = torch.float32 if mode.quantisation else getattr(torch, mode.infers_in)
+        return TorchSession(**torch.load(path, weights_only=False), dtype=dtype)
 
 
 class TorchSession:
     """A network in eager mode, under inference mode."""
 
-    def __init__(self, network: nn.Sequential, dtype: torch.dtype) -> None:
+    def __init__(self, network: nn.Module, form: Form, dtype: torch.dtype) -> None:
         self._network = network
+        self._form = form
         self._dtype = dtype
 
-    def bind(self, batch: np.ndarray) -> Callable[[], object]:
-        """Return the call of the network on `batch` under inference mode."""
-        return functools.partial(self._infer, torch.from_numpy(batch).to(self._dtype))
+    def bind(self, feeds: Feeds) -> Callable[[], object]:
+        """Return the call of the network on a batch under inference mode."""
+        return functools.partial(self._infer, self._inputs(feeds))
 
-    def predict(self, x: np.ndarray) -> np.ndarray:
-        """Return the outputs as float64."""
-        outputs: np.ndarray = self._infer(torch.from_numpy(x).to(self._dtype)).double().numpy()
-        return outputs
+    def predict(self, feeds: Feeds) -> Outputs:
+        """Return the outputs, real numbers as float64."""
+        return as_arrays(self._infer(self._inputs(feeds)))
+
+    def _inputs(self, feeds: Feeds) -> Any:  # noqa: ANN401 - one tensor, a tuple or a dict
+        tensors = {name: tensor_of(np.ascontiguousarray(array), self._dtype) for name, array in feeds.items()}
+        return Arrays(feeds, self._form).as_given(tensors)
 
     @torch.inference_mode()
-    def _infer(self, batch: torch.Tensor) -> torch.Tensor:
-        outputs: torch.Tensor = self._network(batch)
-        return outputs
+    def _infer(self, inputs: Any) -> Any:  # noqa: ANN401 - the network's own types
+        return called(self._network, inputs, self._form)
 
 
 class _MatmulPrecision(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch
@@ -109,13 +117,13 @@ class _MatmulPrecision(TorchDispatchMode):  # type: ignore[no-untyped-call]  # t
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:  # noqa: ANN401 - torch's own signature
-        if func.name().split(".")[0] in MATMULS:
-            weights = args[2 if func.name().startswith("aten::addmm") else 1]
+        if (at := WEIGHTS_AT.get(func.name().split(".")[0])) is not None:
+            weights = args[at]
             self.precisions[str(weights.dtype).removeprefix("torch.")] = None
         return func(*args, **(kwargs or {}))
 
 
-def _quantise(network: nn.Sequential) -> None:
+def _quantise(network: nn.Module) -> None:
     torchao = _import_torchao()
     torchao.quantize_(network, torchao.Int8DynamicActivationInt8WeightConfig())
 

@@ -5,17 +5,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from significand.engines.base import Session, get_engine
 from significand.measure.stepping import NewSteps, TakeTurn
-from significand.measure.train import PROBE_SAMPLES
 from significand.meters.latency import Clock, calls_per_timing, measure_round
 from significand.meters.steps import Attempt
 from significand.plan.setup import Protocol, Setup
-from significand.workload.data import Split
-from significand.workload.mlp import predicted_classes
+from significand.workload.arrays import Feeds
+from significand.workload.base import Material, Outputs, Part, Split
 
 SLOWDOWN_CALIBRATION_S = 0.03
 """Time in which an inference call's own time is found, before a known share of it is added."""
@@ -33,8 +33,12 @@ class Inference:
         Consecutive calls that were timed together.
     effective_precision
         What it really computed in.
-    relative_output_error, train_accuracy, test_accuracy
+    load_time_s, first_call_s
+        Opening the file until the session is ready, and its first call, which may compile or allocate.
+    relative_output_error, train_accuracy
         From the session itself.
+    test_scores
+        The score of each held-out example, or one for all of them, shape ().
     attempts
         Every measurement of every step.
     """
@@ -42,40 +46,49 @@ class Inference:
     rounds: list[np.ndarray]
     calls_per_timing: int
     effective_precision: str
+    load_time_s: float
+    first_call_s: float
     relative_output_error: float
     train_accuracy: float
-    test_accuracy: float
+    test_scores: np.ndarray
     attempts: list[Attempt]
 
 
-def one_batch(setup: Setup, split: Split) -> np.ndarray:
+def one_batch(setup: Setup, split: Split) -> Feeds:
     """Return the batch that inference is timed on; where there are few samples they are repeated."""
-    return np.resize(split.train_x, (setup.batch_size, split.train_x.shape[1]))
+    return split.train.inputs.take(np.resize(np.arange(len(split.train)), setup.batch_size)).by_name
 
 
 def infer(
+    material: Material,
     setup: Setup,
     protocol: Protocol,
     split: Split,
-    reference: np.ndarray,
+    reference: Outputs,
     path: Path,
     take_turn: TakeTurn,
     new_steps: NewSteps,
 ) -> Inference:
     """Open the network at `path`, judge it on the data, and time it round by round."""
     engine = get_engine(setup.engine)
-    effective_precision = engine.computes_in(path, setup)
+    batch = one_batch(setup, split)
+    take_turn("again")  # alone on the machine, or the first call would be one of a disturbed time
+    begin = time.perf_counter()
     session = engine.open(path, setup)
-    call = session.bind(one_batch(setup, split))
+    ready = time.perf_counter()
+    call = session.bind(batch)
+    bound = time.perf_counter()
+    call()
+    load_time_s, first_call_s = ready - begin, time.perf_counter() - bound
     if setup.slowdown is not None:
         own_s = 0.0
         if setup.slowdown:  # of nothing, there is no share to find
-            take_turn("again")  # alone on the machine, or the share would be one of a disturbed time
             own_s = float(np.median(measure_round(call, SLOWDOWN_CALIBRATION_S, calls_per_timing(call))))
         call = slowed(call, round(setup.slowdown * own_s * 1e9))
     group = calls_per_timing(call)
+    effective_precision = engine.computes_in(path, setup, batch)
     steps = new_steps()  # before the session computes, which shows its threads
-    judged = _judge(session, split, reference, setup.batch_size)
+    judged = _judge(material, session, split, reference, setup)
     rounds = [
         steps.measure(
             "inference",
@@ -85,7 +98,7 @@ def infer(
         )
         for number in range(protocol.latency_rounds)
     ]
-    return Inference(rounds, group, effective_precision, *judged, steps.attempts)
+    return Inference(rounds, group, effective_precision, load_time_s, first_call_s, **judged, attempts=steps.attempts)
 
 
 def slowed(call: Callable[[], object], extra_ns: int, clock: Clock = time.perf_counter_ns) -> Callable[[], object]:
@@ -104,17 +117,56 @@ def slowed(call: Callable[[], object], extra_ns: int, clock: Clock = time.perf_c
     return frame
 
 
-def _judge(session: Session, split: Split, reference: np.ndarray, batch_size: int) -> tuple[float, float, float]:
-    """Return relative output error, training accuracy and held-out accuracy of a session, batch by batch."""
+def _judge(material: Material, session: Session, split: Split, reference: Outputs, setup: Setup) -> dict[str, Any]:
+    """Return output error and scores of a session, by the names of `Inference`."""
+    probe = _outputs(session, split.test.inputs.take(slice(material.probe_examples)).by_name, setup.batch_size)
+    is_trained = bool(setup.workload.epochs)
+    return {
+        "relative_output_error": relative_error(probe, reference),
+        "train_accuracy": float(np.mean(_scores(material, session, split.train, setup))) if is_trained else math.nan,
+        "test_scores": agreement(probe, reference)
+        if split.test.targets is None
+        else _scores(material, session, split.test, setup),
+    }
 
-    def accuracy(x: np.ndarray, y: np.ndarray) -> float:
-        right = sum(
-            int(np.sum(predicted_classes(session.predict(x[at : at + batch_size])) == y[at : at + batch_size]))
-            for at in range(0, len(x), batch_size)
-        )
-        return right / len(x)
 
-    difference = np.linalg.norm(session.predict(split.test_x[:PROBE_SAMPLES]) - reference)
-    size = np.linalg.norm(reference)
-    error = float(difference / size) if size > 0 else math.nan
-    return error, accuracy(split.train_x, split.train_y), accuracy(split.test_x, split.test_y)
+def _scores(material: Material, session: Session, part: Part, setup: Setup) -> np.ndarray:
+    if part.targets is None:
+        return np.array(math.nan)
+    return np.asarray(material.scores(_outputs(session, part.inputs.by_name, setup.batch_size), part.targets))
+
+
+def _outputs(session: Session, feeds: Feeds, batch_size: int) -> Outputs:
+    """Return a session's outputs, computed in batches of the size that is timed, the last filled up and cut again."""
+    n = len(next(iter(feeds.values())))
+    batches = []
+    for at in range(0, n, batch_size):
+        rows = np.arange(at, at + batch_size)
+        full = {name: array[np.minimum(rows, n - 1)] for name, array in feeds.items()}
+        is_short = n - at < batch_size  # an output may have another axis first, where a call takes one example
+        batches.append([output[: n - at] if is_short else output for output in session.predict(full)])
+    return [np.concatenate(parts) for parts in zip(*batches, strict=True)]
+
+
+def relative_error(outputs: Outputs, reference: Outputs) -> float:
+    """Return the norm of the difference to the reference, over all outputs, divided by the reference's norm."""
+    differences = [np.linalg.norm((one - other).ravel()) for one, other in zip(outputs, reference, strict=True)]
+    size = np.linalg.norm([np.linalg.norm(one.ravel()) for one in reference])
+    return float(np.linalg.norm(differences) / size) if size > 0 else math.nan
+
+
+def agreement(outputs: Outputs, reference: Outputs) -> np.ndarray:
+    """Return for each example whether a network without labels says what the unquantised one says.
+
+    Of several numbers an example, as classifiers give, whether the largest is the same, the mean over positions; of one
+    number, 1 less the squared error in units of the reference's variance, whose mean is R².
+    """
+    one, other = outputs[0], reference[0]
+    if one.ndim > 1 and one.shape[1] > 1:
+        same = one.argmax(axis=1) == other.argmax(axis=1)
+        agreeing: np.ndarray = same.reshape(len(same), -1).mean(axis=1)
+        return agreeing
+    squares = ((one - other) ** 2).reshape(len(one), -1).mean(axis=1)
+    spread = float(other.var())
+    explained: np.ndarray = 1 - squares / spread if spread > 0 else (squares == 0).astype(float)
+    return explained

@@ -1,6 +1,5 @@
 """The memory that the phases of a run need at most: in a process of its own, which is not timed."""
 
-import dataclasses
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,12 +7,12 @@ from pathlib import Path
 
 from significand.engines.base import get_engine
 from significand.measure.infer import one_batch
-from significand.measure.train import CALIBRATION_SAMPLES, WARM_UP_EPOCHS, every_batch_shape, new_trainer
+from significand.measure.train import new_trainer, save
 from significand.meters.memory import RESET, PeakMemory
 from significand.plan.precision import MODES
 from significand.plan.setup import Setup
-from significand.workload.data import Split
-from significand.workload.mlp import read_weights
+from significand.workload.arrays import Arrays
+from significand.workload.base import Material, Part, Split
 from significand.workload.training import master_dtype
 
 STEPS = 3
@@ -45,10 +44,10 @@ class Peaks:
 
 
 def measure_peaks(
+    material: Material,
     setup: Setup,
     seed: int,
     split: Split,
-    structure: bytes,
     path: Path,
     settle: Callable[[], None],
     new_meter: Callable[[], PeakMemory] = PeakMemory,
@@ -61,7 +60,7 @@ def measure_peaks(
 
     Parameters
     ----------
-    setup, seed, split, structure
+    material, setup, seed, split
         As for `significand.measure.train.train`.
     path
         The network that it wrote. It is left as it is.
@@ -90,26 +89,28 @@ def measure_peaks(
     inference_mb = memory.peak_mb()
     del session
 
-    split = dataclasses.replace(split, train_x=split.train_x.astype(master_dtype(MODES[setup.precision]), copy=False))
-    if rehearse:
-        warm = new_trainer(setup, seed, split, every_batch_shape(setup, split))
-        for _ in range(WARM_UP_EPOCHS):
-            warm.epoch()
-        del warm
+    if not setup.workload.epochs:
+        settle()
+        memory = new_meter()
+        trained = material.untrained(setup, seed)
+        memory.reset_peak()
+        save(material, trained, setup, split, path.with_stem("unused"))
+        return Peaks(math.nan, memory.peak_mb(), inference_mb, memory.method)
+    kind = master_dtype(MODES[setup.precision])
+    numbers = {
+        name: array.astype(kind, copy=False) if array.dtype.kind == "f" else array
+        for name, array in split.train.inputs.by_name.items()
+    }
+    split = Split(Part(Arrays(numbers, split.train.inputs.form), split.train.targets), split.test)
+    make = new_trainer(material, setup, seed, split) if rehearse else None
     settle()
     memory = new_meter()
-    trainer = new_trainer(setup, seed, split)
-    steps_an_epoch = math.ceil(len(split.train_x) / setup.batch_size)
+    trainer = make() if make else material.new_trainer(setup, seed, split.train)
+    steps_an_epoch = math.ceil(len(split.train) / setup.batch_size)
     for done in range(0, min(STEPS, setup.workload.epochs * steps_an_epoch), steps_an_epoch):
         trainer.epoch(STEPS - done)
     training_mb = memory.peak_mb()
 
     memory.reset_peak()
-    engine.save(
-        path.with_stem("unused"),
-        structure,
-        read_weights(trainer.network),
-        setup,
-        split.train_x[:CALIBRATION_SAMPLES],
-    )
+    save(material, material.trained(setup, trainer), setup, split, path.with_stem("unused"))
     return Peaks(training_mb, memory.peak_mb(), inference_mb, memory.method)

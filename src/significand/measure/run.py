@@ -26,9 +26,9 @@ from significand.meters.memory import return_free_memory, take_large_blocks_from
 from significand.meters.noise import NoiseMeter
 from significand.meters.steps import Attempt, DisturbedError
 from significand.plan.precision import MODES
-from significand.plan.setup import Protocol, Setup
+from significand.plan.setup import Perceptron, Protocol, Setup
 from significand.results.records import Measured
-from significand.workload.data import Dataset, draw
+from significand.workload.base import Material
 
 Isolate = Callable[[str, Callable[[], Any]], Any]
 """Runs a phase in a process of its own and returns its result; given what to call that process."""
@@ -38,10 +38,9 @@ def measure(
     setup: Setup,
     protocol: Protocol,
     seed: int,
-    dataset: Dataset | None,
+    material: Material,
     energy: EnergyPlan,
     *,
-    structure: bytes | None = None,
     take_turn: TakeTurn = lambda step: None,  # noqa: ARG005 - alone there is nobody to wait for
     isolate: Isolate | None = None,
     new_meter: NewMeter = NoiseMeter,
@@ -54,12 +53,10 @@ def measure(
         What to measure, and how.
     seed
         Decides data split, initial weights and shuffling.
-    dataset
-        What the workload's data name; None for synthetic data.
+    material
+        What the workload stands for, with its data.
     energy
         How energy is found.
-    structure
-        The network as exported by the engine once for many runs; None to export it now.
     take_turn
         Called between steps; see `TakeTurn`.
     isolate
@@ -76,23 +73,20 @@ def measure(
     significand.meters.steps.DisturbedError
         When others disturb a step and the policy is to fail.
     """
-    workload = setup.workload
-    codec = get_engine(setup.engine)
     new_steps = functools.partial(steps_of, setup, protocol, take_turn, new_meter)
-    split = draw(dataset, workload.layer_sizes, workload.n_samples, workload.test_fraction, seed)
+    split = material.split(seed)
     with closing(energy.open()) as counter, tempfile.TemporaryDirectory(prefix="significand-") as scratch:
-        path = Path(scratch) / f"network{codec.file_suffix}"
-        exported = codec.export_structure(setup) if structure is None else structure
+        path = Path(scratch) / f"network{get_engine(setup.engine).file_suffix}"
         alone: Isolate = isolate or (lambda name, phase: phase())  # noqa: ARG005 - there is no process to name
 
         def training_phase() -> Training:
             with _threads(setup.threads):
-                return train(setup, seed, split, exported, path, counter, energy.idle_power_w, take_turn, new_steps)
+                return train(material, setup, seed, split, path, counter, energy.idle_power_w, take_turn, new_steps)
 
         def memory_phase() -> Peaks:
             settle = return_free_memory if isolate is None else take_large_blocks_from_the_system
             with _threads(setup.threads):
-                return measure_peaks(setup, seed, split, exported, path, settle)
+                return measure_peaks(material, setup, seed, split, path, settle)
 
         attempts: list[Attempt] = []
         try:
@@ -101,20 +95,20 @@ def measure(
             attempts += training.attempts
             peaks: Peaks = alone("the process that measures memory", memory_phase)
             with _threads(setup.threads):
-                inference = infer(setup, protocol, split, training.reference, path, take_turn, new_steps)
+                inference = infer(material, setup, protocol, split, training.reference, path, take_turn, new_steps)
             attempts += inference.attempts
         except DisturbedError as error:
             error.attempts[:0] = attempts
             raise
         values: dict[str, object] = {
-            "n_samples": len(split.train_x) + len(split.test_x),
-            "n_train": len(split.train_x),
-            "n_test": len(split.test_x),
+            "n_samples": len(split.train) + len(split.test),
+            "n_train": len(split.train),
+            "n_test": len(split.test),
             **_training_values(training),
             **_inference_values(setup, training, inference),
             **dataclasses.asdict(peaks),
-            "peak_memory_mb": float(np.maximum(peaks.training_peak_memory_mb, peaks.inference_peak_memory_mb)),
-            "model_size_mb": path.stat().st_size / 1e6,
+            "peak_memory_mb": float(np.fmax(peaks.training_peak_memory_mb, peaks.inference_peak_memory_mb)),
+            "model_size_mb": sum(one.stat().st_size for one in network_files(path)) / 1e6,
             **_energy_values(energy, counter, training),
             **noise_values(attempts),
         }
@@ -122,6 +116,8 @@ def measure(
 
 
 def _training_values(training: Training) -> dict[str, object]:
+    if not training.epochs:
+        return {}
     time_s = sum(epoch.time_s for epoch in training.epochs)
     return {
         "train_time_per_epoch_s": time_s / len(training.epochs),
@@ -132,23 +128,39 @@ def _training_values(training: Training) -> dict[str, object]:
 
 def _inference_values(setup: Setup, training: Training, inference: Inference) -> dict[str, object]:
     mode, effective = MODES[setup.precision], inference.effective_precision
-    workload = setup.workload
+    not_native = why_not_native(setup.engine, mode, effective, instruction_sets(cpu_flags()))
     return {
         "final_train_accuracy": inference.train_accuracy,
-        "test_accuracy": inference.test_accuracy,
+        "test_accuracy": float(np.mean(inference.test_scores)),
         "effective_precision": effective,
-        "precision_note": why_not_native(setup.engine, mode, effective, instruction_sets(cpu_flags())),
+        "precision_note": "; ".join(filter(None, [not_native, training.note])),
         "relative_output_error": inference.relative_output_error,
-        "rounding_flag": check_error(
-            inference.relative_output_error,
-            mode.infers_in,
-            effective,
-            workload.layer_sizes,
-            output_sensitivity(training.reference, workload.activations[-1]),
-        ),
+        "rounding_flag": _rounding_flag(setup, training, inference),
+        "load_time_s": inference.load_time_s,
+        "first_call_s": inference.first_call_s,
         "timed_s": sum(epoch.time_s for epoch in training.epochs)
         + sum(float(calls_s.sum()) for calls_s in inference.rounds) * inference.calls_per_timing,
     }
+
+
+def _rounding_flag(setup: Setup, training: Training, inference: Inference) -> str:
+    """Hold the output error against what rounding can do; of other networks than the perceptron nobody knows that."""
+    workload = setup.workload
+    if not isinstance(workload, Perceptron):
+        return ""
+    (reference,) = training.reference
+    return check_error(
+        inference.relative_output_error,
+        MODES[setup.precision].infers_in,
+        inference.effective_precision,
+        workload.layer_sizes,
+        output_sensitivity(reference, workload.activations[-1]),
+    )
+
+
+def network_files(path: Path) -> list[Path]:
+    """Return the files that a network is in: one, or with weights beside it."""
+    return [path, *(one for one in sorted(path.parent.iterdir()) if one.name.startswith(f"{path.name}."))]
 
 
 def _energy_values(energy: EnergyPlan, counter: EnergyCounter, training: Training) -> dict[str, object]:
@@ -174,6 +186,7 @@ def _details(training: Training, inference: Inference) -> dict[str, np.ndarray]:
         "epoch_time_s": np.array([epoch.time_s for epoch in training.epochs]),
         "epoch_loss": np.array([epoch.loss for epoch in training.epochs]),
         "call_latency_s": np.concatenate(inference.rounds),
+        "test_score": np.atleast_1d(inference.test_scores),
         "call_round": np.repeat(np.arange(len(inference.rounds)), [len(calls) for calls in inference.rounds]),
     }
 

@@ -1,25 +1,26 @@
 """The first phase of a run: train, and write the network in the engine's format."""
 
 import math
+import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
+import torch
 
 from significand.engines.base import get_engine
 from significand.measure.stepping import NewSteps, TakeTurn
 from significand.meters.energy import EnergyCounter, EnergyMeter, Window
-from significand.meters.steps import Attempt
-from significand.plan.precision import MODES
+from significand.meters.steps import Attempt, Steps
 from significand.plan.setup import Setup
-from significand.workload.data import Split
-from significand.workload.mlp import initial_network, read_weights, reference_outputs
+from significand.workload.base import Material, Outputs, Split, Trained
 from significand.workload.training import Epoch, Trainer
 
 CALIBRATION_SAMPLES = 1024
-PROBE_SAMPLES = 1024
-"""How many held-out samples the output error against float64 is taken over, at most."""
+
+ONEDNN = re.compile(r"mkldnn|onednn|could not create a primitive", re.IGNORECASE)
+WITHOUT_ONEDNN = "trained without oneDNN, which has no kernels for this network in the training precision here"
 
 WARM_UP_EPOCHS = 3
 """Short epochs before the first that is measured."""
@@ -38,17 +39,20 @@ class Training:
     energy_missing
         Why there is no energy; empty where there is.
     reference
-        Outputs on held-out samples of the same weights in float64, shape (samples, outputs).
+        Outputs on held-out examples of the same weights in the most exact arithmetic there is.
     attempts
         Every measurement of every step.
+    note
+        What else to know; may be empty.
     """
 
     epochs: list[Epoch]
     energy_per_epoch_j: float
     energy_window_s: float
     energy_missing: str
-    reference: np.ndarray
+    reference: Outputs
     attempts: list[Attempt]
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,37 +67,44 @@ class _Turn:
         return sum(epoch.time_s for epoch in self.epochs) / len(self.epochs)
 
 
-def new_trainer(setup: Setup, seed: int, split: Split, most: int | None = None) -> Trainer:
-    """Return the setup's network before its first step, with at most so many of the training samples.
-
-    Features that are of the mode's type already are not copied.
-    """
-    workload = setup.workload
-    return Trainer(
-        initial_network(workload.layer_sizes, workload.activations, seed),
-        workload.activations,
-        MODES[setup.precision],
-        split.train_x[:most],
-        split.train_y[:most],
-        batch_size=setup.batch_size,
-        optimizer=workload.optimizer,
-        learning_rate=workload.learning_rate,
-        momentum=workload.momentum,
-        seed=seed,
-    )
-
-
 def every_batch_shape(setup: Setup, split: Split) -> int:
     """Return how few samples give an epoch with all shapes there are: a full batch and the one left at the end."""
-    n = len(split.train_x)
+    n = len(split.train)
     return min(n, setup.batch_size + n % setup.batch_size)
 
 
+def new_trainer(material: Material, setup: Setup, seed: int, split: Split) -> Callable[[], Trainer]:
+    """Return what makes the setup's network before its first step, after some steps of one that is thrown away.
+
+    These create kernels and import modules. Where oneDNN fails in the mode's autocast, as it does for an LSTM in 16
+    bits, it is switched off in this process.
+    """
+    few = split.train.take(slice(every_batch_shape(setup, split)))
+
+    def warm_up() -> None:
+        trainer = material.new_trainer(setup, seed, few)
+        for _ in range(WARM_UP_EPOCHS):
+            trainer.epoch()
+
+    try:
+        warm_up()
+    except RuntimeError as error:
+        if not (ONEDNN.search(str(error)) and _has_onednn()):
+            raise
+        torch.backends.mkldnn.set_flags(False)  # type: ignore[no-untyped-call]  # torch
+        warm_up()
+    return lambda: material.new_trainer(setup, seed, split.train)
+
+
+def _has_onednn() -> bool:
+    return bool(torch.backends.mkldnn.enabled)  # type: ignore[truthy-bool]  # a truth value, whatever its types say
+
+
 def train(
+    material: Material,
     setup: Setup,
     seed: int,
     split: Split,
-    structure: bytes,
     path: Path,
     counter: EnergyCounter,
     idle_power_w: float,
@@ -102,13 +113,37 @@ def train(
 ) -> Training:
     """Train, and write the network in the engine's format to `path`.
 
-    Every turn is one epoch, or as many as the energy counter needs for a window that is long enough.
+    Every turn is one epoch, or as many as the energy counter needs for a window that is long enough. A network that is
+    only inferred is written as it is.
     """
+    if not setup.workload.epochs:
+        take_turn("prepare")
+        reference = save(material, material.untrained(setup, seed), setup, split, path)
+        return Training([], math.nan, math.nan, "nothing was trained", reference, [])
     steps = new_steps()
-    n_epochs = setup.workload.epochs
-    # Kernels are created and modules imported on a network that is thrown away.
-    _turn(new_trainer(setup, seed, split, every_batch_shape(setup, split)), counter, WARM_UP_EPOCHS, WARM_UP_EPOCHS)
-    trainer = new_trainer(setup, seed, split)
+    trainer = new_trainer(material, setup, seed, split)()
+    epochs, turns = _measured(trainer, setup.workload.epochs, counter, steps)
+    take_turn("prepare")
+    reference = save(material, material.trained(setup, trainer), setup, split, path)
+    return Training(
+        epochs,
+        *_energy_per_epoch(turns, counter, idle_power_w if counter.kind == "measured" else 0.0),
+        reference,
+        steps.attempts,
+        "" if _has_onednn() else WITHOUT_ONEDNN,
+    )
+
+
+def save(material: Material, trained: Trained, setup: Setup, split: Split, path: Path) -> Outputs:
+    """Write a network in the engine's format, and return its yardstick: outputs on held-out examples."""
+    probe = split.test.inputs.take(slice(material.probe_examples))
+    reference = trained.reference(probe)  # first: the engine may change the network
+    get_engine(setup.engine).save(trained, setup, split.train.inputs.take(slice(CALIBRATION_SAMPLES)).by_name, path)
+    return reference
+
+
+def _measured(trainer: Trainer, n_epochs: int, counter: EnergyCounter, steps: Steps) -> tuple[list[Epoch], list[_Turn]]:
+    """Train in measured turns; return the epochs, and the turns for their energy."""
     turns: list[_Turn] = []
     epochs: list[Epoch] = []
     while len(epochs) < n_epochs:
@@ -137,18 +172,7 @@ def train(
                 lambda turn: turn.epoch_time_s,
             )
         )
-    take_turn("prepare")
-    weights = read_weights(trainer.network)
-    get_engine(setup.engine).save(path, structure, weights, setup, split.train_x[:CALIBRATION_SAMPLES])
-    reference = reference_outputs(
-        setup.workload.layer_sizes, setup.workload.activations, weights, split.test_x[:PROBE_SAMPLES]
-    )
-    return Training(
-        epochs,
-        *_energy_per_epoch(turns, counter, idle_power_w if counter.kind == "measured" else 0.0),
-        reference,
-        steps.attempts,
-    )
+    return epochs, turns
 
 
 def _turn(trainer: Trainer, counter: EnergyCounter, most: int | None, least: int = 1) -> _Turn:

@@ -4,8 +4,10 @@ import dataclasses
 import functools
 import itertools
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -18,9 +20,12 @@ from significand.plan.kinds import Kind, Several, Text
 from significand.plan.options import (
     AXES,
     BUILT_IN_DATA,
+    BUILT_IN_NETWORKS,
+    DIGITS,
     FEWEST_SEQUENTIAL,
     HIDDEN,
     LEARNING_RATES,
+    MLP,
     OPTIONS,
     SYNTHETIC_ENDS,
     SYNTHETIC_SAMPLES,
@@ -28,7 +33,7 @@ from significand.plan.options import (
 )
 from significand.plan.precision import BASELINE
 from significand.plan.problems import PlanError, SeveralProblemsError, listed, nearest, shown, unknown_fields
-from significand.plan.setup import Perceptron, Protocol, Setup
+from significand.plan.setup import Network, Perceptron, Protocol, Setup, Workload, is_onnx
 
 LARGEST_LAYER = 2**24
 
@@ -121,9 +126,10 @@ class Experiment(Fields):
     refused: tuple[tuple[str, str], ...] = ()
 
     @property
-    def workload(self) -> Perceptron:
+    def workload(self) -> Workload:
         """What is measured."""
-        return Perceptron(**{one.name: getattr(self, one.name) for one in dataclasses.fields(Perceptron)})
+        kind = Perceptron if self.model == MLP else Network
+        return kind(**{one.name: getattr(self, one.name) for one in dataclasses.fields(kind)})
 
     @property
     def protocol(self) -> Protocol:
@@ -135,6 +141,11 @@ class Experiment(Fields):
     def table_format(self) -> TableFormat:
         """How a table is to be read."""
         return TableFormat(self.label_column, self.separator, self.header, self.missing)
+
+    @property
+    def network_name(self) -> str:
+        """What the network is called: the perceptron's layers, ``"64-128-10"``, or where another one is."""
+        return _dashed(self.layer_sizes) if self.model == MLP else self.model
 
     @property
     def most_repeats(self) -> int:
@@ -153,7 +164,7 @@ class Experiment(Fields):
 
     def setups(self) -> list[Setup]:
         """Return the product of the axes, less what an engine refuses: precisions within threads within batch sizes."""
-        axes = {axis: getattr(self, AXES[axis]) for axis in ("engine", "batch_size", "threads", "precision")}
+        axes = {axis: getattr(self, AXES[axis]) for axis in ("options", "engine", "batch_size", "threads", "precision")}
         refused = {name for name, _ in self.refused}
         return [setup for setup in _product(self.workload, axes) if setup.name not in refused]
 
@@ -163,8 +174,8 @@ class Experiment(Fields):
         Six operations a weight and sample in training, at 5e9 a second, 0.2 ms a step, 0.5 s a run for what is not
         timed, and the latency rounds with their warm-up.
         """
-        weights = sum(a * b for a, b in itertools.pairwise(self.layer_sizes))
-        trained = self.n_samples * (1 - self.test_fraction)
+        weights = sum(a * b for a, b in itertools.pairwise(self.layer_sizes or (0,)))  # of other networks not known
+        trained = (self.n_samples or 0) * (1 - self.test_fraction)
         rounds_s = self.latency_rounds * (self.round_duration_s + 0.005)
         setups = self.setups()
         epochs_s = (6 * weights * trained / 5e9 + 2e-4 * trained / setup.batch_size for setup in setups)
@@ -248,13 +259,20 @@ def plan_experiment(fields: Mapping[str, object], surroundings: Surroundings) ->
     ]
     others += unknown_fields([name for name in given if name not in OPTIONS], OPTIONS)
     plan = _Plan(given)
-    facts = _check_data(plan, surroundings)
-    _check_network(plan, facts)
-    _check_samples(plan, facts)
+    if plan.values.get("model") == MLP:
+        if plan.has("data") and plan.values["data"] is None:
+            plan.values["data"] = DIGITS
+        facts = _check_data(plan, surroundings)
+        _check_network(plan, facts)
+        _check_samples(plan, facts)
+    elif plan.has("model"):
+        _check_model(plan)
+    _check_only_of_some(plan, given)
     _check_threads(plan)
     _check_product(plan)
     refused = _check_engines(plan, surroundings)
     _check_baseline(plan)
+    _check_untrained(plan, given)
     _check_question(plan)
     if plan.has("until", "max_repeats", "repeats") and plan.values["until"] is not None:
         fewest = max(FEWEST_SEQUENTIAL, plan.values["repeats"])
@@ -263,7 +281,7 @@ def plan_experiment(fields: Mapping[str, object], surroundings: Surroundings) ->
             few = f"{most} is too few with until, which needs {fewest} repeats"
             plan.fail("max_repeats", f"{few}; give at least {fewest}")
     plan.raise_problems(others)
-    if plan.values["learning_rate"] is None:
+    if plan.values["learning_rate"] is None and not is_onnx(plan.values["model"]):
         plan.values["learning_rate"] = LEARNING_RATES[plan.values["optimizer"]]
     return Experiment(**plan.values | {"hidden": None, "refused": refused})
 
@@ -325,6 +343,62 @@ def _check_data(plan: _Plan, surroundings: Surroundings) -> DataFacts | None:
     except PlanError as error:
         plan.fail("data", *error.problems)
         return None
+
+
+OBJECTIVES_UNTRAINED = ("latency", "test_accuracy")
+OF_TRAINING = ("accuracy", "train_time", "energy")
+"""Metrics that a network which is only inferred has not."""
+
+ONLY_OF_MLP = ("hidden", "layer_sizes", "activations", "label_column", "separator", "header", "missing")
+"""Fields that mean nothing to another network: its file says what it is, and what its data are."""
+
+ONLY_OF_FILES = ("set",)
+ONLY_OF_ONNX = ("shape",)
+ONLY_OF_TRAINED = ("epochs", "optimizer", "learning_rate", "momentum")
+
+
+def _check_model(plan: _Plan) -> None:
+    """Check how a network that is not the perceptron is named, and that nothing more than that is known yet."""
+    model, data = plan.values["model"], plan.values.get("data")
+    if not model.strip():
+        plan.fail("model", "nothing names no network; give a Python file, an .onnx file, or a built-in network")
+    elif re.fullmatch(r"[\w-]+", model) and model not in BUILT_IN_NETWORKS and find_spec_of(model) is None:
+        plan.fail(
+            "model",
+            f"{shown(model)} is neither a file, a module nor a built-in network{nearest(model, BUILT_IN_NETWORKS)}; "
+            f"give my.py, my.py:make, package.module:name, net.onnx, or one of {', '.join(BUILT_IN_NETWORKS)}",
+        )
+    if data is not None and Path(data).suffix.lower() != ".npz":
+        plan.fail("data", f"{shown(data)} cannot feed {shown(model)}; give an .npz of arrays by input name, and y")
+
+
+def find_spec_of(module: str) -> object:
+    """Return where a module is, without importing it; None where it is nowhere."""
+    try:
+        return find_spec(module)
+    except (ImportError, ValueError):
+        return None
+
+
+def _check_only_of_some(plan: _Plan, given: Mapping[str, object]) -> None:
+    """Refuse fields that would be ignored by this network."""
+    if not plan.has("model"):
+        return
+    model = plan.values["model"]
+    ignored = {
+        "the multilayer perceptron": () if model == MLP else ONLY_OF_MLP,
+        "a network that model() makes": ONLY_OF_FILES if model == MLP or is_onnx(model) else (),
+        "an .onnx file": () if is_onnx(model) else ONLY_OF_ONNX,
+        "a network that is trained, which an .onnx file is not": ONLY_OF_TRAINED if is_onnx(model) else (),
+    }
+    for only, names in ignored.items():
+        for name in names:
+            is_given = given.get(name) is not None and plan.has(name)
+            if is_given and plan.values[name] not in {OPTIONS[name].default, 0 if name == "epochs" else None}:
+                told = "" if model == MLP else f" and not of {shown(model)}"
+                plan.fail(name, f"{shown(given[name])} is a matter of {only}{told}; leave it out")
+    if is_onnx(model):
+        plan.values["epochs"] = 0
 
 
 def _check_network(plan: _Plan, facts: DataFacts | None) -> None:
@@ -459,7 +533,7 @@ def _check_engines(plan: _Plan, surroundings: Surroundings) -> tuple[tuple[str, 
     for engine in engines if len(engines) > 1 else ():
         if not any(mode in known[engine] for mode in modes):
             plan.fail("engine", f"{engine!r} runs none of {', '.join(modes)}; it runs {', '.join(known[engine])}")
-    if not plan.has("engine", "precision_modes", "batch_size", "threads"):
+    if not plan.has(*AXES.values()):
         return ()
     nothing = Perceptron((), (), "", 0, 0.0, 0, "", 0.0, 0.0)
     return tuple(
@@ -487,7 +561,7 @@ def _check_product(plan: _Plan) -> None:
         plan.fail(longest, f"{told}; at most {MOST_PLANNED} can be planned: give fewer values")
 
 
-def _product(workload: Perceptron, axes: Mapping[str, Sequence[Any]]) -> Iterator[Setup]:
+def _product(workload: Workload, axes: Mapping[str, Sequence[Any]]) -> Iterator[Setup]:
     """Give a setup for each combination of values, those that differ by the last axis beside each other."""
     varying = frozenset(axis for axis, values in axes.items() if len(values) > 1)
     for values in itertools.product(*axes.values()):
@@ -529,6 +603,19 @@ def _check_baseline(plan: _Plan) -> None:
 def _fail_baseline(plan: _Plan, value: str, values: Sequence[str], axis: str) -> None:
     told = "the precision modes" if axis == "precision" else f"the values of {axis}"
     plan.fail("baseline", f"{shown(value)} is not among {told}{nearest(value, values)}; give one of {listed(values)}")
+
+
+def _check_untrained(plan: _Plan, given: Mapping[str, object]) -> None:
+    """See to it that nothing is asked about a training that there is not."""
+    if plan.values.get("epochs") != 0:
+        return
+    if given.get("objectives") is None and plan.has("objectives"):
+        plan.values["objectives"] = OBJECTIVES_UNTRAINED
+    for name in ("objectives", "until_metric"):
+        asked = plan.values.get(name, ())
+        for metric in [asked] if isinstance(asked, str) else asked:
+            if metric in OF_TRAINING:
+                plan.fail(name, f"{metric!r} is of training, and nothing is trained with epochs 0; leave it out")
 
 
 def _check_question(plan: _Plan) -> None:
@@ -583,12 +670,13 @@ def stored_experiment(fields: Mapping[str, object]) -> Experiment:
     known = {name: value for name, value in fields.items() if name in OPTIONS}
     plan = _Plan(known, {"precision_modes": Several(Text("mode"), once="mode"), "activations": Several(Text())})
     values = plan.values
-    for name in ("layer_sizes", "activations"):
+    is_mlp = values.get("model") == MLP
+    for name in ("layer_sizes", "activations") if is_mlp else ():
         if plan.has(name) and values[name] is None:
             plan.fail(name, "nothing is not a list; give a list")
-    if plan.has("layer_sizes"):
+    if is_mlp and plan.has("layer_sizes"):
         _check_layer_sizes(plan, None)
-    if plan.has("activations", "layer_sizes"):
+    if is_mlp and plan.has("activations", "layer_sizes"):
         needed = len(values["layer_sizes"]) - 1
         if len(values["activations"]) != needed:
             plan.fail("activations", f"{len(values['activations'])} given, {needed} needed: one for each transition")

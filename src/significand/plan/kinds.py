@@ -4,6 +4,8 @@ Nothing is imported but the standard library, so that help is quick. `read` rais
 error is told after the field's name: the value, what is allowed, what to give.
 """
 
+import ast
+import itertools
 import math
 import operator
 import os
@@ -14,6 +16,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from significand.plan.problems import SeveralProblemsError, few, nearest, shown
+
+NONE = "none"
+"""What a flag says where there is no value at all."""
 
 MOST_ITEMS = 10_000
 """Entries of a list; to look at each of more would take for ever."""
@@ -258,7 +263,7 @@ class Several:
 
     def written(self, value: Sequence[Any]) -> str:
         """Return them as one text."""
-        return self.join.join(map(self.kind.written, value))
+        return self.join.join(map(self.kind.written, value)) or (self.nothing[-1] if self.nothing else "")
 
     def _parts(self, value: object) -> list[object]:
         if isinstance(value, str) and value.strip().lower() in self.nothing:
@@ -283,10 +288,87 @@ class Several:
             raise ValueError(f"{shown(value)} is not a list; give a list") from None
 
 
+_NEXT_SETTING = re.compile(r",(?=[^\W\d]\w*=)")
+"""What ends a setting's values and begins another setting."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a function is called with, by name: ``"width=32,64"`` or ``{"width": [32, 64]}``, several values an axis.
+
+    It is held as a text for each combination, ``"width=32;depth=2"``, and reads what it has written.
+    """
+
+    repeatable = True
+    """Whether its flag may be given several times, for all of them to count."""
+
+    def read(self, value: object) -> tuple[str, ...]:
+        """Return every combination: values of one name are alternatives, those of several names are multiplied."""
+        if value == NONE:
+            return ("",)
+        given = list(value.items()) if isinstance(value, Mapping) else [value] if isinstance(value, str) else value
+        if not isinstance(given, list | tuple):
+            raise ValueError(f"{shown(value)} sets nothing; give name=value, such as width=64")  # noqa: TRY004 - of all the same kind
+        groups: dict[tuple[str, ...], list[str]] = {}
+        for one in given:
+            for part in _NEXT_SETTING.split(one) if isinstance(one, str) else [one]:
+                name, values = _setting(part)
+                groups.setdefault(name, []).extend(values)
+        names = [name for group in groups for name in group]
+        if twice := [name for name, count in Counter(names).items() if count > 1]:
+            raise ValueError(f"{twice[0]!r} is set alone and together with others; set it once")
+        for values in groups.values():
+            if again := [one for one, count in Counter(values).items() if count > 1]:
+                raise ValueError(f"{again[0]!r} is set twice; give each value once")
+        if math.prod(map(len, groups.values())) > MOST_ITEMS:
+            raise ValueError(f"more than {MOST_ITEMS} combinations are set; give fewer values")
+        return tuple(";".join(filter(None, parts)) for parts in itertools.product(*groups.values()))
+
+    def written(self, value: Sequence[str]) -> str:
+        """Return the values as one text."""
+        return ",".join(value) or NONE
+
+
+def _setting(given: object) -> tuple[tuple[str, ...], list[str]]:
+    """Return the names that a text or a pair of name and values sets, and the alternatives as texts."""
+    if isinstance(given, tuple) and len(given) == 2:
+        name, values = given
+        texts = [str(one) for one in (values if isinstance(values, list | tuple) else [values])]
+    elif isinstance(given, str) and ";" in given:
+        parts = [part.partition("=") for part in given.split(";")]
+        bad = [part for part in parts if not part[0].strip().isidentifier() or not part[1]]
+        if bad:
+            raise ValueError(f"{shown(given)} sets nothing; give name=value, such as width=64")
+        return tuple(part[0].strip() for part in parts), [given]
+    elif given == "":
+        return (), [""]
+    else:
+        name, equals, text = str(given).partition("=")
+        texts = [part.strip() for part in text.split(",")] if equals else []
+    name = str(name).strip()
+    if not name.isidentifier() or not texts or not all(texts):
+        raise ValueError(f"{shown(given)} sets nothing; give name=value, such as width=64")
+    if any(";" in text for text in texts):
+        raise ValueError(f"{shown(given)} has a semicolon, which separates settings; leave it out")
+    return (name,), [f"{name}={text}" for text in texts]
+
+
+def settings(text: str) -> dict[str, Any]:
+    """Return what a combination sets: numbers, truth values and lists as such, anything else as text."""
+    found = {}
+    for part in filter(None, text.split(";")):
+        name, _, value = part.partition("=")
+        try:
+            found[name] = ast.literal_eval(value)
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            found[name] = value
+    return found
+
+
 SIZES = Several(Whole(at_least=None, less_than=2**63), re.compile(r"[x,]|(?<=\d)-"), "-")
 """Units per layer, as ``"64-128-10"``; a minus that follows no digit is a sign."""
 
-HIDDEN_SIZES = replace(SIZES, alone=True, nothing=("", "none"))
+HIDDEN_SIZES = replace(SIZES, alone=True, nothing=("", NONE))
 """Units of hidden layers: one, several or none."""
 
 

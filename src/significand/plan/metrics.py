@@ -239,6 +239,8 @@ METRICS: dict[str, Metric] = {
             units=SECONDS,
             power_of_latency=1,
         ),
+        Metric(name="load_time", column="load_time_s", noun="load time", units=SECONDS),
+        Metric(name="first_call", column="first_call_s", noun="first call", units=SECONDS),
         Metric(
             name="batch_latency_p95",
             column="batch_latency_p95_s",

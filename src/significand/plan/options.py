@@ -7,12 +7,28 @@ add a field is a line here, and one where a run uses it. Nothing heavy is import
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
-from significand.plan.kinds import HIDDEN_SIZES, SIZES, Kind, Location, Real, Several, Share, Text, Whole, Word
+from significand.plan.kinds import (
+    HIDDEN_SIZES,
+    NONE,
+    SIZES,
+    Kind,
+    Location,
+    Real,
+    Settings,
+    Several,
+    Share,
+    Text,
+    Whole,
+    Word,
+)
 from significand.plan.metrics import OBJECTIVES, UNTIL_METRICS
 from significand.plan.precision import MODES
 
 ACTIVATIONS = ("relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid", "softmax", "linear")
-BUILT_IN_DATA = ("synthetic", "digits")
+MLP = "mlp"
+BUILT_IN_NETWORKS = (MLP, "cnn", "encoder", "lstm")
+DIGITS = "digits"
+BUILT_IN_DATA = ("synthetic", DIGITS)
 SYNTHETIC_SAMPLES = 512
 SYNTHETIC_ENDS = (64, 10)
 """Inputs and outputs of a network whose data are made to fit."""
@@ -89,6 +105,26 @@ def option(default: Any, help: str, group: str, kind: Kind, **more: Any) -> Any:
 class Fields:
     """The fields of an experiment, in the order in which help and docs show them. None is what a plan fills in."""
 
+    model: str = option(
+        MLP,
+        "what is measured: a Python file with model() and data(), as my.py or my.py:make, a module, as "
+        f"package.module:name, an .onnx file, or a built-in network, of {', '.join(BUILT_IN_NETWORKS)}",
+        NETWORK,
+        Location(),
+    )
+    set: tuple[str, ...] = option(
+        ("",),
+        "what model() is called with, as width=64; several values, width=32,64, are an axis",
+        NETWORK,
+        Settings(),
+        axis="options",
+    )
+    shape: tuple[str, ...] = option(
+        (),
+        "sizes of an .onnx file's dynamic axes where inputs are made up, as seq=128",
+        NETWORK,
+        Several(Text(), nothing=(NONE,)),
+    )
     hidden: tuple[int, ...] | None = option(
         None,
         "units of the layers between inputs and outputs, which follow from the data, such as 128,64, or none",
@@ -110,7 +146,13 @@ class Fields:
         Several(Word(words=ACTIVATIONS, what="an activation")),
         otherwise="relu between, softmax last; sigmoid for a single output",
     )
-    data: str = option("digits", "synthetic, digits, or a .npz (X, y), .csv or .tsv file", NETWORK, Location())
+    data: str | None = option(
+        None,
+        "synthetic, digits, or a .npz (X, y), .csv or .tsv file; for other networks an .npz of inputs by name, and y",
+        NETWORK,
+        Location(),
+        otherwise="digits; of other networks their own",
+    )
     label_column: str | None = option(
         None, "column of a .csv file that holds the label", NETWORK, Text(), otherwise="the last"
     )
@@ -139,7 +181,7 @@ class Fields:
         Several(Text()),
         otherwise="nan, NA, null, None and the like among numbers",
     )
-    n_samples: int = option(
+    n_samples: int | None = option(
         None,
         "samples used, train and test together",
         NETWORK,
@@ -150,7 +192,7 @@ class Fields:
         0.2, "share of the samples held out for test", NETWORK, Real(more_than=0, less_than=1)
     )
 
-    epochs: int = option(10, "training epochs per run", TRAINING, Whole())
+    epochs: int = option(10, "training epochs per run; 0: the network is only inferred", TRAINING, Whole(at_least=0))
     optimizer: str = option("sgd", "sgd (with momentum) or adam", TRAINING, Word(words=tuple(LEARNING_RATES)))
     learning_rate: float = option(
         None,

@@ -42,11 +42,24 @@ MOST_CANDIDATES = 1_000
 """Words among which the nearest is looked for."""
 
 
-class PlanError(ValueError):
-    """An experiment that cannot run. ``problems`` holds one line a mistake: field, value, what is allowed, remedy."""
+class RunFailedError(RuntimeError):
+    """What ends one run and no other; the text is the whole reason, in words for whoever measures."""
 
-    def __init__(self, problems: Iterable[str]) -> None:
+
+class PlanError(ValueError):
+    """An experiment that cannot run.
+
+    Attributes
+    ----------
+    problems
+        One line a mistake: field, value, what is allowed, remedy.
+    trace
+        The user's own frames, where their function raised; else empty.
+    """
+
+    def __init__(self, problems: Iterable[str], trace: str = "") -> None:
         self.problems = capped(problems)
+        self.trace = trace
         super().__init__("\n".join(self.problems))
 
 

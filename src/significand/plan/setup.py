@@ -1,10 +1,11 @@
 """One point of the grid as a value, and how all points are measured."""
 
+import re
 from dataclasses import dataclass, field, replace
 
 from significand.meters.steps import NoisePolicy
 
-AXES = ("precision", "engine", "device", "batch_size", "threads", "variant")
+AXES = ("options", "precision", "engine", "device", "batch_size", "threads", "variant")
 """Fields by which the setups of one experiment may differ, in the order in which names tell them."""
 
 
@@ -15,7 +16,7 @@ def name_of(*words: str) -> str:
 
 @dataclass(frozen=True)
 class Perceptron:
-    """The built-in workload: a multilayer perceptron, its data, and how it is trained. Fields as in `Experiment`."""
+    """The workload where nothing else is asked for: a multilayer perceptron, its data, how it is trained."""
 
     layer_sizes: tuple[int, ...]
     activations: tuple[str, ...]
@@ -27,10 +28,55 @@ class Perceptron:
     learning_rate: float
     momentum: float
 
+    model = "mlp"
+
     @property
     def layers(self) -> str:
         """The layer sizes as written in tables: ``"64x128x10"``."""
         return "x".join(map(str, self.layer_sizes))
+
+
+@dataclass(frozen=True)
+class Network:
+    """Any other workload: a network of a Python file, a built-in one, or an ONNX file. Fields as in `Experiment`.
+
+    Attributes
+    ----------
+    model
+        Where it is: ``"cnn.py"``, ``"cnn.py:make"``, ``"package.module:name"``, ``"net.onnx"``.
+    data
+        A file; None for the data that come with it.
+    n_samples
+        None for all.
+    shape
+        Sizes of an ONNX file's dynamic axes, as ``"seq=128"``, where inputs are made up.
+    """
+
+    model: str
+    data: str | None
+    n_samples: int | None
+    test_fraction: float
+    epochs: int
+    optimizer: str
+    learning_rate: float
+    momentum: float
+    shape: tuple[str, ...] = ()
+
+    layers = ""
+    activations = ()
+
+    @property
+    def is_onnx(self) -> bool:
+        """Whether it is an ONNX file, which is only inferred."""
+        return is_onnx(self.model)
+
+
+Workload = Perceptron | Network
+
+
+def is_onnx(model: str) -> bool:
+    """Tell whether a model is an ONNX file, by its name."""
+    return model.lower().endswith(".onnx")
 
 
 @dataclass(frozen=True)
@@ -41,6 +87,8 @@ class Setup:
     ----------
     workload
         What is measured.
+    options
+        What the user's `model` is called with, as ``"width=64;depth=2"``.
     precision, engine, device, batch_size, threads
         The precision mode; what executes the trained network, and where; samples per training step and per call.
     variant, slowdown
@@ -51,7 +99,7 @@ class Setup:
         several values. In file names and messages.
     """
 
-    workload: Perceptron
+    workload: Workload
     precision: str
     engine: str
     batch_size: int
@@ -59,6 +107,7 @@ class Setup:
     device: str = "cpu"
     variant: str = ""
     slowdown: float | None = None
+    options: str = ""
     name: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
@@ -73,6 +122,7 @@ class Setup:
     def named(self, varying: frozenset[str]) -> "Setup":
         """Return the same setup, named by its precision and by its values on the axes that vary."""
         words = {
+            "options": re.sub(r"[^\w.=;-]", "_", self.options),  # it will stand in file names
             "engine": self.engine,
             "device": self.device,
             "batch_size": f"b{self.batch_size}",

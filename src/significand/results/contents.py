@@ -82,6 +82,7 @@ null."""
 DETAIL_ARRAYS = {
     "epoch_time_s": ("time of each epoch that counts; shape (epochs,)", "s"),
     "epoch_loss": ("mean loss of each epoch; shape (epochs,)", "1"),
+    "test_score": ("score of each held-out example, or one for all of them; shape (examples,)", "1"),
     "call_latency_s": ("time of a call on one batch in each timing; shape (timings,)", "s"),
     "call_round": ("latency round that each timing belongs to, from 0; shape (timings,)", ""),
 } | {

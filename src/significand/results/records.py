@@ -173,7 +173,11 @@ class Run:
     energy_assumptions: str = column(
         "what an estimate assumed, what was subtracted, why a number is missing", default=""
     )
-    data: str = column("name or path of the data", default="")
+    load_time_s: float = column("opening the network's file until the session is ready, in the run's own process", "s")
+    first_call_s: float = column("the session's first call, which may allocate and compile", "s")
+    model: str = column("what was measured: mlp, another built-in network, or a file", default="")
+    options: str = column("what model() was called with", default="")
+    data: str = column("name or path of the data; empty where the network brings its own", default="")
     n_train: int = column("training samples", default=0)
     n_test: int = column("held-out samples", default=0)
     activations: str = column("activation of each layer transition, as relu+softmax", default="")
@@ -211,16 +215,18 @@ class Run:
             "precision_mode": setup.precision,
             "batch_size": setup.batch_size,
             "epochs": workload.epochs,
-            "n_samples": workload.n_samples,
+            "n_samples": workload.n_samples or 0,
             "repeat": repeat,
             "setup": setup.name,
             "engine": setup.engine,
             "device": setup.device,
-            "training_precision": MODES[setup.precision].training_precision,
-            "data": workload.data,
+            "training_precision": MODES[setup.precision].training_precision if workload.epochs else "",
+            "model": workload.model,
+            "options": setup.options,
+            "data": workload.data or "",
             "activations": "+".join(workload.activations),
-            "optimizer": workload.optimizer,
-            "learning_rate": workload.learning_rate,
+            "optimizer": workload.optimizer if workload.epochs else "",
+            "learning_rate": workload.learning_rate if workload.epochs else NAN,
             "threads": setup.threads,
             "variant": setup.variant,
         }

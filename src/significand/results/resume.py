@@ -22,7 +22,7 @@ MAY_DIFFER = ("machine", "energy_source")
 """What can be allowed to differ, with all below it. Runs of two experiments, data or methods are no repeats of each
 other, whatever anybody allows."""
 
-IDENTITY = ("energy_source", "experiment", "data_sha256", "method", "machine")
+IDENTITY = ("energy_source", "experiment", "data_sha256", "network", "method", "machine")
 """Compared value by value: the hash says the same of the experiment, but not what differs."""
 
 

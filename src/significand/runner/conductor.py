@@ -43,7 +43,7 @@ from significand.runner.protocol import (
     describe_exit,
 )
 from significand.runner.server import Server
-from significand.workload.data import Dataset
+from significand.workload.given import Data
 
 MEASURED: tuple[Step, ...] = ("measure", "again")
 """Steps for which a run has the machine alone."""
@@ -69,8 +69,8 @@ class Here:
 
     Attributes
     ----------
-    dataset
-        What the experiment's data name; None for synthetic data.
+    data
+        What the experiment's network is measured with; see `significand.workload.given.Data`.
     on_progress
         Called before each step, while nothing is measured.
     on_ready
@@ -81,11 +81,11 @@ class Here:
         Makes what forks the runs' processes.
     """
 
-    dataset: Dataset | None
+    data: Data
     on_progress: OnProgress = lambda progress: None  # noqa: ARG005 - nobody watches
     on_ready: Callable[[], None] = lambda: None
     meanwhile: Callable[[], None] = lambda: None
-    new_server: Callable[[Block, Dataset | None, Callable[[], None]], Server] = Server
+    new_server: Callable[[Block, Data, Callable[[], None]], Server] = Server
 
     def run(
         self,
@@ -98,7 +98,7 @@ class Here:
         first = next(blocks, None)
         if first is None:
             return Timing(0.0, 0.0, 0.0)
-        with self.new_server(first, self.dataset, self.meanwhile) as server:
+        with self.new_server(first, self.data, self.meanwhile) as server:
             self.on_ready()
             conductor = _Conductor(first, server, on_run, self.on_progress)
             start = time.perf_counter()

@@ -23,7 +23,7 @@ from significand.engines.base import get_engine
 from significand.runner.guard import end_guard
 from significand.runner.protocol import Exited, Fork, Forked, Kill, Start, Up
 from significand.runner.worker import die_with_parent, work
-from significand.workload.data import Dataset, load_saved
+from significand.workload.material import material_of
 
 
 def main(guard: int) -> None:
@@ -52,13 +52,10 @@ class _Forkserver:
     def __init__(self, connection: Connection, start: Start) -> None:
         self._connection = connection
         self._start = start
-        self._dataset: Dataset | None = load_saved(start.dataset) if start.dataset else None
-        self._structures: dict[str, bytes] = {}
+        self._material = material_of(start.setups[0].workload, start.data)
+        self._material.preload()
         for setup in start.setups:
-            engine = get_engine(setup.engine)
-            if setup.engine not in self._structures:
-                self._structures[setup.engine] = engine.export_structure(setup)
-            engine.preload(setup)
+            get_engine(setup.engine).preload(setup)
         self._children: set[int] = set()
         self._wake, wake_writer = socket.socketpair()
         for end in (self._wake, wake_writer):
@@ -106,7 +103,7 @@ class _Forkserver:
         self._connection.close()
         self._wake.close()
         self._wake_writer.close()
-        work(Connection(channel), job, self._start, self._dataset, self._structures[job.setup.engine])
+        work(Connection(channel), job, self._start, self._material)
 
     def _reap(self) -> None:
         with contextlib.suppress(BlockingIOError):

@@ -26,8 +26,8 @@ class Start:
         All that will be run.
     protocol, energy
         How all of them are measured, and how their energy is found.
-    dataset
-        File with the data, as `significand.workload.data.Dataset.save` writes it; None for synthetic data.
+    data
+        Where the data are, as `significand.workload.given.saved` says.
     scratch
         Folder for temporary files of the runs; the conductor removes it.
     """
@@ -35,7 +35,7 @@ class Start:
     setups: tuple[Setup, ...]
     protocol: Protocol
     energy: EnergyPlan
-    dataset: Path | None
+    data: Path | None
     scratch: Path
 
 

@@ -18,7 +18,7 @@ from significand.plan.setup import Setup
 from significand.runner.block import Block
 from significand.runner.interpreter import environment, python
 from significand.runner.protocol import Fork, Kill, Start, describe_exit
-from significand.workload.data import Dataset
+from significand.workload.given import Data, saved
 
 START_TIMEOUT_S = 120.0
 """A machine under load needs a while to import torch."""
@@ -47,9 +47,9 @@ class RunnerError(RuntimeError):
 class Server:
     """The forkserver, seen from here. It is started anew when it has died."""
 
-    def __init__(self, first: Block, dataset: Dataset | None, meanwhile: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, first: Block, data: Data, meanwhile: Callable[[], None] = lambda: None) -> None:
         self._first = first
-        self._dataset = dataset
+        self._data = data
         self._meanwhile = meanwhile
         self._process: subprocess.Popen[bytes] | None = None
         self._scratch: Path
@@ -99,10 +99,7 @@ class Server:
                 end.close()
             raise RunnerError(f"the runs' processes cannot start: {error}") from None
         try:
-            path = self._scratch / "data.npz" if self._dataset else None
-            if self._dataset and path:
-                self._dataset.save(path)
-            self.connection.send(self._start(path))
+            self.connection.send(self._start(saved(self._data, self._scratch)))
             self._meanwhile()
             if not self.connection.poll(START_TIMEOUT_S):
                 raise RunnerError(
@@ -116,10 +113,10 @@ class Server:
             self.stop()
             raise RunnerError(f"no temporary file can be made: {error}; set TMPDIR to a folder with room") from None
 
-    def _start(self, dataset: Path | None) -> Start:
+    def _start(self, data: Path | None) -> Start:
         block = self._first
         setups = dict.fromkeys([*block.setups, *block.experiment.setups()])  # some may have ended in the first block
-        return Start(tuple(setups), block.experiment.protocol, block.energy, dataset, self._scratch)
+        return Start(tuple(setups), block.experiment.protocol, block.energy, data, self._scratch)
 
     def _facts(self) -> list[str]:
         """Return what the forkserver is to know before it imports anything: this process, and the CPUs to use."""

@@ -17,9 +17,10 @@ from typing import Any, Never
 
 from significand.measure.run import measure, noise_values, step_arrays
 from significand.meters.steps import DisturbedError, Step
+from significand.plan.problems import RunFailedError
 from significand.runner.protocol import Done, Failed, Fork, Ready, Start, Waiting, describe_exit
-from significand.workload.data import Dataset
-from significand.workload.training import TrainingDivergedError
+from significand.workload.base import Material
+from significand.workload.examined import ProgramError
 
 PR_SET_PDEATHSIG = 1
 TASKS = Path("/proc/self/task")
@@ -32,18 +33,18 @@ LONGEST_SETTLING_S = 0.05
 SETTLING_STEP_S = 0.0005
 
 
-class PhaseDiedError(RuntimeError):
+class PhaseDiedError(RunFailedError):
     """The process of a phase ended without a result."""
 
 
-def work(channel: Connection, job: Fork, start: Start, dataset: Dataset | None, structure: bytes) -> Never:
+def work(channel: Connection, job: Fork, start: Start, material: Material) -> Never:
     """Run `job`, tell the conductor at the other end of `channel` how it ended, and end this process."""
     status = 1
     try:
         channel.send(Ready())
         channel.recv()
         tempfile.tempdir = str(start.scratch)
-        channel.send(_run(channel, job, start, dataset, structure))
+        channel.send(_run(channel, job, start, material))
         status = 0
     except (EOFError, ConnectionError):
         pass  # the conductor is gone; there is nobody to tell
@@ -54,7 +55,7 @@ def work(channel: Connection, job: Fork, start: Start, dataset: Dataset | None, 
         os._exit(status)
 
 
-def _run(channel: Connection, job: Fork, start: Start, dataset: Dataset | None, structure: bytes) -> Done | Failed:
+def _run(channel: Connection, job: Fork, start: Start, material: Material) -> Done | Failed:
     def take_turn(step: Step) -> None:
         _settle()
         channel.send(Waiting(step))
@@ -65,9 +66,8 @@ def _run(channel: Connection, job: Fork, start: Start, dataset: Dataset | None, 
             job.setup,
             start.protocol,
             job.seed,
-            dataset,
+            material,
             start.energy,
-            structure=structure,
             take_turn=take_turn,
             isolate=in_own_process,
         )
@@ -75,7 +75,7 @@ def _run(channel: Connection, job: Fork, start: Start, dataset: Dataset | None, 
         raise
     except DisturbedError as error:
         return Failed(str(error), noise_values(error.attempts), step_arrays(error.attempts))
-    except (TrainingDivergedError, PhaseDiedError) as error:
+    except (RunFailedError, ProgramError) as error:
         return Failed(str(error))
     except MemoryError:
         return Failed(OUT_OF_MEMORY)

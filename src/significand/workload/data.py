@@ -11,6 +11,8 @@ import numpy as np
 
 from significand.plan.experiment import DataFacts, TableFormat
 from significand.plan.problems import PlanError
+from significand.workload.arrays import Arrays
+from significand.workload.base import Part, Split
 from significand.workload.cells import brief
 from significand.workload.csv_file import read_csv
 from significand.workload.data_files import read_npz
@@ -65,16 +67,6 @@ class Dataset:
     def feature(self, at: int) -> str:
         """Return what a feature is called."""
         return f"column {brief(self.names[at])}" if self.names else f"feature {at} (counted from 0)"
-
-
-@dataclass(frozen=True)
-class Split:
-    """Training and held-out part, standardised on the training part. x are float32, y int64."""
-
-    train_x: np.ndarray
-    train_y: np.ndarray
-    test_x: np.ndarray
-    test_y: np.ndarray
 
 
 def load_saved(path: Path) -> Dataset:
@@ -171,6 +163,11 @@ def split(dataset: Dataset, n_samples: int, test_fraction: float, seed: int) -> 
     seed
         Decides which samples are used and which are held out.
 
+    Returns
+    -------
+    Split
+        Features as float32, standardised on the training part, labels as int64.
+
     Raises
     ------
     PlanError
@@ -196,7 +193,11 @@ def split(dataset: Dataset, n_samples: int, test_fraction: float, seed: int) -> 
         held_out = np.ldexp(held_out, -scale) - near
         parts = [((part - centre) / spread).astype(np.float32) for part in (scaled, held_out)]
     _check_finite(dataset, parts[1], test)
-    return Split(parts[0], dataset.y[train], parts[1], dataset.y[test])
+    return Split(*(_part(x, dataset.y[rows]) for x, rows in zip(parts, (train, test), strict=True)))
+
+
+def _part(x: np.ndarray, y: np.ndarray) -> Part:
+    return Part(Arrays({"input": x}), Arrays({"target": y}))
 
 
 def _check_finite(dataset: Dataset, held_out: np.ndarray, rows: np.ndarray) -> None:

@@ -6,14 +6,17 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import nn
+from torch.utils._pytree import tree_leaves, tree_map_only
 
 from significand.plan.precision import PrecisionMode
-from significand.workload.mlp import training_part
+from significand.plan.problems import RunFailedError
+from significand.workload.arrays import Arrays
+from significand.workload.base import Part
 
 DTYPES = {name: getattr(torch, name) for name in ("float64", "float32", "bfloat16", "float16")}
 
@@ -23,7 +26,7 @@ def master_dtype(mode: PrecisionMode) -> type[np.floating[Any]]:
     return np.float64 if mode.trains_in == "float64" else np.float32
 
 
-class TrainingDivergedError(RuntimeError):
+class TrainingDivergedError(RunFailedError):
     """The loss or a weight stopped being finite."""
 
 
@@ -61,22 +64,38 @@ class Adam(torch.optim.Adam):
     step = torch.no_grad()(_undecorated(torch.optim.Adam.step))
 
 
+class Recipe(Protocol):
+    """What training minimises."""
+
+    def outputs(self, network: nn.Module, inputs: Any, targets: Any) -> Any:  # noqa: ANN401 - the network's own types
+        """Return what the network gives in training, or a loss already; called in the mode's autocast."""
+        ...
+
+    def loss(self, outputs: Any, targets: Any) -> torch.Tensor:  # noqa: ANN401
+        """Return the loss of a batch, called outside autocast."""
+        ...
+
+
 class Trainer:
     """A network in training. One call of `epoch` is one measured step.
 
     Parameters
     ----------
-    network, activations
-        As from `significand.workload.mlp.initial_network`; its weights are trained in place.
+    network
+        Its weights are trained in place.
+    recipe
+        What is minimised.
     mode
         Decides the numerics: plain float64 or float32, or autocast to bfloat16 or float16 with master weights in
         float32, float16 with loss scaling.
-    x, y
-        Training data, shapes (samples, features) and (samples,). Features that are not of `master_dtype` are copied.
+    part
+        Training data. Numbers that are not of `master_dtype` are copied; whole ones stay whole.
     batch_size
         Samples a step; the last step of an epoch takes what is left.
-    optimizer, learning_rate, momentum
-        ``"sgd"`` with momentum, or ``"adam"``.
+    optimizer
+        Makes the optimizer, given the network.
+    learning_rate
+        What the error of a diverging training names.
     seed
         Decides the order of samples in every epoch.
     clock_ns
@@ -85,32 +104,27 @@ class Trainer:
 
     def __init__(
         self,
-        network: nn.Sequential,
-        activations: tuple[str, ...],
+        network: nn.Module,
+        recipe: Recipe,
         mode: PrecisionMode,
-        x: np.ndarray,
-        y: np.ndarray,
+        part: Part,
         *,
         batch_size: int,
-        optimizer: str,
+        optimizer: Callable[[nn.Module], torch.optim.Optimizer],
         learning_rate: float,
-        momentum: float,
         seed: int,
         clock_ns: Callable[[], int] = time.perf_counter_ns,
     ) -> None:
         self.network = network.double() if master_dtype(mode) is np.float64 else network
-        self._part = training_part(self.network, activations)
+        self._dtype = DTYPES["float64" if master_dtype(mode) is np.float64 else "float32"]
+        self._recipe = recipe
         self._mode = mode
-        self._x = torch.from_numpy(x.astype(master_dtype(mode), copy=False))
-        self._binary = activations[-1] == "sigmoid"
-        self._y = self._targets(torch.from_numpy(y), int(self.network[-2].out_features))  # type: ignore[arg-type]  # a linear layer
+        self._samples = len(part)
+        self._inputs = _Tensors(part.inputs, self._dtype)
+        self._targets = _Tensors(part.targets, self._dtype) if part.targets else None
         self._batch_size = batch_size
         self._learning_rate = learning_rate
-        self._optimizer = (
-            Sgd(network.parameters(), lr=learning_rate, momentum=momentum)
-            if optimizer == "sgd"
-            else Adam(network.parameters(), lr=learning_rate)
-        )
+        self._optimizer = optimizer(self.network)
         self._scaler = torch.amp.GradScaler("cpu", enabled=mode.loss_scaling)
         self._generator = torch.Generator().manual_seed(seed)
         self._clock_ns = clock_ns
@@ -118,15 +132,16 @@ class Trainer:
 
     def clone(self) -> "Trainer":
         """Return a trainer in the same state that shares nothing with this one but the data, which are only read."""
-        memo: dict[int, object] = {id(self._x): self._x, id(self._y): self._y}
+        memo: dict[int, object] = {id(data): data for data in (self._inputs, self._targets)}
         return copy.deepcopy(self, memo)
 
     def epoch(self, steps: int | None = None) -> Epoch:
         """Train one epoch, or no more than its first `steps` steps."""
         self._epochs += 1
+        self.network.train()
         cpu_start, start = time.process_time_ns(), self._clock_ns()
         total, seen = torch.zeros((), dtype=torch.float64), 0
-        order = torch.randperm(len(self._x), generator=self._generator)
+        order = torch.randperm(self._samples, generator=self._generator)
         for batch in itertools.islice(order.split(self._batch_size), steps):  # type: ignore[no-untyped-call]  # torch
             total += self._step(batch) * len(batch)
             seen += len(batch)
@@ -151,24 +166,55 @@ class Trainer:
         )
 
     def _step(self, batch: torch.Tensor) -> torch.Tensor:
+        inputs, targets = self._inputs.of(batch), self._targets.of(batch) if self._targets else None
         self._optimizer.zero_grad()
         with torch.autocast("cpu", dtype=DTYPES[self._mode.trains_in], enabled=self._mode.autocast):
-            outputs = self._part(self._x[batch])
+            outputs = self._recipe.outputs(self.network, inputs, targets)
         # The loss is taken outside autocast, in the master weights' format, as PyTorch's own autocast does for losses.
-        loss = self._loss(outputs.to(self._x.dtype), self._y[batch])
+        loss = self._recipe.loss(in_dtype(outputs, self._dtype), targets)
         self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]  # torch
         self._scaler.step(self._optimizer)
         self._scaler.update()
         return loss.detach()
 
-    def _loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        if self._binary:
-            return nn.functional.binary_cross_entropy_with_logits(outputs, targets)
-        return nn.functional.cross_entropy(outputs, targets)
 
-    def _targets(self, y: torch.Tensor, outputs: int) -> torch.Tensor:
-        """Return class numbers for cross-entropy, or for binary cross-entropy one 0 or 1 per output."""
-        if not self._binary:
-            return y
-        columns = y.unsqueeze(1) if outputs == 1 else nn.functional.one_hot(y, outputs)
-        return columns.to(self._x.dtype)
+class _Tensors:
+    """Arrays as tensors, numbers in the master weights' format."""
+
+    def __init__(self, arrays: Arrays, dtype: torch.dtype) -> None:
+        self._arrays = arrays
+        self._tensors = {name: tensor_of(array, dtype) for name, array in arrays.by_name.items()}
+
+    def of(self, batch: torch.Tensor) -> Any:  # noqa: ANN401 - in the form in which they were given
+        """Return some of the examples."""
+        return self._arrays.as_given({name: tensor[batch] for name, tensor in self._tensors.items()})
+
+
+def tensor_of(array: np.ndarray, dtype: torch.dtype) -> torch.Tensor:
+    """Return an array as a tensor, of the type where it holds numbers; without a copy where it is of that type."""
+    tensor = torch.from_numpy(array)
+    return tensor.to(dtype) if tensor.is_floating_point() else tensor
+
+
+def as_arrays(outputs: Any) -> list[np.ndarray]:  # noqa: ANN401 - tensors in any form
+    """Return a network's outputs in the order in which an ONNX graph has them, real numbers as float64."""
+    tensors = [one for one in tree_leaves(outputs) if isinstance(one, torch.Tensor)]
+    return [(one.double() if one.is_floating_point() else one).detach().numpy() for one in tensors]
+
+
+def in_dtype(outputs: Any, dtype: torch.dtype) -> Any:  # noqa: ANN401 - tensors in any form
+    """Return outputs with their numbers in a type."""
+    if isinstance(outputs, torch.Tensor):
+        return outputs.to(dtype) if outputs.is_floating_point() else outputs
+    return tree_map_only(torch.Tensor, lambda one: one.to(dtype) if one.is_floating_point() else one, outputs)
+
+
+def flag_optimizer(name: str, learning_rate: float, momentum: float) -> Callable[[nn.Module], torch.optim.Optimizer]:
+    """Return what makes the optimizer of that name: ``"sgd"`` with momentum, or ``"adam"``."""
+
+    def made(network: nn.Module) -> torch.optim.Optimizer:
+        if name == "sgd":
+            return Sgd(network.parameters(), lr=learning_rate, momentum=momentum)
+        return Adam(network.parameters(), lr=learning_rate)
+
+    return made

@@ -73,10 +73,10 @@ def contents_of(results: Folder) -> Contents:
 def _title(results: Folder) -> str:
     fields = results.experiment
     count = len(fields.precision_modes)
-    network = "-".join(map(str, fields.layer_sizes))
+    network = visible(fields.network_name) + (f" on {visible(fields.data)}" if fields.data else "")
     if grid_of(results.rows) is not None:
-        return f"{network} on {visible(fields.data)} in {len(results.rows)} setups"
-    return f"{network} on {visible(fields.data)} in {count} precision{'s' if count != 1 else ''}"
+        return f"{network} in {len(results.rows)} setups"
+    return f"{network} in {count} precision{'s' if count != 1 else ''}"
 
 
 def _subtitle(results: Folder) -> str:

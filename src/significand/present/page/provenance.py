@@ -23,10 +23,12 @@ def workload_facts(results: Folder) -> Facts:
     split = f", {train[first[0]]:,} for training and {test[first[0]]:,} held out" if first.size else ""
     steps = f"{fields.epochs} epoch{'s' if fields.epochs != 1 else ''}, batches of {enumerated(fields.batch_size)}"
     threads = enumerated(fields.threads)
+    activations = f", {visible(', '.join(fields.activations))}" if fields.activations else ""
+    data = visible(fields.data or "its own")
     return (
-        ("Network", f"{'-'.join(map(str, fields.layer_sizes))}, {visible(', '.join(fields.activations))}"),
-        ("Data", f"{visible(fields.data)}{split}"),
-        ("Training", f"{visible(fields.optimizer)}, {steps}"),
+        ("Network", f"{visible(fields.network_name)}{activations}"),
+        ("Data", f"{data}{split}"),
+        ("Training", f"{visible(fields.optimizer)}, {steps}" if fields.epochs else "none"),
         ("Inference", f"{enumerated(fields.engine)}, {threads} thread{'s' if threads != '1' else ''}"),
     )
 

@@ -118,19 +118,20 @@ def _figure(rows: Sequence[SummaryRow], cost: str, *, with_frontier: bool, bare:
         labels = [f"{label}{_chance(row)}" for label, row in zip(labels, rows, strict=True)]
     styles = mode_styles(modes)
     costs = [_with_drawn_bar(cell(row, cost)) for row in rows]
-    accuracies = [_with_drawn_bar(cell(row, "accuracy")) for row in rows]
+    quality = quality_of(rows)
+    accuracies = [_with_drawn_bar(cell(row, quality)) for row in rows]
     drawn = [i for i in range(len(rows)) if _can_be_drawn(costs[i].mean) and _can_be_drawn(accuracies[i].mean)]
 
     x_size, x_unit = choose_unit(METRICS[cost], [costs[i].mean for i in drawn])
-    y_size, y_unit = choose_unit(METRICS["accuracy"], [accuracies[i].mean for i in drawn])
+    y_size, y_unit = choose_unit(METRICS[quality], [accuracies[i].mean for i in drawn])
     x_cells = [costs[i].in_unit(x_size) for i in drawn]
     y_cells = [accuracies[i].in_unit(y_size) for i in drawn]
     details = [x_unit, _energy_origin(rows)] if METRICS[cost].may_be_estimated else [x_unit]
     x_boxes = [_box(rows[i], cost, x_size) if tells_chances else None for i in drawn]
-    y_boxes = [_box(rows[i], "accuracy", y_size) if tells_chances else None for i in drawn]
+    y_boxes = [_box(rows[i], quality, y_size) if tells_chances else None for i in drawn]
     x_axis = choose_axis(METRICS[cost].axis_title, details, _widest(x_cells, x_boxes))
     y_axis = choose_axis(
-        METRICS["accuracy"].axis_title,
+        METRICS[quality].axis_title,
         [y_unit],
         _widest(y_cells, y_boxes),
         largest=MOST_PERCENT,
@@ -215,16 +216,25 @@ def _energy_origin(rows: Sequence[SummaryRow]) -> str:
     return f"{partly}estimated{' from CPU time' if from_cpu_time else ''}"
 
 
+def quality_of(rows: Sequence[SummaryRow]) -> str:
+    """Return which metric says how good the setups are: of training, and of held-out examples where nothing trained."""
+    trained = any(math.isfinite(number(row, "accuracy_mean")) for row in rows)
+    held_out = any(math.isfinite(number(row, "test_accuracy_mean")) for row in rows)
+    return "accuracy" if trained or not held_out else "test_accuracy"
+
+
 def _notes(rows: Sequence[SummaryRow], labels: Sequence[str], cost: str, drawn: Sequence[int]) -> tuple[str, ...]:
     """Say what a reader would otherwise miss: setups without a point, failed runs, bars not given."""
     notes: list[tuple[str, str]] = []
+    quality = quality_of(rows)
+    specified = {quality if one.name == "accuracy" else one.name for one in SPECIFIED}
     for i, row in enumerate(rows):
-        missing = [one.name for one in SPECIFIED if not math.isfinite(number(row, f"{one.name}_mean"))]
-        if len(missing) == len(SPECIFIED):
+        missing = [name for name in specified if not math.isfinite(number(row, f"{name}_mean"))]
+        if len(missing) == len(specified):
             notes.append((labels[i], "no finished run"))
             continue
         if i not in drawn:
-            wanted = {name: METRICS[name].axis_title.lower() for name in (cost, "accuracy")}
+            wanted = {name: METRICS[name].axis_title.lower() for name in (cost, quality)}
             if lacking := [title for name, title in wanted.items() if name in missing]:
                 notes.append((labels[i], f"no value for {' and '.join(lacking)}"))
             notes += [
@@ -234,7 +244,7 @@ def _notes(rows: Sequence[SummaryRow], labels: Sequence[str], cost: str, drawn: 
             ]
         elif repeats(row) >= 2 and None in (
             _with_drawn_bar(cell(row, cost)).bar,
-            _with_drawn_bar(cell(row, "accuracy")).bar,
+            _with_drawn_bar(cell(row, quality)).bar,
         ):
             notes.append((labels[i], "interval not given"))
         n_failed = number(row, "failed_runs")

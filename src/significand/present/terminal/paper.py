@@ -236,7 +236,7 @@ def _origin(results: "Folder") -> str:
     versions = mapping(machine.get("versions"))
     asked = results.experiment
     programs = [f"{name} {versions.get(name) or ''}".strip() for name in ("significand", *asked.engine)]
-    network = "-".join(map(str, asked.layer_sizes))
+    network = visible(asked.network_name)
     cpu = f" on {machine['cpu']}" if machine.get("cpu") else ""
     return (
         f"Network {network}, batches of {enumerated(asked.batch_size)}, {enumerated(asked.threads)} threads; measured "

@@ -1,0 +1,68 @@
+"""A network that is no perceptron, examined before anything is measured, and the experiment that fits what it is."""
+
+import dataclasses
+from pathlib import Path
+
+from significand.plan.experiment import Experiment
+from significand.plan.options import OPTIONS
+from significand.plan.problems import PlanError
+from significand.runner.examination import Request, examination
+from significand.workload.examined import Examined, ProgramError
+
+
+def examined_network(
+    experiment: Experiment, folder: Path, functions: bytes | None = None
+) -> tuple[Experiment, Examined]:
+    """Examine the network of an experiment, and fill in what follows from it.
+
+    Parameters
+    ----------
+    experiment
+        As planned, before anything is known of the network.
+    folder
+        Where what runs need of it is kept; an empty one.
+    functions
+        A cloudpickle of the network's functions by name, where they are in no file.
+
+    Raises
+    ------
+    PlanError
+        With a line for each mistake of the user's functions, or of what the network does not allow.
+    """
+    request = Request(
+        experiment.model,
+        folder,
+        experiment.set,
+        experiment.seed,
+        max(experiment.batch_size),
+        experiment.epochs,
+        data=Path(experiment.data).absolute() if experiment.data else None,
+        shape=experiment.shape,
+        pickled=functions,
+        export="onnxruntime" in experiment.engine,
+    )
+    try:
+        examined = examination(request)
+    except ProgramError as error:
+        raise PlanError(error.problems, error.trace) from None
+    return _fitted(experiment, examined), examined
+
+
+def _fitted(experiment: Experiment, examined: Examined) -> Experiment:
+    """Return the experiment with what the network decides."""
+    problems: list[str] = []
+    fields: dict[str, object] = {}
+    if experiment.n_samples is None:
+        fields["n_samples"] = examined.n_train
+    elif experiment.n_samples > examined.n_train:
+        most = f"exceeds the {examined.n_train} examples there are"
+        problems.append(f"n_samples: {experiment.n_samples} {most}; give at most {examined.n_train}, or leave it out")
+    if (fixed := examined.fixed_batch) and experiment.batch_size != (fixed,):
+        if experiment.batch_size == OPTIONS["batch_size"].default:
+            fields["batch_size"] = (fixed,)
+        else:
+            given = ", ".join(map(str, experiment.batch_size))
+            problems.append(f"batch_size: {given} given, but the file takes batches of {fixed} only; leave it out")
+    if problems:
+        raise PlanError(problems)
+    return dataclasses.replace(experiment, **fields)  # type: ignore[arg-type]  # by name

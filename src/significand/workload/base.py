@@ -1,0 +1,122 @@
+"""What a workload is to the process that measures it: data, a network that may be trained, and how it is judged."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from significand.plan.setup import Setup
+from significand.workload.arrays import Arrays, Form
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from significand.workload.training import Trainer
+
+PRODUCTS = ("Conv", "MatMul", "Gemm")
+"""What static quantisation takes to 8 bits in real networks: with all operators the output error of a BERT encoder was
+.138 instead of .084."""
+
+Outputs = Sequence[NDArray[Any]]
+"""What a network gives on a batch: its outputs in the order of an ONNX graph's, examples first."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Examples to train on, or to judge by; without targets there is nothing to be right about."""
+
+    inputs: Arrays
+    targets: Arrays | None = None
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def take(self, rows: "NDArray[np.int64] | slice") -> "Part":
+        """Return some of the examples."""
+        return Part(self.inputs.take(rows), self.targets.take(rows) if self.targets else None)
+
+
+@dataclass(frozen=True)
+class Split:
+    """The part that is trained on, and from which quantisers take their scales, and the part held out."""
+
+    train: Part
+    test: Part
+
+
+class Trained(Protocol):
+    """A network with its weights, in whatever form an engine asks for it.
+
+    Attributes
+    ----------
+    form
+        How its module takes inputs: one, a tuple, or a dict as keyword arguments.
+    quantised_types
+        Operators whose products static quantisation takes to 8 bits; None for all.
+    """
+
+    form: Form
+    quantised_types: Sequence[str] | None
+
+    def module(self) -> "nn.Module":
+        """Return it as a module in evaluation mode, which the engine may change.
+
+        Raises
+        ------
+        ValueError
+            Where there is none: an ONNX file.
+        """
+        ...
+
+    def onnx_file(self, folder: Path) -> Path:
+        """Write it as a float32 ONNX file into a folder, and return its path.
+
+        Raises
+        ------
+        significand.workload.export.ExportError
+            Where it cannot be exported.
+        """
+        ...
+
+    def reference(self, inputs: Arrays) -> Outputs:
+        """Return what the weights give in the most exact arithmetic there is: the yardstick of every precision."""
+        ...
+
+
+class Material(Protocol):
+    """What a setup's workload stands for, with the data read.
+
+    Attributes
+    ----------
+    probe_examples
+        How many held-out examples the output error is taken over, at most.
+    """
+
+    probe_examples: int
+
+    def preload(self) -> None:
+        """Import what every run needs, so that processes forked from this one need not."""
+        ...
+
+    def split(self, seed: int) -> Split:
+        """Return the data of one repeat."""
+        ...
+
+    def new_trainer(self, setup: Setup, seed: int, part: Part) -> "Trainer":
+        """Return the setup's network before its first step; data of the mode's type already are not copied."""
+        ...
+
+    def untrained(self, setup: Setup, seed: int) -> Trained:
+        """Return the setup's network as it is where it is not trained."""
+        ...
+
+    def trained(self, setup: Setup, trainer: "Trainer") -> Trained:
+        """Return the network as training has left it."""
+        ...
+
+    def scores(self, outputs: Outputs, targets: Arrays) -> NDArray[np.float64]:
+        """Return a value for each example, higher is better; or one for all of them, shape ()."""
+        ...

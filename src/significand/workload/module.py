@@ -1,0 +1,155 @@
+"""A network that a user's functions make: trained by our loop, exported, and judged by the user's score."""
+
+import contextlib
+import copy
+import os
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from significand.plan.kinds import settings
+from significand.plan.precision import MODES
+from significand.plan.setup import Network, Setup
+from significand.workload.arrays import Arrays, Form, called
+from significand.workload.base import PRODUCTS, Outputs, Part, Split, Trained
+from significand.workload.examine import FORM
+from significand.workload.examined import PICKLED, Examined, structure_of, why_no
+from significand.workload.export import CANNOT, ExportError, exported
+from significand.workload.judge import in_form
+from significand.workload.parts import split_of
+from significand.workload.program import Functions, load_functions, new_network, scored, training_loss
+from significand.workload.training import Trainer, as_arrays, flag_optimizer, tensor_of
+
+REFERENCE_BATCH = 32
+
+
+class ProgramRecipe:
+    """The user's loss, or the default one."""
+
+    def __init__(self, functions: Functions) -> None:
+        self._functions = functions
+
+    def outputs(self, network: nn.Module, inputs: Any, targets: Any) -> Any:  # noqa: ANN401 - the user's own types
+        """Return the loss already: what of it is outside autocast is no matter of ours."""
+        return training_loss(self._functions, network, inputs, targets)
+
+    def loss(self, outputs: torch.Tensor, targets: Any) -> torch.Tensor:  # noqa: ANN401, ARG002 - of the protocol
+        """Return it."""
+        return outputs
+
+
+class TrainedModule:
+    """A module with its weights."""
+
+    quantised_types: Sequence[str] | None = PRODUCTS
+
+    def __init__(self, network: nn.Module, example: Arrays, structure: Path) -> None:
+        self._network = network.eval()
+        self._example = example
+        self._structure = structure
+        self.form: Form = example.form
+
+    def module(self) -> nn.Module:
+        """Return the network itself: nobody else needs it any more."""
+        return self._network
+
+    def onnx_file(self, folder: Path) -> Path:
+        """Put the weights into the structure that was exported once, or export anew where that does not fit."""
+        if (reason := why_no(self._structure)).exists():
+            raise ExportError(reason.read_text("utf-8").removeprefix(CANNOT))
+        path = folder / "float32.onnx"
+        exported(self._network, self._example, self._structure, path)
+        return path
+
+    def reference(self, inputs: Arrays) -> Outputs:
+        """Return what the weights give in float64; in float32 where the network cannot be had in float64."""
+        try:
+            return _computed(copy.deepcopy(self._network).double(), inputs, torch.float64)
+        except (RuntimeError, TypeError, NotImplementedError):
+            return _computed(copy.deepcopy(self._network).float(), inputs, torch.float32)
+
+
+class ProgramMaterial:
+    """A user's functions with the data that they gave; see `significand.workload.base.Material`.
+
+    Parameters
+    ----------
+    workload
+        What is measured.
+    folder
+        Of the examination (`significand.workload.examine`).
+    """
+
+    def __init__(self, workload: Network, folder: Path) -> None:
+        self._workload = workload
+        self._folder = folder
+        self._facts = Examined.read(folder)
+        self.probe_examples = self._facts.probe_examples
+
+    def preload(self) -> None:
+        """Import the user's file, where that leaves nothing behind that a fork would lose."""
+        if not self._facts.threads_started:
+            _ = self._functions
+
+    @cached_property
+    def _functions(self) -> Functions:
+        if self._facts.working_directory:
+            with contextlib.suppress(OSError):  # it may be gone; what then cannot be found says so
+                os.chdir(self._facts.working_directory)
+        pickled = self._folder / PICKLED
+        return load_functions(self._workload.model, pickled.read_bytes() if pickled.exists() else None)
+
+    def split(self, seed: int) -> Split:
+        """Return the user's own parts, or split what there is by seed."""
+        return split_of(self._folder, self._workload, seed)
+
+    def new_trainer(self, setup: Setup, seed: int, part: Part) -> Trainer:
+        """Return the network before its first step."""
+        workload, functions = self._workload, self._functions
+        by_flags = flag_optimizer(workload.optimizer, workload.learning_rate, workload.momentum)
+        return Trainer(
+            new_network(functions, settings(setup.options), seed),
+            ProgramRecipe(functions),
+            MODES[setup.precision],
+            part,
+            batch_size=setup.batch_size,
+            optimizer=functions.optimizer or by_flags,
+            learning_rate=workload.learning_rate,
+            seed=seed,
+        )
+
+    def untrained(self, setup: Setup, seed: int) -> Trained:
+        """Return the network as `model` makes it."""
+        return self._trained(setup, new_network(self._functions, settings(setup.options), seed))
+
+    def trained(self, setup: Setup, trainer: Trainer) -> Trained:
+        """Return the network as training has left it."""
+        return self._trained(setup, trainer.network)
+
+    def _trained(self, setup: Setup, network: nn.Module) -> TrainedModule:
+        example = split_of(self._folder, self._workload, 0).train.inputs.take(slice(2))
+        number = self._facts.options.index(setup.options)
+        return TrainedModule(network, example, structure_of(self._folder, number))
+
+    def scores(self, outputs: Outputs, targets: Arrays) -> NDArray[np.float64]:
+        """Return what the user's `score` gives, or the default."""
+        functions = self._functions  # first: their file imports what the outputs' types are of
+        tensors = [tensor_of(one, torch.float32) for one in outputs]
+        given = targets.as_given({name: tensor_of(array, torch.float32) for name, array in targets.by_name.items()})
+        return scored(functions, in_form((self._folder / FORM).read_bytes(), tensors), given)
+
+
+def _computed(network: nn.Module, inputs: Arrays, dtype: torch.dtype) -> Outputs:
+    batches: list[Sequence[np.ndarray]] = []
+    with torch.inference_mode():
+        for at in range(0, len(inputs), REFERENCE_BATCH):
+            some = inputs.take(slice(at, at + REFERENCE_BATCH))
+            tensors = {name: tensor_of(np.ascontiguousarray(one), dtype) for name, one in some.by_name.items()}
+            batches.append(as_arrays(called(network, some.as_given(tensors), inputs.form)))
+    return [np.concatenate(parts) for parts in zip(*batches, strict=True)]
