@@ -7,7 +7,7 @@ import numpy as np
 from significand.engines.base import Engine
 from significand.plan.setup import Perceptron, Setup
 from significand.workload.arrays import Feeds
-from significand.workload.base import Part
+from significand.workload.base import Examples
 from significand.workload.mlp import TrainedPerceptron, initial_network, read_weights, reference_outputs
 
 
@@ -43,7 +43,7 @@ def written(engine: Engine, setup: Setup, folder: Path, x: np.ndarray, seed: int
     return path
 
 
-def xy(part: Part) -> tuple[np.ndarray, np.ndarray]:
+def xy(part: Examples) -> tuple[np.ndarray, np.ndarray]:
     """Return features and labels of a part of a perceptron's data."""
     assert part.targets
     return part.inputs.by_name["input"], part.targets.by_name["target"]

@@ -11,7 +11,7 @@ import torch
 from made_up_networks import xy
 from significand.plan.precision import MODES
 from significand.workload.arrays import Arrays
-from significand.workload.base import Part, Split
+from significand.workload.base import Examples, Split
 from significand.workload.data import draw
 from significand.workload.mlp import (
     MlpRecipe,
@@ -61,7 +61,7 @@ def trainer(
     recipe, (x, y) = MlpRecipe(activations), xy(data.train)
     arguments["optimizer"] = flag_optimizer(*(arguments[name] for name in ("optimizer", "learning_rate", "momentum")))
     del arguments["momentum"]
-    part = Part(Arrays({"input": x}), Arrays({"target": recipe.targets(y, sizes[-1])}))
+    part = Examples(Arrays({"input": x}), Arrays({"target": recipe.targets(y, sizes[-1])}))
     return Trainer(initial_network(sizes, activations, 1), recipe, MODES[mode], part, **arguments)
 
 
@@ -142,7 +142,7 @@ def test_divergence_names_the_learning_rate(data: Split, mode: str) -> None:
 def test_broken_weight_is_divergence_too(data: Split) -> None:
     """A finite loss with an infinite weight behind it is no success."""
     x, y = xy(data.train)
-    far = Split(Part(Arrays({"input": 1e3 * x}), Arrays({"target": y})), data.test)
+    far = Split(Examples(Arrays({"input": 1e3 * x}), Arrays({"target": y})), data.test)
     learner = trainer(far, batch_size=len(x), learning_rate=1e38, momentum=0.0)
     with pytest.raises(TrainingDivergedError, match="a weight is not finite after epoch 1"):
         learner.check_finite(learner.epoch())

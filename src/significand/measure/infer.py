@@ -15,7 +15,7 @@ from significand.meters.latency import Clock, calls_per_timing, measure_round
 from significand.meters.steps import Attempt
 from significand.plan.setup import Protocol, Setup
 from significand.workload.arrays import Feeds
-from significand.workload.base import Material, Outputs, Part, Split
+from significand.workload.base import Examples, Material, Outputs, Split
 
 SLOWDOWN_CALIBRATION_S = 0.03
 """Time in which an inference call's own time is found, before a known share of it is added."""
@@ -130,7 +130,7 @@ def _judge(material: Material, session: Session, split: Split, reference: Output
     }
 
 
-def _scores(material: Material, session: Session, part: Part, setup: Setup) -> np.ndarray:
+def _scores(material: Material, session: Session, part: Examples, setup: Setup) -> np.ndarray:
     if part.targets is None:
         return np.array(math.nan)
     return np.asarray(material.scores(_outputs(session, part.inputs.by_name, setup.batch_size), part.targets))

@@ -12,7 +12,7 @@ from significand.meters.memory import RESET, PeakMemory
 from significand.plan.precision import MODES
 from significand.plan.setup import Setup
 from significand.workload.arrays import Arrays
-from significand.workload.base import Material, Part, Split
+from significand.workload.base import Examples, Material, Split
 from significand.workload.training import master_dtype
 
 STEPS = 3
@@ -101,7 +101,7 @@ def measure_peaks(
         name: array.astype(kind, copy=False) if array.dtype.kind == "f" else array
         for name, array in split.train.inputs.by_name.items()
     }
-    split = Split(Part(Arrays(numbers, split.train.inputs.form), split.train.targets), split.test)
+    split = Split(Examples(Arrays(numbers, split.train.inputs.form), split.train.targets), split.test)
     make = new_trainer(material, setup, seed, split) if rehearse else None
     settle()
     memory = new_meter()

@@ -44,7 +44,7 @@ class Request:
     options
         What ``model`` is called with, one text a network; the first is examined, all are built.
     seed, batch_size, epochs
-        As for `significand.workload.examine.examine`.
+        As for `significand.workload.trial.examine`.
     data
         A file to take the examples from; None for those that come with the network.
     shape

@@ -14,11 +14,11 @@ from significand.plan.kinds import settings
 from significand.plan.setup import is_onnx
 from significand.runner.examination import DOING, REQUEST, RESULT, Request
 from significand.workload.arrays import load_arrays
-from significand.workload.examine import examine
 from significand.workload.examined import ProgramError, structure_of, why_no
 from significand.workload.onnx_file import OnnxFileError
 from significand.workload.program import Functions, load_functions, new_network
 from significand.workload.reading import read_file
+from significand.workload.trial import examine
 
 
 def main(scratch: str) -> Never:
@@ -71,7 +71,7 @@ class _Examiner:
         return found.to_json()
 
     def _examine_file(self) -> dict[str, Any]:
-        from significand.workload.examine_onnx import examine_file  # noqa: PLC0415 - of few requests
+        from significand.workload.trial_onnx import examine_file  # noqa: PLC0415 - of few requests
 
         asked = self._request
         self._doing("the file")

@@ -25,7 +25,7 @@ Outputs = Sequence[NDArray[Any]]
 
 
 @dataclass(frozen=True)
-class Part:
+class Examples:
     """Examples to train on, or to judge by; without targets there is nothing to be right about."""
 
     inputs: Arrays
@@ -34,17 +34,17 @@ class Part:
     def __len__(self) -> int:
         return len(self.inputs)
 
-    def take(self, rows: "NDArray[np.int64] | slice") -> "Part":
+    def take(self, rows: "NDArray[np.int64] | slice") -> "Examples":
         """Return some of the examples."""
-        return Part(self.inputs.take(rows), self.targets.take(rows) if self.targets else None)
+        return Examples(self.inputs.take(rows), self.targets.take(rows) if self.targets else None)
 
 
 @dataclass(frozen=True)
 class Split:
     """The part that is trained on, and from which quantisers take their scales, and the part held out."""
 
-    train: Part
-    test: Part
+    train: Examples
+    test: Examples
 
 
 class Trained(Protocol):
@@ -105,7 +105,7 @@ class Material(Protocol):
         """Return the data of one repeat."""
         ...
 
-    def new_trainer(self, setup: Setup, seed: int, part: Part) -> "Trainer":
+    def new_trainer(self, setup: Setup, seed: int, part: Examples) -> "Trainer":
         """Return the setup's network before its first step; data of the mode's type already are not copied."""
         ...
 

@@ -12,7 +12,7 @@ import numpy as np
 from significand.plan.experiment import DataFacts, TableFormat
 from significand.plan.problems import PlanError
 from significand.workload.arrays import Arrays
-from significand.workload.base import Part, Split
+from significand.workload.base import Examples, Split
 from significand.workload.cells import brief
 from significand.workload.csv_file import read_csv
 from significand.workload.data_files import read_npz
@@ -196,8 +196,8 @@ def split(dataset: Dataset, n_samples: int, test_fraction: float, seed: int) -> 
     return Split(*(_part(x, dataset.y[rows]) for x, rows in zip(parts, (train, test), strict=True)))
 
 
-def _part(x: np.ndarray, y: np.ndarray) -> Part:
-    return Part(Arrays({"input": x}), Arrays({"target": y}))
+def _part(x: np.ndarray, y: np.ndarray) -> Examples:
+    return Examples(Arrays({"input": x}), Arrays({"target": y}))
 
 
 def _check_finite(dataset: Dataset, held_out: np.ndarray, rows: np.ndarray) -> None:

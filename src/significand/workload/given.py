@@ -5,7 +5,7 @@ from pathlib import Path
 from significand.workload.data import Dataset
 
 Data = Dataset | Path | None
-"""Samples and labels, the folder of a network that was examined (`significand.workload.examine`), or None for what is
+"""Samples and labels, the folder of a network that was examined (`significand.workload.trial`), or None for what is
 made from the seed."""
 
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch.nn import functional
 from torch.utils import _pytree
 
-from significand.workload.calls import described, message
 from significand.workload.examined import ProgramError
+from significand.workload.guarded import described, message
 
 
 def leaves(tree: Any) -> list[Any]:  # noqa: ANN401 - the user's form

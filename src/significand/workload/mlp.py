@@ -12,7 +12,7 @@ from significand.plan.precision import MODES
 from significand.plan.setup import Perceptron, Setup
 from significand.workload.architecture import Weights
 from significand.workload.arrays import Arrays, Form
-from significand.workload.base import Outputs, Part, Split, Trained
+from significand.workload.base import Examples, Outputs, Split, Trained
 from significand.workload.data import Dataset, draw
 from significand.workload.training import Trainer, flag_optimizer
 
@@ -127,7 +127,7 @@ class MlpMaterial:
         workload = self._workload
         return draw(self._dataset, workload.layer_sizes, workload.n_samples, workload.test_fraction, seed)
 
-    def new_trainer(self, setup: Setup, seed: int, part: Part) -> Trainer:
+    def new_trainer(self, setup: Setup, seed: int, part: Examples) -> Trainer:
         """Return the network before its first step."""
         workload, recipe = self._workload, MlpRecipe(self._workload.activations)
         assert part.targets  # noqa: S101 - these data have labels
@@ -137,7 +137,7 @@ class MlpMaterial:
             initial_network(workload.layer_sizes, workload.activations, seed),
             recipe,
             MODES[setup.precision],
-            Part(part.inputs, targets),
+            Examples(part.inputs, targets),
             batch_size=setup.batch_size,
             optimizer=flag_optimizer(workload.optimizer, workload.learning_rate, workload.momentum),
             learning_rate=workload.learning_rate,

@@ -17,14 +17,14 @@ from significand.plan.kinds import settings
 from significand.plan.precision import MODES
 from significand.plan.setup import Network, Setup
 from significand.workload.arrays import Arrays, Form, called
-from significand.workload.base import PRODUCTS, Outputs, Part, Split, Trained
-from significand.workload.examine import FORM
+from significand.workload.base import PRODUCTS, Examples, Outputs, Split, Trained
 from significand.workload.examined import PICKLED, Examined, structure_of, why_no
 from significand.workload.export import CANNOT, ExportError, exported
 from significand.workload.judge import in_form
 from significand.workload.parts import split_of
 from significand.workload.program import Functions, load_functions, new_network, scored, training_loss
 from significand.workload.training import Trainer, as_arrays, flag_optimizer, tensor_of
+from significand.workload.trial import FORM
 
 REFERENCE_BATCH = 32
 
@@ -83,7 +83,7 @@ class ProgramMaterial:
     workload
         What is measured.
     folder
-        Of the examination (`significand.workload.examine`).
+        Of the examination (`significand.workload.trial`).
     """
 
     def __init__(self, workload: Network, folder: Path) -> None:
@@ -109,7 +109,7 @@ class ProgramMaterial:
         """Return the user's own parts, or split what there is by seed."""
         return split_of(self._folder, self._workload, seed)
 
-    def new_trainer(self, setup: Setup, seed: int, part: Part) -> Trainer:
+    def new_trainer(self, setup: Setup, seed: int, part: Examples) -> Trainer:
         """Return the network before its first step."""
         workload, functions = self._workload, self._functions
         by_flags = flag_optimizer(workload.optimizer, workload.learning_rate, workload.momentum)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from significand.plan.setup import Network, Setup
 from significand.workload.arrays import Arrays, Form
-from significand.workload.base import PRODUCTS, Outputs, Part, Split, Trained
+from significand.workload.base import PRODUCTS, Examples, Outputs, Split, Trained
 from significand.workload.examined import Examined
 from significand.workload.onnx_file import external_files
 from significand.workload.ort import fed, onnxruntime
@@ -71,7 +71,7 @@ class OnnxMaterial:
         """Return what quantisers are calibrated with, and what is scored."""
         return split_of(self._folder, self._workload, seed)
 
-    def new_trainer(self, setup: Setup, seed: int, part: Part) -> "Trainer":  # noqa: ARG002 - of the protocol
+    def new_trainer(self, setup: Setup, seed: int, part: Examples) -> "Trainer":  # noqa: ARG002 - of the protocol
         """Refuse: an ONNX file is only inferred, as its plan says."""
         self._refuse_training()
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from significand.plan.setup import Network
 from significand.workload.arrays import load_arrays
-from significand.workload.base import Part, Split
+from significand.workload.base import Examples, Split
 
 FEWEST = 2
 """Examples that can be split: one to train on or to calibrate with, one held out."""
@@ -26,6 +26,6 @@ def split_of(folder: Path, workload: Network, seed: int) -> Split:
     return Split(examples.take(drawn[n_test:]), examples.take(drawn[:n_test]))
 
 
-def _part(folder: Path, name: str) -> Part:
+def _part(folder: Path, name: str) -> Examples:
     targets = folder / f"{name}-targets"
-    return Part(load_arrays(folder / f"{name}-inputs"), load_arrays(targets) if targets.exists() else None)
+    return Examples(load_arrays(folder / f"{name}-inputs"), load_arrays(targets) if targets.exists() else None)

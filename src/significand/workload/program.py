@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from significand.plan.problems import few, nearest
-from significand.workload.calls import blamed, calling, described, is_installed, is_library, tasks
 from significand.workload.examined import ProgramError
+from significand.workload.guarded import blamed, calling, described, is_installed, is_library, tasks
 from significand.workload.source import file_of, folder_of, module_of, working_folder
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from torch.utils.data import DataLoader
 
 from significand.plan.problems import shown
 from significand.workload.arrays import Arrays, Form
-from significand.workload.calls import described, message
 from significand.workload.examined import ProgramError
+from significand.workload.guarded import described, message
 
 MOST_EXAMPLES = 1_000_000
 LONGEST_READING_S = 300.0

@@ -13,8 +13,8 @@ from types import ModuleType
 
 from significand.plan.options import BUILT_IN_NETWORKS
 from significand.plan.problems import nearest, shown
-from significand.workload.calls import PACKAGE, blamed, calling, make_importable, message
 from significand.workload.examined import ProgramError
+from significand.workload.guarded import PACKAGE, blamed, calling, make_importable, message
 
 LARGEST_FILE = 10_000_000
 """Bytes of a Python file; nobody has written more."""

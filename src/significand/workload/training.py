@@ -16,7 +16,7 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 from significand.plan.precision import PrecisionMode
 from significand.plan.problems import RunFailedError
 from significand.workload.arrays import Arrays
-from significand.workload.base import Part
+from significand.workload.base import Examples
 
 DTYPES = {name: getattr(torch, name) for name in ("float64", "float32", "bfloat16", "float16")}
 
@@ -107,7 +107,7 @@ class Trainer:
         network: nn.Module,
         recipe: Recipe,
         mode: PrecisionMode,
-        part: Part,
+        part: Examples,
         *,
         batch_size: int,
         optimizer: Callable[[nn.Module], torch.optim.Optimizer],

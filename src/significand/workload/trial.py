@@ -14,8 +14,8 @@ from torch import nn
 from torch.utils import _pytree
 
 from significand.workload.arrays import Arrays
-from significand.workload.calls import calling, described, tasks
 from significand.workload.examined import Examined, ProgramError, Signature
+from significand.workload.guarded import calling, described, tasks
 from significand.workload.judge import default_loss, fitting, form_of, leaves
 from significand.workload.program import Functions, forward, new_network, own_files, scored, seeded
 from significand.workload.reading import read_data

@@ -17,9 +17,9 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 from significand.workload import reading
 from significand.workload.arrays import Arrays, load_arrays
-from significand.workload.examine import examine, read_examples
 from significand.workload.examined import Examined, ProgramError
 from significand.workload.program import Functions
+from significand.workload.trial import examine, read_examples
 
 pytestmark = pytest.mark.slow
 
