@@ -25,6 +25,7 @@ def run(
     resume: bool = False,
     yes: bool = False,
     allow: Sequence[str] = (),
+    keep_networks: bool = False,
     **options: object,
 ) -> Result:
     """Measure a network in several precisions, repeatedly, write the results, and return them.
@@ -39,6 +40,8 @@ def run(
         path of a file.
     output_dir, resume, yes, allow
         As for `significand.run_repeated_benchmarks`.
+    keep_networks
+        Keep the networks that are measured, in the folder's ``networks``. Those of torch are pickles.
     **options
         Further functions, by the names that a file has: ``train_data``, ``test_data``, ``loss``, ``score``,
         ``optimizer``, ``training_loss``. And fields of `significand.plan.experiment.Experiment`: ``epochs``,
@@ -73,6 +76,7 @@ def run(
         yes=yes,
         allow=allow,
         functions=_pickled(functions),
+        keep_networks=keep_networks,
     )
     return _result(outcome)
 

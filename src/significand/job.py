@@ -4,6 +4,7 @@ import contextlib
 import contextvars
 import dataclasses
 import errno
+import functools
 import hashlib
 import json
 import os
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from significand.engines.base import engine_modes
+from significand.engines.base import engine_modes, engines_of_modules
 from significand.meters.counters import EnergyPlan, choose_counter, idle_power_w
 from significand.meters.energy import EnergyError
 from significand.meters.machine import describe_machine, git_revision
@@ -41,6 +42,7 @@ from significand.results.store import (
     COMPARISONS_CSV,
     COMPARISONS_JSON,
     MANIFEST,
+    NETWORKS,
     PARETO_JSON,
     STEPS,
     SUMMARY_CSV,
@@ -165,6 +167,7 @@ def run_experiment_in(
     yes: bool = False,
     allow: Sequence[str] = (),
     functions: bytes | None = None,
+    keep_networks: bool = False,
 ) -> Outcome:
     """Plan, run, summarise and write one experiment.
 
@@ -185,6 +188,8 @@ def run_experiment_in(
         With `resume`, what of the machine may differ, such as ``machine.host``, or ``machine.versions`` for all below
         it. manifest.json says what did.
 
+    keep_networks
+        Keep the networks that are measured, in the folder's ``networks``.
     functions
         A cloudpickle of a network's functions by name, where they are in no file.
 
@@ -209,7 +214,8 @@ def run_experiment_in(
     given = resumed_fields(stored, fields) if isinstance(stored, dict) else fields
     with contextlib.ExitStack() as kept:
         plan = _plan(given, folder, functions, yes=yes or resume, kept=kept)
-        return _run_planned(folder, plan, fields, on_progress, resume=resume, allow=allow)
+        job = functools.partial(_Job, keep_networks=keep_networks)
+        return _run_planned(folder, plan, fields, on_progress, job, resume=resume, allow=allow)
 
 
 def _run_planned(
@@ -217,6 +223,7 @@ def _run_planned(
     plan: "_Plan",
     fields: Mapping[str, object],
     on_progress: OnProgress,
+    new_job: Callable[..., "_Job"],
     *,
     resume: bool,
     allow: Sequence[str],
@@ -229,7 +236,7 @@ def _run_planned(
             if begun.facts:
                 allowed = check_same(folder, begun.facts, identity, allow)
             journal = begun.journal
-        outcome = _Job(directory, plan.experiment, plan.data, identity, journal, allowed).run(on_progress)
+        outcome = new_job(directory, plan.experiment, plan.data, identity, journal, allowed).run(on_progress)
         return dataclasses.replace(outcome, note=_what_was_resumed(journal, outcome.runs) if resume else "")
 
 
@@ -267,6 +274,8 @@ class _Job:
         identity: Mapping[str, object],
         journal: Journal | None,
         allowed: Sequence[Difference],
+        *,
+        keep_networks: bool,
     ) -> None:
         self._directory = directory
         self._experiment = experiment
@@ -274,6 +283,7 @@ class _Job:
         self._identity = identity
         self._journal = journal
         self._allowed = allowed
+        self._keep_networks = keep_networks
         self._runs: list[Run] = list(journal.runs) if journal else []
         self._session = max((run.session for run in self._runs), default=0) + 1 if journal else 0
         self._archive: Path | None = None
@@ -323,7 +333,7 @@ class _Job:
         place = Here(
             self._data,
             lambda progress: on_progress(dataclasses.replace(progress, note=self._note)),
-            self._begin,
+            self._begin_and_keep,
             self._prepare_the_end,
         )
         energy = self._energy()
@@ -344,9 +354,10 @@ class _Job:
         """Give every block with the setups that have not ended yet."""
         ended = {(run.repeat, run.setup) for run in self._runs}
         setups = self._experiment.setups()
+        keep = (self._directory.folder / NETWORKS).absolute() if self._keep_networks else None
         for repeat in range(self._experiment.most_repeats):
             left = tuple(setup for setup in setups if (repeat, setup.name) not in ended)
-            yield Block(self._experiment, repeat, left, energy, done=len(setups) - len(left))
+            yield Block(self._experiment, repeat, left, energy, len(setups) - len(left), keep)
 
     def _blocks(self) -> int:
         """Return how many repeats are complete."""
@@ -404,6 +415,12 @@ class _Job:
         # A neighbour who was busy meanwhile makes every energy too small: how busy is on the record.
         self._idle = {"idle_power_w": power_w, "idle_others_cpu_s": meter.since(reading).others_cpu_s}
         return dataclasses.replace(plan, idle_power_w=power_w)
+
+    def _begin_and_keep(self) -> None:
+        self._begin()
+        if self._keep_networks:
+            with self._storing():
+                self._directory.networks()
 
     def _begin(self) -> None:
         here = _working_directory()
@@ -597,7 +614,7 @@ def _plan(
     except PlanError as error:
         problems += error.problems
     try:
-        experiment = plan_experiment(fields, Surroundings(engine_modes(), sources.facts))
+        experiment = plan_experiment(fields, Surroundings(engine_modes(), sources.facts, engines_of_modules()))
     except PlanError as error:
         raise PlanError([*error.problems, *problems]) from None
     is_mlp = experiment.data is not None and isinstance(experiment.workload, Perceptron)
@@ -644,8 +661,9 @@ def _split_problems(experiment: Experiment, dataset: Dataset | None) -> list[str
     if dataset is None:
         return []
     seeds = range(experiment.seed, experiment.seed + experiment.most_repeats)
+    n_samples = experiment.n_samples or len(dataset.x)
     try:
-        check_splits(dataset, experiment.n_samples, experiment.test_fraction, seeds)
+        check_splits(dataset, n_samples, experiment.test_fraction, seeds)
     except PlanError as error:
         return [f"data: {problem}" for problem in error.problems]
     return []

@@ -23,12 +23,12 @@ from significand.cli.common import (
 from significand.cli.completion import install_completion
 from significand.cli.flags import Flags
 from significand.cli.read_commands import compare, history, report, table
-from significand.cli.run_commands import doctor, modes, run, selftest
+from significand.cli.run_commands import doctor, init, modes, run, selftest
 from significand.cli.streams import open_missing_descriptors, settle, standard_streams
 
 __all__ = ["BAD_INPUT", "DONE", "INTERRUPTED", "SOME_RUN_FAILED", "UNFIT", "Flags", "app", "main", "program"]
 
-for command in (run, modes, doctor, report, table, compare, history, selftest):
+for command in (run, modes, init, doctor, report, table, compare, history, selftest):
     app.command(command)
 app.command(install_completion, name="--install-completion")
 
@@ -38,7 +38,9 @@ What does a network gain and lose in another precision? To begin:
   significand doctor                   is this machine fit to measure on?
   significand modes                    which precision does which engine run here?
   significand run                      measure: digits in float32, float16 and int8
-  significand run --config FILE.toml   the same with your own network and data
+  significand init my.py               write a commented start for your own network
+  significand modes my.py              try it once in every precision, in seconds
+  significand run my.py                measure it
   significand report DIR --open        look at the results
   significand compare OLD NEW          what has changed between two of them?
 

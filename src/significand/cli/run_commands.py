@@ -76,6 +76,10 @@ def run(
             "all below it; can be given several times",
         ),
     ] = (),
+    keep_networks: Annotated[
+        bool,
+        Parameter(negative="", show_default=False, help="keep the measured networks, in the folder's networks"),
+    ] = False,
     quiet: Annotated[
         bool,
         Parameter(name=("--quiet", "-q"), negative="", show_default=False, help="only errors and failed runs"),
@@ -104,7 +108,15 @@ def run(
             fields.pop("output_dir", None)
             fields |= {name: value for name, value in vars(flags).items() if value is not None}
             fields |= {"model": file} if file is not None else {}
-            outcome = run_experiment_in(folder, fields, display.update, resume=resume, yes=yes, allow=allow)
+            outcome = run_experiment_in(
+                folder,
+                fields,
+                display.update,
+                resume=resume,
+                yes=yes,
+                allow=allow,
+                keep_networks=keep_networks,
+            )
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - told, or raised again
         return _ended_by(error)
     streams().kept = f"the results are in {outcome.folder}; `significand table` prints them"
@@ -134,22 +146,66 @@ def _ended_by(error: BaseException) -> int:
 
 
 def modes(
+    file: Annotated[
+        str | None,
+        Parameter(help="a network, as for `significand run`: one batch of it is run in every mode", show_default=False),
+    ] = None,
+    /,
     *,
+    data: Annotated[str | None, flag("data")] = None,
+    set: Annotated[list[str] | None, flag("set")] = None,  # noqa: A002 - the flag's name
+    shape: Annotated[str | None, flag("shape")] = None,
     json: Annotated[bool, Parameter(negative="", show_default=False, help="print JSON instead of a table")] = False,
 ) -> int:
     """Show which engine runs which precision mode on this machine: natively, in another format, or not, and why.
 
-    Example: significand modes
+    With a network its functions are checked first, a step of training included; then each mode infers, untrained.
+
+    Example: significand modes my.py
     """
     from significand.engines.probe import probe_modes
 
-    support = probe_modes()
+    lines: list[str] = []
+    if file is None and (data or set or shape):
+        return refuse(["modes: data, set and shape are of a network; give its file, too"])
+    if file is None:
+        support = probe_modes()
+    else:
+        from significand.doctor.network_modes import try_network
+        from significand.present.words.network import network_lines
+
+        try:
+            support, examined = try_network(file, data, set=set, shape=shape)
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - told, or raised again
+            return _ended_by(error)
+        lines = list(network_lines({"network": examined.told()}))
     if json:
         print_json([dataclasses.asdict(one) for one in support])
     else:
         from significand.present.terminal.tables import modes_view
 
         console().print(modes_view(support))
+        for line in lines:
+            console().print(line, markup=False)
+    return DONE
+
+
+def init(
+    file: Annotated[Path, Parameter(help="Python file to write, as my.py", name="FILE")],
+    /,
+) -> int:
+    """Write a commented start for your own network: a file with the functions that `significand run` calls.
+
+    Example: significand init my.py
+    """
+    from significand.plan.problems import PlanError
+    from significand.workload.template import write_template
+
+    try:
+        written = write_template(file)
+    except PlanError as error:
+        return refuse(error.problems)
+    say(f"{written} is written. Try: significand modes {written}")
     return DONE
 
 

@@ -38,8 +38,8 @@ class Engine(Protocol):
         """Import what the setup needs, so that processes forked from this one need not."""
         ...
 
-    def save(self, trained: Trained, setup: Setup, calibration: Feeds, path: Path) -> None:
-        """Write a network in the setup's inference format.
+    def save(self, trained: Trained, setup: Setup, calibration: Feeds, path: Path) -> Sequence[str] | None:
+        """Write a network in the setup's inference format; return what is to be known of it, a sentence each.
 
         Parameters
         ----------
@@ -79,11 +79,14 @@ class EngineEntry:
         Names of the precision modes it runs.
     native_modes
         Those of them that it computes in their own format on any CPU, with instructions for it or without.
+    needs_module
+        Whether it runs torch modules only, and no ONNX file.
     """
 
     module: str
     modes: tuple[str, ...]
     native_modes: tuple[str, ...]
+    needs_module: bool = False
 
 
 _TORCH_MODES = ("float64", "float32", "bfloat16", "float16", "int8-dynamic")
@@ -94,7 +97,9 @@ ENGINES = {
         modes=("float32", "float16", "int8", "int8-dynamic"),
         native_modes=("float32", "int8", "int8-dynamic"),
     ),
-    "torch": EngineEntry("significand.engines.torch_eager", modes=_TORCH_MODES, native_modes=_TORCH_MODES),
+    "torch": EngineEntry(
+        "significand.engines.torch_eager", modes=_TORCH_MODES, native_modes=_TORCH_MODES, needs_module=True
+    ),
 }
 
 GROUP = "significand.engines"
@@ -130,6 +135,11 @@ def engine_modes() -> Mapping[str, Sequence[str]]:
 def native_modes(name: str) -> Sequence[str]:
     """Return the modes that an engine computes in their own format on any CPU."""
     return ENGINES[name].native_modes if name in ENGINES else tuple(_added_engine(name).native_modes)
+
+
+def engines_of_modules() -> frozenset[str]:
+    """Return the engines of this package that run torch modules only, and no ONNX file."""
+    return frozenset(name for name, entry in ENGINES.items() if entry.needs_module)
 
 
 def get_engine(name: str) -> Engine:

@@ -2,7 +2,7 @@
 
 import functools
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from shutil import move
 
@@ -35,13 +35,13 @@ class OnnxRuntimeEngine:
     def preload(self, setup: Setup) -> None:
         """Import nothing: this module has imported all."""
 
-    def save(self, trained: Trained, setup: Setup, calibration: Feeds, path: Path) -> None:
+    def save(self, trained: Trained, setup: Setup, calibration: Feeds, path: Path) -> Sequence[str]:
         """Take the network as a float32 file, and convert it as the mode says."""
         mode = MODES[setup.precision]
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
             source = trained.onnx_file(Path(folder))
-            if mode.infers_in == "float32":
-                move(source, path)
+            if mode.infers_in == "float32" or trained.quantised:
+                _moved(source, path)
             elif mode.quantisation is None:
                 to_float16(source, path)
             else:
@@ -50,10 +50,10 @@ class OnnxRuntimeEngine:
                 # in a tanh network.
                 reduce_range = "vnni" not in instruction_sets(cpu_flags())
                 if mode.quantisation == "dynamic":
-                    quantise_dynamic(source, path, reduce_range=reduce_range)
-                else:
-                    batches = _batches(calibration)
-                    quantise_static(source, path, batches, reduce_range=reduce_range, types=trained.quantised_types)
+                    return quantise_dynamic(source, path, reduce_range=reduce_range)
+                batches = _batches(calibration)
+                quantise_static(source, path, batches, reduce_range=reduce_range, types=trained.quantised_types)
+        return ()
 
     def computes_in(self, path: Path, setup: Setup, feeds: Feeds) -> str:
         """Have the optimised graph written beside `path`, and read the format of its matrix products."""
@@ -93,6 +93,16 @@ def _options(threads: int) -> onnxruntime.SessionOptions:
     options.log_severity_level = 3  # errors only: it warns of every format that it emulates, and so do we
     options.add_session_config_entry("session.intra_op.spin_duration_us", SPIN_DURATION_US)
     return options
+
+
+def _moved(source: Path, path: Path) -> None:
+    """Move a network to its place; weights beside it, which it names, keep their names, behind that of the file."""
+    beside = [one for one in source.parent.iterdir() if one != source]
+    if not beside:
+        move(source, path)
+        return
+    model = onnx.load(source)  # with what lies beside it
+    onnx.save(model, path, save_as_external_data=True, location=f"{path.name}.data")
 
 
 def _batches(feeds: Feeds) -> Iterator[Feeds]:

@@ -3,6 +3,7 @@
 It does not ask the engine what it supports; it runs a small network and looks at what was computed.
 """
 
+import math
 import tempfile
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ from significand.plan.setup import Perceptron, Setup
 PROBE = Perceptron((32, 64, 4), ("relu", "softmax"), "synthetic", 512, 0.5, 1, "sgd", 0.01, 0.9)
 
 
+How = Literal["native", "other", "no"]
+
+
 @dataclass(frozen=True)
 class ModeSupport:
     """How one engine runs one mode on this machine.
@@ -32,14 +36,17 @@ class ModeSupport:
         Against the same weights in float64, on a small network; NaN where it does not run.
     why
         The reason, or what to know; may be empty.
+    latency_s
+        Of a call with one example on one thread, roughly; NaN where it was not measured.
     """
 
     engine: str
     precision_mode: str
-    how: Literal["native", "other", "no"]
+    how: How
     effective_precision: str
     relative_output_error: float
     why: str
+    latency_s: float = math.nan
 
 
 def probe_modes() -> list[ModeSupport]:

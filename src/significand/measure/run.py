@@ -2,7 +2,9 @@
 
 import dataclasses
 import functools
+import hashlib
 import math
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -44,6 +46,7 @@ def measure(
     take_turn: TakeTurn = lambda step: None,  # noqa: ARG005 - alone there is nobody to wait for
     isolate: Isolate | None = None,
     new_meter: NewMeter = NoiseMeter,
+    keep: Path | None = None,
 ) -> Measured:
     """Train and run one setup once, and measure it.
 
@@ -65,6 +68,8 @@ def measure(
         both in this process; its allocator is left as it is then, and equal networks differ in peak memory by a third.
     new_meter
         Makes what sees others during a step.
+    keep
+        Where the measured network is kept, without the engine's suffix; None where it is not.
 
     Raises
     ------
@@ -110,6 +115,7 @@ def measure(
             "peak_memory_mb": float(np.fmax(peaks.training_peak_memory_mb, peaks.inference_peak_memory_mb)),
             "model_size_mb": sum(one.stat().st_size for one in network_files(path)) / 1e6,
             **_energy_values(energy, counter, training),
+            **({"network_sha256": _kept(path, keep)} if keep else {}),
             **noise_values(attempts),
         }
     return Measured(values, _details(training, inference) | step_arrays(attempts), inference.calls_per_timing)
@@ -156,6 +162,17 @@ def _rounding_flag(setup: Setup, training: Training, inference: Inference) -> st
         workload.layer_sizes,
         output_sensitivity(reference, workload.activations[-1]),
     )
+
+
+def _kept(path: Path, keep: Path) -> str:
+    """Copy a network's files to where they are kept, and return the digest of the first."""
+    for file in network_files(path):
+        target = keep.with_name(keep.name + file.name.removeprefix(path.stem))
+        unfinished = target.with_name(f".{target.name}")
+        shutil.copyfile(file, unfinished)
+        unfinished.replace(target)
+    with path.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def network_files(path: Path) -> list[Path]:

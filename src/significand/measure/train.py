@@ -97,7 +97,7 @@ def new_trainer(material: Material, setup: Setup, seed: int, split: Split) -> Ca
 
 
 def _has_onednn() -> bool:
-    return bool(torch.backends.mkldnn.enabled)  # type: ignore[truthy-bool]  # a truth value, whatever its types say
+    return bool(torch.backends.mkldnn.enabled)
 
 
 def train(
@@ -118,28 +118,29 @@ def train(
     """
     if not setup.workload.epochs:
         take_turn("prepare")
-        reference = save(material, material.untrained(setup, seed), setup, split, path)
-        return Training([], math.nan, math.nan, "nothing was trained", reference, [])
+        reference, note = save(material, material.untrained(setup, seed), setup, split, path)
+        return Training([], math.nan, math.nan, "nothing was trained", reference, [], note)
     steps = new_steps()
     trainer = new_trainer(material, setup, seed, split)()
     epochs, turns = _measured(trainer, setup.workload.epochs, counter, steps)
     take_turn("prepare")
-    reference = save(material, material.trained(setup, trainer), setup, split, path)
+    reference, note = save(material, material.trained(setup, trainer), setup, split, path)
     return Training(
         epochs,
         *_energy_per_epoch(turns, counter, idle_power_w if counter.kind == "measured" else 0.0),
         reference,
         steps.attempts,
-        "" if _has_onednn() else WITHOUT_ONEDNN,
+        "; ".join(filter(None, [note, "" if _has_onednn() else WITHOUT_ONEDNN])),
     )
 
 
-def save(material: Material, trained: Trained, setup: Setup, split: Split, path: Path) -> Outputs:
-    """Write a network in the engine's format, and return its yardstick: outputs on held-out examples."""
+def save(material: Material, trained: Trained, setup: Setup, split: Split, path: Path) -> tuple[Outputs, str]:
+    """Write a network in the engine's format; return its yardstick, outputs on held-out examples, and what to know."""
     probe = split.test.inputs.take(slice(material.probe_examples))
     reference = trained.reference(probe)  # first: the engine may change the network
-    get_engine(setup.engine).save(trained, setup, split.train.inputs.take(slice(CALIBRATION_SAMPLES)).by_name, path)
-    return reference
+    calibration = split.train.inputs.take(slice(CALIBRATION_SAMPLES)).by_name
+    notes = get_engine(setup.engine).save(trained, setup, calibration, path)
+    return reference, "; ".join(notes or ())
 
 
 def _measured(trainer: Trainer, n_epochs: int, counter: EnergyCounter, steps: Steps) -> tuple[list[Epoch], list[_Turn]]:

@@ -99,10 +99,13 @@ class Surroundings:
     inspect_data
         Called with the name or path of the data and how a table is to be read; None for data that is made to fit.
         Raises `PlanError` naming what is wrong with a file.
+    engines_of_modules
+        Those that run no ONNX file.
     """
 
     engine_modes: Mapping[str, Sequence[str]]
     inspect_data: Callable[[str, TableFormat], DataFacts | None]
+    engines_of_modules: frozenset[str] = frozenset()
 
 
 @functools.cache  # the answer is read from a long file, and asked for by every run
@@ -510,16 +513,8 @@ def _check_engines(plan: _Plan, surroundings: Surroundings) -> tuple[tuple[str, 
     """Return the setups that their engine does not run, and why; a value that nothing can run is a mistake."""
     known = surroundings.engine_modes
     engines = plan.values.get("engine", ())
-    for engine in engines:
-        if engine not in known:
-            plan.fail(
-                "engine", f"{shown(engine)} is not an engine{nearest(engine, known)}; allowed: {', '.join(known)}"
-            )
-            continue
-        try:
-            known[engine]
-        except PlanError as error:
-            plan.fail("engine", *error.problems)
+    _check_known(plan, known)
+    _check_takes_files(plan, surroundings)
     if not plan.has("engine", "precision_modes"):
         return ()
     modes = plan.values["precision_modes"]
@@ -541,6 +536,26 @@ def _check_engines(plan: _Plan, surroundings: Surroundings) -> tuple[tuple[str, 
         for setup in _product(nothing, {axis: plan.values[name] for axis, name in AXES.items()})
         if setup.precision not in known[setup.engine]
     )
+
+
+def _check_known(plan: _Plan, known: Mapping[str, Sequence[str]]) -> None:
+    for engine in plan.values.get("engine", ()):
+        if engine not in known:
+            plan.fail(
+                "engine", f"{shown(engine)} is not an engine{nearest(engine, known)}; allowed: {', '.join(known)}"
+            )
+            continue
+        try:
+            known[engine]
+        except PlanError as error:
+            plan.fail("engine", *error.problems)
+
+
+def _check_takes_files(plan: _Plan, surroundings: Surroundings) -> None:
+    unable = [name for name in plan.values.get("engine", ()) if name in surroundings.engines_of_modules]
+    if unable and is_onnx(plan.values.get("model", "")):
+        told = f"{', '.join(map(repr, unable))} runs torch modules, and {shown(plan.values['model'])} is none"
+        plan.fail("engine", f"{told}; leave it out")
 
 
 def _runs(known: Mapping[str, Sequence[str]], engine: str, mode: str) -> bool:

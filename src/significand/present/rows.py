@@ -156,3 +156,10 @@ def enumerated(values: Iterable[object]) -> str:
     """Write values one after the other: ``"1, 8 and 32"``."""
     *first, last = [visible(value) for value in values] or [""]
     return f"{', '.join(first)} and {last}" if first else last
+
+
+def quality_of(rows: Sequence[SummaryRow]) -> str:
+    """Return which metric says how good the setups are: of training, and of held-out examples where nothing trained."""
+    trained = any(math.isfinite(number(row, "accuracy_mean")) for row in rows)
+    held_out = any(math.isfinite(number(row, "test_accuracy_mean")) for row in rows)
+    return "accuracy" if trained or not held_out else "test_accuracy"

@@ -24,6 +24,7 @@ FILES = {
     "journal.jsonl": "every run as it ended, on the disk before the next began; what `--resume` goes on from",
     "manifest.json": "what was asked for, and where and when it was measured",
     "details": "folder: the single times behind each finished run, one .npz each",
+    "networks": "folder: with --keep-networks, the very files that were measured, each named as its run",
     "history": "folder: results of earlier experiments here, each in a folder named by when it was put aside",
 }
 """By name, what each file and folder of a result folder is; ``.significand.lock`` is empty."""

@@ -175,6 +175,7 @@ class Run:
     )
     load_time_s: float = column("opening the network's file until the session is ready, in the run's own process", "s")
     first_call_s: float = column("the session's first call, which may allocate and compile", "s")
+    network_sha256: str = column("digest of the network's file, where it was kept", default="")
     model: str = column("what was measured: mlp, another built-in network, or a file", default="")
     options: str = column("what model() was called with", default="")
     data: str = column("name or path of the data; empty where the network brings its own", default="")
@@ -240,7 +241,7 @@ class Run:
     @property
     def name(self) -> str:
         """The run's name among the runs of its experiment, used in file names and messages."""
-        return f"r{self.repeat:03d}-{self.setup}"
+        return run_name(self.repeat, self.setup)
 
     def to_row(self) -> dict[str, object]:
         """Return the run as a row: column name to value, in column order."""
@@ -269,6 +270,11 @@ class Run:
             else:
                 values[column.name] = _truth(text)
         return cls(**values)
+
+
+def run_name(repeat: int, setup: str) -> str:
+    """Return what the run of a setup is called."""
+    return f"r{repeat:03d}-{setup}"
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ PARETO_JSON = "pareto.json"
 REPORT = "report.html"
 MANIFEST = "manifest.json"
 DETAILS = "details"
+NETWORKS = "networks"
 HISTORY = "history"
 MOVING = ".moving"
 """Below history: an archive that is not complete, because a crash came or has yet to come."""
@@ -73,6 +74,7 @@ RESULTS = (
     *PLOTS,
     REPORT,
     DETAILS,
+    NETWORKS,
 )
 """Everything an experiment leaves; nothing else in the folder is ever touched."""
 
@@ -289,6 +291,19 @@ class RunDirectory:
         append_run(self.folder / JOURNAL, run)
         self._runs.append(run)
         self._write_runs(self.folder / RAW_RUNS)
+
+    def networks(self) -> Path:
+        """Make the folder in which networks are kept, where there is none, and return it.
+
+        Raises
+        ------
+        OSError
+            When it cannot be made, or leads elsewhere.
+        """
+        folder = self.folder / NETWORKS
+        check_folder(folder)
+        folder.mkdir(exist_ok=True)
+        return folder
 
     def details_path(self, run: Run) -> Path:
         """Return where the single times behind a run are kept."""

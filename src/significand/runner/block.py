@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -32,6 +33,8 @@ class Block:
         How their energy is found.
     done
         How many further setups of the repeat ended before.
+    keep
+        A folder in which the measured networks are kept; None where they are not.
     """
 
     experiment: Experiment
@@ -39,6 +42,7 @@ class Block:
     setups: tuple[Setup, ...]
     energy: EnergyPlan
     done: int = 0
+    keep: Path | None = None
 
     @property
     def seed(self) -> int:

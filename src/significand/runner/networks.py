@@ -5,6 +5,7 @@ from pathlib import Path
 
 from significand.plan.experiment import Experiment
 from significand.plan.options import OPTIONS
+from significand.plan.precision import MODES
 from significand.plan.problems import PlanError
 from significand.runner.examination import Request, examination
 from significand.workload.examined import Examined, ProgramError
@@ -63,6 +64,14 @@ def _fitted(experiment: Experiment, examined: Examined) -> Experiment:
         else:
             given = ", ".join(map(str, experiment.batch_size))
             problems.append(f"batch_size: {given} given, but the file takes batches of {fixed} only; leave it out")
+    if examined.quantised and experiment.precision_modes != (examined.quantised,):
+        told = f"the file is {examined.quantised} already"
+        if examined.quantised not in MODES:
+            problems.append(f"model: {told}, which is no precision mode; give the network in float32")
+        elif experiment.precision_modes != OPTIONS["precision_modes"].default:
+            given = ",".join(experiment.precision_modes)
+            problems.append(f"precision_modes: {given} given, but {told}; give --precision {examined.quantised}")
+        fields |= {"precision_modes": (examined.quantised,), "baseline": (("precision", examined.quantised),)}
     if problems:
         raise PlanError(problems)
     return dataclasses.replace(experiment, **fields)  # type: ignore[arg-type]  # by name

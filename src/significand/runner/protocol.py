@@ -28,6 +28,10 @@ class Start:
         How all of them are measured, and how their energy is found.
     data
         Where the data are, as `significand.workload.given.saved` says.
+    keep
+        Folder in which networks are kept, each named as its run; None where they are not.
+    seed
+        Of the first repeat.
     scratch
         Folder for temporary files of the runs; the conductor removes it.
     """
@@ -37,6 +41,8 @@ class Start:
     energy: EnergyPlan
     data: Path | None
     scratch: Path
+    keep: Path | None
+    seed: int
 
 
 @dataclass(frozen=True)

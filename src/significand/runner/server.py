@@ -116,7 +116,15 @@ class Server:
     def _start(self, data: Path | None) -> Start:
         block = self._first
         setups = dict.fromkeys([*block.setups, *block.experiment.setups()])  # some may have ended in the first block
-        return Start(tuple(setups), block.experiment.protocol, block.energy, data, self._scratch)
+        return Start(
+            tuple(setups),
+            block.experiment.protocol,
+            block.energy,
+            data,
+            self._scratch,
+            block.keep,
+            block.experiment.seed,
+        )
 
     def _facts(self) -> list[str]:
         """Return what the forkserver is to know before it imports anything: this process, and the CPUs to use."""

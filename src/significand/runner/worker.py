@@ -18,6 +18,7 @@ from typing import Any, Never
 from significand.measure.run import measure, noise_values, step_arrays
 from significand.meters.steps import DisturbedError, Step
 from significand.plan.problems import RunFailedError
+from significand.results.records import run_name
 from significand.runner.protocol import Done, Failed, Fork, Ready, Start, Waiting, describe_exit
 from significand.workload.base import Material
 from significand.workload.examined import ProgramError
@@ -70,6 +71,7 @@ def _run(channel: Connection, job: Fork, start: Start, material: Material) -> Do
             start.energy,
             take_turn=take_turn,
             isolate=in_own_process,
+            keep=start.keep and start.keep / run_name(job.seed - start.seed, job.setup.name),
         )
     except (EOFError, ConnectionError):
         raise

@@ -56,9 +56,12 @@ class Trained(Protocol):
         How its module takes inputs: one, a tuple, or a dict as keyword arguments.
     quantised_types
         Operators whose products static quantisation takes to 8 bits; None for all.
+    quantised
+        What it is in already, as a file may be; empty where it is not quantised.
     """
 
     form: Form
+    quantised: str
     quantised_types: Sequence[str] | None
 
     def module(self) -> "nn.Module":

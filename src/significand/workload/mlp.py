@@ -80,6 +80,7 @@ class TrainedPerceptron:
     """The weights of a perceptron, as engines ask for them."""
 
     form: Form = "one"
+    quantised = ""
     quantised_types: Sequence[str] | None = None
 
     def __init__(self, workload: Perceptron, weights: Weights) -> None:

@@ -48,6 +48,7 @@ class TrainedModule:
     """A module with its weights."""
 
     quantised_types: Sequence[str] | None = PRODUCTS
+    quantised = ""
 
     def __init__(self, network: nn.Module, example: Arrays, structure: Path) -> None:
         self._network = network.eval()

@@ -33,9 +33,10 @@ class OnnxFileNetwork:
     quantised_types: Sequence[str] | None = PRODUCTS
     form: Form = "dict"
 
-    def __init__(self, path: Path, batch: int) -> None:
+    def __init__(self, path: Path, facts: Examined) -> None:
         self._path = path
-        self._batch = batch
+        self._batch = facts.fixed_batch or REFERENCE_BATCH
+        self.quantised = facts.quantised
 
     def module(self) -> "nn.Module":
         """Refuse: there is none."""
@@ -77,7 +78,7 @@ class OnnxMaterial:
 
     def untrained(self, setup: Setup, seed: int) -> Trained:  # noqa: ARG002 - of the protocol
         """Return the file's network."""
-        return OnnxFileNetwork(self._folder / FILE, self._facts.fixed_batch or REFERENCE_BATCH)
+        return OnnxFileNetwork(self._folder / FILE, self._facts)
 
     def trained(self, setup: Setup, trainer: "Trainer") -> Trained:  # noqa: ARG002 - of the protocol
         """Refuse, as `new_trainer`."""

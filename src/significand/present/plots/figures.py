@@ -19,6 +19,7 @@ from significand.present.rows import (
     energy_estimated,
     mode_names,
     number,
+    quality_of,
     repeats,
     sequential,
 )
@@ -214,13 +215,6 @@ def _energy_origin(rows: Sequence[SummaryRow]) -> str:
     from_cpu_time = all(row.get("energy_source") == CPU_TIME for row in estimated)
     partly = "partly " if len(estimated) < len(rows) else ""
     return f"{partly}estimated{' from CPU time' if from_cpu_time else ''}"
-
-
-def quality_of(rows: Sequence[SummaryRow]) -> str:
-    """Return which metric says how good the setups are: of training, and of held-out examples where nothing trained."""
-    trained = any(math.isfinite(number(row, "accuracy_mean")) for row in rows)
-    held_out = any(math.isfinite(number(row, "test_accuracy_mean")) for row in rows)
-    return "accuracy" if trained or not held_out else "test_accuracy"
 
 
 def _notes(rows: Sequence[SummaryRow], labels: Sequence[str], cost: str, drawn: Sequence[int]) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from rich.measure import Measurement
 from rich.text import Text
 
 from significand.plan.metrics import METRICS
-from significand.present.rows import Cell, SummaryRow, cell, number, other_format, visible
+from significand.present.rows import Cell, SummaryRow, cell, number, other_format, quality_of, visible
 from significand.present.varying import Grid, ratio_texts
 from significand.present.words.findings import count, grid_findings
 from significand.present.words.grid import baseline_words
@@ -51,11 +51,12 @@ class Line:
 
 @dataclass(frozen=True)
 class GridTable:
-    """Groups of lines under their headings, and what stands at the head of the columns: names and units."""
+    """Groups of lines under their headings, and what stands at the head of the columns."""
 
     groups: Sequence[tuple[str, Sequence[Line]]]
     units: dict[str, str]
     against: str
+    judged: str
 
     @property
     def has_ratios(self) -> bool:
@@ -66,16 +67,23 @@ class GridTable:
 def grid_table(grid: Grid, rows: Sequence[SummaryRow]) -> GridTable:
     """Prepare the table: one unit per metric, that of the middle of all means, so that few numbers are long."""
     units = {}
+    quality = quality_of(rows)
     for name in SHOWN:
-        means = [mean for row in rows if math.isfinite(mean := number(row, f"{name}_mean"))]
+        source = quality if name == "accuracy" else name
+        means = [mean for row in rows if math.isfinite(mean := number(row, f"{source}_mean"))]
         units[name] = unit_per(METRICS[name], [median(means)] if means else [])
-    groups = [(group.heading, [_line(grid, rows[k], k, units) for k in group.members]) for group in grid.groups()]
-    return GridTable(groups, {name: unit for name, (_, unit) in units.items()}, baseline_words(grid))
+    groups = [
+        (group.heading, [_line(grid, rows[k], k, units, quality) for k in group.members]) for group in grid.groups()
+    ]
+    judged = "train" if quality == "accuracy" else "test"
+    return GridTable(groups, {name: unit for name, (_, unit) in units.items()}, baseline_words(grid), judged)
 
 
-def _line(grid: Grid, row: SummaryRow, index: int, units: dict[str, tuple[float, str]]) -> Line:
+def _line(grid: Grid, row: SummaryRow, index: int, units: dict[str, tuple[float, str]], quality: str) -> Line:
     ratio, interval = ratio_texts(row, SHOWN[0])
-    cells = {name: cell(row, name).in_unit(size) for name, (size, _) in units.items()}
+    cells = {
+        name: cell(row, quality if name == "accuracy" else name).in_unit(size) for name, (size, _) in units.items()
+    }
     return Line(
         label=grid.line_label(index),
         means={name: (with_half_width(one.mean, one.half_width), _alone(one)) for name, one in cells.items()},
@@ -133,7 +141,7 @@ def _table(prepared: GridTable, with_half_widths: Sequence[str], gap: str = GAP)
     head = ("", "latency", "", "", "accuracy", "memory", "")
     if prepared.has_ratios:
         head = ("", "latency", "against", visible(prepared.against), "accuracy", "memory", "")
-    below = ("", units["latency"], "", "", f"train, {units['accuracy']}", f"peak, {units['memory']}", "")
+    below = ("", units["latency"], "", "", f"{prepared.judged}, {units['accuracy']}", f"peak, {units['memory']}", "")
     cells = [
         [
             (

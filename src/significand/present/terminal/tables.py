@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from significand.plan.metrics import SPECIFIED
+from significand.plan.metrics import METRICS, SPECIFIED
 from significand.present.rows import (
     Cell,
     SummaryRow,
@@ -19,6 +19,7 @@ from significand.present.rows import (
     mode_names,
     number,
     other_format,
+    quality_of,
     repeats,
     sequential,
     visible,
@@ -26,7 +27,7 @@ from significand.present.rows import (
 from significand.present.terminal.grid_lines import FirstThatFits, compared_words, grid_summary_view
 from significand.present.varying import grid_of, ratio_texts
 from significand.present.words.findings import count, findings
-from significand.present.words.numbers import span, unit_per, with_half_width
+from significand.present.words.numbers import choose_unit, span, unit_per, with_half_width
 
 if TYPE_CHECKING:
     from significand.engines.probe import ModeSupport  # which imports torch
@@ -71,14 +72,20 @@ def summary_view(rows: Sequence[SummaryRow]) -> RenderableType:
 def modes_view(support: Sequence["ModeSupport"]) -> RenderableType:
     """Return the table of which engine runs which mode on this machine."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    for heading in ("engine", "mode", "runs", "error", "why"):
-        table.add_column(heading, no_wrap=heading != "why", justify="right" if heading == "error" else "left")
+    latencies = [one.latency_s for one in support]
+    size, unit = choose_unit(METRICS["latency"], latencies)
+    timed = [f"{unit}/call"] if any(map(math.isfinite, latencies)) else []
+    for heading in ("engine", "mode", "runs", "error", *timed, "why"):
+        is_text = heading in {"engine", "mode", "runs", "why"}
+        table.add_column(heading, no_wrap=heading != "why", justify="left" if is_text else "right")
     styles = {"native": "green", "other": "yellow", "no": "dim"}
     for one in support:
         runs = f"as {one.effective_precision}" if one.how == "other" else one.how
         error = f"{one.relative_output_error:.0e}" if math.isfinite(one.relative_output_error) else "–"
+        latency = [Text(f"{one.latency_s / size:.2g}" if math.isfinite(one.latency_s) else "–")] if timed else []
+        told = Text(visible(one.why), overflow="fold")
         table.add_row(
-            Text(one.engine), Text(one.precision_mode), Text(runs, style=styles[one.how]), Text(error), Text(one.why)
+            Text(one.engine), Text(one.precision_mode), Text(runs, style=styles[one.how]), Text(error), *latency, told
         )
     return Group(
         table,
@@ -110,22 +117,31 @@ class _ShownSetup:
 def metric_units(rows: Sequence[SummaryRow]) -> dict[str, MetricUnit]:
     """Return in what each of the metrics shown is shown, the same for all rows; an estimate is called one."""
     units = {}
+    quality = quality_of(rows)
     for metric in SPECIFIED:
-        size, name = unit_per(metric, [number(row, f"{metric.name}_mean") for row in rows])
+        if quality != "accuracy" and metric.per == "epoch":
+            continue  # nothing was trained
+        size, name = unit_per(metric, [number(row, f"{_source(metric.name, quality)}_mean") for row in rows])
         estimated = metric.may_be_estimated and any(map(energy_estimated, rows))
         heading = f"{'est. ' if estimated else ''}{metric.heading or metric.noun}"
         units[metric.name] = MetricUnit(heading, size, name)
     return units
 
 
+def _source(metric: str, quality: str) -> str:
+    """Return which metric stands in a column: where nothing was trained, the accuracy is that of the held-out part."""
+    return quality if metric == "accuracy" else metric
+
+
 def _setups(rows: Sequence[SummaryRow], units: Mapping[str, MetricUnit]) -> list[_ShownSetup]:
+    quality = quality_of(rows)
     return [
         _ShownSetup(
             mode=Text(visible(name), style="bold", overflow="fold"),
             ran_as=_ran_as(row),
-            means={metric: _shown(cell(row, metric), unit) for metric, unit in units.items()},
+            means={metric: _shown(cell(row, _source(metric, quality)), unit) for metric, unit in units.items()},
             ratios={metric: ratio for metric in units if any(ratio := ratio_texts(row, metric))},
-            test_accuracy=_shown(cell(row, "test_accuracy"), units["accuracy"]),
+            test_accuracy=_shown(cell(row, "test_accuracy"), units["accuracy"]) if quality == "accuracy" else "",
         )
         for row, name in zip(rows, mode_names(rows), strict=True)
     ]
@@ -153,7 +169,11 @@ def _wide_table(setups: Sequence[_ShownSetup], units: Mapping[str, MetricUnit], 
     table = Table(box=box.SIMPLE_HEAD, padding=(0, gap - 1, 0, 0), pad_edge=False, show_edge=False)
     table.add_column("mode", max_width=LONGEST_NAME)
     for metric, unit in units.items():
-        heading = f"{unit.heading} {unit.name}\ntrain, test" if metric == "accuracy" else f"{unit.heading}\n{unit.name}"
+        heading = f"{unit.heading}\n{unit.name}"
+        if metric == "accuracy":
+            heading = (
+                f"{unit.heading} {unit.name}\n{'train, test' if any(one.test_accuracy for one in setups) else 'test'}"
+            )
         table.add_column(heading, justify="right", no_wrap=True)
     for setup in setups:
         below = {metric: "\n".join(ratio) for metric, ratio in setup.ratios.items()} | {"accuracy": setup.test_accuracy}
@@ -176,11 +196,12 @@ def _narrow_table(setups: Sequence[_ShownSetup], units: Mapping[str, MetricUnit]
             if line:
                 table.add_row(Text("  ").append_text(line))
         for metric, unit in units.items():
-            heading = f"  {'train ' if metric == 'accuracy' else ''}{unit.heading}"
+            part = "" if metric != "accuracy" else "train " if setup.test_accuracy else "test "
+            heading = f"  {part}{unit.heading}"
             table.add_row(Text(heading), Text(setup.means[metric]), Text(unit.name))
             if metric in setup.ratios:
                 table.add_row(Text(), Text(" ".join(setup.ratios[metric])))
-            if metric == "accuracy":
+            if metric == "accuracy" and setup.test_accuracy:
                 table.add_row(Text("  test accuracy"), Text(setup.test_accuracy), Text(unit.name))
     return table
 

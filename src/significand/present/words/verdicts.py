@@ -32,16 +32,25 @@ def claim_lines(results: "Folder") -> list[str]:
 
 
 def _comparisons(claims: "Claims", runs: "RunTable") -> Iterator[str]:
+    quality = "accuracy" if _has_trained(runs) else "test_accuracy"
     for name in dict.fromkeys(one.setup for one in claims.comparisons):
         of_setup = [one for one in claims.comparisons if one.setup == name]
-        told = [one for one in of_setup if _is_told(one)]
+        told = [one for one in of_setup if _is_told(one, quality)]
         engines = runs.said("engine", runs.rows_of(runs.setups.index(name), finished=False))
         called = f"{name} on {engines[-1]}" if engines else name
         yield f"{sentence(called, told, quiet_runs=_quiet_runs(runs, name, of_setup[0].baseline))}."
 
 
-def _is_told(comparison: "Comparison") -> bool:
+def _has_trained(runs: "RunTable") -> bool:
+    """Tell whether any run was trained; of runs that all failed nobody knows that it was not."""
+    accuracies = runs.numbers(METRICS["accuracy"].column)[runs.finished]
+    return not accuracies.size or bool(np.isfinite(accuracies).any())
+
+
+def _is_told(comparison: "Comparison", quality: str) -> bool:
     told = METRICS[comparison.metric].told
+    if comparison.metric in {"accuracy", "test_accuracy"} and quality == "test_accuracy":
+        return comparison.metric == quality
     return told == "always" or (told == "where it differs" and _differs(comparison))
 
 
