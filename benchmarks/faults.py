@@ -24,7 +24,7 @@ from significand.results.journal import JOURNAL, JournalError, read_journal
 from significand.results.lock import LOCK
 from significand.results.read import read_json_object
 from significand.results.records import Run
-from significand.results.store import DETAILS, HISTORY, MANIFEST, NEXT, RESULTS, TEMPORARY
+from significand.results.store import DETAILS, HISTORY, MANIFEST, NETWORKS, NEXT, RESULTS, TEMPORARY
 from significand.results.table import table_of
 from significand.results.table_file import read_table
 
@@ -203,9 +203,10 @@ def _wrong_with(out: Path, scratch: Path, reference: Reference, *, archived: boo
         faults.append("details do not belong to the runs")
     if read_json_object(out / MANIFEST).get("state") != "finished":
         faults.append("the manifest does not say finished")
-    allowed = {*RESULTS, HISTORY} if archived else set(RESULTS)
+    left = set(RESULTS) - {NETWORKS}
+    allowed = {*left, HISTORY} if archived else left
     faults += [f"left over: {path.name}" for path in out.iterdir() if path.name not in allowed]
-    faults += [f"missing: {name}" for name in RESULTS if not (out / name).exists() and name != "ratio_vs_threads.png"]
+    faults += [f"missing: {name}" for name in left if not (out / name).exists() and name != "ratio_vs_threads.png"]
     faults += [f"left over: {path}" for path in out.rglob(".*") if TEMPORARY.fullmatch(path.name) or path.name == LOCK]
     deadline = time.monotonic() + PATIENCE_S
     while any(scratch.iterdir()) and time.monotonic() < deadline:

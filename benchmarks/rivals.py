@@ -18,7 +18,7 @@ import numpy as np
 
 from significand.engines.base import get_engine
 from significand.plan.setup import Perceptron, Setup
-from significand.workload.mlp import initial_network, read_weights
+from significand.workload.mlp import TrainedPerceptron, initial_network, read_weights
 
 HERE = Path(__file__).parent
 CONSTRAINTS = HERE.parent / "constraints.txt"
@@ -72,10 +72,9 @@ def write_network(path: Path, layer_sizes: tuple[int, ...]) -> None:
     activations = ("relu",) * (len(layer_sizes) - 2) + ("softmax",)
     network = Perceptron(layer_sizes, activations, "synthetic", 512, 0.2, 1, "sgd", 0.01, 0.9)
     setup = Setup(network, "float32", "onnxruntime", batch_size=1, threads=1)
-    weights = read_weights(initial_network(layer_sizes, activations, seed=0))
-    engine = get_engine("onnxruntime")
-    calibration = np.zeros((1, layer_sizes[0]), dtype=np.float32)
-    engine.save(path, engine.export_structure(setup), weights, setup, calibration)
+    trained = TrainedPerceptron(network, read_weights(initial_network(layer_sizes, activations, seed=0)))
+    calibration = {"input": np.zeros((1, layer_sizes[0]), dtype=np.float32)}
+    get_engine("onnxruntime").save(trained, setup, calibration, path)
 
 
 def measure_torch(python: Path, calls: Sequence[str], threads: int) -> list[Measured]:

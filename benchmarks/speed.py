@@ -19,7 +19,7 @@ from significand.engines.base import get_engine
 from significand.meters.latency import calls_per_timing, measure_round
 from significand.plan.setup import Perceptron, Setup
 from significand.results.journal import JOURNAL, read_journal
-from significand.workload.mlp import initial_network, read_weights
+from significand.workload.mlp import TrainedPerceptron, initial_network, read_weights
 
 STARTS = 9
 ROUNDS = 15
@@ -152,14 +152,14 @@ def latency_ratios(folder: Path, mode: str) -> list[float]:
     network = Perceptron(layer_sizes, activations, "synthetic", 512, 0.2, 1, "sgd", 0.01, 0.9)
     setup = Setup(network, mode, "onnxruntime", batch_size=128, threads=2)
     engine = get_engine("onnxruntime")
-    weights = read_weights(initial_network(layer_sizes, activations, seed=0))
-    batch = np.random.default_rng(0).normal(size=(128, 784)).astype(np.float32)
+    trained = TrainedPerceptron(network, read_weights(initial_network(layer_sizes, activations, seed=0)))
+    batch = {"input": np.random.default_rng(0).normal(size=(128, 784)).astype(np.float32)}
     path = folder / f"{mode}.onnx"
-    engine.save(path, engine.export_structure(setup), weights, setup, batch)
+    engine.save(trained, setup, batch, path)
     session = engine.open(path, setup)
     call = session.bind(batch)
     group = calls_per_timing(call)
-    bare = bare_loop(session._session, {"input": batch})  # type: ignore[attr-defined]  # the very same session
+    bare = bare_loop(session._session, batch)  # type: ignore[attr-defined]  # the very same session
     ratios = []
     for at in range(ROUNDS + 1):
         order: list[Callable[[], float]] = [lambda: float(measure_round(call, 0.1, group).mean()), bare]

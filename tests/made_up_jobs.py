@@ -14,7 +14,7 @@ from made_up_results import read_runs
 from significand.answers.folder import Folder
 from significand.job import ExperimentInterrupted, run_experiment_in
 from significand.results.records import Progress
-from significand.results.store import MANIFEST, PLOTS, REPORT, replacing
+from significand.results.store import MANIFEST, NETWORKS, PLOTS, REPORT, RESULTS, replacing
 from significand.runner.conductor import OnProgress
 
 QUICK = [
@@ -23,6 +23,10 @@ QUICK = [
     *("--batch-size", "16", "--epochs", "2", "--latency-rounds", "2", "--round-duration-s", "0.002"),
     *("--repeats", "2", "--modes", "float32,int8"),
 ]
+
+
+LEFT = frozenset(RESULTS) - {NETWORKS}
+"""What an experiment leaves where nobody asks for its networks."""
 
 
 def plain_plots(rows: object, folder: Path) -> None:

@@ -27,6 +27,7 @@ def made_up_run(block: Block, setup: Setup) -> tuple[Run, Details]:
     """Return a finished run with every number, and the single times behind it."""
     random = np.random.default_rng([block.seed, *setup.name.encode()])
     protocol, workload = block.experiment.protocol, setup.workload
+    n_samples = workload.n_samples or 0  # of another network it may be all there are
 
     def about(cost: float) -> float:
         return cost * math.exp(random.normal(0, SPREAD))
@@ -63,8 +64,8 @@ def made_up_run(block: Block, setup: Setup) -> tuple[Run, Details]:
         energy_kind="estimated",
         energy_source="cpu-time",
         energy_window_s=float(epochs_s.sum()),
-        n_train=workload.n_samples // 2,
-        n_test=workload.n_samples - workload.n_samples // 2,
+        n_train=n_samples // 2,
+        n_test=n_samples - n_samples // 2,
         steps=workload.epochs + protocol.latency_rounds,
         others_share=0.01,
         ready_s=0.02,

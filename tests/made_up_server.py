@@ -15,7 +15,7 @@ from significand.results.records import Measured
 from significand.runner.block import Block
 from significand.runner.protocol import Done, Exited, Forked, Ready, Waiting
 from significand.runner.server import Server
-from significand.workload.data import Dataset
+from significand.workload.given import Data
 
 Script = Callable[[Setup, int], Iterator[Step | None]]
 """The steps that a run asks for, by its setup and seed; None where it hangs until it is killed."""
@@ -43,9 +43,9 @@ class MadeUpServer(Server):
         self._threads: dict[int, threading.Thread] = {}
         self._killed: dict[int, threading.Event] = {}
 
-    def __call__(self, first: Block, dataset: Dataset | None, meanwhile: Callable[[], None]) -> "MadeUpServer":
+    def __call__(self, first: Block, data: Data, meanwhile: Callable[[], None]) -> "MadeUpServer":
         """Take the place of the class."""
-        del first, dataset
+        del first, data
         meanwhile()
         return self
 

@@ -129,7 +129,7 @@ def test_divergence_is_an_error_that_names_the_remedy() -> None:
 def test_every_mistake_is_reported_before_anything_runs() -> None:
     """Bad arguments raise one error with a line for each."""
     with pytest.raises(PlanError) as caught:
-        one("float17", layer_sizes=[16], epochs=0)
+        one("float17", layer_sizes=[16], epochs=-1)
     assert [line.split(":")[0] for line in caught.value.problems] == ["layer_sizes", "epochs", "precision_mode"]
 
 

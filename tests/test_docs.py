@@ -207,7 +207,7 @@ def test_everything_in_a_result_folder_is_documented(tmp_path: Path) -> None:
     machine = manifest.pop("machine")
     assert isinstance(machine, dict)
     known = {name for name in MANIFEST_KEYS if "." not in name}
-    assert known - set(manifest) == {"idle_power_w", "idle_others_cpu_s", "resumed_utc", "allowed"}
+    assert known - set(manifest) == {"idle_power_w", "idle_others_cpu_s", "resumed_utc", "allowed", "network"}
     assert set(manifest) <= known
     assert {f"machine.{name}" for name in machine} == set(MANIFEST_KEYS) - known
     assert set(machine) == set(describe_machine())
@@ -257,6 +257,7 @@ def test_commands_are_understood(place: str, words: str) -> None:
         flags = vars(bound.arguments["flags"]) if "flags" in bound.arguments else {}
         # Threads are limited by the machine of the test, and a file gives the fields that the flags leave out.
         fields = {key: value for key, value in flags.items() if value is not None and key != "threads"}
+        fields |= {"model": bound.arguments["file"]} if "file" in bound.arguments else {}
         if "config" not in bound.arguments:
             plan_experiment(fields, NO_DATA)
 

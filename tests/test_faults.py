@@ -21,7 +21,7 @@ import psutil
 import pytest
 
 from conftest import SMALL, blocks_of, eventually, small_experiment, workers_of
-from made_up_jobs import QUICK, interrupt_at, interrupted, nothing_drawn, scores
+from made_up_jobs import LEFT, QUICK, interrupt_at, interrupted, nothing_drawn, scores
 from made_up_place import MadeUpPlace, made_to_fail, made_up_run
 from significand.cli import BAD_INPUT, INTERRUPTED, SOME_RUN_FAILED, main
 from significand.job import ExperimentInterrupted, ResultsLostError, run_experiment_in
@@ -29,7 +29,7 @@ from significand.plan.problems import PlanError
 from significand.results.journal import JOURNAL, append_run, read_journal
 from significand.results.read import read_json_object
 from significand.results.records import Progress, Run
-from significand.results.store import DETAILS, HISTORY, MANIFEST, NEXT, RESULTS, replacing, write_csv
+from significand.results.store import DETAILS, HISTORY, MANIFEST, NEXT, replacing, write_csv
 from significand.runner.block import Timing
 
 pytestmark = pytest.mark.slow
@@ -75,7 +75,7 @@ def assert_complete(folder: Path, repeats: int = 2) -> None:
     }
     assert {run.name for run in read_journal(folder / JOURNAL).runs} == set(scores(folder))
     assert {path.stem for path in (folder / DETAILS).iterdir()} == set(scores(folder))
-    assert {path.name for path in folder.iterdir()} - {HISTORY} == set(RESULTS)
+    assert {path.name for path in folder.iterdir()} - {HISTORY} == LEFT
     assert read_json_object(folder / MANIFEST)["state"] == "finished"
 
 
@@ -214,7 +214,7 @@ def test_killed_at_every_step_of_writing(tmp_path: Path, monkeypatch: pytest.Mon
 
 def plain_summaries(folder: Path) -> tuple[list[dict[str, object]], None]:
     """Write the files of a summary, as they are written, but with nothing to work out."""
-    for name in set(RESULTS) - {JOURNAL, DETAILS, MANIFEST, "raw_runs.csv", "steps.csv"}:
+    for name in LEFT - {JOURNAL, DETAILS, MANIFEST, "raw_runs.csv", "steps.csv"}:
         with replacing(folder / name, "w") as file:
             file.write(name)
     return [], None
@@ -443,7 +443,7 @@ def test_folder_taken_by_another_experiment(tmp_path: Path) -> None:
     with pytest.raises(ResultsLostError, match=r"or its lock was removed or replaced .* was left as it is"):
         run_experiment_in(out, SMALL, replace)
     assert {seed for _, seed in scores(out).values()} == {1, 2}
-    assert {path.name for path in out.iterdir()} == set(RESULTS)
+    assert {path.name for path in out.iterdir()} == LEFT
 
 
 @no_time

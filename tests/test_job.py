@@ -15,7 +15,7 @@ import pytest
 from conftest import SMALL
 from made_up_counter import SteadyCounter
 from made_up_grids import grid_results
-from made_up_jobs import interrupt_at, interrupted, manifest, scores
+from made_up_jobs import LEFT, interrupt_at, interrupted, manifest, scores
 from made_up_place import MadeUpPlace, made_to_fail
 from made_up_results import read_runs
 from significand.job import (
@@ -56,7 +56,7 @@ def test_pictures_that_cannot_be_drawn_cost_nothing_else(tmp_path: Path, monkeyp
         "the pictures (PNG) could not be drawn (no ink), and draw them with --resume, which measures nothing again"
     )
     assert outcome.report == tmp_path / REPORT
-    assert {path.name for path in tmp_path.iterdir()} == set(RESULTS) - set(PLOTS)
+    assert {path.name for path in tmp_path.iterdir()} == LEFT - set(PLOTS)
     assert manifest(tmp_path)["state"] == "finished"
 
 
@@ -108,7 +108,7 @@ def test_when_every_run_fails_the_files_still_say_so(tmp_path: Path, monkeypatch
     assert all(math.isnan(row["latency_mean"]) for row in outcome.rows)  # type: ignore[arg-type]
     assert all(run.reason.startswith("diverged") for run in read_runs(tmp_path / "raw_runs.csv"))
     of_grids = {name for name in RESULTS if name.startswith("ratio_vs_")}
-    assert {path.name for path in tmp_path.iterdir()} == set(RESULTS) - of_grids
+    assert {path.name for path in tmp_path.iterdir()} == LEFT - of_grids
 
 
 def test_the_default_folder_is_in_the_repository(tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_a_resumed_experiment_has_the_rows_of_an_uninterrupted_one(after: int, t
     assert repr(resumed.rows) == repr(whole.rows)
     for name in ("summary_stats.csv", "summary_stats.json", "steps.csv"):
         assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
-    assert {path.name for path in (tmp_path / "parts").iterdir()} == set(RESULTS)
+    assert {path.name for path in (tmp_path / "parts").iterdir()} == LEFT
     assert manifest(tmp_path / "parts")["experiment_hash"] == manifest(tmp_path / "whole")["experiment_hash"]
     assert manifest(tmp_path / "parts")["state"] == "finished"
 
@@ -351,7 +351,7 @@ def test_a_finished_experiment_measures_nothing_again(tmp_path: Path, instant: p
     assert (tmp_path / "summary_stats.csv").read_bytes() == summary
     assert manifest(tmp_path)["state"] == "finished"
     assert manifest(tmp_path)["started_utc"]
-    assert {path.name for path in tmp_path.iterdir()} == set(RESULTS)
+    assert {path.name for path in tmp_path.iterdir()} == LEFT
 
 
 def test_failed_runs_are_not_measured_again(tmp_path: Path, instant: pytest.MonkeyPatch) -> None:
@@ -575,7 +575,7 @@ def test_the_report_is_the_last_file(tmp_path: Path) -> None:
     assert all(path.stat().st_mtime_ns <= (tmp_path / REPORT).stat().st_mtime_ns for path in tmp_path.iterdir())
     archive = run_experiment_in(tmp_path, SMALL).archive
     assert archive is not None
-    assert {path.name for path in archive.iterdir()} == set(RESULTS)
+    assert {path.name for path in archive.iterdir()} == LEFT
 
 
 @pytest.mark.usefixtures("instant")
@@ -597,7 +597,7 @@ def test_a_report_that_cannot_be_made_costs_nothing(tmp_path: Path, instant: pyt
     outcome = run_experiment_in(tmp_path, SMALL)
     assert (outcome.report, outcome.report_missing) == (None, "no ink; give more")
     assert len(outcome.runs) == 4
-    assert {path.name for path in tmp_path.iterdir()} == set(RESULTS) - {REPORT}
+    assert {path.name for path in tmp_path.iterdir()} == LEFT - {REPORT}
     assert manifest(tmp_path)["state"] == "finished"
 
 

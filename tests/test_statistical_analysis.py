@@ -44,6 +44,8 @@ FURTHER = {
     "batch_latency_p50": "batch_latency_p50_s",
     "batch_latency_p95": "batch_latency_p95_s",
     "batch_latency_p99": "batch_latency_p99_s",
+    "load_time": "load_time_s",
+    "first_call": "first_call_s",
 }
 SPECIFIED_KEYS = ["precision_mode", "repeats"] + [
     f"{metric}_{part}" for metric in METRICS for part in ("mean", "std", "ci95")

@@ -56,7 +56,7 @@ from significand.results.store import (
 from significand.results.values import jsonable
 from significand.runner.block import Block
 from significand.runner.conductor import Here, OnProgress
-from significand.runner.networks import examined_network
+from significand.runner.fitting import examined_network
 from significand.runner.server import RunnerError
 from significand.workload.data import Dataset, DataSources, check_splits
 from significand.workload.given import Data

@@ -8,21 +8,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from conftest import setup_of
 from made_up_onnx import MATMUL, external, product
-from significand.engines.onnx_graph import effective_precision, graph_without_weights, refuse_external_data
+from significand.engines.onnx_graph import effective_precision, refuse_external_data
 
 pytestmark = pytest.mark.slow
-
-WIDE = setup_of((784, 512, 512, 10), ("relu", "relu", "softmax"), "float32")
-
-
-def test_the_structure_has_no_weights() -> None:
-    """The structure exported once per experiment holds no tensor; its input and output sizes are the network's."""
-    model = onnx.load_model_from_string(graph_without_weights(WIDE.workload))
-    assert not model.graph.initializer
-    assert model.graph.input[0].type.tensor_type.shape.dim[1].dim_value == 784
-    assert model.graph.output[0].type.tensor_type.elem_type == TensorProto.FLOAT
 
 
 def graph(*nodes: onnx.NodeProto, **initializers: np.ndarray) -> onnx.ModelProto:

@@ -11,7 +11,7 @@ from made_up_networks import feeds, reference, written, xy
 from significand.analysis.rounding import check_error, output_sensitivity
 from significand.engines.base import ENGINES, get_engine
 from significand.plan.precision import MODES
-from significand.plan.setup import Setup
+from significand.plan.setup import Perceptron, Setup
 from significand.workload.data import draw
 
 pytestmark = pytest.mark.slow
@@ -46,8 +46,9 @@ class Ran:
 
     def judged_as(self, weights_format: str, effective_precision: str) -> str:
         """Return the verdict on the error when these are the formats claimed."""
-        sizes = self.setup.workload.layer_sizes
-        return check_error(self.error, weights_format, effective_precision, sizes, self.sensitivity)
+        workload = self.setup.workload
+        assert isinstance(workload, Perceptron)
+        return check_error(self.error, weights_format, effective_precision, workload.layer_sizes, self.sensitivity)
 
 
 @pytest.fixture(scope="module")

@@ -42,7 +42,7 @@ def asked(tmp_path: Path) -> Check:
 
     def asked(first: str = "", model: str = "", data: str = "", *, export: bool = False) -> Request:
         (tmp_path / "net.py").write_text(FILE.format(first=first, model=model, data=data))
-        return Request("net.py", tmp_path / "out", {}, seed=1, batch_size=4, epochs=1, export=export)
+        return Request("net.py", tmp_path / "out", ("",), seed=1, batch_size=4, epochs=1, export=export)
 
     return asked
 
@@ -64,7 +64,8 @@ def test_functions_that_fit_are_described(
     found = examination(request, tmp_path)
     assert (found.n_train, found.classes, list(found.files)) == (12, 3, ["net.py"])
     assert not found.threads_started
-    assert sorted(one.name for one in request.folder.iterdir()) == ["structure", "train-inputs", "train-targets"]
+    kept = ["examined.json", "outputs.pkl", "structure-0", "train-inputs", "train-targets"]
+    assert sorted(one.name for one in request.folder.iterdir()) == kept
     assert load_arrays(request.folder / "train-inputs").by_name["input"].shape == (12, 4)
     said = capfd.readouterr()
     assert said.out == ""
@@ -147,8 +148,8 @@ def test_an_export_that_fails_leaves_its_reason(asked: Check, tmp_path: Path, ne
     """The examination holds, even where the export ends the process."""
     request = asked(network, "return Net(4, 3)", export=True)
     assert examination(request, tmp_path).n_train == 12
-    assert told in (request.folder / "structure.txt").read_text()
-    assert not (request.folder / "structure").exists()
+    assert told in (request.folder / "structure-0.txt").read_text()
+    assert not (request.folder / "structure-0").exists()
 
 
 def test_a_working_directory_that_is_gone_is_told(asked: Check, tmp_path: Path) -> None:
@@ -162,7 +163,7 @@ from pathlib import Path
 from significand.runner.examination import Request, examination
 if __name__ == "__main__":
     try:
-        examination(Request("net.py", Path("out"), {}, 1, 4, 1), Path.cwd())
+        examination(Request("net.py", Path("out"), ("",), 1, 4, 1), Path.cwd())
     except KeyboardInterrupt:
         sys.exit(77)
 """

@@ -67,6 +67,20 @@ def test_functions_are_found_by_their_names(write: Write) -> None:
     assert found.folder == Path.cwd()
 
 
+def test_classes_where_functions_are_wanted_are_refused(write: Write) -> None:
+    """A loss without its parentheses would only make an object; the class of a network is one that makes it."""
+    write(MODEL + "loss = nn.CrossEntropyLoss\n")
+    told = "net.py: loss is the class CrossEntropyLoss; a function, or an object that can be called, is wanted"
+    assert refusal(lambda: load_functions("net.py")) == told
+
+
+def test_a_compiled_network_is_refused() -> None:
+    """Every run would compile it again, and what is measured would be another."""
+    compiled = nn.Linear(4, 3)
+    compiled.__dict__["_orig_mod"] = nn.Linear(4, 3)  # as torch.compile does it, in twenty seconds
+    assert "model() gives a compiled network" in refusal(lambda: new_network(functions(lambda: compiled), {}, 1))
+
+
 def test_a_name_after_the_colon_gives_the_model(write: Write) -> None:
     """Another function, class or object than `model` can be named; the other functions are those of the same file."""
     write("from torch import nn\nclass Net(nn.Linear): ...\nnet = Net(2, 2)\ndef data(): return 7\n")

@@ -426,6 +426,65 @@ def test_an_error_in_training_mode_alone_is_found(try_out: Callable[..., Examine
     assert "the forward of model(), in training mode, on (1, 4) float32 raised ValueError" in line
 
 
+def test_a_network_that_takes_no_single_example_says_why(try_out: Callable[..., Examined]) -> None:
+    """Whether an epoch ends in one is for whoever knows the parts of the data."""
+    norm = functions(lambda: nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3)))
+    assert "Expected more than 1 value per channel" in try_out(norm).not_alone
+    assert try_out(functions()).not_alone == ""
+
+
+class Spoiling(nn.Linear):
+    """A network that changes what it is given."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Shift the inputs."""
+        return super().forward(x.add_(1))
+
+
+@pytest.mark.parametrize(
+    ("model", "told"),
+    [
+        (lambda: Spoiling(4, 3), "the forward of model() changes its inputs in place; every call is to find the same"),
+        (lambda: nn.Sequential(nn.Linear(4, 3), Complex()), "outputs a tensor of complex64; give real and imaginary"),
+        (lambda: nested(2000), "model() raised RecursionError"),
+    ],
+)
+def test_networks_that_no_engine_takes_are_told_in_one_line(
+    model: Callable[[], nn.Module], told: str, try_out: Callable[..., Examined]
+) -> None:
+    """Whether they fail as they are called or as they are looked at."""
+    [line] = problems(lambda: try_out(functions(model)))
+    assert told in line
+
+
+class Complex(nn.Module):
+    """A network that gives complex numbers."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return them."""
+        return torch.complex(x, x)
+
+
+def nested(depth: int) -> nn.Module:
+    """Return a layer in as many networks."""
+    network: nn.Module = nn.Linear(4, 3)
+    for _ in range(depth):
+        network = nn.Sequential(network)
+    return network
+
+
+@pytest.mark.parametrize("part", ["train_data", "test_data"])
+def test_a_single_index_that_is_too_large_is_found(part: str, try_out: Callable[..., Examined]) -> None:
+    """Wherever it is: the examples with extreme values are always tried."""
+    parts = {name: np.zeros((3000, 2), int) for name in ("train_data", "test_data")}
+    parts[part][1777, 1] = 99
+    given = {name: lambda ids=ids: (ids, np.arange(3000) % 3) for name, ids in parts.items()}
+    model = lambda: nn.Sequential(nn.EmbeddingBag(10, 3))  # noqa: E731
+    [line] = problems(lambda: try_out(functions(model, None, **given)))
+    assert "the forward of model() on" in line
+    assert "raised" in line
+
+
 def test_mistakes_of_several_functions_are_told_together(try_out: Callable[..., Examined]) -> None:
     """As far as one can go on after the first."""
     both = problems(lambda: try_out(functions(lambda: 3, lambda: (X, None, None))))

@@ -16,7 +16,7 @@ from significand.plan.setup import is_onnx
 from significand.results.records import Run
 from significand.runner.block import Block
 from significand.runner.conductor import Here
-from significand.runner.networks import examined_network
+from significand.runner.fitting import examined_network
 from significand.workload.examined import Examined
 
 EXAMPLES = 64

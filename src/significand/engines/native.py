@@ -43,7 +43,7 @@ def why_not_native(engine: str, mode: PrecisionMode, effective_precision: str, i
         Empty where the mode ran in its own format.
     """
     wanted = mode.infers_in
-    if effective_precision == wanted:
+    if effective_precision in {wanted, ""}:  # without a product, there is nothing to compute in a format
         return ""
     if wanted in effective_precision.split("+"):
         return f"{engine} computes a part of the layers in {wanted} only"

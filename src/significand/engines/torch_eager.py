@@ -2,6 +2,7 @@
 
 import functools
 import logging
+import pickle
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from significand.engines.base import Engine, Session
 from significand.plan.precision import MODES
+from significand.plan.problems import RunFailedError
 from significand.plan.setup import Setup
 from significand.workload.arrays import Arrays, Feeds, Form, called
 from significand.workload.base import Outputs, Trained
@@ -54,7 +56,11 @@ class TorchEngine:
         else:
             network.to(getattr(torch, mode.infers_in))
         # cloudpickle writes also what pickle refuses: classes of a notebook, functions without a name.
-        torch.save({"network": network, "form": trained.form}, path, pickle_module=cloudpickle)
+        try:
+            torch.save({"network": network, "form": trained.form}, path, pickle_module=cloudpickle)
+        except (TypeError, AttributeError, pickle.PicklingError) as error:
+            told = f"the network cannot be written by torch.save ({error}); keep what cannot be pickled out of it"
+            raise RunFailedError(told) from None
 
     def computes_in(self, path: Path, setup: Setup, feeds: Feeds) -> str:
         """Run one batch and read the types of the matrix products among the operators that ran."""

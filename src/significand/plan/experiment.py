@@ -392,7 +392,7 @@ def _check_only_of_some(plan: _Plan, given: Mapping[str, object]) -> None:
         "the multilayer perceptron": () if model == MLP else ONLY_OF_MLP,
         "a network that model() makes": ONLY_OF_FILES if model == MLP or is_onnx(model) else (),
         "an .onnx file": () if is_onnx(model) else ONLY_OF_ONNX,
-        "a network that is trained, which an .onnx file is not": ONLY_OF_TRAINED if is_onnx(model) else (),
+        "networks that are trained": ONLY_OF_TRAINED if is_onnx(model) else (),
     }
     for only, names in ignored.items():
         for name in names:

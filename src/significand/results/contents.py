@@ -50,6 +50,7 @@ MANIFEST_KEYS = {
     "machine.os": ("operating system and kernel", ""),
     "machine.python": ("version of Python", ""),
     "machine.versions": ("by package, its version; null where it is not installed", ""),
+    "network": ("what a network that is no perceptron was found to be, and the hashes of its files", ""),
     "method": ("how runs are measured, where that changes their numbers: of latency, and on which CPUs", ""),
     "energy_source": ("the energy counter that all runs take, or cpu-time for the estimate", ""),
     "state": ("running, finished, failed or interrupted", ""),

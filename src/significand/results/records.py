@@ -103,7 +103,9 @@ class Run:
     effective_precision: str = column(
         "what inference really computed in, found in the engine's optimised graph or its tensors", default=""
     )
-    precision_note: str = column("why effective_precision is not what was asked for", default="")
+    precision_note: str = column(
+        "why effective_precision is not what was asked for, or what else to know of training and conversion", default=""
+    )
     relative_output_error: float = column(
         "norm of the difference between the session's outputs and those of the same weights in float64, divided by "
         "the norm of the latter",

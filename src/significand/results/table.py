@@ -157,7 +157,10 @@ def setups_of(runs: RunTable, experiment: "Experiment") -> list[Setup]:
 
 def _foreign(runs: RunTable, code: int, experiment: "Experiment") -> Setup:
     first = runs.rows_of(code, finished=False)[:1]
-    texts = {name: next(iter(runs.said(name, first)), "") for name in ("precision_mode", "engine", "device", "variant")}
+    texts = {
+        name: next(iter(runs.said(name, first)), "")
+        for name in ("precision_mode", "engine", "device", "variant", "options")
+    }
     counts = {name: int(runs.counts(name)[first].sum()) for name in ("batch_size", "threads")}
     mode = texts.pop("precision_mode") or runs.setups[code]
     return Setup(experiment.workload, mode, **texts, **counts, name=runs.setups[code])  # type: ignore[arg-type]  # by kind

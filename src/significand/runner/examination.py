@@ -22,7 +22,7 @@ TIMEOUT_S = 600.0
 EXAMINE = """
 import os, sys
 from significand.runner.guard import start_guard
-start_guard(int(sys.argv[1]), sys.argv[2], ())
+start_guard(int(sys.argv[1]), sys.argv[2], (), sys.argv[3])
 from significand.runner.examiner import main
 main(sys.argv[2])
 """
@@ -111,7 +111,7 @@ def _run(request: Request, cwd: Path | None, scratch: Path, timeout_s: float) ->
     (scratch / REQUEST).write_bytes(pickle.dumps(request))
     try:
         process = subprocess.Popen(
-            python(EXAMINE, str(os.getpid()), str(scratch)),
+            python(EXAMINE, str(os.getpid()), str(scratch), str(request.folder)),
             cwd=cwd,
             stdin=subprocess.DEVNULL,
             stdout=_standard_error(),

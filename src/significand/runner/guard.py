@@ -23,7 +23,7 @@ LOOK_EVERY_S = 0.2
 LONGEST_CLEANING_S = 10.0
 
 
-def start_guard(program: int, scratch: str, sockets: tuple[int, ...]) -> int:
+def start_guard(program: int, scratch: str, sockets: tuple[int, ...], of_program: str = "") -> int:
     """Fork the guard of this process, which `program` has started; return its process id.
 
     Parameters
@@ -34,11 +34,16 @@ def start_guard(program: int, scratch: str, sockets: tuple[int, ...]) -> int:
         Folder that the guard removes when it has ended this process.
     sockets
         File numbers that the guard must not hold open.
+    of_program
+        A folder that the program removes itself, and the guard where the program is no more; empty for none.
     """
     ignore_polite_signals()
-    of_program = _handle(program)  # before it is asked whether it lives, or another process might have its number
+    handle_of_program = _handle(
+        program
+    )  # before it is asked whether it lives, or another process might have its number
     if os.getppid() != program:
-        shutil.rmtree(scratch, ignore_errors=True)
+        for folder in filter(None, (scratch, of_program)):
+            shutil.rmtree(folder, ignore_errors=True)
         os._exit(1)
     of_us = _handle(os.getpid())
     us = os.getpid()
@@ -47,10 +52,10 @@ def start_guard(program: int, scratch: str, sockets: tuple[int, ...]) -> int:
         for number in sockets:
             os.close(number)
         try:
-            _guard(_Process(program, of_program), _Process(us, of_us), Path(scratch))
+            _guard(_Process(program, handle_of_program), _Process(us, of_us), Path(scratch), of_program)
         finally:
             os._exit(0)
-    for handle in (of_program, of_us):
+    for handle in (handle_of_program, of_us):
         if handle is not None:
             os.close(handle)
     return pid
@@ -96,7 +101,7 @@ class _Process:
                 signal.pidfd_send_signal(self.handle, signal.SIGKILL)
 
 
-def _guard(program: _Process, forkserver: _Process, scratch: Path) -> Never:
+def _guard(program: _Process, forkserver: _Process, scratch: Path, of_program: str) -> Never:
     with contextlib.suppress(OSError):
         Path("/proc/self/comm").write_text(NAME, encoding="ascii")
     while program.lives() and (forkserver.lives() or scratch.exists()):
@@ -105,8 +110,10 @@ def _guard(program: _Process, forkserver: _Process, scratch: Path) -> Never:
         forkserver.kill()
         # The kernel ends its workers a moment later; until then they may still write.
         deadline = time.monotonic() + LONGEST_CLEANING_S
-        while scratch.exists() and time.monotonic() < deadline:
-            shutil.rmtree(scratch, ignore_errors=True)
+        folders = [scratch, *([Path(of_program)] if of_program else [])]
+        while any(folder.exists() for folder in folders) and time.monotonic() < deadline:
+            for folder in folders:
+                shutil.rmtree(folder, ignore_errors=True)
             time.sleep(LOOK_EVERY_S)
     os._exit(0)
 

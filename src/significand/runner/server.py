@@ -127,8 +127,9 @@ class Server:
         )
 
     def _facts(self) -> list[str]:
-        """Return what the forkserver is to know before it imports anything: this process, and the CPUs to use."""
-        return [str(os.getpid()), ",".join(map(str, sorted(usable_cpus())))]
+        """Return what the forkserver is to know before it imports anything: this process, CPUs, its folder."""
+        folder = str(self._data) if isinstance(self._data, Path) else ""
+        return [str(os.getpid()), ",".join(map(str, sorted(usable_cpus()))), folder]
 
     def _environment(self) -> dict[str, str]:
         return {

@@ -89,6 +89,8 @@ class Examined:
         Whether the inputs are made up.
     working_directory
         The user's: what their functions open may be named from there.
+    not_alone
+        Why the network cannot be trained on a batch of one example, as with batch norm; empty where it can.
     """
 
     inputs: Signature
@@ -111,6 +113,7 @@ class Examined:
     quantised: str = ""
     made_up: bool = False
     working_directory: str = ""
+    not_alone: str = ""
 
     @property
     def probe_examples(self) -> int:

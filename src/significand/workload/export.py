@@ -32,6 +32,7 @@ from torch.utils import _pytree as pytree
 
 from significand.plan.problems import RunFailedError, shown
 from significand.workload.arrays import Arrays, called
+from significand.workload.copies import shared_in_copies
 from significand.workload.ort import onnxruntime
 
 STRUCTURE, WEIGHTS = "structure.onnx", "weights.json"
@@ -219,7 +220,7 @@ def flat_outputs(outputs: object) -> list[torch.Tensor]:
     if strange is not None or not leaves:
         what = f"gives {shown(strange)} (a {type(strange).__name__})" if leaves else "gives no output"
         raise TypeError(f"the network {what}; a tensor, or a tuple, list or dict of tensors is wanted")
-    return leaves
+    return [leaf.float() if leaf.dtype == torch.bfloat16 else leaf for leaf in leaves]  # NumPy has no such type
 
 
 class _Flat(nn.Module):
@@ -360,8 +361,9 @@ def _float32_twin(module: nn.Module) -> nn.Module:
     """
     parameters = list(module.parameters())
     if any(parameter.is_floating_point() and parameter.dtype != torch.float32 for parameter in parameters):
-        return copy.deepcopy(module).float().eval()
-    return copy.deepcopy(module, {id(parameter): parameter for parameter in parameters}).eval()
+        return copy.deepcopy(module, shared_in_copies(module)).float().eval()
+    shared = {id(parameter): parameter for parameter in parameters} | shared_in_copies(module)
+    return copy.deepcopy(module, shared).eval()
 
 
 @contextlib.contextmanager

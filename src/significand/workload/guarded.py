@@ -20,6 +20,11 @@ LONGEST_MESSAGE = 400
 MOST_FRAMES = 20
 """Lines of the user's own in a traceback; endless recursion has a thousand."""
 
+HINTS = {
+    "index out of range in self": "an embedding lacks that row: sequences are too long, or indices too large, for it",
+}
+"""What is meant by texts of exceptions that say little."""
+
 PACKAGE = Path(__file__).resolve().parents[1]
 STANDARD_LIBRARY = (sysconfig.get_paths()["stdlib"], sysconfig.get_paths()["platstdlib"])
 INSTALLED: tuple[str, ...] = (*STANDARD_LIBRARY, *site.getsitepackages(), site.getusersitepackages())
@@ -108,7 +113,8 @@ def _told(error: BaseException) -> str:
     if isinstance(error, SystemExit):
         return f"called sys.exit({'' if error.code is None else message(error)})"
     text = message(error)
-    return f"raised {type(error).__name__}{': ' if text else ''}{text}"
+    hint = f" ({HINTS[text]})" if text in HINTS else ""
+    return f"raised {type(error).__name__}{': ' if text else ''}{text}{hint}"
 
 
 def _frames(error: BaseException) -> list[traceback.FrameSummary]:

@@ -18,6 +18,7 @@ from significand.plan.precision import MODES
 from significand.plan.setup import Network, Setup
 from significand.workload.arrays import Arrays, Form, called
 from significand.workload.base import PRODUCTS, Examples, Outputs, Split, Trained
+from significand.workload.copies import shared_in_copies
 from significand.workload.examined import PICKLED, Examined, structure_of, why_no
 from significand.workload.export import CANNOT, ExportError, exported
 from significand.workload.judge import in_form
@@ -61,19 +62,24 @@ class TrainedModule:
         return self._network
 
     def onnx_file(self, folder: Path) -> Path:
-        """Put the weights into the structure that was exported once, or export anew where that does not fit."""
+        """Put the weights into the structure that was exported once, or export anew where that does not fit.
+
+        Nothing else can be asked for afterwards: the network is given up.
+        """
         if (reason := why_no(self._structure)).exists():
             raise ExportError(reason.read_text("utf-8").removeprefix(CANNOT))
         path = folder / "float32.onnx"
         exported(self._network, self._example, self._structure, path)
+        del self._network  # its memory is for whoever converts the file
         return path
 
     def reference(self, inputs: Arrays) -> Outputs:
         """Return what the weights give in float64; in float32 where the network cannot be had in float64."""
+        memo = shared_in_copies(self._network)
         try:
-            return _computed(copy.deepcopy(self._network).double(), inputs, torch.float64)
+            return _computed(copy.deepcopy(self._network, dict(memo)).double(), inputs, torch.float64)
         except (RuntimeError, TypeError, NotImplementedError):
-            return _computed(copy.deepcopy(self._network).float(), inputs, torch.float32)
+            return _computed(copy.deepcopy(self._network, memo).float(), inputs, torch.float32)
 
 
 class ProgramMaterial:

@@ -4,6 +4,7 @@ import hashlib
 import itertools
 import re
 import stat
+import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -121,6 +122,9 @@ def read_signature(path: Path) -> Signature:
         for name, kind in values.items():
             if isinstance(kind, str):
                 problems.append(f"{_told(path)}: its {what} {shown(name)} is {kind}")
+            elif what == "output" and not kind[1]:
+                told = "is a single number, and not one for each example"
+                problems.append(f"{_told(path)}: its output {shown(name)} {told}; export the network without it")
     # Only what looks right is shown to ONNX Runtime, which would open whatever files it is led to.
     if not problems:
         problems = _refused(path)
@@ -392,11 +396,16 @@ def _refused(path: Path) -> list[str]:
     try:
         onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # noqa: BLE001 - it has a class of its own for every kind of failure
-        reason = NOISE.sub("", " ".join(str(error).split()))[:LONGEST_REASON]
+        reason = reason_of(error)
         newer = "ersion" in reason or "opset" in reason.lower()
         remedy = "export it for an older opset, or upgrade onnxruntime" if newer else "export it again"
         return [f"{_told(path)} is refused by ONNX Runtime {onnxruntime.__version__} ({reason}); {remedy}"]
     return []
+
+
+def reason_of(error: Exception) -> str:
+    """Return what ONNX Runtime says, in one line and without what is of its own source."""
+    return NOISE.sub("", " ".join(str(error).split()))[:LONGEST_REASON]
 
 
 def _tensor_type(value: onnx.ValueInfoProto) -> tuple[str, Shape] | str:
@@ -479,7 +488,10 @@ def _arrays(path: Path, names: set[str]) -> dict[str, NDArray[Any]]:
     """Read the arrays of these names; of the others only that they are there. Nothing is executed."""
     try:
         # Opened here, because numpy.load leaves a damaged file open.
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+        with path.open("rb") as opened:
+            if not zipfile.is_zipfile(opened):
+                raise ValueError("it is no archive")  # noqa: TRY301 - told with the rest
+            file = np.load(opened, allow_pickle=False)
             _check_fits(_told(path), unpacked_bytes(file.zip.infolist(), names))
             # A member that is no array comes as bytes.
             return {name: np.asarray(file[name] if name in names else 0) for name in file.files}

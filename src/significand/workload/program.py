@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from significand.plan.problems import few, nearest
+from significand.workload.copies import shared_in_copies
 from significand.workload.examined import ProgramError
 from significand.workload.guarded import blamed, calling, described, is_installed, is_library, tasks
 from significand.workload.source import file_of, folder_of, module_of, working_folder
@@ -33,6 +34,9 @@ DATA = (["data"], ["train_data", "test_data"])
 """The functions of the data that may be there together."""
 
 NAMES = (MODEL, "data", "train_data", "test_data", "loss", "score", "optimizer", "training_loss")
+
+NO_CLASSES = ("loss", "score", "optimizer", "training_loss")
+"""Functions of which a class would only make an object: ``loss = nn.CrossEntropyLoss`` lacks its parentheses."""
 
 GUESSES = re.compile(r"model|net", re.IGNORECASE)
 """What a function that makes a network has in its name."""
@@ -125,16 +129,19 @@ def new_network(functions: Functions, options: Mapping[str, object], seed: int) 
     ProgramError
         Where ``model`` raises, or gives no module, or one that is not on the CPU and in float32.
     """
-    from torch import nn  # noqa: PLC0415 - see above
+    import torch  # noqa: PLC0415 - see above
+    from torch import nn  # noqa: PLC0415
 
     make = functions.model
     is_object = isinstance(make, nn.Module)
     _check_options(make, options, is_object=is_object)
     with seeded(seed), calling("model()", functions.folder):
-        network = copy.deepcopy(make) if is_object else make(**options)
-    if not isinstance(network, nn.Module):
-        raise ProgramError([f"model() gives {described(network)}; a torch.nn.Module is wanted"])
-    _check_weights(network)
+        network = copy.deepcopy(make, shared_in_copies(make)) if is_object else make(**options)
+        if not isinstance(network, nn.Module):
+            raise ProgramError([f"model() gives {described(network)}; a torch.nn.Module is wanted"])
+        if isinstance(network, torch.jit.ScriptModule) or hasattr(network, "_orig_mod"):
+            raise ProgramError(["model() gives a compiled network; return it without torch.jit and torch.compile"])
+        _check_weights(network)  # what it asks of the user's network may raise, too
     return network
 
 
@@ -179,12 +186,12 @@ def scored(functions: Functions, outputs: Any, targets: Any) -> NDArray[np.float
 def training_loss(functions: Functions, network: "nn.Module", inputs: Any, targets: Any) -> "torch.Tensor":  # noqa: ANN401
     """Return the loss of a batch. Under autocast, the loss is taken outside it, and of outputs in float32 at least.
 
-    What the network or a user's function raises goes on as it is: some of it has a remedy that the caller knows.
+    A RuntimeError of the network or a user's function goes on as it is: some have a remedy that the caller knows.
 
     Raises
     ------
     ProgramError
-        Where outputs and targets do not fit the default, or the user's code wants to end Python.
+        For anything else that is raised, even where it means to end Python.
     """
     import torch  # noqa: PLC0415 - see above
 
@@ -199,7 +206,9 @@ def training_loss(functions: Functions, network: "nn.Module", inputs: Any, targe
             return loss(outputs, targets)
         with torch.autocast("cpu", enabled=False):
             return loss(in_full(outputs), targets)
-    except (SystemExit, KeyboardInterrupt) as error:
+    except (RuntimeError, MemoryError, ProgramError):
+        raise
+    except BaseException as error:  # noqa: BLE001 - sys.exit and KeyboardInterrupt, too
         raise blamed(error, "the training step", functions.folder) from None
 
 
@@ -238,6 +247,11 @@ def _functions(source: str, found: Mapping[str, Any], model: str, file: Path | N
         f"{source}: {model if name == MODEL else name} is {described(value)}; a function is wanted"
         for name, value in values.items()
         if value is not None and not callable(value)
+    ]
+    problems += [
+        f"{source}: {name} is the class {value.__name__}; a function, or an object that can be called, is wanted"
+        for name, value in values.items()
+        if name in NO_CLASSES and inspect.isclass(value)
     ]
     if values[MODEL] is None:
         problems.append(_no_model(source, model, found))

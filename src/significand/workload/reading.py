@@ -1,6 +1,7 @@
 """The data that a user's function gives, as plain arrays: arrays and tensors, or pairs of them one after the other."""
 
 import time
+import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -77,7 +78,10 @@ def read_file(path: Path) -> tuple[Arrays, Arrays | None]:
         With a line for everything that is wrong.
     """
     try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+        with path.open("rb") as opened:
+            if not zipfile.is_zipfile(opened):
+                raise ValueError("it is no archive")  # noqa: TRY301 - told with the rest
+            file = np.load(opened, allow_pickle=False)
             arrays = {name: np.asarray(file[name]) for name in file.files}
     except Exception as error:  # noqa: BLE001 - zipfile and NumPy raise many kinds on a damaged file
         remedy = "save it with numpy.savez, arrays of numbers only"

@@ -17,6 +17,7 @@ from significand.plan.precision import PrecisionMode
 from significand.plan.problems import RunFailedError
 from significand.workload.arrays import Arrays
 from significand.workload.base import Examples
+from significand.workload.copies import shared_in_copies
 
 DTYPES = {name: getattr(torch, name) for name in ("float64", "float32", "bfloat16", "float16")}
 
@@ -133,7 +134,7 @@ class Trainer:
     def clone(self) -> "Trainer":
         """Return a trainer in the same state that shares nothing with this one but the data, which are only read."""
         memo: dict[int, object] = {id(data): data for data in (self._inputs, self._targets)}
-        return copy.deepcopy(self, memo)
+        return copy.deepcopy(self, memo | shared_in_copies(self.network))
 
     def epoch(self, steps: int | None = None) -> Epoch:
         """Train one epoch, or no more than its first `steps` steps."""

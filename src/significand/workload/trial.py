@@ -1,6 +1,7 @@
 """A user's functions tried on a batch, before anything long begins: what they are, or what is wrong with them."""
 
 import contextlib
+import copy
 import hashlib
 import math
 import time
@@ -14,7 +15,9 @@ from torch import nn
 from torch.utils import _pytree
 
 from significand.workload.arrays import Arrays
+from significand.workload.copies import shared_in_copies
 from significand.workload.examined import Examined, ProgramError, Signature
+from significand.workload.extremes import extremes, extremes_first
 from significand.workload.guarded import calling, described, tasks
 from significand.workload.judge import default_loss, fitting, form_of, leaves
 from significand.workload.program import Functions, forward, new_network, own_files, scored, seeded
@@ -126,9 +129,12 @@ class _Examination:
 
         with self._step("the forward of model()"):
             forward_s = self._timed(network, _tensors(train, np.arange(1))[0])
-            rows = _rows(len(train[0]), batch_size, forward_s)
+            rows = _rows(train[0], batch_size, forward_s)
             inputs, targets = _tensors(train, rows)
             outputs = self._outputs(network, inputs, len(rows))
+            if test:
+                others = extremes(test[0])
+                self._outputs(network, _tensors(test, others)[0], len(others))
             (folder / FORM).write_bytes(form_of(outputs))
         self._raise_problems()
         trains = epochs > 0 and targets is not None
@@ -145,7 +151,9 @@ class _Examination:
         if trains and suit:
             with self._step("the training step"):
                 self._train(network, *_tensors(train, rows[:batch_size]))
+                copy.deepcopy(network, shared_in_copies(network))  # as training, and what writes it, will do
         self._raise_problems()
+        not_alone = self._why_not_alone(network, *_tensors(train, rows[:1])) if trains else ""
         return Examined(
             inputs=_signature(train[0]),
             targets=_signature(train[1]) if train[1] else None,
@@ -162,13 +170,15 @@ class _Examination:
             files=own_files(self._functions),
             data_sha256=digest,
             notes=tuple(self._notes),
+            not_alone=not_alone,
         )
 
     @contextlib.contextmanager
     def _step(self, what: str) -> Iterator[None]:
         self._doing(what)
         try:
-            yield
+            with calling(what, self._functions.folder):  # what is only asked of the user's objects may raise, too
+                yield
         except ProgramError as error:
             self._problems += error.problems
             self._trace = self._trace or error.trace
@@ -193,9 +203,13 @@ class _Examination:
 
     def _outputs(self, network: nn.Module, inputs: Any, examples: int) -> Any:  # noqa: ANN401
         network.eval()
+        given = _pytree.tree_map(torch.clone, inputs)
         what = f"the forward of model() on {_told(inputs)}"
         with torch.no_grad(), calling(what, self._functions.folder):
-            outputs = forward(network, inputs)
+            outputs = forward(network, given)
+        if not all(map(_same, leaves(given), leaves(inputs))):
+            remedy = "every call is to find the same: write x = x + 1, not x += 1"
+            raise ProgramError([f"the forward of model() changes its inputs in place; {remedy}"])
         _check_outputs(outputs, examples)
         return outputs
 
@@ -243,21 +257,12 @@ class _Examination:
 
     def _train(self, network: nn.Module, inputs: Any, targets: Any) -> None:  # noqa: ANN401
         """Try one step, in training mode; of our own optimisers none."""
-        functions, folder = self._functions, self._functions.folder
+        folder = self._functions.folder
         if not any(one.requires_grad for one in network.parameters()):
             raise ProgramError(["model() gives a network without parameters to train; give --epochs 0 to infer only"])
         network.train()
         optimizer = self._optimizer(network)
-        if functions.training_loss is not None:
-            name = "training_loss()"
-            with calling(name, folder):
-                loss = functions.training_loss(network, inputs, targets)
-        else:
-            name = "loss()"
-            with calling(f"the forward of model(), in training mode, on {_told(inputs)}", folder):
-                outputs = forward(network, inputs)
-            with calling(name, folder):
-                loss = (functions.loss or default_loss)(outputs, targets)
+        loss, name = self._loss(network, inputs, targets)
         _check_loss(loss, name)
         with calling(f"the backward pass of {name}", folder):
             loss.backward()
@@ -269,6 +274,29 @@ class _Examination:
         if optimizer is not None:
             with calling("the step of optimizer()", folder):
                 optimizer.step()
+
+    def _why_not_alone(self, network: nn.Module, input_: Any, target: Any) -> str:  # noqa: ANN401
+        """Return why training fails on a batch of one example, as the last of an epoch may be; empty where it works."""
+        try:
+            self._loss(network, input_, target)
+        except ProgramError as error:
+            return error.problems[0]
+        return ""
+
+    def _loss(self, network: nn.Module, inputs: Any, targets: Any) -> tuple[Any, str]:  # noqa: ANN401
+        """Return the loss of a batch, and whose it is."""
+        functions, folder = self._functions, self._functions.folder
+        if functions.training_loss is not None:
+            name = "training_loss()"
+            with calling(name, folder):
+                loss = functions.training_loss(network, inputs, targets)
+        else:
+            name = "loss()"
+            with calling(f"the forward of model(), in training mode, on {_told(inputs)}", folder):
+                outputs = forward(network, inputs)
+            with calling(name, folder):
+                loss = (functions.loss or default_loss)(outputs, targets)
+        return loss, name
 
     def _optimizer(self, network: nn.Module) -> torch.optim.Optimizer | None:
         if self._functions.optimizer is None:
@@ -332,6 +360,8 @@ def _check_outputs(outputs: Any, examples: int) -> None:  # noqa: ANN401 - whate
         elif not one.dim() or len(one) != examples:
             shape = tuple(one.shape)
             problems.append(f"model() outputs {name} of shape {shape} for {examples} examples; they are the first axis")
+        elif one.is_complex():
+            problems.append(f"model() outputs {name} of {_name(one.dtype)}; give real and imaginary parts as two")
         elif one.isnan().any():
             problems.append(f"model() outputs {name} with NaN on the data, untrained; correct the network or the data")
     if problems:
@@ -350,10 +380,10 @@ def _check_loss(loss: Any, name: str) -> None:  # noqa: ANN401 - whatever comes
         raise ProgramError([f"{name} gives a tensor without a gradient; {wanted}: leave out detach() and item()"])
 
 
-def _rows(examples: int, batch_size: int, forward_s: float) -> "np.ndarray[Any, np.dtype[np.int64]]":
+def _rows(inputs: Arrays, batch_size: int, forward_s: float) -> "np.ndarray[Any, np.dtype[np.int64]]":
     """Return which examples are tried: at least a batch, and as many as take no time, from all over the data."""
-    count = min(examples, max(batch_size, FEWEST, min(MOST, int(LONGEST_FORWARD_S / max(forward_s, 1e-9)))))
-    return np.random.default_rng(SEED_OF_DATA).permutation(examples)[:count]
+    count = max(batch_size, FEWEST, min(MOST, int(LONGEST_FORWARD_S / max(forward_s, 1e-9))))
+    return extremes_first(inputs)[:count]
 
 
 def _tensors(data: Data, rows: "np.ndarray[Any, np.dtype[np.int64]]") -> tuple[Any, Any]:

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from significand.workload.arrays import Arrays
+from significand.workload.base import Outputs
 from significand.workload.examined import Examined
+from significand.workload.extremes import extremes_first
 from significand.workload.onnx_file import (
     OnnxFileError,
     Signature,
@@ -16,11 +18,15 @@ from significand.workload.onnx_file import (
     made_up_inputs,
     read_npz,
     read_signature,
+    reason_of,
 )
 from significand.workload.onnx_network import FILE, computed
 
 MADE_UP = 64
 """Examples that are made up where there are no data: enough to calibrate with, and to compare outputs on."""
+
+MOST_TRIED = 32
+"""Examples of the batch that is tried."""
 
 
 def examine_file(path: Path, folder: Path, data: Path | None, shape: Sequence[str], seed: int) -> Examined:
@@ -51,15 +57,12 @@ def examine_file(path: Path, folder: Path, data: Path | None, shape: Sequence[st
         inputs, targets = read_npz(data, signature)
     if len(inputs) < 2:
         raise OnnxFileError([f"{str(data)!r} has 1 example; at least 2 are needed, one of them to calibrate with"])
-    batch = signature.fixed_batch or 1
-    few = inputs.take(np.arange(batch) % len(inputs))
-    begin = time.perf_counter()
-    try:
-        outputs = computed(path, few, batch)
-    except Exception as error:  # noqa: BLE001 - ONNX Runtime has several of its own
-        told = " ".join(str(error).split())
-        raise OnnxFileError([f"{str(path)!r} does not run on its data: {told}"]) from None
-    forward_s = (time.perf_counter() - begin) / batch
+    outputs, forward_s = _tried(path, inputs, signature)
+    notes = _notes(signature, made_up=data is None)
+    if any(np.isnan(one).any() for one in outputs):
+        if data is not None:
+            raise OnnxFileError([f"{str(path)!r} gives NaN on {str(data)!r}; correct the network or the data"])
+        notes.append("the network gives NaN on these inputs")
     score = _score(outputs[0], targets)
     _save(path, folder, inputs, targets)
     digest = inputs.sha256() + (targets.sha256() if targets else "")
@@ -78,11 +81,27 @@ def examine_file(path: Path, folder: Path, data: Path | None, shape: Sequence[st
         threads_started=False,
         files={path.name: file_sha256(path)},
         data_sha256=digest,
-        notes=tuple(_notes(signature, made_up=data is None)),
+        notes=tuple(notes),
         fixed_batch=signature.fixed_batch,
         quantised=signature.quantised,
         made_up=data is None,
     )
+
+
+def _tried(path: Path, inputs: Arrays, signature: Signature) -> tuple[Outputs, float]:
+    """Return outputs on some examples, those with extreme values among them, and the seconds that each took."""
+    size = signature.fixed_batch or MOST_TRIED
+    some = inputs.take(np.resize(extremes_first(inputs)[:MOST_TRIED], -(-min(MOST_TRIED, len(inputs)) // size) * size))
+    begin = time.perf_counter()
+    try:
+        outputs = computed(path, some, size)
+    except Exception as error:  # noqa: BLE001 - ONNX Runtime has several of its own
+        raise OnnxFileError([f"{str(path)!r} does not run on its data: {reason_of(error)}"]) from None
+    seconds = (time.perf_counter() - begin) / len(some)
+    if len(outputs[0]) != len(some):  # others may be a state that is carried on
+        told = f"is of shape {outputs[0].shape} for {len(some)} examples; they are to be the first axis"
+        raise OnnxFileError([f"{str(path)!r}: its output {next(iter(signature.outputs))!r} {told}"])
+    return outputs, seconds
 
 
 def _signature(arrays: Arrays) -> dict[str, tuple[tuple[int, ...], str]]:
@@ -108,9 +127,11 @@ def _score(output: np.ndarray, targets: Arrays | None) -> str:
         return "none"
     (y,) = targets.by_name.values()
     if y.dtype.kind == "f":
-        if output[:, ...].reshape(len(output), -1).shape[1] != y.reshape(len(y), -1).shape[1]:
+        if output.reshape(len(output), -1).shape[1] != y.reshape(len(y), -1).shape[1]:
             told = f"y: real targets of shape {y.shape[1:]} an example, an output of {output.shape[1:]}"
             raise OnnxFileError([f"{told}; equal shapes are wanted, or integers for classes"])
+        if not np.ptp(y, axis=0).any():
+            raise OnnxFileError(["y: all targets are the same, so that R² is not defined; give others, or integers"])
         return "R²"
     if output.ndim < 2 or output.shape[2:] != y.shape[1:]:
         told = f"y: integer targets of shape {y.shape[1:]} an example, an output of {output.shape[1:]}"

@@ -58,7 +58,10 @@ def summary_view(rows: Sequence[SummaryRow]) -> RenderableType:
     setups = _setups(rows, units)
     compared = f"×: ratio to {visible(rows[0].get('ratio_baseline'))}" if any(one.ratios for one in setups) else ""
     estimated = "est. energy: CPU time restated in joules, not a measurement"
-    below = [*_footnotes(rows, compared), *([estimated] if any(map(energy_estimated, rows)) else [])]
+    below = [
+        *_footnotes(rows, compared),
+        *([estimated] if "energy" in units and any(map(energy_estimated, rows)) else []),
+    ]
     return Group(
         FirstThatFits(
             _wide_table(setups, units, gap=2), _wide_table(setups, units, gap=1), _narrow_table(setups, units)
@@ -90,7 +93,7 @@ def modes_view(support: Sequence["ModeSupport"]) -> RenderableType:
     return Group(
         table,
         Text(),
-        Text("error: of the outputs, relative to the same weights in float64, on a small network", style="dim"),
+        Text(f"error: of the outputs, relative to the yardstick{'' if timed else ', on a small network'}", style="dim"),
     )
 
 

@@ -63,9 +63,9 @@ def grid_findings(grid: Grid, rows: Sequence[SummaryRow]) -> list[str]:
 
 
 def _other_format(row: SummaryRow, engine: object = None) -> str:
-    """Say which format it ran as instead of its own, and why; empty where it ran in its own."""
+    """Say which format it ran as instead of its own, and why, or what else to know; empty where there is nothing."""
     if not (other := other_format(row)):
-        return ""
+        return f": {visible(row['precision_note'])}" if row.get("precision_note") else ""
     where = f" on {visible(engine)}" if engine else ""
     why = f": {visible(row['precision_note'])}" if row.get("precision_note") else ""
     return f" ran as {visible(other)}{where}{why}"

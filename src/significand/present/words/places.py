@@ -9,6 +9,7 @@ ORDERED = ("batch_size", "threads")
 
 TITLES = {
     "precision": "precision",
+    "options": "options",
     "engine": "engine",
     "device": "device",
     "batch_size": "batch size",
@@ -16,7 +17,7 @@ TITLES = {
 }
 """What each axis is called, in the order in which values are told."""
 
-_BEFORE = {"precision": "in", "engine": "on", "device": "on", "batch_size": "at", "threads": "with"}
+_BEFORE = {"precision": "in", "options": "with", "engine": "on", "device": "on", "batch_size": "at", "threads": "with"}
 
 
 def value_words(axis: str, value: str) -> str:
@@ -26,7 +27,7 @@ def value_words(axis: str, value: str) -> str:
         return f"batch {shown}"
     if axis == "threads":
         return f"{shown} thread{'' if shown == '1' else 's'}"
-    return shown
+    return shown.replace(";", ", ") if axis == "options" else shown
 
 
 def place_words(place: Mapping[str, str]) -> str:

@@ -72,6 +72,21 @@ def _fitted(experiment: Experiment, examined: Examined) -> Experiment:
             given = ",".join(experiment.precision_modes)
             problems.append(f"precision_modes: {given} given, but {told}; give --precision {examined.quantised}")
         fields |= {"precision_modes": (examined.quantised,), "baseline": (("precision", examined.quantised),)}
+    if experiment.epochs and examined.not_alone:
+        problems += _lonely_batches(experiment, examined)
     if problems:
         raise PlanError(problems)
     return dataclasses.replace(experiment, **fields)  # type: ignore[arg-type]  # by name
+
+
+def _lonely_batches(experiment: Experiment, examined: Examined) -> list[str]:
+    """Find batch sizes that leave one example over, where the network cannot be trained on one."""
+    n = min(experiment.n_samples or examined.n_train, examined.n_train)
+    if examined.n_test is None:  # some of them are held out
+        n -= min(max(1, round(experiment.test_fraction * n)), n - 1)
+    return [
+        f"batch_size: {size} leaves a last batch of 1 of {n} training examples, and {examined.not_alone}; "
+        f"give another, or {'more' if n == 1 else 'fewer'} samples"
+        for size in experiment.batch_size
+        if n % size == 1 or n == 1 or size == 1
+    ]

@@ -1,0 +1,164 @@
+"""The promises of docs/faults.md for a network that is no perceptron: a small CNN, in a user's own file."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import psutil
+import pytest
+
+from conftest import eventually, workers_of
+from made_up_jobs import LEFT, interrupt_at, manifest, nothing_drawn, scores
+from significand.answers.compare import compare_folders
+from significand.job import ExperimentInterrupted, run_experiment_in
+from significand.plan.problems import PlanError
+from significand.results.comparable import ResultsError
+from significand.results.journal import JOURNAL, read_journal
+from significand.results.records import Progress
+from significand.results.store import MANIFEST
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.usefixtures("no_orphans"),
+]
+
+FILE = "from significand.workload.networks.cnn import data, model\n"
+CNN: dict[str, object] = {
+    "n_samples": 200,
+    "precision_modes": ["float32", "int8-dynamic"],
+    "engine": ["torch"],  # nothing has to be exported
+    "batch_size": 16,
+    "epochs": 1,
+    "repeats": 1,
+    "seed": 7,
+    "latency_rounds": 2,
+    "round_duration_s": 0.002,
+    "on_noise": "mark",
+}
+
+
+@pytest.fixture(scope="module")
+def cnn(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, object]:
+    """Write the network's file, and return the experiment."""
+    path = tmp_path_factory.mktemp("networks") / "net.py"
+    path.write_text(FILE, "utf-8")
+    return CNN | {"model": str(path)}
+
+
+@pytest.fixture(scope="module")
+def whole(cnn: Mapping[str, object], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Run the experiment through, and return its folder."""
+    folder = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as patch:
+        nothing_drawn(patch)
+        assert not run_experiment_in(folder, cnn).failed
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def drawn_in_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw nothing: what is kept is what this is about."""
+    nothing_drawn(monkeypatch)
+
+
+def assert_complete(folder: Path, whole: Path, cnn: Mapping[str, object]) -> None:
+    """Resume, and find the runs of an uninterrupted experiment, and every file."""
+    run_experiment_in(folder, cnn, resume=True)
+    assert scores(folder) == scores(whole)
+    assert {run.name for run in read_journal(folder / JOURNAL).runs} == set(scores(whole))
+    assert {path.name for path in folder.iterdir()} == {path.name for path in whole.iterdir()}
+    assert manifest(folder)["state"] == "finished"
+
+
+def test_a_finished_experiment_measures_nothing_again(
+    whole: Path, cnn: Mapping[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Resumed, with its fields or without, its runs are there, and no process is started to measure."""
+    monkeypatch.setattr("significand.job.Here", None)
+    folder = shutil.copytree(whole, tmp_path / "out")
+    assert {path.name for path in folder.iterdir()} <= LEFT
+    outcome = run_experiment_in(folder, {}, resume=True)
+    assert outcome.note == "2 of 2 runs were there already: nothing was measured"
+    assert_complete(folder, whole, cnn)
+
+
+def test_a_file_that_was_changed_is_not_resumed(whole: Path, cnn: Mapping[str, object], tmp_path: Path) -> None:
+    """It may be another network: refused, by the name of what differs; nothing in the folder changes."""
+    folder = shutil.copytree(whole, tmp_path / "out")
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    path = Path(str(cnn["model"]))
+    path.write_text(f"{FILE}# another\n", "utf-8")
+    try:
+        with pytest.raises(PlanError, match=r"network\.files") as caught:
+            run_experiment_in(folder, {}, resume=True)
+        with pytest.raises(PlanError, match=r"network\.files"):
+            run_experiment_in(folder, {}, resume=True, allow=["machine"])
+    finally:
+        path.write_text(FILE, "utf-8")
+    differing = [line for line in caught.value.problems if " then, " in line]
+    assert [line.split(": ")[1] for line in differing] == ["network.files.net.py"]
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+def test_a_comparison_with_a_changed_file_wants_to_be_told(whole: Path, tmp_path: Path) -> None:
+    """What was changed may be what is compared: with --allow network.files it is, and without it is refused."""
+    changed = shutil.copytree(whole, tmp_path / "changed")
+    facts = manifest(changed)
+    facts["network"]["files"]["net.py"] = 64 * "0"
+    (changed / MANIFEST).write_text(json.dumps(facts), "utf-8")
+    with pytest.raises(ResultsError) as caught:
+        compare_folders(whole, changed, metrics=["latency"])
+    (line,) = caught.value.problems
+    assert "give --allow network.files" in line
+    assert compare_folders(whole, changed, metrics=["latency"], allow=["network.files"]).comparisons
+
+
+def test_an_interrupt_keeps_what_is_finished(whole: Path, cnn: Mapping[str, object], tmp_path: Path) -> None:
+    """Ctrl-C after the first run: it is kept, and the experiment goes on as if nothing had been."""
+    with pytest.raises(ExperimentInterrupted, match="1 of 2 runs finished and kept"):
+        run_experiment_in(tmp_path, cnn, interrupt_at(1))
+    assert manifest(tmp_path)["state"] == "interrupted"
+    assert_complete(tmp_path, whole, cnn)
+
+
+def test_a_run_that_dies_costs_no_other(cnn: Mapping[str, object], tmp_path: Path) -> None:
+    """A crash of a run's process is a failed run that names the signal; the other finishes."""
+    pending = [True]
+
+    def crash(progress: Progress) -> None:
+        if pending and progress.share > 0.5 and (workers := workers_of(os.getpid())):
+            pending.clear()
+            workers[0].send_signal(signal.SIGSEGV)
+
+    outcome = run_experiment_in(tmp_path, cnn, crash)
+    assert [run.reason for run in outcome.failed] == ["the run's process was killed by SIGSEGV"]
+    assert len(outcome.runs) == 2
+
+
+def test_killed_at_a_random_moment(whole: Path, cnn: Mapping[str, object], tmp_path: Path) -> None:
+    """SIGKILL while the network is examined or measured: no process and no folder outlives it; resumed it is whole."""
+    words = [f"--{name.replace('_', '-')}={_told(value)}" for name, value in cnn.items() if name != "model"]
+    command = [sys.executable, "-m", "significand", "run", "-q", str(cnn["model"]), *words, f"--output-dir={tmp_path}"]
+    after_s = random.SystemRandom().uniform(0, 20)
+    scratch = tmp_path.with_name(f"{tmp_path.name}-scratch")
+    scratch.mkdir()
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, env=os.environ | {"TMPDIR": str(scratch)}) as process:
+        deadline = time.monotonic() + after_s
+        while process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        family = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
+        process.kill()
+    assert eventually(lambda: not any(one.is_running() for one in family)), f"killed after {after_s:.1f} s"
+    assert eventually(lambda: not list(scratch.glob("significand-*"))), f"killed after {after_s:.1f} s"
+    assert_complete(tmp_path, whole, cnn)
+
+
+def _told(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
