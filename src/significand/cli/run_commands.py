@@ -1,6 +1,7 @@
 """Commands that measure, and those that look at what can be measured here."""
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -80,6 +81,10 @@ def run(
         bool,
         Parameter(negative="", show_default=False, help="keep the measured networks, in the folder's networks"),
     ] = False,
+    traceback: Annotated[
+        bool,
+        Parameter(negative="", show_default=False, help="show all lines of the trace of an error in your functions"),
+    ] = False,
     quiet: Annotated[
         bool,
         Parameter(name=("--quiet", "-q"), negative="", show_default=False, help="only errors and failed runs"),
@@ -95,6 +100,8 @@ def run(
     """
     from significand.present.terminal.progress import ProgressDisplay
 
+    if traceback:
+        os.environ["SIGNIFICAND_ALL_FRAMES"] = "1"  # the process that calls the functions inherits it
     if not quiet:
         tell_overridden()
     try:

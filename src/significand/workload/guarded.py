@@ -20,6 +20,9 @@ LONGEST_MESSAGE = 400
 MOST_FRAMES = 20
 """Lines of the user's own in a traceback; endless recursion has a thousand."""
 
+ALL_FRAMES = "SIGNIFICAND_ALL_FRAMES"
+"""Variable of the environment with which a traceback shows libraries' lines, too; ``--traceback`` sets it."""
+
 HINTS = {
     "index out of range in self": "an embedding lacks that row: sequences are too long, or indices too large, for it",
 }
@@ -58,7 +61,12 @@ def calling(what: str, folder: Path | None = None) -> Iterator[None]:
 
 
 def blamed(error: BaseException, what: str, folder: Path | None = None) -> ProgramError:
-    """Return what the user's code raised as one line, with the last of the user's own lines."""
+    """Return what the user's code raised as one line, with the last of the user's own lines.
+
+    The traceback is of the user's own lines; of all where the environment has `ALL_FRAMES`.
+    """
+    if os.environ.get(ALL_FRAMES):
+        return ProgramError([f"{what} {_told(error)}"], "".join(traceback.format_exception(error)))
     frames = [frame for frame in _frames(error) if _is_own(frame.filename, folder)]
     place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
     line = f"{what} {_told(error)}"

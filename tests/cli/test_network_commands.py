@@ -1,0 +1,86 @@
+"""Behaviour of the commands for a user's own network."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+import significand
+from significand.cli import BAD_INPUT, DONE, main
+
+pytestmark = pytest.mark.slow
+
+FILE = """
+import torch
+from torch import nn
+
+
+def model(width=8):
+    return nn.Sequential(nn.Linear(4, width), nn.ReLU(), nn.Linear(width, 3))
+
+
+def data():
+    x = torch.randn(120, 4)
+    return x, x[:, :3].argmax(1)
+"""
+SHORT = ["--epochs=1", "--repeats=1", "--latency-rounds=1", "--round-duration-s=0.005", "--threads=1", "--quiet"]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Return a user's file."""
+    path = tmp_path / "mine.py"
+    path.write_text(FILE, "utf-8")
+    return path
+
+
+def test_a_start_is_written_and_never_over_another(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`init` says what to try next; given the same name again it refuses."""
+    path = tmp_path / "my.py"
+    assert main(["init", str(path)]) == DONE
+    assert f"significand modes {path}" in capsys.readouterr().out
+    assert "def model(" in path.read_text("utf-8")
+    assert main(["init", str(path)]) == BAD_INPUT
+    assert "is there already" in capsys.readouterr().err
+
+
+def test_a_network_is_tried_in_every_mode(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each mode of each engine runs once: in what it computed, how far off, and how fast."""
+    assert main(["modes", str(file), "--json"]) == DONE
+    support = json.loads(capsys.readouterr().out)
+    ran = {(one["engine"], one["precision_mode"]): one for one in support}
+    assert ran["onnxruntime", "int8"]["effective_precision"] == "int8"
+    assert ran["torch", "bfloat16"]["effective_precision"] == "bfloat16"
+    assert all(one["how"] != "no" and 0 < one["latency_s"] < 1 for one in support)
+    assert ran["torch", "float64"]["relative_output_error"] < 1e-12 < ran["torch", "bfloat16"]["relative_output_error"]
+
+
+def test_fields_of_a_network_alone_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a file there is nothing that `--set` could be of."""
+    assert main(["modes", "--set", "width=3"]) == BAD_INPUT
+    assert "give its file" in capsys.readouterr().err
+
+
+def test_networks_are_kept_as_they_were_measured(file: Path, tmp_path: Path) -> None:
+    """Each finished run's file is in the folder, and raw_runs.csv has its digest."""
+    folder = tmp_path / "out"
+    words = ["--engine=torch", "--precision=float32,float16", f"--output-dir={folder}", "--keep-networks"]
+    assert main(["run", str(file), *SHORT, *words]) == DONE
+    kept = {path.stem: hashlib.sha256(path.read_bytes()).hexdigest() for path in (folder / "networks").iterdir()}
+    runs = significand.load(folder).runs
+    assert dict(zip([f"r000-{name}" for name in runs["setup"]], runs["network_sha256"], strict=True)) == kept
+
+
+def test_options_of_the_model_are_an_axis(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Several values make setups, told apart by them; a name that `model` does not take is refused by that name."""
+    words = ["--engine=torch", "--precision=float32", f"--output-dir={tmp_path / 'out'}"]
+    assert main(["run", str(file), *SHORT, *words, "--set", "width=4,16"]) == DONE
+    summary = significand.load(tmp_path / "out").summary
+    assert list(summary["setup"]) == ["float32-width=4", "float32-width=16"]
+    assert list(summary["options"]) == ["width=4", "width=16"]
+    sizes = list(summary["model_size_mean"])
+    assert sizes[0] < sizes[1]
+    capsys.readouterr()
+    assert main(["run", str(file), *SHORT, *words, "--set", "depth=4"]) == BAD_INPUT
+    assert "depth" in capsys.readouterr().err
