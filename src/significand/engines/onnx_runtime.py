@@ -62,7 +62,7 @@ class OnnxRuntimeEngine:
             optimised = Path(folder) / "optimised.onnx"
             options.optimized_model_filepath = str(optimised)
             onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-            return effective_precision(onnx.load(optimised))
+            return effective_precision(onnx.load(optimised, load_external_data=False))
 
     def open(self, path: Path, setup: Setup) -> "OnnxRuntimeSession":
         """Load the file at `path`."""

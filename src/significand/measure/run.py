@@ -165,9 +165,14 @@ def _rounding_flag(setup: Setup, training: Training, inference: Inference) -> st
 
 
 def _kept(path: Path, keep: Path) -> str:
-    """Copy a network's files to where they are kept, and return the digest of the first."""
-    for file in network_files(path):
-        target = keep.with_name(keep.name + file.name.removeprefix(path.stem))
+    """Copy a network to where it is kept, several files into a folder of their own; return the digest of the first."""
+    files = network_files(path)
+    if len(files) == 1:
+        targets = [keep.with_name(keep.name + path.suffix)]
+    else:  # they name each other
+        keep.mkdir(exist_ok=True)
+        targets = [keep / file.name for file in files]
+    for file, target in zip(files, targets, strict=True):
         unfinished = target.with_name(f".{target.name}")
         shutil.copyfile(file, unfinished)
         unfinished.replace(target)

@@ -107,8 +107,8 @@ class Run:
         "why effective_precision is not what was asked for, or what else to know of training and conversion", default=""
     )
     relative_output_error: float = column(
-        "norm of the difference between the session's outputs and those of the same weights in float64, divided by "
-        "the norm of the latter",
+        "norm of the difference between the session's outputs and those of the yardstick, divided by the norm of the "
+        "latter: the same weights in float64, or an ONNX file's in unoptimised float32",
         "1",
     )
     rounding_flag: str = column(

@@ -85,7 +85,7 @@ def method(results: Folder) -> Iterator[str]:
     )
     yield (
         "The format is read from the engine's optimised graph or from the operators that ran, and checked against the "
-        "same weights in float64."
+        "same weights in float64, or of an ONNX file's in unoptimised float32."
     )
     share = f"{100 * fields.noise_share:g} %"
     seen = f"A step is disturbed when other processes took more than {share} of the CPU time it needed"
