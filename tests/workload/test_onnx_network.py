@@ -62,16 +62,17 @@ def test_a_session_computes_the_files_product(tmp_path: Path, precision: str, er
     assert np.allclose(reference, exact, rtol=1e-5, atol=1e-5)
 
 
-def test_a_fixed_batch_is_found(tmp_path: Path) -> None:
-    """A file that takes one example at a time is examined, and its yardstick computed, one at a time."""
-    material, examined, path, setup = opened(product(tmp_path, batch=1), tmp_path)
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_a_fixed_batch_is_found(tmp_path: Path, precision: str) -> None:
+    """A file that takes one example at a time is examined, calibrated, and its yardstick computed, one at a time."""
+    material, examined, path, setup = opened(product(tmp_path, batch=1), tmp_path, precision)
     assert examined.fixed_batch == 1
     assert "the file takes batches of 1 only" in examined.notes
     inputs = material.split(0).test.inputs
     (reference,) = material.untrained(setup, 0).reference(inputs)
     assert len(reference) == len(inputs)
     (one,) = ENGINE.open(path, setup).predict(inputs.take(slice(1)).by_name)
-    assert np.allclose(one, reference[:1])
+    assert np.linalg.norm(one - reference[:1]) < 0.3 * np.linalg.norm(reference[:1])
 
 
 def test_a_quantised_file_is_measured_as_it_is(tmp_path: Path) -> None:

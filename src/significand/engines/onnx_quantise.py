@@ -103,7 +103,7 @@ def quantise_static(
         quantize_static(
             ready,
             target,
-            _Batches(batches),
+            _Batches(_as_taken(batches, onnx.load(ready, load_external_data=False).graph.input)),
             quant_format=QuantFormat.QDQ,
             per_channel=True,
             reduce_range=reduce_range,
@@ -254,6 +254,28 @@ def _flatten_biases(graph: onnx.GraphProto) -> bool:
             graph.initializer.append(tensors[node.input[2]])
         changed = True
     return changed
+
+
+def _as_taken(batches: Iterable[Feeds], inputs: Iterable[onnx.ValueInfoProto]) -> Iterator[Feeds]:
+    """Cut batches to the size that a network takes, where it is fixed.
+
+    What has no axis of examples, a number or a state, stands in full beside each: a state is that of one example.
+    """
+    shapes = {value.name: value.type.tensor_type.shape.dim for value in inputs}
+    for batch in batches:
+        whole = {name for name, array in batch.items() if array.ndim > len(shapes[name])}
+        fixed = [shapes[name][0].dim_value for name in batch if name not in whole and len(shapes[name])]
+        n = max((len(array) for array in batch.values() if array.ndim), default=1)
+        size = 1 if any(len(shapes[name]) for name in whole) else next(filter(None, fixed), n)
+        for start in range(0, n - size + 1, size):
+            yield {
+                name: np.asarray(array[start])
+                if name in whole
+                else array[start : start + size]
+                if array.ndim
+                else array
+                for name, array in batch.items()
+            }
 
 
 def _last_but_products(path: Path) -> list[str]:
