@@ -1,5 +1,8 @@
 """Any network, from Python: the command's job with functions instead of a file."""
 
+import contextlib
+import hashlib
+import inspect
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -98,7 +101,17 @@ def _source(functions: Mapping[str, object]) -> dict[str, str]:
         return {}
     model = functions["model"]
     named = model if hasattr(model, "__qualname__") else type(model)
-    return {"model": f"{named.__module__}:{named.__qualname__}"}
+    return {"model": f"{named.__module__}:{named.__qualname__}@{_digest(functions)}"}
+
+
+def _digest(functions: Mapping[str, object]) -> str:
+    """Return what tells functions from what they were before they were edited: resuming and comparing hold it."""
+    digest = hashlib.sha256()
+    for name, value in sorted(functions.items()):
+        digest.update(name.encode())
+        with contextlib.suppress(OSError, TypeError):  # arrays, or what was typed into a prompt
+            digest.update(inspect.getsource(value).encode())  # type: ignore[arg-type]  # what it is not, raises
+    return digest.hexdigest()[:8]
 
 
 def _pickled(functions: Mapping[str, object]) -> bytes | None:

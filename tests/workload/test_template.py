@@ -1,6 +1,7 @@
 import re
 import runpy
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,10 @@ def test_what_is_commented_out_is_the_default(tmp_path: Path) -> None:
 def test_start_has_no_mistakes_that_ruff_finds(tmp_path: Path, text: str) -> None:
     """All that is used is imported, and nobody's linter complains of the first file they have of us."""
     (tmp_path / "my.py").write_text(text, "utf-8")
-    subprocess.run(["ruff", "check", "--isolated", "--select=E,F,W,I,B", "--line-length=120", tmp_path], check=True)  # noqa: S607
+    subprocess.run(
+        [sys.executable, "-m", "ruff", "check", "--isolated", "--select=E,F,W,I,B", "--line-length=120", tmp_path],
+        check=True,
+    )
 
 
 def test_file_that_is_there_stays_as_it_is(tmp_path: Path) -> None:

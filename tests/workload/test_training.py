@@ -242,3 +242,35 @@ print("torch._dynamo" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_dropout_is_decided_by_the_seed_alone(data: Split) -> None:
+    """What training draws from torch's global generator follows the seed; a clone draws the same, and disturbs nobody."""
+
+    def losses(seed: int, *, with_clones: bool) -> list[float]:
+        network = torch.nn.Sequential(torch.nn.Linear(4, 16), torch.nn.Dropout(0.5), torch.nn.Linear(16, 3))
+        with torch.no_grad():
+            for weights in network.parameters():
+                weights.fill_(0.1)
+        learner = Trainer(
+            network,
+            MlpRecipe(("linear",)),
+            MODES["float32"],
+            data.train,
+            batch_size=16,
+            optimizer=flag_optimizer("sgd", 0.05, 0.9),
+            learning_rate=0.05,
+            seed=seed,
+        )
+        found = []
+        for _ in range(3):
+            if with_clones:
+                learner.clone().epoch()
+            torch.rand(7)  # somebody else draws
+            found.append(learner.epoch().loss)
+        return found
+
+    before = torch.get_rng_state()
+    first = losses(1, with_clones=False)
+    assert first == losses(1, with_clones=True) != losses(2, with_clones=False)
+    torch.set_rng_state(before)

@@ -10,6 +10,7 @@ from significand.engines.base import engine_modes, engines_of_modules
 from significand.engines.probe import How, ModeSupport
 from significand.meters.counters import EnergyPlan
 from significand.plan.experiment import Experiment, Surroundings, plan_experiment
+from significand.plan.kinds import Settings
 from significand.plan.precision import MODES
 from significand.plan.problems import PlanError
 from significand.plan.setup import is_onnx
@@ -51,6 +52,8 @@ def try_network(model: str, data: str | None = None, **fields: object) -> tuple[
     """
     engines = [name for name in engine_modes() if not (is_onnx(model) and name in engines_of_modules())]
     given = {**QUICK, "model": model, "data": data, "engine": engines, **fields}
+    if given.get("set") is not None:
+        given["set"] = Settings().read(given["set"])[:1]
     surroundings = Surroundings(engine_modes(), _no_perceptron, engines_of_modules())
     experiment = plan_experiment(given, surroundings)
     with tempfile.TemporaryDirectory(prefix="significand-network-") as folder:
@@ -77,7 +80,6 @@ def _inferred_only(experiment: Experiment, examined: Examined) -> Experiment:
         n_samples=min(examined.n_train, EXAMPLES),
         batch_size=(examined.fixed_batch or 1,),
         precision_modes=modes,
-        set=experiment.set[:1],
     )
 
 

@@ -267,14 +267,11 @@ def _as_taken(batches: Iterable[Feeds], inputs: Iterable[onnx.ValueInfoProto]) -
         fixed = [shapes[name][0].dim_value for name in batch if name not in whole and len(shapes[name])]
         n = max((len(array) for array in batch.values() if array.ndim), default=1)
         size = 1 if any(len(shapes[name]) for name in whole) else next(filter(None, fixed), n)
-        for start in range(0, n - size + 1, size):
-            yield {
-                name: np.asarray(array[start])
-                if name in whole
-                else array[start : start + size]
-                if array.ndim
-                else array
-                for name, array in batch.items()
+        cut = {name: array for name, array in batch.items() if array.ndim}
+        for start in range(0, n, size):
+            rows = np.arange(start, start + size) % n
+            yield dict(batch) | {
+                name: np.asarray(array[start]) if name in whole else array[rows] for name, array in cut.items()
             }
 
 

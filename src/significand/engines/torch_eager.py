@@ -132,6 +132,8 @@ class _MatmulPrecision(TorchDispatchMode):  # type: ignore[no-untyped-call]  # t
 def _quantise(network: nn.Module) -> None:
     torchao = _import_torchao()
     torchao.quantize_(network, torchao.Int8DynamicActivationInt8WeightConfig())
+    if not any(type(one.weight.data) is not torch.Tensor for one in network.modules() if isinstance(one, nn.Linear)):
+        raise RunFailedError("torchao quantises linear layers, and this network has none that it can take")
 
 
 def _import_torchao() -> Any:  # noqa: ANN401 - torchao has no types

@@ -71,6 +71,7 @@ def infer(
 ) -> Inference:
     """Open the network at `path`, judge it on the data, and time it round by round."""
     engine = get_engine(setup.engine)
+    material.load()
     batch = one_batch(setup, split)
     take_turn("again")  # alone on the machine, or the first call would be one of a disturbed time
     begin = time.perf_counter()
@@ -150,22 +151,26 @@ def _outputs(session: Session, feeds: Feeds, batch_size: int) -> Outputs:
 
 def relative_error(outputs: Outputs, reference: Outputs) -> float:
     """Return the norm of the difference to the reference, over all outputs, divided by the reference's norm."""
-    differences = [np.linalg.norm((one - other).ravel()) for one, other in zip(outputs, reference, strict=True)]
-    size = np.linalg.norm([np.linalg.norm(one.ravel()) for one in reference])
+    pairs = [(one.astype(float), other.astype(float)) for one, other in zip(outputs, reference, strict=True)]
+    differences = [np.linalg.norm((one - other).ravel()) for one, other in pairs]
+    size = np.linalg.norm([np.linalg.norm(other.ravel()) for _, other in pairs])
     return float(np.linalg.norm(differences) / size) if size > 0 else math.nan
 
 
 def agreement(outputs: Outputs, reference: Outputs) -> np.ndarray:
     """Return for each example whether a network without labels says what the unquantised one says.
 
-    Of several numbers an example, as classifiers give, whether the largest is the same, the mean over positions; of one
-    number, 1 less the squared error in units of the reference's variance, whose mean is R².
+    The first output counts. Of a row of real numbers an example, as classifiers give, whether the largest is the same;
+    of whole numbers, which share is equal; of anything else, 1 less the squared error in units of the reference's
+    variance, whose mean is R².
     """
     one, other = outputs[0], reference[0]
-    if one.ndim > 1 and one.shape[1] > 1:
-        same = one.argmax(axis=1) == other.argmax(axis=1)
-        agreeing: np.ndarray = same.reshape(len(same), -1).mean(axis=1)
-        return agreeing
+    if one.dtype.kind != "f":
+        equal: np.ndarray = (one == other).reshape(len(one), -1).mean(axis=1)
+        return equal
+    if one.ndim == 2 and one.shape[1] > 1:
+        same: np.ndarray = (one.argmax(axis=1) == other.argmax(axis=1)).astype(float)
+        return same
     squares = ((one - other) ** 2).reshape(len(one), -1).mean(axis=1)
     spread = float(other.var())
     explained: np.ndarray = 1 - squares / spread if spread > 0 else (squares == 0).astype(float)

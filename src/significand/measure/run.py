@@ -165,7 +165,7 @@ def _rounding_flag(setup: Setup, training: Training, inference: Inference) -> st
 
 
 def _kept(path: Path, keep: Path) -> str:
-    """Copy a network to where it is kept, several files into a folder of their own; return the digest of the first."""
+    """Copy a network to where it is kept, several files into a folder of their own; return a digest of all."""
     files = network_files(path)
     if len(files) == 1:
         targets = [keep.with_name(keep.name + path.suffix)]
@@ -176,8 +176,11 @@ def _kept(path: Path, keep: Path) -> str:
         unfinished = target.with_name(f".{target.name}")
         shutil.copyfile(file, unfinished)
         unfinished.replace(target)
-    with path.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as opened:
+            digest.update(hashlib.file_digest(opened, "sha256").digest() if len(files) > 1 else opened.read())
+    return digest.hexdigest()
 
 
 def network_files(path: Path) -> list[Path]:

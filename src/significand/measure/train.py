@@ -140,7 +140,7 @@ def save(material: Material, trained: Trained, setup: Setup, split: Split, path:
     reference = trained.reference(probe)  # first: the engine may change the network
     calibration = split.train.inputs.take(slice(CALIBRATION_SAMPLES)).by_name
     notes = get_engine(setup.engine).save(trained, setup, calibration, path)
-    return reference, "; ".join(notes or ())
+    return reference, "; ".join(filter(None, [trained.note, *(notes or ())]))
 
 
 def _measured(trainer: Trainer, n_epochs: int, counter: EnergyCounter, steps: Steps) -> tuple[list[Epoch], list[_Turn]]:

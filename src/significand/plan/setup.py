@@ -1,5 +1,6 @@
 """One point of the grid as a value, and how all points are measured."""
 
+import hashlib
 import re
 from dataclasses import dataclass, field, replace
 
@@ -74,6 +75,12 @@ class Network:
 Workload = Perceptron | Network
 
 
+def _in_file_names(options: str) -> str:
+    """Return options as they may stand in the name of a file: still another for others."""
+    plain = re.sub(r"[^\w.=;-]", "_", options)
+    return plain if plain == options else f"{plain}-{hashlib.sha256(options.encode()).hexdigest()[:6]}"
+
+
 def is_onnx(model: str) -> bool:
     """Tell whether a model is an ONNX file, by its name."""
     return model.lower().endswith(".onnx")
@@ -122,7 +129,7 @@ class Setup:
     def named(self, varying: frozenset[str]) -> "Setup":
         """Return the same setup, named by its precision and by its values on the axes that vary."""
         words = {
-            "options": re.sub(r"[^\w.=;-]", "_", self.options),  # it will stand in file names
+            "options": _in_file_names(self.options),
             "engine": self.engine,
             "device": self.device,
             "batch_size": f"b{self.batch_size}",

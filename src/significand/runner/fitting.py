@@ -3,7 +3,8 @@
 import dataclasses
 from pathlib import Path
 
-from significand.plan.experiment import Experiment
+from significand.engines.base import engines_of_modules
+from significand.plan.experiment import OBJECTIVES_UNTRAINED, OF_TRAINING, Experiment
 from significand.plan.options import OPTIONS
 from significand.plan.precision import MODES
 from significand.plan.problems import PlanError
@@ -40,7 +41,7 @@ def examined_network(
         data=Path(experiment.data).absolute() if experiment.data else None,
         shape=experiment.shape,
         pickled=functions,
-        export="onnxruntime" in experiment.engine,
+        export=any(engine not in engines_of_modules() for engine in experiment.engine),
     )
     try:
         examined = examination(request)
@@ -49,34 +50,67 @@ def examined_network(
     return _fitted(experiment, examined), examined
 
 
+Fields = dict[str, object]
+
+
 def _fitted(experiment: Experiment, examined: Examined) -> Experiment:
     """Return the experiment with what the network decides."""
     problems: list[str] = []
-    fields: dict[str, object] = {}
-    if experiment.n_samples is None:
-        fields["n_samples"] = examined.n_train
-    elif experiment.n_samples > examined.n_train:
-        most = f"exceeds the {examined.n_train} examples there are"
-        problems.append(f"n_samples: {experiment.n_samples} {most}; give at most {examined.n_train}, or leave it out")
-    if (fixed := examined.fixed_batch) and experiment.batch_size != (fixed,):
-        if experiment.batch_size == OPTIONS["batch_size"].default:
-            fields["batch_size"] = (fixed,)
-        else:
-            given = ", ".join(map(str, experiment.batch_size))
-            problems.append(f"batch_size: {given} given, but the file takes batches of {fixed} only; leave it out")
-    if examined.quantised and experiment.precision_modes != (examined.quantised,):
-        told = f"the file is {examined.quantised} already"
-        if examined.quantised not in MODES:
-            problems.append(f"model: {told}, which is no precision mode; give the network in float32")
-        elif experiment.precision_modes != OPTIONS["precision_modes"].default:
-            given = ",".join(experiment.precision_modes)
-            problems.append(f"precision_modes: {given} given, but {told}; give --precision {examined.quantised}")
-        fields |= {"precision_modes": (examined.quantised,), "baseline": (("precision", examined.quantised),)}
-    if experiment.epochs and examined.not_alone:
+    fields = {
+        **_with_samples(experiment, examined, problems),
+        **_without_targets(experiment, examined, problems),
+        **_with_fixed_batch(experiment, examined, problems),
+        **_as_quantised(experiment, examined, problems),
+    }
+    if experiment.epochs and examined.targets is not None and examined.not_alone:
         problems += _lonely_batches(experiment, examined)
     if problems:
         raise PlanError(problems)
     return dataclasses.replace(experiment, **fields)  # type: ignore[arg-type]  # by name
+
+
+def _with_samples(experiment: Experiment, examined: Examined, problems: list[str]) -> Fields:
+    if experiment.n_samples is None:
+        return {"n_samples": examined.n_train}
+    if experiment.n_samples > examined.n_train:
+        most = f"exceeds the {examined.n_train} examples there are"
+        problems.append(f"n_samples: {experiment.n_samples} {most}; give at most {examined.n_train}, or leave it out")
+    return {}
+
+
+def _without_targets(experiment: Experiment, examined: Examined, problems: list[str]) -> Fields:
+    """Do not train what has no targets."""
+    if not experiment.epochs or examined.targets is not None:
+        return {}
+    if experiment.objectives == OPTIONS["objectives"].default:
+        return {"epochs": 0, "objectives": OBJECTIVES_UNTRAINED}
+    if wrong := [name for name in experiment.objectives if name in OF_TRAINING]:
+        problems.append(f"objectives: {wrong[0]!r} is of training, and the data have no targets; leave it out")
+    return {"epochs": 0}
+
+
+def _with_fixed_batch(experiment: Experiment, examined: Examined, problems: list[str]) -> Fields:
+    fixed = examined.fixed_batch
+    if not fixed or experiment.batch_size == (fixed,):
+        return {}
+    if experiment.batch_size != OPTIONS["batch_size"].default:
+        given = ", ".join(map(str, experiment.batch_size))
+        problems.append(f"batch_size: {given} given, but the file takes batches of {fixed} only; leave it out")
+    return {"batch_size": (fixed,)}
+
+
+def _as_quantised(experiment: Experiment, examined: Examined, problems: list[str]) -> Fields:
+    """Measure a quantised file as what it is."""
+    form = examined.quantised
+    if not form or experiment.precision_modes == (form,):
+        return {}
+    told = f"the file is {form} already"
+    if form not in MODES:
+        problems.append(f"model: {told}, which is no precision mode; give the network in float32")
+    elif experiment.precision_modes != OPTIONS["precision_modes"].default:
+        given = ",".join(experiment.precision_modes)
+        problems.append(f"precision_modes: {given} given, but {told}; give --precision {form}")
+    return {"precision_modes": (form,), "baseline": (("precision", form),)}
 
 
 def _lonely_batches(experiment: Experiment, examined: Examined) -> list[str]:

@@ -58,10 +58,13 @@ class Trained(Protocol):
         Operators whose products static quantisation takes to 8 bits; None for all.
     quantised
         What it is in already, as a file may be; empty where it is not quantised.
+    note
+        What is to be known of its yardstick; may be empty.
     """
 
     form: Form
     quantised: str
+    note: str
     quantised_types: Sequence[str] | None
 
     def module(self) -> "nn.Module":
@@ -102,6 +105,10 @@ class Material(Protocol):
 
     def preload(self) -> None:
         """Import what every run needs, so that processes forked from this one need not."""
+        ...
+
+    def load(self) -> None:
+        """Import what the network's own file needs, in the process that infers, whatever that leaves behind."""
         ...
 
     def split(self, seed: int) -> Split:

@@ -194,8 +194,8 @@ def exported(module: nn.Module, example: Arrays, folder: Path, path: Path) -> No
         with_weights(folder, module.state_dict(), path)
         if agrees(path, module, example):
             return
-    except ExportError:
-        pass  # the network is not that of the folder; exporting anew tells whether it can be exported
+    except (ExportError, FileNotFoundError):
+        pass  # nothing was exported, or another network: exporting anew tells whether it can be
     with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
         anew = Path(scratch) / "anew"
         export(module, example, anew)

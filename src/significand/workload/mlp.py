@@ -81,6 +81,7 @@ class TrainedPerceptron:
 
     form: Form = "one"
     quantised = ""
+    note = ""
     quantised_types: Sequence[str] | None = None
 
     def __init__(self, workload: Perceptron, weights: Weights) -> None:
@@ -122,6 +123,9 @@ class MlpMaterial:
 
     def preload(self) -> None:
         """Import nothing: this module has imported all."""
+
+    def load(self) -> None:
+        """Import nothing, as `preload`."""
 
     def split(self, seed: int) -> Split:
         """Draw the data of one repeat."""

@@ -16,7 +16,7 @@ from torch import nn
 from significand.plan.kinds import settings
 from significand.plan.precision import MODES
 from significand.plan.setup import Network, Setup
-from significand.workload.arrays import Arrays, Form, called
+from significand.workload.arrays import Arrays, Form, called, load_arrays
 from significand.workload.base import PRODUCTS, Examples, Outputs, Split, Trained
 from significand.workload.copies import shared_in_copies
 from significand.workload.examined import PICKLED, Examined, structure_of, why_no
@@ -50,6 +50,7 @@ class TrainedModule:
 
     quantised_types: Sequence[str] | None = PRODUCTS
     quantised = ""
+    note = ""
 
     def __init__(self, network: nn.Module, example: Arrays, structure: Path) -> None:
         self._network = network.eval()
@@ -78,7 +79,8 @@ class TrainedModule:
         memo = shared_in_copies(self._network)
         try:
             return _computed(copy.deepcopy(self._network, dict(memo)).double(), inputs, torch.float64)
-        except (RuntimeError, TypeError, NotImplementedError):
+        except Exception:  # noqa: BLE001 - a network may insist on float32 in any way
+            self.note = "the yardstick is float32 in torch: the network does not run in float64"
             return _computed(copy.deepcopy(self._network, memo).float(), inputs, torch.float32)
 
 
@@ -103,6 +105,10 @@ class ProgramMaterial:
         """Import the user's file, where that leaves nothing behind that a fork would lose."""
         if not self._facts.threads_started:
             _ = self._functions
+
+    def load(self) -> None:
+        """Import the user's file: the classes of the network are in it."""
+        _ = self._functions
 
     @cached_property
     def _functions(self) -> Functions:
@@ -140,7 +146,7 @@ class ProgramMaterial:
         return self._trained(setup, trainer.network)
 
     def _trained(self, setup: Setup, network: nn.Module) -> TrainedModule:
-        example = split_of(self._folder, self._workload, 0).train.inputs.take(slice(2))
+        example = load_arrays(self._folder / "train-inputs").take(np.arange(2))
         number = self._facts.options.index(setup.options)
         return TrainedModule(network, example, structure_of(self._folder, number))
 
@@ -148,7 +154,8 @@ class ProgramMaterial:
         """Return what the user's `score` gives, or the default."""
         functions = self._functions  # first: their file imports what the outputs' types are of
         tensors = [tensor_of(one, torch.float32) for one in outputs]
-        given = targets.as_given({name: tensor_of(array, torch.float32) for name, array in targets.by_name.items()})
+        copies = {name: tensor_of(np.array(array), torch.float32) for name, array in targets.by_name.items()}
+        given = targets.as_given(copies)  # a score may change them
         return scored(functions, in_form((self._folder / FORM).read_bytes(), tensors), given)
 
 

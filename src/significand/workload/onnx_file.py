@@ -337,7 +337,7 @@ def _no_model(path: Path, reason: str) -> str:
 
 
 def _told(path: Path) -> str:
-    return shown(str(path))
+    return repr(str(path))
 
 
 def _places(model: onnx.ModelProto) -> Iterator[tuple[str, int, str]]:

@@ -32,6 +32,7 @@ class OnnxFileNetwork:
 
     quantised_types: Sequence[str] | None = PRODUCTS
     form: Form = "dict"
+    note = ""
 
     def __init__(self, path: Path, facts: Examined) -> None:
         self._path = path
@@ -67,6 +68,9 @@ class OnnxMaterial:
 
     def preload(self) -> None:
         """Import nothing: this module has imported all."""
+
+    def load(self) -> None:
+        """Import nothing, as `preload`."""
 
     def split(self, seed: int) -> Split:
         """Return what quantisers are calibrated with, and what is scored."""

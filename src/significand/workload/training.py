@@ -128,6 +128,7 @@ class Trainer:
         self._optimizer = optimizer(self.network)
         self._scaler = torch.amp.GradScaler("cpu", enabled=mode.loss_scaling)
         self._generator = torch.Generator().manual_seed(seed)
+        self._drawn = torch.Generator().manual_seed(seed).get_state()  # for dropout, which draws from the global one
         self._clock_ns = clock_ns
         self._epochs = 0
 
@@ -140,6 +141,15 @@ class Trainer:
         """Train one epoch, or no more than its first `steps` steps."""
         self._epochs += 1
         self.network.train()
+        before = torch.get_rng_state()
+        torch.set_rng_state(self._drawn)
+        try:
+            return self._timed_epoch(steps)
+        finally:
+            self._drawn = torch.get_rng_state()
+            torch.set_rng_state(before)
+
+    def _timed_epoch(self, steps: int | None) -> Epoch:
         cpu_start, start = time.process_time_ns(), self._clock_ns()
         total, seen = torch.zeros((), dtype=torch.float64), 0
         order = torch.randperm(self._samples, generator=self._generator)
