@@ -245,7 +245,7 @@ print("torch._dynamo" in sys.modules)
 
 
 def test_dropout_is_decided_by_the_seed_alone(data: Split) -> None:
-    """What training draws from torch's global generator follows the seed; a clone draws the same, and disturbs nobody."""
+    """What training draws from torch's global generator follows the seed, and a clone disturbs nobody."""
 
     def losses(seed: int, *, with_clones: bool) -> list[float]:
         network = torch.nn.Sequential(torch.nn.Linear(4, 16), torch.nn.Dropout(0.5), torch.nn.Linear(16, 3))
