@@ -179,7 +179,8 @@ def _kept(path: Path, keep: Path) -> str:
     digest = hashlib.sha256()
     for file in files:
         with file.open("rb") as opened:
-            digest.update(hashlib.file_digest(opened, "sha256").digest() if len(files) > 1 else opened.read())
+            while some := opened.read(2**20):  # it may be hundreds of MB
+                digest.update(some)
     return digest.hexdigest()
 
 

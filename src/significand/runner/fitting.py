@@ -10,6 +10,7 @@ from significand.plan.precision import MODES
 from significand.plan.problems import PlanError
 from significand.runner.examination import Request, examination
 from significand.workload.examined import Examined, ProgramError
+from significand.workload.parts import n_held_out
 
 
 def examined_network(
@@ -117,7 +118,7 @@ def _lonely_batches(experiment: Experiment, examined: Examined) -> list[str]:
     """Find batch sizes that leave one example over, where the network cannot be trained on one."""
     n = min(experiment.n_samples or examined.n_train, examined.n_train)
     if examined.n_test is None:  # some of them are held out
-        n -= min(max(1, round(experiment.test_fraction * n)), n - 1)
+        n -= n_held_out(n, experiment.test_fraction)
     return [
         f"batch_size: {size} leaves a last batch of 1 of {n} training examples, and {examined.not_alone}; "
         f"give another, or {'more' if n == 1 else 'fewer'} samples"

@@ -38,9 +38,8 @@ def start_guard(program: int, scratch: str, sockets: tuple[int, ...], of_program
         A folder that the program removes itself, and the guard where the program is no more; empty for none.
     """
     ignore_polite_signals()
-    handle_of_program = _handle(
-        program
-    )  # before it is asked whether it lives, or another process might have its number
+    # Before it is asked whether it lives, or another process might have its number.
+    handle_of_program = _handle(program)
     if os.getppid() != program:
         for folder in filter(None, (scratch, of_program)):
             shutil.rmtree(folder, ignore_errors=True)

@@ -16,6 +16,7 @@ from significand.workload.base import Examples, Split
 from significand.workload.cells import brief
 from significand.workload.csv_file import read_csv
 from significand.workload.data_files import read_npz
+from significand.workload.parts import n_held_out
 
 CLUSTERS_PER_CLASS = 2
 CLUSTER_SPREAD = 4.0
@@ -174,7 +175,7 @@ def split(dataset: Dataset, n_samples: int, test_fraction: float, seed: int) -> 
         Where a held-out value lies so many deviations off that float32 cannot hold it.
     """
     chosen = np.random.default_rng(seed).permutation(len(dataset.x))[:n_samples]
-    n_test = min(max(1, round(test_fraction * len(chosen))), len(chosen) - 1)
+    n_test = n_held_out(len(chosen), test_fraction)
     test, train = chosen[:n_test], chosen[n_test:]
     scaled = dataset.x[train]
     # Squares, sums and differences stay within float64: powers of two change no digit, and a number near to all others

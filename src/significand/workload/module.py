@@ -15,14 +15,14 @@ from torch import nn
 
 from significand.plan.kinds import settings
 from significand.plan.precision import MODES
-from significand.plan.setup import Network, Setup
+from significand.plan.setup import Setup
 from significand.workload.arrays import Arrays, Form, called, load_arrays
-from significand.workload.base import PRODUCTS, Examples, Outputs, Split, Trained
+from significand.workload.base import PRODUCTS, Examples, Outputs, Trained
 from significand.workload.copies import shared_in_copies
-from significand.workload.examined import PICKLED, Examined, structure_of, why_no
+from significand.workload.examined import PICKLED, structure_of, why_no
 from significand.workload.export import CANNOT, ExportError, exported
 from significand.workload.judge import in_form
-from significand.workload.parts import split_of
+from significand.workload.parts import ExaminedMaterial
 from significand.workload.program import Functions, load_functions, new_network, scored, training_loss
 from significand.workload.training import Trainer, as_arrays, flag_optimizer, tensor_of
 from significand.workload.trial import FORM
@@ -84,22 +84,8 @@ class TrainedModule:
             return _computed(copy.deepcopy(self._network, memo).float(), inputs, torch.float32)
 
 
-class ProgramMaterial:
-    """A user's functions with the data that they gave; see `significand.workload.base.Material`.
-
-    Parameters
-    ----------
-    workload
-        What is measured.
-    folder
-        Of the examination (`significand.workload.trial`).
-    """
-
-    def __init__(self, workload: Network, folder: Path) -> None:
-        self._workload = workload
-        self._folder = folder
-        self._facts = Examined.read(folder)
-        self.probe_examples = self._facts.probe_examples
+class ProgramMaterial(ExaminedMaterial):
+    """A user's functions with the data that they gave; see `significand.workload.base.Material`."""
 
     def preload(self) -> None:
         """Import the user's file, where that leaves nothing behind that a fork would lose."""
@@ -117,10 +103,6 @@ class ProgramMaterial:
                 os.chdir(self._facts.working_directory)
         pickled = self._folder / PICKLED
         return load_functions(self._workload.model, pickled.read_bytes() if pickled.exists() else None)
-
-    def split(self, seed: int) -> Split:
-        """Return the user's own parts, or split what there is by seed."""
-        return split_of(self._folder, self._workload, seed)
 
     def new_trainer(self, setup: Setup, seed: int, part: Examples) -> Trainer:
         """Return the network before its first step."""

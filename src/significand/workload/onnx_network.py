@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from significand.plan.setup import Network, Setup
+from significand.plan.setup import Setup
 from significand.workload.arrays import Arrays, Form
-from significand.workload.base import PRODUCTS, Examples, Outputs, Split, Trained
+from significand.workload.base import PRODUCTS, Examples, Outputs, Trained
 from significand.workload.examined import Examined
 from significand.workload.onnx_file import external_files
 from significand.workload.ort import fed, onnxruntime
-from significand.workload.parts import split_of
+from significand.workload.parts import ExaminedMaterial
 
 if TYPE_CHECKING:
     from torch import nn
@@ -57,24 +57,14 @@ class OnnxFileNetwork:
         return computed(self._path.resolve(), inputs, self._batch)
 
 
-class OnnxMaterial:
+class OnnxMaterial(ExaminedMaterial):
     """An ONNX file with its data; see `significand.workload.base.Material`."""
-
-    def __init__(self, workload: Network, folder: Path) -> None:
-        self._workload = workload
-        self._folder = folder
-        self._facts = Examined.read(folder)
-        self.probe_examples = self._facts.probe_examples
 
     def preload(self) -> None:
         """Import nothing: this module has imported all."""
 
     def load(self) -> None:
         """Import nothing, as `preload`."""
-
-    def split(self, seed: int) -> Split:
-        """Return what quantisers are calibrated with, and what is scored."""
-        return split_of(self._folder, self._workload, seed)
 
     def new_trainer(self, setup: Setup, seed: int, part: Examples) -> "Trainer":  # noqa: ARG002 - of the protocol
         """Refuse: an ONNX file is only inferred, as its plan says."""

@@ -7,9 +7,12 @@ import numpy as np
 from significand.plan.setup import Network
 from significand.workload.arrays import load_arrays
 from significand.workload.base import Examples, Split
+from significand.workload.examined import Examined
 
-FEWEST = 2
-"""Examples that can be split: one to train on or to calibrate with, one held out."""
+
+def n_held_out(n: int, test_fraction: float) -> int:
+    """Return how many of n examples are held out: a share, rounded, but at least one and never all."""
+    return min(max(1, round(test_fraction * n)), n - 1)
 
 
 def split_of(folder: Path, workload: Network, seed: int) -> Split:
@@ -22,8 +25,30 @@ def split_of(folder: Path, workload: Network, seed: int) -> Split:
     drawn = np.random.default_rng(seed).permutation(len(examples))[: workload.n_samples]
     if (folder / "test-inputs").exists():
         return Split(examples.take(drawn), _part(folder, "test"))
-    n_test = min(max(1, round(workload.test_fraction * len(drawn))), len(drawn) - 1)
+    n_test = n_held_out(len(drawn), workload.test_fraction)
     return Split(examples.take(drawn[n_test:]), examples.take(drawn[:n_test]))
+
+
+class ExaminedMaterial:
+    """What the materials have in common that stand on an examination.
+
+    Parameters
+    ----------
+    workload
+        What is measured.
+    folder
+        Of the examination (`significand.workload.trial`).
+    """
+
+    def __init__(self, workload: Network, folder: Path) -> None:
+        self._workload = workload
+        self._folder = folder
+        self._facts = Examined.read(folder)
+        self.probe_examples = self._facts.probe_examples
+
+    def split(self, seed: int) -> Split:
+        """Return what is trained on or calibrated with, and what is scored."""
+        return split_of(self._folder, self._workload, seed)
 
 
 def _part(folder: Path, name: str) -> Examples:
