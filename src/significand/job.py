@@ -56,7 +56,7 @@ from significand.results.store import (
 from significand.results.values import jsonable
 from significand.runner.block import Block
 from significand.runner.conductor import Here, OnProgress
-from significand.runner.fitting import examined_network
+from significand.runner.fitting import examined_network, fitted
 from significand.runner.server import RunnerError
 from significand.workload.data import Dataset, DataSources, check_splits
 from significand.workload.given import Data
@@ -627,7 +627,8 @@ def _plan(
     if is_mlp:
         return _Plan(experiment, dataset, dataset.sha256() if dataset else None)
     material = Path(kept.enter_context(tempfile.TemporaryDirectory(prefix="significand-network-")))
-    experiment, examined = examined_network(experiment, material, functions)
+    examined = examined_network(experiment, material, functions)
+    experiment = fitted(experiment, examined)
     return _Plan(experiment, material, examined.data_sha256, examined.told())
 
 

@@ -4,10 +4,14 @@ import hashlib
 import json
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 import significand
 from significand.cli import BAD_INPUT, DONE, main
+from significand.engines.onnx_quantise import quantise_static
 
 pytestmark = pytest.mark.slow
 
@@ -54,6 +58,24 @@ def test_a_network_is_tried_in_every_mode(file: Path, capsys: pytest.CaptureFixt
     assert ran["torch", "bfloat16"]["effective_precision"] == "bfloat16"
     assert all(one["how"] != "no" and 0 < one["latency_s"] < 1 for one in support)
     assert ran["torch", "float64"]["relative_output_error"] < 1e-12 < ran["torch", "bfloat16"]["relative_output_error"]
+
+
+def test_an_onnx_file_is_tried_in_the_modes_that_there_are_for_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On the engines that take files; one that is quantised already as what it is."""
+    plain, quantised = tmp_path / "plain.onnx", tmp_path / "quantised.onnx"
+    weights = numpy_helper.from_array(np.random.default_rng(0).normal(size=(16, 4)).astype(np.float32), "w")
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", size]) for name, size in (("x", 16), ("y", 4))]
+    graph = helper.make_graph([helper.make_node("MatMul", ["x", "w"], ["y"], "p")], "g", ends[:1], ends[1:], [weights])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10), plain)
+    examples = {"x": np.random.default_rng(1).normal(size=(64, 16)).astype(np.float32)}
+    quantise_static(plain, quantised, [examples], reduce_range=True)
+    tried = {}
+    for path in (plain, quantised):
+        assert main(["modes", str(path), "--json"]) == DONE
+        tried[path] = [one["precision_mode"] for one in json.loads(capsys.readouterr().out) if one["how"] != "no"]
+    assert tried == {plain: ["float32", "float16", "int8", "int8-dynamic"], quantised: ["int8"]}
 
 
 def test_fields_of_a_network_alone_are_refused(capsys: pytest.CaptureFixture[str]) -> None:

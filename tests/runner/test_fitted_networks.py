@@ -6,7 +6,7 @@ import pytest
 
 from significand.plan.experiment import Experiment
 from significand.plan.problems import PlanError
-from significand.runner.fitting import _fitted
+from significand.runner.fitting import fitted
 from significand.workload.examined import Examined
 
 NETWORK = Examined(
@@ -37,7 +37,7 @@ def planned(**fields: object) -> Experiment:
 def test_batches_that_leave_one_example_over_are_refused_where_it_cannot_be_trained_on() -> None:
     """33 of 41 examples are trained on, and 32 and 16 leave one over; each size has its line."""
     with pytest.raises(PlanError) as caught:
-        _fitted(planned(batch_size=(32, 31, 16)), NETWORK)
+        fitted(planned(batch_size=(32, 31, 16)), NETWORK)
     first, second = caught.value.problems
     assert first.startswith("batch_size: 32 leaves a last batch of 1 of 33 training examples, and the forward of")
     assert second.startswith("batch_size: 16 leaves")
@@ -55,4 +55,4 @@ def test_batches_that_leave_one_example_over_are_refused_where_it_cannot_be_trai
 )
 def test_all_others_are_taken(fields: dict[str, object], examined: Examined) -> None:
     """No batch of one, nothing trained, or nothing against it."""
-    assert _fitted(planned(**fields), examined).n_samples == (40 if fields.get("n_samples") else 41)
+    assert fitted(planned(**fields), examined).n_samples == (40 if fields.get("n_samples") else 41)

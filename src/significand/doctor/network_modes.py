@@ -24,7 +24,6 @@ EXAMPLES = 64
 """Examples at most: enough for quantisers to find scales, and for an output error."""
 
 QUICK: Mapping[str, object] = {
-    "precision_modes": list(MODES),
     "repeats": 1,
     "latency_rounds": 2,
     "round_duration_s": 0.02,
@@ -51,13 +50,14 @@ def try_network(model: str, data: str | None = None, **fields: object) -> tuple[
         When runs cannot be had.
     """
     engines = [name for name in engine_modes() if not (is_onnx(model) and name in engines_of_modules())]
-    given = {**QUICK, "model": model, "data": data, "engine": engines, **fields}
+    modes = [mode for mode in MODES if any(mode in engine_modes()[name] for name in engines)]
+    given = {**QUICK, "model": model, "data": data, "engine": engines, "precision_modes": modes, **fields}
     if given.get("set") is not None:
         given["set"] = Settings().read(given["set"])[:1]
     surroundings = Surroundings(engine_modes(), _no_perceptron, engines_of_modules())
     experiment = plan_experiment(given, surroundings)
     with tempfile.TemporaryDirectory(prefix="significand-network-") as folder:
-        _, examined = examined_network(experiment, Path(folder))
+        examined = examined_network(experiment, Path(folder))
         quick = _inferred_only(experiment, examined)
         runs: list[Run] = []
         block = Block(quick, 0, tuple(quick.setups()), EnergyPlan(quick.watts_per_core))

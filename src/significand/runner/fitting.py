@@ -13,10 +13,8 @@ from significand.workload.examined import Examined, ProgramError
 from significand.workload.parts import n_held_out
 
 
-def examined_network(
-    experiment: Experiment, folder: Path, functions: bytes | None = None
-) -> tuple[Experiment, Examined]:
-    """Examine the network of an experiment, and fill in what follows from it.
+def examined_network(experiment: Experiment, folder: Path, functions: bytes | None = None) -> Examined:
+    """Examine the network of an experiment.
 
     Parameters
     ----------
@@ -30,7 +28,7 @@ def examined_network(
     Raises
     ------
     PlanError
-        With a line for each mistake of the user's functions, or of what the network does not allow.
+        With a line for each mistake of the user's functions.
     """
     request = Request(
         experiment.model,
@@ -45,17 +43,22 @@ def examined_network(
         export=any(engine not in engines_of_modules() for engine in experiment.engine),
     )
     try:
-        examined = examination(request)
+        return examination(request)
     except ProgramError as error:
         raise PlanError(error.problems, error.trace) from None
-    return _fitted(experiment, examined), examined
 
 
 Fields = dict[str, object]
 
 
-def _fitted(experiment: Experiment, examined: Examined) -> Experiment:
-    """Return the experiment with what the network decides."""
+def fitted(experiment: Experiment, examined: Examined) -> Experiment:
+    """Return the experiment with what the network decides.
+
+    Raises
+    ------
+    PlanError
+        With a line for everything that the network does not allow.
+    """
     problems: list[str] = []
     fields = {
         **_with_samples(experiment, examined, problems),
