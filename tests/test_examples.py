@@ -16,7 +16,8 @@ import transformers
 from torch.utils import _pytree
 
 from significand.plan.options import OPTIONS
-from significand.workload.program import Functions, forward, load_functions, new_network, scored, training_loss
+from significand.workload.arrays import called
+from significand.workload.program import Functions, load_functions, new_network, scored, training_loss
 
 pytestmark = pytest.mark.slow
 
@@ -70,7 +71,7 @@ def trained_score(functions: Functions, epochs: int) -> torch.Tensor:
             optimizer.step()
     network.eval()
     with torch.no_grad():
-        outputs = forward(network, rows_of(inputs, held_out))
+        outputs = called(network, rows_of(inputs, held_out))
     scores = torch.as_tensor(scored(functions, outputs, rows_of(targets, held_out)))
     assert scores.shape == held_out.shape
     return scores
@@ -140,7 +141,7 @@ def test_classifier_is_read_from_a_folder(tmp_path: Path) -> None:
     for network in (saved, read):
         network.train(mode=False)  # without dropout
     with torch.no_grad():
-        assert torch.equal(forward(saved, few).logits, forward(read, few).logits)
+        assert torch.equal(called(saved, few).logits, called(read, few).logits)
 
 
 @pytest.mark.parametrize(

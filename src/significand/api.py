@@ -12,12 +12,10 @@ from significand.job import run_experiment_in
 from significand.meters.openmp import told_of_runs
 from significand.plan.problems import PlanError, shown
 from significand.result import Result
+from significand.workload.examined import NAMES
 
 if TYPE_CHECKING:
     from significand.job import Outcome
-
-FUNCTIONS = ("model", "data", "train_data", "test_data", "loss", "score", "optimizer", "training_loss")
-"""What a network may bring as functions; each is a name in a file, too."""
 
 
 def run(
@@ -86,7 +84,7 @@ def run(
 
 def _functions(fields: Mapping[str, object]) -> dict[str, object]:
     """Return those of the fields that are functions, or stand for one."""
-    found = {name: fields[name] for name in FUNCTIONS if name in fields and not isinstance(fields[name], str | Path)}
+    found = {name: fields[name] for name in NAMES if name in fields and not isinstance(fields[name], str | Path)}
     if found and "model" not in found and "model" in fields:
         told = f"model: {shown(fields['model'])} is a file, which has its own {', '.join(found)}"
         raise PlanError([f"{told}; write them there, or give the model as a function, too"])

@@ -4,7 +4,6 @@ import contextlib
 import contextvars
 import dataclasses
 import errno
-import functools
 import hashlib
 import json
 import os
@@ -214,8 +213,7 @@ def run_experiment_in(
     given = resumed_fields(stored, fields) if isinstance(stored, dict) else fields
     with contextlib.ExitStack() as kept:
         plan = _plan(given, folder, functions, yes=yes or resume, kept=kept)
-        job = functools.partial(_Job, keep_networks=keep_networks)
-        return _run_planned(folder, plan, fields, on_progress, job, resume=resume, allow=allow)
+        return _run_planned(folder, plan, fields, on_progress, resume=resume, allow=allow, keep_networks=keep_networks)
 
 
 def _run_planned(
@@ -223,10 +221,10 @@ def _run_planned(
     plan: "_Plan",
     fields: Mapping[str, object],
     on_progress: OnProgress,
-    new_job: Callable[..., "_Job"],
     *,
     resume: bool,
     allow: Sequence[str],
+    keep_networks: bool,
 ) -> Outcome:
     identity = _identity(plan)
     with RunDirectory(folder) as directory:
@@ -236,7 +234,8 @@ def _run_planned(
             if begun.facts:
                 allowed = check_same(folder, begun.facts, identity, allow)
             journal = begun.journal
-        outcome = new_job(directory, plan.experiment, plan.data, identity, journal, allowed).run(on_progress)
+        job = _Job(directory, plan.experiment, plan.data, identity, journal, allowed, keep_networks=keep_networks)
+        outcome = job.run(on_progress)
         return dataclasses.replace(outcome, note=_what_was_resumed(journal, outcome.runs) if resume else "")
 
 

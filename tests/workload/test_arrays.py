@@ -28,7 +28,7 @@ def test_arrays_come_back_as_they_were_given(form: Form, tmp_path: Path) -> None
     assert (again.sha256(), again.form, list(again.by_name)) == (given.sha256(), form, list(given.by_name))
     assert len(again.take(slice(3))) == 3
     wanted = {"one": ((X,), {}), "tuple": ((X, Y), {}), "dict": ((), {"a": X, "b": Y})}[form]
-    args, named = called(lambda *args, **named: (args, named), given.as_given(), form)
+    args, named = called(lambda *args, **named: (args, named), given.as_given())
     assert all(one is other for one, other in zip(args, wanted[0], strict=True))
     assert named == wanted[1]
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from significand.workload.examined import ProgramError
-from significand.workload.guarded import ALL_FRAMES, calling
+from significand.workload.examined import ALL_FRAMES, ProgramError
+from significand.workload.guarded import calling
 
 pytestmark = pytest.mark.slow
 

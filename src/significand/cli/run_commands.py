@@ -101,7 +101,9 @@ def run(
     from significand.present.terminal.progress import ProgressDisplay
 
     if traceback:
-        os.environ["SIGNIFICAND_ALL_FRAMES"] = "1"  # the process that calls the functions inherits it
+        from significand.workload.examined import ALL_FRAMES
+
+        os.environ[ALL_FRAMES] = "1"  # the process that calls the functions inherits it
     if not quiet:
         tell_overridden()
     try:

@@ -101,7 +101,7 @@ class TorchSession:
 
     @torch.inference_mode()
     def _infer(self, inputs: Any) -> Any:  # noqa: ANN401 - the network's own types
-        return called(self._network, inputs, self._form)
+        return called(self._network, inputs)
 
 
 class _MatmulPrecision(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch

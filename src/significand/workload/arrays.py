@@ -67,8 +67,8 @@ def load_arrays(folder: Path) -> Arrays:
     return Arrays(arrays, told["form"])
 
 
-def called(module: Any, inputs: Any, form: Form) -> Any:  # noqa: ANN401 - a module's own types
+def called(module: Any, inputs: Any) -> Any:  # noqa: ANN401 - a module's own types
     """Call a network with inputs in the form in which they were given: a dict as keyword arguments."""
-    if form == "dict":
+    if isinstance(inputs, dict):
         return module(**inputs)
-    return module(*inputs) if form == "tuple" else module(inputs)
+    return module(*inputs) if isinstance(inputs, tuple) else module(inputs)

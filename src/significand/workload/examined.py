@@ -16,6 +16,12 @@ PROBING_S = 2.0
 DOUBLE_COST = 3.0
 """How much longer than in float32 a network takes in float64, roughly."""
 
+ALL_FRAMES = "SIGNIFICAND_ALL_FRAMES"
+"""Variable of the environment with which a traceback shows libraries' lines, too; ``--traceback`` sets it."""
+
+NAMES = ("model", "data", "train_data", "test_data", "loss", "score", "optimizer", "training_loss")
+"""Functions that a network may bring, as names in a file or as keywords from Python."""
+
 Signature = Mapping[str, tuple[tuple[int, ...], str]]
 """Arrays by name: the shape without the axis of the examples, and the type."""
 

@@ -234,7 +234,7 @@ class _Flat(nn.Module):
 
     def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
         given = self.example.as_given(dict(zip(self.example.by_name, inputs, strict=True)))
-        return tuple(flat_outputs(called(self.network, given, self.example.form)))
+        return tuple(flat_outputs(called(self.network, given)))
 
 
 class _Weight(NamedTuple):
@@ -424,7 +424,7 @@ def _difference(path: Path, module: nn.Module, example: Arrays) -> str | None:
 
 
 def _outputs(network: nn.Module, batch: Arrays) -> list[NDArray[Any]]:
-    outputs = flat_outputs(called(network, batch.as_given(_tensors(batch)), batch.form))
+    outputs = flat_outputs(called(network, batch.as_given(_tensors(batch))))
     return [output.numpy() for output in outputs]
 
 

@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
-from significand.workload.examined import ProgramError
+from significand.workload.examined import ALL_FRAMES, ProgramError
 
 TASKS = Path("/proc/self/task")
 
@@ -19,9 +19,6 @@ LONGEST_MESSAGE = 400
 
 MOST_FRAMES = 20
 """Lines of the user's own in a traceback; endless recursion has a thousand."""
-
-ALL_FRAMES = "SIGNIFICAND_ALL_FRAMES"
-"""Variable of the environment with which a traceback shows libraries' lines, too; ``--traceback`` sets it."""
 
 HINTS = {
     "index out of range in self": "an embedding lacks that row: sequences are too long, or indices too large, for it",

@@ -147,5 +147,5 @@ def _computed(network: nn.Module, inputs: Arrays, dtype: torch.dtype) -> Outputs
         for at in range(0, len(inputs), REFERENCE_BATCH):
             some = inputs.take(slice(at, at + REFERENCE_BATCH))
             tensors = {name: tensor_of(np.ascontiguousarray(one), dtype) for name, one in some.by_name.items()}
-            batches.append(as_arrays(called(network, some.as_given(tensors), inputs.form)))
+            batches.append(as_arrays(called(network, some.as_given(tensors))))
     return [np.concatenate(parts) for parts in zip(*batches, strict=True)]

@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from significand.plan.problems import few, nearest
+from significand.workload.arrays import called
 from significand.workload.copies import shared_in_copies
-from significand.workload.examined import ProgramError
+from significand.workload.examined import NAMES, ProgramError
 from significand.workload.guarded import blamed, calling, described, is_installed, is_library, tasks
 from significand.workload.source import file_of, folder_of, module_of, working_folder
 
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
 MODEL = "model"
 DATA = (["data"], ["train_data", "test_data"])
 """The functions of the data that may be there together."""
-
-NAMES = (MODEL, "data", "train_data", "test_data", "loss", "score", "optimizer", "training_loss")
 
 NO_CLASSES = ("loss", "score", "optimizer", "training_loss")
 """Functions of which a class would only make an object: ``loss = nn.CrossEntropyLoss`` lacks its parentheses."""
@@ -201,7 +200,7 @@ def training_loss(functions: Functions, network: "nn.Module", inputs: Any, targe
     try:
         if functions.training_loss is not None:
             return functions.training_loss(network, inputs, targets)  # type: ignore[no-any-return]
-        outputs = forward(network, inputs)
+        outputs = called(network, inputs)
         if not torch.is_autocast_enabled("cpu"):
             return loss(outputs, targets)
         with torch.autocast("cpu", enabled=False):
@@ -210,13 +209,6 @@ def training_loss(functions: Functions, network: "nn.Module", inputs: Any, targe
         raise
     except BaseException as error:  # noqa: BLE001 - sys.exit and KeyboardInterrupt, too
         raise blamed(error, "the training step", functions.folder) from None
-
-
-def forward(network: "nn.Module", inputs: Any) -> Any:  # noqa: ANN401 - the user's form
-    """Call a network with inputs in the user's form: a dict as keyword arguments, a tuple as several."""
-    if isinstance(inputs, dict):
-        return network(**inputs)
-    return network(*inputs) if isinstance(inputs, tuple) else network(inputs)
 
 
 def _is_elses(file: Path, folder: Path) -> bool:

@@ -14,13 +14,13 @@ import torch
 from torch import nn
 from torch.utils import _pytree
 
-from significand.workload.arrays import Arrays
+from significand.workload.arrays import Arrays, called
 from significand.workload.copies import shared_in_copies
 from significand.workload.examined import Examined, ProgramError, Signature
 from significand.workload.extremes import extremes, extremes_first
 from significand.workload.guarded import calling, described, tasks
 from significand.workload.judge import default_loss, fitting, form_of, leaves
-from significand.workload.program import Functions, forward, new_network, own_files, scored, seeded
+from significand.workload.program import Functions, new_network, own_files, scored, seeded
 from significand.workload.reading import read_data
 
 Data = tuple[Arrays, Arrays | None]
@@ -206,7 +206,7 @@ class _Examination:
         given = _pytree.tree_map(torch.clone, inputs)
         what = f"the forward of model() on {_told(inputs)}"
         with torch.no_grad(), calling(what, self._functions.folder):
-            outputs = forward(network, given)
+            outputs = called(network, given)
         if not all(map(_same, leaves(given), leaves(inputs))):
             remedy = "every call is to find the same: write x = x + 1, not x += 1"
             raise ProgramError([f"the forward of model() changes its inputs in place; {remedy}"])
@@ -293,7 +293,7 @@ class _Examination:
         else:
             name = "loss()"
             with calling(f"the forward of model(), in training mode, on {_told(inputs)}", folder):
-                outputs = forward(network, inputs)
+                outputs = called(network, inputs)
             with calling(name, folder):
                 loss = (functions.loss or default_loss)(outputs, targets)
         return loss, name
