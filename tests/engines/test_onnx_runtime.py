@@ -14,10 +14,10 @@ import made_up_networks
 from conftest import setup_of
 from made_up_networks import feeds, normal, reference
 from significand.engines import onnx_runtime
-from significand.engines.onnx_graph import refuse_external_data
 from significand.engines.onnx_runtime import ENGINE
 from significand.meters.machine import cpu_flags, instruction_sets
 from significand.plan.setup import Perceptron, Setup
+from significand.workload.onnx_file import external_files
 
 pytestmark = pytest.mark.slow
 
@@ -103,7 +103,7 @@ def test_quantisation_takes_its_scales_from_the_calibration_data(tmp_path: Path)
 @pytest.mark.parametrize("mode", ["float32", "float16", "int8", "int8-dynamic"])
 def test_own_models_keep_their_tensors_in_the_file(tmp_path: Path, mode: str) -> None:
     """What the engine writes passes, in every mode."""
-    refuse_external_data(written(tmp_path, setup_of((8, 5, 3), ("gelu", "softmax"), mode)))
+    assert external_files(written(tmp_path, setup_of((8, 5, 3), ("gelu", "softmax"), mode))) == []
 
 
 def test_the_bound_call_gives_what_predict_gives(tmp_path: Path) -> None:

@@ -388,3 +388,50 @@ def test_objects_are_not_loaded(text: Path, tmp_path: Path) -> None:
     np.savez(tmp_path / "data.npz", ids=np.array([{}], object), mask=MASK)
     with pytest.raises(OnnxFileError, match="arrays of numbers only"):
         read_npz(tmp_path / "data.npz", read_signature(text))
+
+
+def in_attribute() -> onnx.ModelProto:
+    return product(helper.make_node("Constant", [], ["y"], value=external("beside")))
+
+
+def in_subgraph() -> onnx.ModelProto:
+    branch = helper.make_graph([], "branch", [], [], [external("beside")])
+    return product(helper.make_node("If", ["x"], ["y"], then_branch=branch, else_branch=branch))
+
+
+def in_function() -> onnx.ModelProto:
+    model = product(helper.make_node("Identity", ["x"], ["y"]))
+    constant = helper.make_node("Constant", [], ["y"], value=external("beside"))
+    model.functions.append(helper.make_function("own", "f", ["x"], ["y"], [constant], [helper.make_opsetid("", 21)]))
+    return model
+
+
+def in_sparse_tensor() -> onnx.ModelProto:
+    model = product(helper.make_node("Identity", ["x"], ["y"]))
+    model.graph.sparse_initializer.add().values.CopyFrom(external("beside"))
+    return model
+
+
+def without_saying_so() -> onnx.ModelProto:
+    tensor = external("beside")
+    tensor.data_location = TensorProto.DEFAULT
+    return product(MATMUL, tensor)
+
+
+@pytest.mark.parametrize("model", [in_attribute, in_subgraph, in_function, in_sparse_tensor, without_saying_so])
+def test_external_data_is_found_wherever_it_is_named(tmp_path: Path, model: Callable[[], onnx.ModelProto]) -> None:
+    """Attributes, subgraphs, functions and sparse tensors are searched too."""
+    path = tmp_path / "network.onnx"
+    path.write_bytes(model().SerializeToString())
+    with pytest.raises(OnnxFileError, match="keeps the tensor 'stolen' in 'beside', which cannot be read"):
+        read_signature(path)
+
+
+@pytest.mark.parametrize("content", [b"\xff" * 64, b"\x80\x04cposix\nsystem\n"], ids=["garbage", "pickle"])
+def test_file_that_is_no_model_is_refused(tmp_path: Path, content: bytes) -> None:
+    """Bytes that are no ONNX model are an error with the path and the remedy."""
+    path = tmp_path / "network.onnx"
+    path.write_bytes(content)
+    with pytest.raises(OnnxFileError, match="is not an ONNX model") as caught:
+        read_signature(path)
+    assert repr(str(path)) in str(caught.value)

@@ -3,10 +3,8 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import onnx
-from google.protobuf.message import DecodeError, Message  # type: ignore[import-untyped]  # comes with onnx
 from onnx import TensorProto
 
 INTEGER_PRODUCTS = frozenset(
@@ -84,45 +82,6 @@ FORMATS: dict[int | None, str] = {
     TensorProto.INT32: "int32",
     TensorProto.INT64: "int64",
 }
-
-
-def refuse_external_data(path: Path) -> None:
-    """Refuse a model whose tensors are not in the file itself.
-
-    ONNX lets a tensor name another file, offset and length, which the runtime then reads. What the engine writes never
-    does, and how far a runtime may be led (absolute, ``..``, links, addresses in memory) differs by release.
-
-    Raises
-    ------
-    ValueError
-        Naming the file, the tensor and the remedy; also for a file that is no ONNX model.
-    """
-    try:
-        model = onnx.load(path, load_external_data=False)
-    except DecodeError as error:
-        raise ValueError(f"{str(path)!r} is not an ONNX model ({error}); write it again") from None
-    for tensor in _tensors(model):
-        if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
-            places = [entry.value for entry in tensor.external_data if entry.key == "location"]
-            raise ValueError(
-                f"{str(path)!r} keeps the tensor {tensor.name!r} in another file ({', '.join(map(repr, places))}), "
-                "which is not read; save the model with all its tensors in one file"
-            )
-
-
-def _tensors(message: Message) -> Iterator[TensorProto]:
-    """Find the tensors wherever they are: in the graph, in attributes, subgraphs, functions, sparse tensors."""
-    if isinstance(message, TensorProto):
-        yield message
-        return
-    for _, value in message.ListFields():
-        if isinstance(value, Message):
-            yield from _tensors(value)
-        elif not isinstance(value, str | bytes | int | float):
-            for item in value:
-                if not isinstance(item, Message):
-                    break  # numbers or texts: all of one kind
-                yield from _tensors(item)
 
 
 def effective_precision(optimised: onnx.ModelProto) -> str:
