@@ -9,7 +9,7 @@ import pytest
 
 from conftest import setup_of
 from made_up_networks import feeds, normal, reference, written
-from significand.engines.base import ENGINES, get_engine
+from significand.engines.base import ENGINES, get_engine, runs
 from significand.plan.options import ACTIVATIONS
 from significand.plan.precision import MODES
 
@@ -36,6 +36,15 @@ def test_every_engine_runs_every_activation_in_every_mode_of_its(
     assert outputs.dtype == np.float64
     error = np.linalg.norm(outputs - expected) / np.linalg.norm(expected)
     assert error < LARGEST_ERROR[MODES[mode].infers_in]
+
+
+def test_an_engine_runs_its_modes_and_the_variants_that_it_names() -> None:
+    """A variant of a mode that it runs may be none of its; an engine that is not there runs nothing."""
+    assert runs("onnxruntime", "int8")
+    assert runs("onnxruntime", "int8:minmax")
+    assert not runs("torch", "int8:minmax")
+    assert not runs("onnxruntime", "int8:nncf")
+    assert not runs("abacus", "float32")
 
 
 def test_the_registry_imports_no_engine() -> None:

@@ -27,7 +27,7 @@ from significand.plan.precision import MODES
 from significand.plan.problems import PlanError
 
 ENGINE_MODES = {
-    "onnxruntime": ("float64", "float32", "float16", "int8", "int8-dynamic"),
+    "onnxruntime": ("float64", "float32", "float16", "int8", "int8-dynamic", "int8:minmax", "int8:entropy"),
     "torch": ("float64", "float32", "bfloat16", "float16"),
 }
 DIGITS = DataFacts(n_samples=1797, n_features=64, n_classes=10)
@@ -73,6 +73,9 @@ BAD = [
     ({"activations": ["rellu", "softmax"]}, ["activations: 'rellu'", "did you mean 'relu'?", "allowed: relu, leaky"]),
     ({"precision_modes": ["float23"]}, ["precision_modes: 'float23'", "did you mean 'float32'?", "allowed: float64"]),
     ({"precision_modes": ["int8", "int8"]}, ["precision_modes: 'int8' is given 2 times; name each mode once"]),
+    ({"precision_modes": ["int8", "int8:minmax"]}, ["'int8:minmax' is the same as 'int8'; give one of the two"]),
+    ({"precision_modes": ["int8:entropie"]}, ["'int8:entropie'", "did you mean 'int8:entropy'?", "allowed: int8, "]),
+    ({"precision_modes": ["int8:nncf"]}, ["'int8:nncf' cannot run on the engine 'onnxruntime'", "that can: none"]),
     ({"precision_modes": ["bfloat16"]}, ["'bfloat16' cannot run on the engine 'onnxruntime'", "that can: torch"]),
     ({"precision_modes": []}, ["precision_modes: none given; name at least one of float64"]),
     ({"engine": "tourch"}, ["engine: 'tourch'", "did you mean 'torch'?", "allowed: onnxruntime, torch"]),
@@ -361,7 +364,7 @@ def test_learning_rate_defaults_to_the_optimizers(optimizer: str, rate: float) -
     assert plan(optimizer=optimizer, learning_rate=0.5).learning_rate == 0.5
 
 
-@given(st.permutations([mode for mode in MODES if mode != "bfloat16"]))
+@given(st.permutations([mode for mode in MODES if mode in ENGINE_MODES["onnxruntime"]]))
 def test_setups_stand_in_the_order_of_the_modes(modes: list[str]) -> None:
     """There is one setup per mode, in the order given, otherwise all alike, and called by its mode alone."""
     experiment = plan(precision_modes=modes, batch_size=7)
@@ -391,6 +394,17 @@ def test_setups_are_the_product_of_the_axes() -> None:
         ("int8-torch-b8", "torch does not run int8"),
     )
     assert len({setup.key for setup in experiment.setups()}) == 6
+
+
+def test_a_variant_is_refused_where_its_engine_does_not_run_it() -> None:
+    """The engine that runs the mode otherwise is left out by name, and files can be called as the setups are."""
+    experiment = plan(precision_modes="float32,int8:entropy", engine="onnxruntime,torch")
+    assert [setup.name for setup in experiment.setups()] == [
+        "float32-onnxruntime",
+        "int8-entropy-onnxruntime",
+        "float32-torch",
+    ]
+    assert experiment.refused == (("int8-entropy-torch", "torch does not run int8:entropy"),)
 
 
 def test_each_setup_is_compared_with_the_one_that_differs_in_the_baseline_alone() -> None:

@@ -94,6 +94,12 @@ def test_different_setups_of_an_experiment_have_different_names(setups: list[Set
     assert len({setup.named(varying).name for setup in setups}) == len(setups)
 
 
+def test_names_of_variants_can_be_those_of_files() -> None:
+    """A colon, which some file systems refuse, is in no name."""
+    assert replace(PLAIN, precision="int8:entropy", name="").name == "int8-entropy"
+    assert replace(PLAIN, precision="int4:32").named(frozenset({"batch_size"})).name == "int4-32-b32"
+
+
 def test_layers_are_written_as_in_tables() -> None:
     """Sizes with a cross between."""
     assert NETWORK.layers == "64x128x10"

@@ -3,14 +3,14 @@
 from collections.abc import Iterable
 
 from significand.doctor.check import Check, Instruments, Level
-from significand.engines.base import engine_modes
+from significand.engines.base import runs
 
 
 def modes(given: Instruments) -> Iterable[Check]:
     """Run every mode on every engine, and tell which does not compute in its own format."""
     support = given.probe()
     for one in support:
-        if one.precision_mode not in engine_modes().get(one.engine, ()):
+        if not runs(one.engine, one.precision_mode):
             continue  # by design, on any machine
         name = f"mode_{one.engine}_{one.precision_mode}".replace("-", "_")
         if one.how == "native":

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from significand.engines.base import engine_modes, engines_of_modules
+from significand.engines.base import engine_modes, engines_of_modules, runs
 from significand.engines.probe import How, ModeSupport
 from significand.meters.counters import EnergyPlan
 from significand.plan.experiment import Experiment, Surroundings, plan_experiment
@@ -50,7 +50,7 @@ def try_network(model: str, data: str | None = None, **fields: object) -> tuple[
         When runs cannot be had.
     """
     engines = [name for name in engine_modes() if not (is_onnx(model) and name in engines_of_modules())]
-    modes = [mode for mode in MODES if any(mode in engine_modes()[name] for name in engines)]
+    modes = [mode for mode in MODES if any(runs(name, mode) for name in engines)]
     given = {**QUICK, "model": model, "data": data, "engine": engines, "precision_modes": modes, **fields}
     if given.get("set") is not None:
         given["set"] = Settings().read(given["set"])[:1]
@@ -59,11 +59,11 @@ def try_network(model: str, data: str | None = None, **fields: object) -> tuple[
     with tempfile.TemporaryDirectory(prefix="significand-network-") as folder:
         examined = examined_network(experiment, Path(folder))
         quick = _inferred_only(experiment, examined)
-        runs: list[Run] = []
+        ended: list[Run] = []
         block = Block(quick, 0, tuple(quick.setups()), EnergyPlan(quick.watts_per_core))
-        Here(Path(folder)).run([block], lambda run, details: runs.append(run))  # noqa: ARG005 - single times are not kept
+        Here(Path(folder)).run([block], lambda run, details: ended.append(run))  # noqa: ARG005 - single times are not kept
     order = {setup.name: place for place, setup in enumerate(quick.setups())}
-    ran = [_support(run) for run in sorted(runs, key=lambda run: order[run.setup])]
+    ran = [_support(run) for run in sorted(ended, key=lambda run: order[run.setup])]
     return ran, examined
 
 

@@ -81,12 +81,15 @@ class EngineEntry:
         Those of them that it computes in their own format on any CPU, with instructions for it or without.
     needs_module
         Whether it runs torch modules only, and no ONNX file.
+    variants
+        Names of the variants of these modes that it runs.
     """
 
     module: str
     modes: tuple[str, ...]
     native_modes: tuple[str, ...]
     needs_module: bool = False
+    variants: tuple[str, ...] = ()
 
 
 _TORCH_MODES = ("float64", "float32", "bfloat16", "float16", "int8-dynamic")
@@ -96,6 +99,7 @@ ENGINES = {
         "significand.engines.onnx_runtime",
         modes=("float32", "float16", "int8", "int8-dynamic"),
         native_modes=("float32", "int8", "int8-dynamic"),
+        variants=("int8:minmax",),
     ),
     "torch": EngineEntry(
         "significand.engines.torch_eager", modes=_TORCH_MODES, native_modes=_TORCH_MODES, needs_module=True
@@ -104,7 +108,7 @@ ENGINES = {
 
 GROUP = "significand.engines"
 """Entry points by which other packages add engines: the engine's name, and the object that is one. Beside what `Engine`
-says, it has ``modes`` and ``native_modes`` as an `EngineEntry`."""
+says, it has ``modes`` and ``native_modes`` as an `EngineEntry`, and ``variants`` where it runs any."""
 
 
 class EngineMissingError(PlanError):
@@ -115,7 +119,8 @@ class _EngineModes(Mapping[str, Sequence[str]]):
     """For each engine the modes that it runs; what another package adds is imported when it is asked for."""
 
     def __getitem__(self, name: str) -> Sequence[str]:
-        return ENGINES[name].modes if name in ENGINES else tuple(_added_engine(name).modes)
+        engine = ENGINES[name] if name in ENGINES else _added_engine(name)
+        return (*engine.modes, *getattr(engine, "variants", ()))
 
     def __iter__(self) -> Iterator[str]:
         return iter((*ENGINES, *_added()))
@@ -125,11 +130,19 @@ class _EngineModes(Mapping[str, Sequence[str]]):
 
 
 def engine_modes() -> Mapping[str, Sequence[str]]:
-    """Return for each engine the modes that it runs.
+    """Return for each engine the modes that it runs, their variants last.
 
     Looking up an engine of another package raises `EngineMissingError` where that cannot be imported.
     """
     return _EngineModes()
+
+
+def runs(engine_name: str, mode_name: str) -> bool:
+    """Tell whether an engine runs a mode, or a variant of one; an engine that is not there runs none."""
+    try:
+        return mode_name in engine_modes()[engine_name]
+    except (KeyError, EngineMissingError):
+        return False
 
 
 def native_modes(name: str) -> Sequence[str]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from significand.engines.base import ENGINES
+from significand.engines.base import ENGINES, runs
 from significand.plan.precision import PrecisionMode
 
 INSTRUCTIONS = {
@@ -49,7 +49,8 @@ def why_not_native(engine: str, mode: PrecisionMode, effective_precision: str, i
         return f"{engine} computes a part of the layers in {wanted} only"
     lacking = lacks_instructions(wanted, instructions)
     cause = f"this CPU has no {NEEDED[wanted]}" if lacking else f"{engine} has no {wanted} kernels for this CPU"
-    others = [name for name, entry in ENGINES.items() if name != engine and mode.name in entry.native_modes]
+    able = [name for name in ENGINES if name != engine and runs(name, mode.name)]
+    others = [name for name in able if mode.base in ENGINES[name].native_modes]
     if not others:
         return cause
     return f"{cause}; {' and '.join(others)} runs it natively"

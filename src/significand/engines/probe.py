@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from significand.engines.base import ENGINES, EngineMissingError, engine_modes, get_engine
+from significand.engines.base import ENGINES, EngineMissingError, engine_modes, get_engine, runs
 from significand.engines.native import NEEDED, lacks_instructions, why_not_native
 from significand.meters.machine import cpu_flags, instruction_sets
 from significand.plan.precision import MODES, PrecisionMode
@@ -66,7 +66,7 @@ def probe_modes() -> list[ModeSupport]:
                 support += [_unable(name, mode, str(error)) for mode in MODES.values()]
                 continue
             for mode in MODES.values():
-                if mode.name not in engine_modes()[name]:
+                if not runs(name, mode.name):
                     able = [other for other, entry in ENGINES.items() if mode.name in entry.modes]
                     support.append(_unable(name, mode, f"not on this engine; on: {', '.join(able) or 'none'}"))
                     continue

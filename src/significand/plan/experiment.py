@@ -31,7 +31,7 @@ from significand.plan.options import (
     SYNTHETIC_SAMPLES,
     Fields,
 )
-from significand.plan.precision import BASELINE
+from significand.plan.precision import BASELINE, MODES, PrecisionMode
 from significand.plan.problems import PlanError, SeveralProblemsError, listed, nearest, shown, unknown_fields
 from significand.plan.setup import Network, Perceptron, Protocol, Setup, Workload, is_onnx
 
@@ -518,6 +518,7 @@ def _check_engines(plan: _Plan, surroundings: Surroundings) -> tuple[tuple[str, 
     if not plan.has("engine", "precision_modes"):
         return ()
     modes = plan.values["precision_modes"]
+    _check_modes(plan, modes)
     for mode in modes:
         if not any(mode in known[engine] for engine in engines):
             able = [name for name in known if _runs(known, name, mode)]
@@ -527,7 +528,8 @@ def _check_engines(plan: _Plan, surroundings: Surroundings) -> tuple[tuple[str, 
             )
     for engine in engines if len(engines) > 1 else ():
         if not any(mode in known[engine] for mode in modes):
-            plan.fail("engine", f"{engine!r} runs none of {', '.join(modes)}; it runs {', '.join(known[engine])}")
+            able = [mode for mode in known[engine] if ":" not in mode]
+            plan.fail("engine", f"{engine!r} runs none of {', '.join(modes)}; it runs {', '.join(able)}")
     if not plan.has(*AXES.values()):
         return ()
     nothing = Perceptron((), (), "", 0, 0.0, 0, "", 0.0, 0.0)
@@ -536,6 +538,13 @@ def _check_engines(plan: _Plan, surroundings: Surroundings) -> tuple[tuple[str, 
         for setup in _product(nothing, {axis: plan.values[name] for axis, name in AXES.items()})
         if setup.precision not in known[setup.engine]
     )
+
+
+def _check_modes(plan: _Plan, modes: Sequence[str]) -> None:
+    first: dict[PrecisionMode, str] = {}
+    for mode in modes:
+        if (same := first.setdefault(MODES[mode], mode)) != mode:
+            plan.fail("precision_modes", f"{mode!r} is the same as {same!r}; give one of the two")
 
 
 def _check_known(plan: _Plan, known: Mapping[str, Sequence[str]]) -> None:

@@ -22,7 +22,7 @@ from significand.plan.kinds import (
     Word,
 )
 from significand.plan.metrics import OBJECTIVES, UNTIL_METRICS
-from significand.plan.precision import MODES
+from significand.plan.precision import MODES, ModeName
 
 ACTIVATIONS = ("relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid", "softmax", "linear")
 MLP = "mlp"
@@ -209,9 +209,9 @@ class Fields:
 
     precision_modes: tuple[str, ...] = option(
         ("float32", "float16", "int8"),
-        f"modes to compare, of {', '.join(MODES)}",
+        f"modes to compare, of {', '.join(MODES)}; with a way to calibrate, int8:entropy, or a block size, int4:128",
         COMPARED,
-        Several(Word(words=tuple(MODES), what="a precision mode"), alone=True, once="mode"),
+        Several(ModeName(), alone=True, once="mode"),
         aliases=("--precision", "--modes"),
         axis="precision",
         free=True,  # setups of one folder only are not compared

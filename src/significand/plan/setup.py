@@ -11,8 +11,8 @@ AXES = ("options", "precision", "engine", "device", "batch_size", "threads", "va
 
 
 def name_of(*words: str) -> str:
-    """Return what a setup is called, by its precision and what else tells it from the others."""
-    return "-".join(filter(None, words))
+    """Return what a setup is called, by its precision and what else tells it from the others; files take the name."""
+    return "-".join(filter(None, words)).replace(":", "-")
 
 
 @dataclass(frozen=True)

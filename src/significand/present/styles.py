@@ -31,6 +31,8 @@ MODE_STYLES = {
     "float16": Style("#D55E00", "s"),
     "int8": Style("#CC79A7", "v"),
     "int8-dynamic": Style("#E69F00", ">"),
+    "int8-weights": Style("#999933", "<"),
+    "int4": Style("#661100", "P"),
 }
 # Five colours and seven markers share no factor, so 35 further names differ in the pair.
 _FURTHER_COLOURS = ("#56B4E9", "#7A4B2A", "#7F7F7F", "#332288", "#882255")
@@ -38,7 +40,7 @@ _FURTHER_MARKERS = ("X", "<", "P", "p", "h", "*", "d")
 
 
 def mode_styles(modes: Iterable[str]) -> dict[str, Style]:
-    """Give every mode its style; names beyond the known six are numbered in their order."""
+    """Give every mode its style; names beyond the known ones are numbered in their order."""
     styles = dict(MODE_STYLES)
     for mode in modes:
         k = len(styles) - len(MODE_STYLES)
