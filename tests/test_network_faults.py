@@ -142,6 +142,21 @@ def test_a_run_that_dies_costs_no_other(cnn: Mapping[str, object], tmp_path: Pat
     assert len(outcome.runs) == 2
 
 
+def test_a_file_that_changes_meanwhile_fails_the_runs_that_would_take_it(tmp_path: Path) -> None:
+    """What ran before is kept; whoever would measure another network says which file it is, and what to do."""
+    path = tmp_path / "net.py"
+    path.write_text(FILE, "utf-8")
+
+    def overwrite(progress: Progress) -> None:
+        if progress.ended == 1:
+            path.write_text(f"{FILE}# another\n", "utf-8")
+
+    cnn = CNN | {"model": str(path), "precision_modes": ["float32"], "repeats": 2, "epochs": 0}
+    outcome = run_experiment_in(tmp_path / "out", cnn, overwrite)
+    reason = "net.py has changed since the experiment began: this run would measure another network; start anew, and "
+    assert [run.reason for run in outcome.runs] == ["", f"{reason}leave the file as it is until the end"]
+
+
 def test_killed_at_a_random_moment(whole: Path, cnn: Mapping[str, object], tmp_path: Path) -> None:
     """SIGKILL while the network is examined or measured: no process and no folder outlives it; resumed it is whole."""
     words = [f"--{name.replace('_', '-')}={_told(value)}" for name, value in cnn.items() if name != "model"]

@@ -14,7 +14,6 @@ from significand.workload.onnx_file import (
     OnnxFileError,
     Signature,
     external_files,
-    file_sha256,
     made_up_inputs,
     quantised_as,
     read_npz,
@@ -211,8 +210,8 @@ def test_tensors_elsewhere_are_not_read(tmp_path: Path, place: str) -> None:
     assert len(caught.value.problems) == 1
 
 
-def test_tensors_in_the_folder_are_read_and_are_part_of_the_digest(tmp_path: Path) -> None:
-    """Data beside the file, or below, are fine; another content is another network."""
+def test_tensors_in_the_folder_are_read(tmp_path: Path) -> None:
+    """Data beside the file, or below, are fine where they are all there."""
     (tmp_path / "sub").mkdir()
     data, path = tmp_path / "sub" / "weights", tmp_path / "network.onnx"
     path.write_bytes(product(MATMUL, external("sub/weights")).SerializeToString())
@@ -222,10 +221,6 @@ def test_tensors_in_the_folder_are_read_and_are_part_of_the_digest(tmp_path: Pat
     data.write_bytes(b"\0" * 16)
     assert list(read_signature(path).inputs) == ["x"]
     assert external_files(path) == ["sub/weights"]
-    before = file_sha256(path)
-    assert before == file_sha256(path)
-    data.write_bytes(b"\1" * 16)
-    assert file_sha256(path) != before
 
 
 @pytest.mark.parametrize(

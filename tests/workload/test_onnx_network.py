@@ -11,7 +11,7 @@ from significand.engines.onnx_quantise import quantise_static
 from significand.engines.onnx_runtime import ENGINE
 from significand.plan.setup import Network, Setup
 from significand.workload.base import PRODUCTS
-from significand.workload.examined import Examined
+from significand.workload.examined import Examined, ProgramError
 from significand.workload.onnx_network import OnnxMaterial
 from significand.workload.trial_onnx import examine_file
 
@@ -84,3 +84,16 @@ def test_a_quantised_file_is_measured_as_it_is(tmp_path: Path) -> None:
     _, examined, path, _ = opened(quantised, tmp_path, "int8")
     assert examined.quantised == "int8"
     assert path.read_bytes() == quantised.read_bytes()
+
+
+@pytest.mark.parametrize("changed", ["mine.onnx", "weights.bin"])
+def test_a_file_that_changed_is_another_network(tmp_path: Path, changed: str) -> None:
+    """A run that would take it says which file it is, and what to do; so does its yardstick."""
+    material, _, _, setup = opened(product(tmp_path, external=True), tmp_path)
+    inputs = material.split(0).test.inputs
+    (tmp_path / changed).write_bytes((tmp_path / changed).read_bytes()[:-1])
+    network = material.untrained(setup, 0)
+    (tmp_path / "again").mkdir()
+    for use in (lambda: network.onnx_file(tmp_path / "again"), lambda: network.reference(inputs)):
+        with pytest.raises(ProgramError, match=f"^{changed} has changed since the experiment began: .* start anew"):
+            use()

@@ -102,8 +102,8 @@ def test_a_built_in_network_goes_by_its_name() -> None:
     """`cnn` is a module of ours, of which its own file counts."""
     found = load_functions("cnn")
     assert new_network(found, {}, 1).training
-    assert "cnn.py" in own_files(found)
-    assert not any("program" in name for name in own_files(found))
+    assert "cnn.py" in digests(found)
+    assert not any("program" in name for name in digests(found))
 
 
 def test_functions_of_a_notebook_come_pickled(write: Write) -> None:
@@ -225,6 +225,11 @@ def test_a_misspelt_function_is_noticed(write: Write) -> None:
     assert load_functions(write(MODEL + "def optimiser(m): ...\n")).unused == (("optimiser", "optimizer"),)
 
 
+def digests(functions: Functions) -> dict[str, str]:
+    """Return the digests of the user's files by name."""
+    return {file.name: file.sha256 for file in own_files(functions)}
+
+
 def test_the_users_files_are_known_by_their_content(write: Write) -> None:
     """The file and what it imports from its folder count; installed packages and environments there do not."""
     write("X = 1\n", "parts/__init__.py")
@@ -233,10 +238,10 @@ def test_the_users_files_are_known_by_their_content(write: Write) -> None:
     found = load_functions(
         write("import sys\nsys.path.append('env/lib/python3/site-packages')\nimport parts, installed_there\n" + MODEL)
     )
-    before = own_files(found)
+    before = digests(found)
     assert set(before) == {"net.py", "parts/__init__.py"}
     write("X = 2\n", "parts/__init__.py")
-    after = own_files(found)
+    after = digests(found)
     assert after["net.py"] == before["net.py"]
     assert after["parts/__init__.py"] != before["parts/__init__.py"]
 
@@ -249,8 +254,8 @@ def test_of_an_installed_module_only_itself_counts(write: Write, monkeypatch: py
     write("import beside\n" + MODEL, "site-packages/alone.py")
     write("import beside\n", "site-packages/several/__init__.py")
     write(MODEL, "site-packages/several/nets.py")
-    assert list(own_files(load_functions("alone"))) == ["alone.py"]
-    assert list(own_files(load_functions("several.nets"))) == ["__init__.py", "nets.py"]
+    assert list(digests(load_functions("alone"))) == ["alone.py"]
+    assert list(digests(load_functions("several.nets"))) == ["__init__.py", "nets.py"]
 
 
 def test_a_seed_decides_the_weights_and_disturbs_nothing() -> None:

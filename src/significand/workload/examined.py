@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from significand.plan.problems import capped
+from significand.workload.held import Held
 
 FACTS, PICKLED = "examined.json", "functions.pkl"
 """Files in the folder of an examination: itself, and the functions that are in no file."""
@@ -24,6 +25,11 @@ NAMES = ("model", "data", "train_data", "test_data", "loss", "score", "optimizer
 
 Signature = Mapping[str, tuple[tuple[int, ...], str]]
 """Arrays by name: the shape without the axis of the examples, and the type."""
+
+
+def are_values(shape: tuple[int, ...], dtype: str) -> bool:
+    """Tell whether an output, its shape without the axis of the examples, holds values, and no class or label."""
+    return "float" in dtype and not (len(shape) == 1 and shape[0] > 1)
 
 
 def structure_of(folder: Path, number: int) -> Path:
@@ -81,8 +87,10 @@ class Examined:
         Seconds of one forward of one example on one thread in torch; rough.
     threads_started
         Whether the user's code leaves threads behind, which a fork would lose.
-    files, data_sha256
-        Digests of the user's files by relative path, and of the data.
+    held
+        The user's files.
+    data_sha256
+        A digest of the data.
     notes
         What is worth knowing and no mistake.
     options
@@ -111,7 +119,7 @@ class Examined:
     size_mb: float
     forward_s: float
     threads_started: bool
-    files: Mapping[str, str]
+    held: tuple[Held, ...]
     data_sha256: str
     notes: tuple[str, ...]
     options: tuple[str, ...] = ("",)
@@ -120,6 +128,11 @@ class Examined:
     made_up: bool = False
     working_directory: str = ""
     not_alone: str = ""
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The digests of the user's files by name."""
+        return {file.name: file.sha256 for file in self.held}
 
     @property
     def probe_examples(self) -> int:
@@ -131,7 +144,16 @@ class Examined:
     def told(self) -> dict[str, Any]:
         """Return what a result folder tells of the network."""
         names = ("parameters", "size_mb", "score", "per_example", "quantised", "made_up")
-        return {name: getattr(self, name) for name in names} | {"files": dict(self.files), "notes": list(self.notes)}
+        told = {name: getattr(self, name) for name in names}
+        return told | {"score": self._score_kind, "files": self.files, "notes": list(self.notes)}
+
+    @property
+    def _score_kind(self) -> str:
+        """What the score is, a key of `significand.plan.metrics.SCORES`."""
+        if self.score != "none":
+            return self.score
+        shape, dtype = self.outputs[0]
+        return "agreement R²" if are_values(shape, dtype) else "agreement"
 
     def write(self, folder: Path) -> None:
         """Write it to a folder, for `read`."""
@@ -154,6 +176,6 @@ class Examined:
             signature = values[name]
             values[name] = signature and {key: (tuple(shape), dtype) for key, (shape, dtype) in signature.items()}
         outputs = tuple((tuple(shape), dtype) for shape, dtype in values["outputs"])
-        return cls(
-            **values | {"outputs": outputs, "notes": tuple(values["notes"]), "options": tuple(values["options"])}
-        )
+        held = tuple(Held(**file) for file in values["held"])
+        lists = {name: tuple(values[name]) for name in ("notes", "options")}
+        return cls(**values | lists | {"outputs": outputs, "held": held})

@@ -19,10 +19,10 @@ from significand.plan.setup import Setup
 from significand.workload.arrays import Arrays, Form, called, load_arrays
 from significand.workload.base import PRODUCTS, Examples, Outputs, Trained
 from significand.workload.copies import shared_in_copies
-from significand.workload.examined import PICKLED, structure_of, why_no
+from significand.workload.examined import PICKLED, ProgramError, structure_of, why_no
 from significand.workload.export import CANNOT, ExportError, exported
 from significand.workload.judge import in_form
-from significand.workload.parts import ExaminedMaterial
+from significand.workload.parts import ExaminedMaterial, unchanged
 from significand.workload.program import Functions, load_functions, new_network, scored, training_loss
 from significand.workload.training import Trainer, as_arrays, flag_optimizer, tensor_of
 from significand.workload.trial import FORM
@@ -88,9 +88,10 @@ class ProgramMaterial(ExaminedMaterial):
     """A user's functions with the data that they gave; see `significand.workload.base.Material`."""
 
     def preload(self) -> None:
-        """Import the user's file, where that leaves nothing behind that a fork would lose."""
+        """Import the user's file, where that leaves nothing behind that a fork would lose; a run tells what fails."""
         if not self._facts.threads_started:
-            _ = self._functions
+            with contextlib.suppress(ProgramError):
+                _ = self._functions
 
     def load(self) -> None:
         """Import the user's file: the classes of the network are in it."""
@@ -102,14 +103,19 @@ class ProgramMaterial(ExaminedMaterial):
             with contextlib.suppress(OSError):  # it may be gone; what then cannot be found says so
                 os.chdir(self._facts.working_directory)
         pickled = self._folder / PICKLED
-        return load_functions(self._workload.model, pickled.read_bytes() if pickled.exists() else None)
+        with unchanged(self._facts.held):
+            return load_functions(self._workload.model, pickled.read_bytes() if pickled.exists() else None)
+
+    def _new_network(self, setup: Setup, seed: int) -> nn.Module:
+        with unchanged(self._facts.held):
+            return new_network(self._functions, settings(setup.options), seed)
 
     def new_trainer(self, setup: Setup, seed: int, part: Examples) -> Trainer:
         """Return the network before its first step."""
         workload, functions = self._workload, self._functions
         by_flags = flag_optimizer(workload.optimizer, workload.learning_rate, workload.momentum)
         return Trainer(
-            new_network(functions, settings(setup.options), seed),
+            self._new_network(setup, seed),
             ProgramRecipe(functions),
             MODES[setup.precision],
             part,
@@ -121,7 +127,7 @@ class ProgramMaterial(ExaminedMaterial):
 
     def untrained(self, setup: Setup, seed: int) -> Trained:
         """Return the network as `model` makes it."""
-        return self._trained(setup, new_network(self._functions, settings(setup.options), seed))
+        return self._trained(setup, self._new_network(setup, seed))
 
     def trained(self, setup: Setup, trainer: Trainer) -> Trained:
         """Return the network as training has left it."""

@@ -1,6 +1,5 @@
 """An ONNX file and its data, as anybody may have written them: looked at, and never executed. No torch here."""
 
-import hashlib
 import itertools
 import re
 import stat
@@ -263,14 +262,6 @@ def read_npz(path: Path, signature: Signature) -> tuple[Arrays, Arrays | None]:
 def external_files(path: Path) -> list[str]:
     """Return the names, relative to its folder, of the files in which an ONNX file keeps tensors; sorted."""
     return sorted({place for place, _, _ in _places(_opened(path))})
-
-
-def file_sha256(path: Path) -> str:
-    """Return a digest of an ONNX file, and of the files in which it keeps tensors."""
-    digest = hashlib.sha256(_digest(path))
-    for place in external_files(path):
-        digest.update(place.encode() + _digest(path.parent / place))
-    return digest.hexdigest()
 
 
 def tensors_of(message: Message) -> Iterator[TensorProto]:
@@ -576,8 +567,3 @@ def _check_fits(what: str, needed_bytes: int) -> None:
     if needed_bytes > available:
         room = f"{needed_bytes / 1e6:.0f} MB of memory, {available / 1e6:.0f} MB are available"
         raise OnnxFileError([f"{what} would take {room}; give fewer or smaller ones"])
-
-
-def _digest(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()

@@ -14,7 +14,7 @@ from significand.workload.base import PRODUCTS, Examples, Outputs, Trained
 from significand.workload.examined import Examined
 from significand.workload.onnx_file import external_files
 from significand.workload.ort import fed, onnxruntime
-from significand.workload.parts import ExaminedMaterial
+from significand.workload.parts import ExaminedMaterial, unchanged
 
 if TYPE_CHECKING:
     from torch import nn
@@ -36,6 +36,7 @@ class OnnxFileNetwork:
 
     def __init__(self, path: Path, facts: Examined) -> None:
         self._path = path
+        self._held = facts.held
         self._batch = facts.fixed_batch or REFERENCE_BATCH
         self.quantised = facts.quantised
 
@@ -46,15 +47,17 @@ class OnnxFileNetwork:
     def onnx_file(self, folder: Path) -> Path:
         """Copy the file, and the weights beside it."""
         source, target = self._path.resolve(), folder / "float32.onnx"
-        shutil.copy(source, target)
-        for name in external_files(source):
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(source.parent / name, folder / name)
+        with unchanged(self._held):
+            shutil.copy(source, target)
+            for name in external_files(source):
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(source.parent / name, folder / name)
         return target
 
     def reference(self, inputs: Arrays) -> Outputs:
         """Return what the file gives in float32 without any optimisation."""
-        return computed(self._path.resolve(), inputs, self._batch)
+        with unchanged(self._held):
+            return computed(self._path.resolve(), inputs, self._batch)
 
 
 class OnnxMaterial(ExaminedMaterial):

@@ -1,5 +1,7 @@
 """The examples that an examination has saved, as the parts of one repeat. No torch here."""
 
+import contextlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +9,8 @@ import numpy as np
 from significand.plan.setup import Network
 from significand.workload.arrays import load_arrays
 from significand.workload.base import Examples, Split
-from significand.workload.examined import Examined
+from significand.workload.examined import Examined, ProgramError
+from significand.workload.held import Held
 
 
 def n_held_out(n: int, test_fraction: float) -> int:
@@ -27,6 +30,23 @@ def split_of(folder: Path, workload: Network, seed: int) -> Split:
         return Split(examples.take(drawn), _part(folder, "test"))
     n_test = n_held_out(len(drawn), workload.test_fraction)
     return Split(examples.take(drawn[n_test:]), examples.take(drawn[:n_test]))
+
+
+@contextlib.contextmanager
+def unchanged(files: Iterable[Held]) -> Iterator[None]:
+    """Refuse what was read inside where a file is not what it was, also where that is why reading it raises.
+
+    Raises
+    ------
+    ProgramError
+        With a line for each such file.
+    """
+    try:
+        yield
+    except Exception:
+        _check(files)
+        raise
+    _check(files)
 
 
 class ExaminedMaterial:
@@ -54,3 +74,9 @@ class ExaminedMaterial:
 def _part(folder: Path, name: str) -> Examples:
     targets = folder / f"{name}-targets"
     return Examples(load_arrays(folder / f"{name}-inputs"), load_arrays(targets) if targets.exists() else None)
+
+
+def _check(files: Iterable[Held]) -> None:
+    remedy = "this run would measure another network; start anew, and leave the file as it is until the end"
+    if problems := [f"{file.name} {problem}: {remedy}" for file in files if (problem := file.problem())]:
+        raise ProgramError(problems)

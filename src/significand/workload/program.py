@@ -2,7 +2,6 @@
 
 import copy
 import difflib
-import hashlib
 import inspect
 import random
 import re
@@ -22,6 +21,7 @@ from significand.workload.arrays import called
 from significand.workload.copies import shared_in_copies
 from significand.workload.examined import NAMES, ProgramError
 from significand.workload.guarded import blamed, calling, described, is_installed, is_library, tasks
+from significand.workload.held import Held
 from significand.workload.source import file_of, folder_of, module_of, working_folder
 
 if TYPE_CHECKING:
@@ -102,20 +102,16 @@ def load_functions(source: str, pickled: bytes | None = None) -> Functions:
     return replace(functions, threads=frozenset(tasks() - before))
 
 
-def own_files(functions: Functions) -> dict[str, str]:
-    """Return SHA-256 digests of the user's file and of what was imported from below its folder, by relative path."""
+def own_files(functions: Functions) -> list[Held]:
+    """Return the user's file and what was imported from below its folder, by relative path, as they are now."""
     folder = functions.folder
     if folder is None:
-        return {}
+        return []
     loaded: list[object] = list(sys.modules.values())  # anybody may have put anything there
     paths = {file for module in loaded if isinstance(module, ModuleType) and (file := file_of(module))}
     below = {file for file in paths if file.is_relative_to(folder) and not _is_elses(file, folder)}
     files = below | ({functions.file} if functions.file else set())
-    return {
-        file.relative_to(folder).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
-        for file in sorted(files)
-        if file.is_file()
-    }
+    return [Held.of(file.relative_to(folder).as_posix(), file) for file in sorted(files) if file.is_file()]
 
 
 def new_network(functions: Functions, options: Mapping[str, object], seed: int) -> "nn.Module":

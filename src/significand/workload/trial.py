@@ -167,7 +167,7 @@ class _Examination:
             size_mb=sum(one.nbytes for one in [*network.parameters(), *network.buffers()]) / 1e6,
             forward_s=forward_s,
             threads_started=bool(threads & tasks()),
-            files=own_files(self._functions),
+            held=tuple(own_files(self._functions)),
             data_sha256=digest,
             notes=tuple(self._notes),
             not_alone=not_alone,

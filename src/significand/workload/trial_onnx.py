@@ -10,11 +10,11 @@ from significand.workload.arrays import Arrays
 from significand.workload.base import Outputs
 from significand.workload.examined import Examined
 from significand.workload.extremes import extremes_first
+from significand.workload.held import Held
 from significand.workload.onnx_file import (
     OnnxFileError,
     Signature,
     external_files,
-    file_sha256,
     made_up_inputs,
     read_npz,
     read_signature,
@@ -79,7 +79,7 @@ def examine_file(path: Path, folder: Path, data: Path | None, shape: Sequence[st
         size_mb=_size_mb(path),
         forward_s=forward_s,
         threads_started=False,
-        files={path.name: file_sha256(path)},
+        held=_held(path),
         data_sha256=digest,
         notes=tuple(notes),
         fixed_batch=signature.fixed_batch,
@@ -147,6 +147,12 @@ def _save(path: Path, folder: Path, inputs: Arrays, targets: Arrays | None) -> N
     if targets:
         targets.save(folder / "train-targets")
     (folder / FILE).symlink_to(path.resolve())
+
+
+def _held(path: Path) -> tuple[Held, ...]:
+    """Return the file, and those in which it keeps tensors."""
+    file = path.resolve()
+    return Held.of(path.name, file), *(Held.of(name, file.parent / name) for name in external_files(file))
 
 
 def _size_mb(path: Path) -> float:
