@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 
@@ -29,7 +30,16 @@ pytestmark = [
     pytest.mark.usefixtures("no_orphans"),
 ]
 
-FILE = "from significand.workload.networks.cnn import data, model\n"
+FILE = """
+from pathlib import Path
+import numpy as np
+from significand.workload.networks import cnn
+from significand.workload.networks.cnn import data
+
+def model():
+    np.load(Path(__file__).with_name("scale.npy"))
+    return cnn.model()
+"""
 CNN: dict[str, object] = {
     "n_samples": 200,
     "precision_modes": ["float32", "int8-dynamic"],
@@ -44,12 +54,18 @@ CNN: dict[str, object] = {
 }
 
 
+def written(folder: Path) -> Path:
+    """Write the network's file, and the one that it reads."""
+    np.save(folder / "scale.npy", np.ones(1))
+    path = folder / "net.py"
+    path.write_text(FILE, "utf-8")
+    return path
+
+
 @pytest.fixture(scope="module")
 def cnn(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, object]:
     """Write the network's file, and return the experiment."""
-    path = tmp_path_factory.mktemp("networks") / "net.py"
-    path.write_text(FILE, "utf-8")
-    return CNN | {"model": str(path)}
+    return CNN | {"model": str(written(tmp_path_factory.mktemp("networks")))}
 
 
 @pytest.fixture(scope="module")
@@ -89,35 +105,37 @@ def test_a_finished_experiment_measures_nothing_again(
     assert_complete(folder, whole, cnn)
 
 
-def test_a_file_that_was_changed_is_not_resumed(whole: Path, cnn: Mapping[str, object], tmp_path: Path) -> None:
-    """It may be another network: refused, by the name of what differs; nothing in the folder changes."""
+def test_files_that_were_changed_are_not_resumed(whole: Path, cnn: Mapping[str, object], tmp_path: Path) -> None:
+    """It may be another network: refused, by the names of what differs; nothing in the folder changes."""
     folder = shutil.copytree(whole, tmp_path / "out")
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     path = Path(str(cnn["model"]))
     path.write_text(f"{FILE}# another\n", "utf-8")
+    np.save(path.with_name("scale.npy"), np.zeros(1))
     try:
-        with pytest.raises(PlanError, match=r"network\.files") as caught:
-            run_experiment_in(folder, {}, resume=True)
-        with pytest.raises(PlanError, match=r"network\.files"):
+        with pytest.raises(PlanError) as caught:
             run_experiment_in(folder, {}, resume=True, allow=["machine"])
     finally:
-        path.write_text(FILE, "utf-8")
+        written(path.parent)
     differing = [line for line in caught.value.problems if " then, " in line]
-    assert [line.split(": ")[1] for line in differing] == ["network.files.net.py"]
+    assert [line.split(": ")[1] for line in differing] == ["network.files.net.py", "network.files.scale.npy"]
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
-def test_a_comparison_with_a_changed_file_wants_to_be_told(whole: Path, tmp_path: Path) -> None:
-    """What was changed may be what is compared: with --allow network.files it is, and without it is refused."""
+@pytest.mark.parametrize("name", ["files.net.py", "files.scale.npy", "weights_sha256"])
+def test_a_comparison_with_a_changed_file_wants_to_be_told(whole: Path, tmp_path: Path, name: str) -> None:
+    """What was changed may be what is compared: with --allow network it is, and without it is refused by its name."""
     changed = shutil.copytree(whole, tmp_path / "changed")
     facts = manifest(changed)
-    facts["network"]["files"]["net.py"] = 64 * "0"
+    where, _, file = name.partition(".")
+    facts["network"][where] = facts["network"][where] | {file: 64 * "0"} if file else 64 * "0"
     (changed / MANIFEST).write_text(json.dumps(facts), "utf-8")
     with pytest.raises(ResultsError) as caught:
         compare_folders(whole, changed, metrics=["latency"])
     (line,) = caught.value.problems
-    assert "give --allow network.files" in line
-    assert compare_folders(whole, changed, metrics=["latency"], allow=["network.files"]).comparisons
+    assert f"network.{name}" in line
+    assert "give --allow network" in line
+    assert compare_folders(whole, changed, metrics=["latency"], allow=["network"]).comparisons
 
 
 def test_an_interrupt_keeps_what_is_finished(whole: Path, cnn: Mapping[str, object], tmp_path: Path) -> None:
@@ -144,8 +162,7 @@ def test_a_run_that_dies_costs_no_other(cnn: Mapping[str, object], tmp_path: Pat
 
 def test_a_file_that_changes_meanwhile_fails_the_runs_that_would_take_it(tmp_path: Path) -> None:
     """What ran before is kept; whoever would measure another network says which file it is, and what to do."""
-    path = tmp_path / "net.py"
-    path.write_text(FILE, "utf-8")
+    path = written(tmp_path)
 
     def overwrite(progress: Progress) -> None:
         if progress.ended == 1:

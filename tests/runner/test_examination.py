@@ -1,13 +1,18 @@
 """Behaviour of the process in which a user's functions are examined: whatever it comes to, it is one line."""
 
+import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from conftest import eventually
 from significand.runner.examination import Request, examination
@@ -127,6 +132,56 @@ def test_threads_that_importing_starts_are_noticed(asked: Check, tmp_path: Path)
     """A fork would lose them."""
     thread = "threading.Thread(target=time.sleep, args=(600,), daemon=True).start()"
     assert examination(asked(thread), tmp_path).threads_started
+
+
+def test_files_that_a_network_is_made_from_are_held(asked: Check, tmp_path: Path) -> None:
+    """What model(), importing and data() open for reading, each by the name that its user knows.
+
+    Not what they write, what the machine or Python has, and what belongs to some program.
+    """
+    for name in ("weights.npy", "scale.npy", "x.npy", "sub/table.npy", ".cache/other.npy", "first_seen.npy"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        np.save(tmp_path / name, np.ones(3))
+    outside = tmp_path.with_name(f"{tmp_path.name}-outside.npy")
+    np.save(outside, np.ones(3))
+    model = f"""np.load("weights.npy"); np.load({str(outside)!r}); np.load(".cache/other.npy")
+    open("/etc/passwd").read(); np.save("made.npy", np.ones(2)); np.load("made.npy")
+    open("nowhere") if os.path.exists("nowhere") else None"""
+    first = "scale = np.load('scale.npy'); os.chdir('sub'); np.load('table.npy'); os.chdir('..')"
+    found = examination(asked(first, model, "np.load('x.npy'); np.load('weights.npy')"), tmp_path)
+    for_runs = {"net.py", "weights.npy", "scale.npy", "sub/table.npy", str(outside)}
+    assert {file.name for file in found.held if file.for_runs} == for_runs
+    assert {file.name for file in found.held if not file.for_runs} == {"x.npy"}
+    assert found.files["x.npy"] == hashlib.sha256((tmp_path / "x.npy").read_bytes()).hexdigest()
+
+
+def test_many_files_of_data_are_one(asked: Check, tmp_path: Path) -> None:
+    """A folder of images has one digest, which each of them changes."""
+    for number in range(40):
+        (tmp_path / f"{number}.txt").write_text("1")
+    digests = []
+    for text in ("1", "2"):
+        (tmp_path / "17.txt").write_text(text)
+        os.utime(tmp_path / "17.txt", ns=(1, 1))
+        shutil.rmtree(tmp_path / "out")
+        (tmp_path / "out").mkdir()
+        found = examination(asked(data="[open(f'{at}.txt').read() for at in range(40)]"), tmp_path)
+        assert list(found.files) == ["net.py", "data(): all files"]
+        digests.append(found.files["data(): all files"])
+    assert digests[0] != digests[1]
+
+
+def test_weights_are_known_wherever_they_come_from(asked: Check, tmp_path: Path) -> None:
+    """Safetensors reads its file without Python's knowledge: the weights tell what the files do not."""
+    digests = []
+    for scale in (1.0, 2.0):
+        save_file({"weight": torch.full((3, 4), scale), "bias": torch.zeros(3)}, tmp_path / "w.safetensors")
+        shutil.rmtree(tmp_path / "out")
+        (tmp_path / "out").mkdir()
+        load = "net = nn.Linear(4, 3); net.load_state_dict(load_file('w.safetensors')); return net"
+        found = examination(asked("from safetensors.torch import load_file", load), tmp_path)
+        digests.append(found.weights_sha256)
+    assert digests[0] != digests[1]
 
 
 IF = """

@@ -22,7 +22,6 @@ NETWORK = Examined(
     size_mb=0.0,
     forward_s=1e-4,
     threads_started=False,
-    held=(),
     data_sha256="",
     notes=(),
     not_alone="the forward of model() raised ValueError",

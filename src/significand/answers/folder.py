@@ -98,8 +98,9 @@ class Folder:
         fields = {name: value for name, value in self.fields.items() if name not in ({*told, REFUSED} if told else ())}
         facts = dict(flat({"experiment": fields, "machine": self.manifest.get("machine"), "method": method}))
         network = self.manifest.get("network")
-        if isinstance(network, dict) and network.get("files"):
-            facts |= dict(flat({"network": {"files": network["files"]}}))
+        if isinstance(network, dict):
+            known = {name: network[name] for name in ("files", "weights_sha256") if network.get(name)}
+            facts |= dict(flat({"network": known}))
         if self.manifest.get("data_sha256"):
             facts["data_sha256"] = self.manifest["data_sha256"]
         return facts

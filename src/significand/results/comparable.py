@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from significand.plan.options import OPTIONS
 from significand.plan.problems import capped
 from significand.results.difference import Difference
-from significand.results.resume import SAME_MEMORY
+from significand.results.resume import SAME_MEMORY, WEIGHTS
 
 FREE = frozenset(name for name, option in OPTIONS.items() if option.free)
 """Fields of an experiment that may differ."""
@@ -41,6 +41,8 @@ def differences(one: Mapping[str, object], other: Mapping[str, object]) -> tuple
         top, _, name = field.partition(".")
         if (top == "experiment" and name in FREE) or (field == "experiment.data" and same_data):
             continue
+        if field == WEIGHTS and one.get("experiment.seed") != other.get("experiment.seed"):
+            continue  # they may be drawn
         if top != "experiment" and (field not in one or field not in other):
             unrecorded.append(field)
         elif not _same(field, one.get(field), other.get(field)):

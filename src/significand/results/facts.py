@@ -77,7 +77,7 @@ FACTS = {
     "method": NAMED_TEXTS,
     "network": OBJECT,
     "network.files": NAMED_TEXTS,
-    "network.score": TEXT,
+    **dict.fromkeys(("network.score", "network.weights_sha256"), TEXT),
     "git_revision": OBJECT,
     "git_revision.commit": TEXT,
     "git_revision.dirty": TRUTH,

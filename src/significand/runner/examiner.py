@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import hashlib
 import json
 import os
 import pickle
@@ -14,11 +15,13 @@ from significand.plan.kinds import settings
 from significand.plan.setup import is_onnx
 from significand.runner.examination import DOING, REQUEST, RESULT, Request
 from significand.workload.arrays import load_arrays
-from significand.workload.examined import ProgramError, structure_of, why_no
+from significand.workload.examined import Examined, ProgramError, structure_of, why_no
+from significand.workload.held import Held
 from significand.workload.onnx_file import OnnxFileError
-from significand.workload.program import Functions, load_functions, new_network
+from significand.workload.opened import Opened
+from significand.workload.program import Functions, load_functions, new_network, own_files
 from significand.workload.reading import read_file
-from significand.workload.trial import examine
+from significand.workload.trial import Data, examine, weights_sha256
 
 
 def main(scratch: str) -> Never:
@@ -46,12 +49,14 @@ class _Examiner:
             if is_onnx(self._request.source):
                 self._write(RESULT, json.dumps(self._examine_file()))
                 return
+            data = read_file(self._request.data) if self._request.data else None
+            self._opened = Opened()
             functions = self._load()
-            examined = self._examine(functions)
+            examined = self._examine(functions, data)
         except (ProgramError, OnnxFileError) as error:
             self._write(RESULT, json.dumps({"problems": error.problems, "trace": getattr(error, "trace", "")}))
             return
-        self._write(RESULT, json.dumps(examined))
+        self._write(RESULT, json.dumps(examined.to_json()))
         for number in range(len(self._request.options)) if self._request.export else ():
             self._export(functions, number)
 
@@ -59,22 +64,28 @@ class _Examiner:
         self._doing(f"importing {self._request.source}")
         return load_functions(self._request.source, self._request.pickled)
 
-    def _examine(self, functions: Functions) -> dict[str, Any]:
+    def _examine(self, functions: Functions, data: Data | None) -> Examined:
         asked = self._request
         first, *others = map(settings, asked.options)
-        data = read_file(asked.data) if asked.data else None
         found = examine(functions, first, asked.folder, asked.seed, asked.batch_size, asked.epochs, data, self._doing)
+        weights = [found.weights_sha256]
         for options in others:
             self._doing("model()")
-            new_network(functions, options, asked.seed)
-        found = dataclasses.replace(found, options=asked.options, working_directory=self._here)
-        return found.to_json()
+            weights.append(weights_sha256(new_network(functions, options, asked.seed)))
+        of_data = [Held.of("", asked.data, for_runs=False)] if asked.data else []
+        return dataclasses.replace(
+            found,
+            options=asked.options,
+            working_directory=self._here,
+            held=(*own_files(functions), *self._opened.held(functions.folder), *of_data),
+            weights_sha256=weights[0] if len(weights) == 1 else hashlib.sha256("".join(weights).encode()).hexdigest(),
+        )
 
     def _examine_file(self) -> dict[str, Any]:
         from significand.workload.trial_onnx import examine_file  # noqa: PLC0415 - of few requests
 
         asked = self._request
-        self._doing("the file")
+        self._write(DOING, "the file")
         return examine_file(Path(asked.source), asked.folder, asked.data, asked.shape, asked.seed).to_json()
 
     def _export(self, functions: Functions, number: int) -> None:
@@ -91,6 +102,7 @@ class _Examiner:
             why_no(structure).write_text(str(error), "utf-8")
 
     def _doing(self, what: str) -> None:
+        self._opened.doing(what)
         self._write(DOING, what)
 
     def _write(self, name: str, text: str) -> None:

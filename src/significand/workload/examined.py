@@ -88,9 +88,10 @@ class Examined:
     threads_started
         Whether the user's code leaves threads behind, which a fork would lose.
     held
-        The user's files.
-    data_sha256
-        A digest of the data.
+        The user's files: what is imported, what is opened, the data.
+    data_sha256, weights_sha256
+        Digests of the data, and of the weights that ``model`` begins with for the experiment's seed; the latter is
+        empty where they are in a held file.
     notes
         What is worth knowing and no mistake.
     options
@@ -119,9 +120,10 @@ class Examined:
     size_mb: float
     forward_s: float
     threads_started: bool
-    held: tuple[Held, ...]
     data_sha256: str
     notes: tuple[str, ...]
+    held: tuple[Held, ...] = ()
+    weights_sha256: str = ""
     options: tuple[str, ...] = ("",)
     fixed_batch: int | None = None
     quantised: str = ""
@@ -132,7 +134,7 @@ class Examined:
     @property
     def files(self) -> dict[str, str]:
         """The digests of the user's files by name."""
-        return {file.name: file.sha256 for file in self.held}
+        return {file.name: file.sha256 for file in self.held if file.name}
 
     @property
     def probe_examples(self) -> int:
@@ -145,6 +147,7 @@ class Examined:
         """Return what a result folder tells of the network."""
         names = ("parameters", "size_mb", "score", "per_example", "quantised", "made_up")
         told = {name: getattr(self, name) for name in names}
+        told |= {"weights_sha256": self.weights_sha256} if self.weights_sha256 else {}
         return told | {"score": self._score_kind, "files": self.files, "notes": list(self.notes)}
 
     @property

@@ -13,13 +13,15 @@ class Held:
     Attributes
     ----------
     name
-        What results and messages call it.
+        What results and messages call it; empty where it is known by its content, as a file of data is.
     path
-        Where it is.
+        Where it is; empty for many files together.
     size, modified_ns
         Bytes, and the time of the last change in ns since the epoch; where both are the same, so is the content.
     sha256
         A digest of its content.
+    for_runs
+        Whether runs read it again.
     """
 
     name: str
@@ -27,9 +29,10 @@ class Held:
     size: int
     modified_ns: int
     sha256: str
+    for_runs: bool = True
 
     @classmethod
-    def of(cls, name: str, path: Path) -> Self:
+    def of(cls, name: str, path: Path, *, for_runs: bool = True) -> Self:
         """Read a file.
 
         Raises
@@ -38,7 +41,7 @@ class Held:
             Where it cannot be read.
         """
         about = path.stat()  # before the content: a change meanwhile is then seen as one
-        return cls(name, str(path), about.st_size, about.st_mtime_ns, digest_of(path))
+        return cls(name, str(path), about.st_size, about.st_mtime_ns, digest_of(path), for_runs)
 
     def problem(self) -> str:
         """Say what has become of it; nothing where its content is the same. Only a file that was written is read."""

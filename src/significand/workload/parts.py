@@ -78,5 +78,7 @@ def _part(folder: Path, name: str) -> Examples:
 
 def _check(files: Iterable[Held]) -> None:
     remedy = "this run would measure another network; start anew, and leave the file as it is until the end"
-    if problems := [f"{file.name} {problem}: {remedy}" for file in files if (problem := file.problem())]:
+    if problems := [
+        f"{file.name} {problem}: {remedy}" for file in files if file.for_runs and (problem := file.problem())
+    ]:
         raise ProgramError(problems)

@@ -20,7 +20,7 @@ from significand.workload.examined import Examined, ProgramError, Signature
 from significand.workload.extremes import extremes, extremes_first
 from significand.workload.guarded import calling, described, tasks
 from significand.workload.judge import default_loss, fitting, form_of, leaves
-from significand.workload.program import Functions, new_network, own_files, scored, seeded
+from significand.workload.program import Functions, new_network, scored, seeded
 from significand.workload.reading import read_data
 
 Data = tuple[Arrays, Arrays | None]
@@ -120,6 +120,7 @@ class _Examination:
         before = tasks()
         with self._step("model()"):
             network = _built_twice(self._functions, self._options, self._seed)
+            weights = weights_sha256(network)
         threads = self._functions.threads | (tasks() - before)
         with self._step("data()"):
             train, test = (on_file_data, None) if on_file_data else read_examples(self._functions)
@@ -167,8 +168,8 @@ class _Examination:
             size_mb=sum(one.nbytes for one in [*network.parameters(), *network.buffers()]) / 1e6,
             forward_s=forward_s,
             threads_started=bool(threads & tasks()),
-            held=tuple(own_files(self._functions)),
             data_sha256=digest,
+            weights_sha256=weights,
             notes=tuple(self._notes),
             not_alone=not_alone,
         )
@@ -309,6 +310,16 @@ class _Examination:
         if not all(id(one) in own for group in optimizer.param_groups for one in group["params"]):
             raise ProgramError(["optimizer() takes parameters of another network; take those of its argument"])
         return optimizer
+
+
+def weights_sha256(network: nn.Module) -> str:
+    """Return a digest of a network's parameters and buffers, wherever `model` has them from."""
+    digest = hashlib.sha256()
+    for key, one in network.state_dict().items():
+        if isinstance(one, torch.Tensor) and one.layout is torch.strided and not one.is_quantized:
+            digest.update(repr((key, tuple(one.shape), _name(one.dtype))).encode())
+            digest.update(one.detach().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def _read(functions: Functions, name: str) -> Data:

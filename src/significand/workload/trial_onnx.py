@@ -79,7 +79,7 @@ def examine_file(path: Path, folder: Path, data: Path | None, shape: Sequence[st
         size_mb=_size_mb(path),
         forward_s=forward_s,
         threads_started=False,
-        held=_held(path),
+        held=_held(path, data),
         data_sha256=digest,
         notes=tuple(notes),
         fixed_batch=signature.fixed_batch,
@@ -149,10 +149,11 @@ def _save(path: Path, folder: Path, inputs: Arrays, targets: Arrays | None) -> N
     (folder / FILE).symlink_to(path.resolve())
 
 
-def _held(path: Path) -> tuple[Held, ...]:
-    """Return the file, and those in which it keeps tensors."""
+def _held(path: Path, data: Path | None) -> tuple[Held, ...]:
+    """Return the file, those in which it keeps tensors, and that of the data."""
     file = path.resolve()
-    return Held.of(path.name, file), *(Held.of(name, file.parent / name) for name in external_files(file))
+    beside = [Held.of(name, file.parent / name) for name in external_files(file)]
+    return Held.of(path.name, file), *beside, *([Held.of("", data, for_runs=False)] if data else [])
 
 
 def _size_mb(path: Path) -> float:
