@@ -35,13 +35,14 @@ from significand.results.difference import Difference, as_names
 from significand.results.files import ForeignFileError
 from significand.results.journal import JOURNAL, Journal, read_journal
 from significand.results.read import read_details, read_json_object
-from significand.results.records import METHOD, STEP_COLUMNS, Progress, Run, step_rows
+from significand.results.records import METHOD, OPERATOR_COLUMNS, STEP_COLUMNS, Progress, Run, operator_rows, step_rows
 from significand.results.resume import check_same, find_begun
 from significand.results.store import (
     COMPARISONS_CSV,
     COMPARISONS_JSON,
     MANIFEST,
     NETWORKS,
+    OPERATORS,
     PARETO_JSON,
     STEPS,
     SUMMARY_CSV,
@@ -209,10 +210,21 @@ def run_experiment_in(
     if allow and not resume:
         raise PlanError([f"allow: {shown(list(allow))} means nothing without resume; leave it out"])
     fields = _with_home(fields)
-    stored = find_begun(folder, fields).facts.get("experiment") if resume else None
+    begun = find_begun(folder, fields).facts if resume else {}
+    stored = begun.get("experiment")
     given = resumed_fields(stored, fields) if isinstance(stored, dict) else fields
     with contextlib.ExitStack() as kept:
-        plan = _plan(given, folder, functions, yes=yes or resume, kept=kept)
+        planned, dataset = _planned(given, folder, yes=yes or resume)
+
+        def examined() -> _Plan:
+            return _examined(planned, functions, kept)
+
+        if dataset is not None:
+            plan = dataset
+        elif functions is None and _is_as_begun(planned, begun):
+            plan = _as_begun(planned, begun, examined, lambda now: check_same(folder, begun, _identity(now), allow))
+        else:
+            plan = examined()
         return _run_planned(folder, plan, fields, on_progress, resume=resume, allow=allow, keep_networks=keep_networks)
 
 
@@ -499,8 +511,7 @@ class _Job:
         folder = self._directory.folder
         with self._storing():
             self._directory.check_ours()
-            steps = [row for run in self._runs for row in self._steps(run)]
-            write_csv(steps, folder / STEPS, list(STEP_COLUMNS))
+            self._write_details(folder)
             results = self._results()
             write_summaries(results)
             return results
@@ -515,9 +526,20 @@ class _Job:
         except (OSError, ReportError) as error:
             return None, str(error)
 
-    def _steps(self, run: Run) -> list[dict[str, object]]:
+    def _write_details(self, folder: Path) -> None:
+        """Write the tables that come from the runs' arrays."""
+        steps: list[dict[str, object]] = []
+        operators: list[dict[str, object]] = []
+        for run in self._runs:
+            details = self._details(run)
+            steps += step_rows(run, details)
+            operators += operator_rows(run, details)
+        write_csv(steps, folder / STEPS, list(STEP_COLUMNS))
+        write_csv(operators, folder / OPERATORS, list(OPERATOR_COLUMNS))
+
+    def _details(self, run: Run) -> Mapping[str, np.ndarray]:
         try:
-            return step_rows(run, read_details(self._directory.details_path(run)))
+            return read_details(self._directory.details_path(run))
         except ValueError as error:
             raise ResultsLostError(
                 f"{error}; {self._kept()}: remove that file, at the price of its lines in {STEPS}, and go on with "

@@ -10,8 +10,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper, parser
 
-from significand.engines.onnx_graph import effective_precision, shares
-from significand.engines.onnx_quantise import QuantisationError, quantise_dynamic, quantise_static, to_float16
+from significand.engines.onnx_graph import operators
+from significand.engines.onnx_prepare import QuantisationError
+from significand.engines.onnx_quantise import quantise_dynamic, quantise_static, to_float16
+from significand.engines.operators import shares
 from significand.workload.onnx_file import quantised_as
 from significand.workload.ort import onnxruntime
 
@@ -164,7 +166,7 @@ def test_converted_networks_give_nearly_the_same_and_their_format_is_seen(
     feeds = feeds_of(model)
     convert(mode, source, target, feeds)
     assert 0 < error(outputs(source, feeds), outputs(target, feeds, optimised)) < largest_error
-    assert effective_precision(onnx.load(optimised)) == formats
+    assert "+".join(shares(operators(onnx.load(optimised)))) == formats
     assert quantised_as(onnx.load(target)) == ("" if mode == "float16" else mode)
     assert {path.name for path in tmp_path.iterdir()} == {"a.onnx", "b.onnx", "optimised.onnx"}
 
@@ -265,7 +267,7 @@ def test_shares_count_the_positions_at_which_weights_are_applied() -> None:
     last.op_type = "MatMulInteger"  # not run: only looked at
     last.domain = "com.microsoft"
     convolved = 8 * 9 * 64 + 16 * 8 * 9 * 9
-    found = shares(model)
+    found = shares(operators(model))
     assert found["float32"] == pytest.approx(convolved / (convolved + 1440))
     assert found["int8"] == pytest.approx(1440 / (convolved + 1440))
 
@@ -302,4 +304,4 @@ NODE = helper.make_node
 )  # fmt: skip
 def test_formats_are_read_from_what_multiplies(model: onnx.ModelProto, formats: str) -> None:
     """Weights tell the format, wherever they lie; values without weights tell it by what they are made of."""
-    assert effective_precision(model) == formats
+    assert "+".join(shares(operators(model))) == formats

@@ -15,6 +15,7 @@ from conftest import setup_of
 from made_up_networks import feeds, normal, reference
 from significand.engines import onnx_runtime
 from significand.engines.onnx_runtime import ENGINE
+from significand.engines.operators import shares
 from significand.meters.machine import cpu_flags, instruction_sets
 from significand.plan.setup import Perceptron, Setup
 from significand.workload.onnx_file import external_files
@@ -40,7 +41,7 @@ def batch(setup: Setup) -> np.ndarray:
 
 def seen(path: Path, setup: Setup) -> str:
     """Return what a network is found to compute in."""
-    return ENGINE.computes_in(path, setup, feeds(batch(setup)))
+    return "+".join(shares(ENGINE.computes_in(path, setup, feeds(batch(setup)))))
 
 
 def test_int8_model_is_small_and_computes_in_int8(tmp_path: Path) -> None:

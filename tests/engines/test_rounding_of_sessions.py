@@ -10,6 +10,7 @@ from conftest import setup_of
 from made_up_networks import feeds, reference, written, xy
 from significand.analysis.rounding import check_error, output_sensitivity
 from significand.engines.base import ENGINES, get_engine
+from significand.engines.operators import shares
 from significand.plan.precision import MODES
 from significand.plan.setup import Perceptron, Setup
 from significand.workload.data import draw
@@ -64,7 +65,7 @@ def sessions(tmp_path_factory: pytest.TempPathFactory) -> list[Ran]:
             engine = get_engine(engine_name)
             setup = setup_of(layer_sizes, activations, mode, engine_name)
             path = written(engine, setup, folder, x, seed=5)
-            effective = engine.computes_in(path, setup, feeds(x))
+            effective = "+".join(shares(engine.computes_in(path, setup, feeds(x))))
             (outputs,) = engine.open(path, setup).predict(feeds(x))
             error = float(np.linalg.norm(outputs - exact) / np.linalg.norm(exact))
             ran.append(Ran(setup, effective, error, sensitivity))

@@ -1,12 +1,13 @@
 """The NumPy engine: the network as matrix products of NumPy arrays, in float32 or, slowly, in float16."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from significand.engines.base import Engine, Session
+from significand.engines.operators import Operator
 from significand.plan.setup import Setup
 from significand.workload.architecture import Weights
 from significand.workload.arrays import Feeds
@@ -47,11 +48,11 @@ class NumpyEngine:
         arrays = (state[name].numpy().T for name in state)  # a matrix and its bias, layer by layer
         np.savez(path, *(array.astype(setup.precision) for array in arrays))
 
-    def computes_in(self, path: Path, setup: Setup, feeds: Feeds) -> str:
+    def computes_in(self, path: Path, setup: Setup, feeds: Feeds) -> Sequence[Operator]:
         """Multiply a batch, and look at the type that comes out of each layer's product."""
         session = self.open(path, setup)
         session.predict(feeds)
-        return "+".join(sorted(session.seen))
+        return session.seen
 
     def open(self, path: Path, setup: Setup) -> "NumpySession":
         """Read the weights."""
@@ -66,7 +67,7 @@ class NumpySession:
     def __init__(self, weights: Weights, activations: tuple[str, ...]) -> None:
         self._layers = [(*pair, ACTIVATIONS[name]) for pair, name in zip(weights, activations, strict=True)]
         self._dtype = weights[0][0].dtype
-        self.seen: set[str] = set()
+        self.seen: list[Operator] = []
 
     def bind(self, feeds: Feeds) -> Callable[[], object]:
         """Return the call on a batch that is converted already."""
@@ -79,9 +80,10 @@ class NumpySession:
         return [self._infer(x.astype(self._dtype)).astype(np.float64)]
 
     def _infer(self, x: np.ndarray) -> np.ndarray:
-        for matrix, bias, activate in self._layers:
+        self.seen = []
+        for number, (matrix, bias, activate) in enumerate(self._layers):
             products = x @ matrix
-            self.seen.add(products.dtype.name)
+            self.seen.append(Operator(f"layer {number}", "matmul", products.dtype.name, len(x) * matrix.size))
             x = activate(products + bias)
         return x
 

@@ -5,9 +5,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+from significand.engines.operators import Operator
+from significand.plan.precision import MODES
 from significand.plan.problems import PlanError
 from significand.plan.setup import Setup
 from significand.workload.arrays import Feeds
@@ -54,11 +57,12 @@ class Engine(Protocol):
         """
         ...
 
-    def computes_in(self, path: Path, setup: Setup, feeds: Feeds) -> str:
-        """Return the format that a session on what `save` wrote really computes in, given a batch.
+    def computes_in(self, path: Path, setup: Setup, feeds: Feeds) -> Sequence[Operator]:
+        """Return the operators that a session on what `save` wrote really runs, given a batch, with their formats.
 
-        Found by looking at the engine's graph or operators, in a session that is thrown away. ``"float32"``,
-        ``"int8"``, ...; where layers differ all of them, joined by ``+``.
+        Found by looking at the engine's graph or operators, in a session that is thrown away. What is not understood is
+        `significand.engines.operators.UNKNOWN`. An engine may add ``profile(path, setup, feeds, calls)``, which returns
+        the seconds that each of them takes in a call, by its name: see `profile`.
         """
         ...
 
@@ -83,6 +87,8 @@ class EngineEntry:
         Whether it runs torch modules only, and no ONNX file.
     variants
         Names of the variants of these modes that it runs.
+    extra
+        The extra of this package that brings what it needs, called as what is then imported; empty where it needs none.
     """
 
     module: str
@@ -90,19 +96,31 @@ class EngineEntry:
     native_modes: tuple[str, ...]
     needs_module: bool = False
     variants: tuple[str, ...] = ()
+    extra: str = ""
 
 
 _TORCH_MODES = ("float64", "float32", "bfloat16", "float16", "int8-dynamic")
+_COMPILED_MODES = ("float32", "bfloat16", "float16")
 
 ENGINES = {
     "onnxruntime": EngineEntry(
         "significand.engines.onnx_runtime",
-        modes=("float32", "float16", "int8", "int8-dynamic"),
-        native_modes=("float32", "int8", "int8-dynamic"),
-        variants=("int8:minmax",),
+        modes=("float32", "float16", "int8", "int8-dynamic", "int8-weights", "int4"),
+        native_modes=("float32", "int8", "int8-dynamic", "int8-weights", "int4"),
+        variants=("int8:minmax", *MODES.variants("int8-weights"), *MODES.variants("int4")),
+    ),
+    "openvino": EngineEntry(
+        "significand.engines.openvino",
+        modes=("float32", "bfloat16", "float16", "int8"),
+        native_modes=("float32", "int8"),
+        variants=("int8:minmax", "int8:nncf"),
+        extra="openvino",
     ),
     "torch": EngineEntry(
         "significand.engines.torch_eager", modes=_TORCH_MODES, native_modes=_TORCH_MODES, needs_module=True
+    ),
+    "torch-compile": EngineEntry(
+        "significand.engines.torch_compile", modes=_COMPILED_MODES, native_modes=_COMPILED_MODES, needs_module=True
     ),
 }
 
@@ -112,14 +130,14 @@ says, it has ``modes`` and ``native_modes`` as an `EngineEntry`, and ``variants`
 
 
 class EngineMissingError(PlanError):
-    """An engine that another package adds cannot be imported."""
+    """An engine cannot be had: its extra is not installed, or another package adds it and it cannot be imported."""
 
 
 class _EngineModes(Mapping[str, Sequence[str]]):
     """For each engine the modes that it runs; what another package adds is imported when it is asked for."""
 
     def __getitem__(self, name: str) -> Sequence[str]:
-        engine = ENGINES[name] if name in ENGINES else _added_engine(name)
+        engine = _entry(name) if name in ENGINES else _added_engine(name)
         return (*engine.modes, *getattr(engine, "variants", ()))
 
     def __iter__(self) -> Iterator[str]:
@@ -132,7 +150,7 @@ class _EngineModes(Mapping[str, Sequence[str]]):
 def engine_modes() -> Mapping[str, Sequence[str]]:
     """Return for each engine the modes that it runs, their variants last.
 
-    Looking up an engine of another package raises `EngineMissingError` where that cannot be imported.
+    Looking up an engine raises `EngineMissingError` where it cannot be had.
     """
     return _EngineModes()
 
@@ -163,9 +181,35 @@ def get_engine(name: str) -> Engine:
     KeyError
         When there is none; plans are checked before, so this is a mistake in the program.
     EngineMissingError
-        When it is another package's and cannot be imported.
+        When it cannot be had.
     """
-    return cast("Engine", import_module(ENGINES[name].module).ENGINE) if name in ENGINES else _added_engine(name)
+    return cast("Engine", import_module(_entry(name).module).ENGINE) if name in ENGINES else _added_engine(name)
+
+
+def _entry(name: str) -> EngineEntry:
+    entry = ENGINES[name]
+    if entry.extra and find_spec(entry.extra) is None:
+        raise EngineMissingError([f"{name!r} is not installed; pip install 'significand[{entry.extra}]'"])
+    return entry
+
+
+def profile(engine: Engine, path: Path, setup: Setup, feeds: Feeds, calls: int) -> Mapping[str, float]:
+    """Return the seconds that each operator takes in a call, by its name, from the engine's own profiler.
+
+    Parameters
+    ----------
+    engine, path, setup, feeds
+        As for `Engine.computes_in`, in a session that is thrown away as well.
+    calls
+        Over which the mean is taken, after one that warms up.
+
+    Returns
+    -------
+    mapping of str to float
+        Empty where the engine has no profiler.
+    """
+    times = getattr(engine, "profile", None)
+    return {} if times is None else cast("Mapping[str, float]", times(path, setup, feeds, calls))
 
 
 @functools.cache

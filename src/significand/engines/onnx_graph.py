@@ -1,11 +1,14 @@
 """An ONNX graph, looked at. ONNX Runtime, which runs it, is not needed."""
 
+import dataclasses
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import onnx
 from onnx import TensorProto
+
+from significand.engines.operators import UNKNOWN, Operator
 
 INTEGER_PRODUCTS = frozenset(
     {
@@ -31,6 +34,7 @@ PACKED_PRODUCTS = frozenset({"MatMulNBits", "MatMulNBitsMlp", "MatMulNBitsQkv", 
 FLOAT_PRODUCTS = frozenset(
     {
         "Attention",
+        "CausalConvWithState",
         "Conv",
         "ConvTranspose",
         "ConvTransposeWithDynamicPads",
@@ -64,6 +68,63 @@ FLOAT_PRODUCTS = frozenset(
 )
 """Operators on real numbers of any format."""
 
+CONVERSIONS = frozenset(
+    {
+        "Cast",
+        "CastLike",
+        "DequantizeLinear",
+        "DynamicQuantizeLinear",
+        "QuantizeLinear",
+        "ReorderInput",
+        "ReorderOutput",
+        "Transpose",
+    }
+)
+"""Operators that only bring numbers into another format or layout."""
+
+STANDARD_OPSET = 28
+"""Version of ONNX up to which the standard operators were looked through for those that multiply."""
+
+OF_ONNX_RUNTIME = frozenset(
+    {
+        "BiasAdd",
+        "BiasGelu",
+        "BiasSoftmax",
+        "BiasSplitGelu",
+        "CropAndResize",
+        "EmbedLayerNormalization",
+        "ExpandDims",
+        "FastGelu",
+        "GatherBlockQuantized",
+        "GroupNorm",
+        "MaxpoolWithMask",
+        "NhwcMaxPool",
+        "QEmbedLayerNormalization",
+        "QLinearAdd",
+        "QLinearAveragePool",
+        "QLinearConcat",
+        "QLinearGlobalAveragePool",
+        "QLinearLeakyRelu",
+        "QLinearMul",
+        "QLinearReduceMean",
+        "QLinearSigmoid",
+        "QLinearSoftmax",
+        "QLinearWhere",
+        "QuickGelu",
+        "ReduceSumInteger",
+        "RemovePadding",
+        "ReorderInput",
+        "ReorderOutput",
+        "RestorePadding",
+        "SimplifiedLayerNormalization",
+        "SkipGroupNorm",
+        "SkipLayerNormalization",
+        "SkipSimplifiedLayerNormalization",
+        "UnfoldTensor",
+    }
+)
+"""Operators of ONNX Runtime's own that multiply no matrices."""
+
 SCALES = {"DequantizeLinear": 1, "MatMulIntegerToFloat": 2, "DynamicQuantizeMatMul": 2, "DynamicQuantizeLSTM": 8}
 """Operators whose result is no integer though their weights are: which input, a scale, has the type of the result."""
 
@@ -84,26 +145,11 @@ FORMATS: dict[int | None, str] = {
 }
 
 
-def effective_precision(optimised: onnx.ModelProto) -> str:
-    """Return the formats of the products in an optimised graph.
+def operators(optimised: onnx.ModelProto) -> list[Operator]:
+    """Return the operators of an optimised graph, in its order, those of branches and loops behind their owner.
 
-    Parameters
-    ----------
-    optimised
-        The graph as ONNX Runtime runs it.
-
-    Returns
-    -------
-    str
-        ``"int8"`` for integer products, else the type of the operands; several are joined by ``+``, the one with the
-        largest share of the multiply-adds first. ``"unknown"`` where the type of an operand cannot be told. Empty where
-        nothing is multiplied.
-    """
-    return "+".join(shares(optimised))
-
-
-def shares(optimised: onnx.ModelProto) -> dict[str, float]:
-    """Return what share of the multiply-adds is computed in each format, the largest first.
+    The format of a product is ``"int8"`` of integers, and else the type of the operands. It is `UNKNOWN` where that
+    cannot be told, and of any operator of which is not known that it multiplies nothing.
 
     The multiply-adds of a product are its weights times the positions at which they are applied. Sizes that the graph
     leaves open, such as that of the batch, count as 1; so does a product of which nothing is known. Those without
@@ -115,24 +161,37 @@ def shares(optimised: onnx.ModelProto) -> dict[str, float]:
     optimised
         The graph as ONNX Runtime runs it.
     """
-    work: dict[str, float] = {}
-    for name, multiply_adds in _products(optimised.graph, _Values({}, {}, {}, {})):
-        work[name] = work.get(name, 0.0) + max(1.0, multiply_adds)
-    total = sum(work.values())
-    ranked = sorted(work.items(), key=lambda one: -one[1])
-    return {name: size / total for name, size in ranked}
+    found = list(_operators(optimised.graph, _Values({}, {}, {}, {}, {})))
+    has_integers = any(one.format.startswith("int") for one in found)
+    seen: dict[str, int] = {}
+    told = []
+    for one in found:
+        seen[one.name] = seen.get(one.name, 0) + 1
+        name = one.name if seen[one.name] == 1 else f"{one.name}#{seen[one.name]}"
+        note = "" if one.note == LEFT and not has_integers else one.note
+        told.append(dataclasses.replace(one, name=name, note=note))
+    return told
 
 
-def _products(graph: onnx.GraphProto, outer: "_Values") -> Iterator[tuple[str, float]]:
-    """Find the operators that multiply, each with its format and its multiply-adds."""
+LEFT = "the quantiser left it as it is"
+"""Told only where something else in the graph is quantised."""
+
+NOT_FUSED = "its operands are dequantised before the product: quantise and dequantise operators were not fused"
+WEIGHTS_UNPACKED = "weights are stored in few bits and unpacked before the product, which is in {}"
+TWO_VALUES = "it multiplies two computed values, which the quantiser leaves as they are"
+
+
+def _operators(graph: onnx.GraphProto, outer: "_Values") -> Iterator[Operator]:
     values = outer.within(graph)
     for node in graph.node:
         values.follow(node)
-        if name := _format(node, values):
-            yield name, _multiply_adds(node, values)
+        name, form = node.name or f"{node.op_type} {node.output[0]}", _format(node, values)
+        multiply_adds = max(1.0, _multiply_adds(node, values)) if form else 0.0
+        conversion = node.op_type in CONVERSIONS
+        yield Operator(name, node.op_type, form, multiply_adds, conversion, _note(node, form, values))
         for attribute in node.attribute:
             for body in (attribute.g, *attribute.graphs):
-                yield from _products(body, values)
+                yield from _operators(body, values)
 
 
 def _format(node: onnx.NodeProto, values: "_Values") -> str:
@@ -141,9 +200,32 @@ def _format(node: onnx.NodeProto, values: "_Values") -> str:
     if node.op_type in PACKED_PRODUCTS:
         return f"int{_integer(node, 'bits', 4)}"
     if node.op_type not in FLOAT_PRODUCTS:
-        return ""
+        return "" if _multiplies_nothing(node) else UNKNOWN
     operands = [*node.input[1:2], *node.input[:1]]  # the weights first, and what they are multiplied with
-    return FORMATS.get(next((values.types[name] for name in operands if name in values.types), None), "unknown")
+    return FORMATS.get(next((values.types[name] for name in operands if name in values.types), None), UNKNOWN)
+
+
+def _multiplies_nothing(node: onnx.NodeProto) -> bool:
+    if node.domain in {"", "ai.onnx", "com.microsoft.nchwc"}:
+        return onnx.defs.has(node.op_type, STANDARD_OPSET, "") or node.op_type in OF_ONNX_RUNTIME
+    standard = node.op_type in CONVERSIONS or onnx.defs.has(node.op_type, STANDARD_OPSET, "")
+    return node.domain == "com.microsoft" and (standard or node.op_type in OF_ONNX_RUNTIME)
+
+
+def _note(node: onnx.NodeProto, form: str, values: "_Values") -> str:
+    """Return why a product computes in its format, as far as the graph shows it."""
+    if form == UNKNOWN:
+        return "it is not understood"
+    if node.op_type in PACKED_PRODUCTS:
+        return WEIGHTS_UNPACKED.format("int8" if _integer(node, "accuracy_level", 0) == 4 else "float32")
+    if node.op_type not in FLOAT_PRODUCTS or not form:
+        return ""
+    dequantised = [values.makers.get(name) == "DequantizeLinear" for name in node.input[:2]]
+    if dequantised and all(dequantised):
+        return NOT_FUSED
+    if any(dequantised):
+        return WEIGHTS_UNPACKED.format(form)
+    return LEFT if any(name in values.weights for name in node.input) else TWO_VALUES
 
 
 def _multiply_adds(node: onnx.NodeProto, values: "_Values") -> float:
@@ -186,16 +268,19 @@ class _Values:
         How many elements there are; estimated from what a value is made of where the graph does not tell.
     weights
         Shapes of constants, also behind operators that only change their form.
+    makers
+        Kinds of the operators that made them, changes of form not counted but for dequantising.
     """
 
     types: dict[str, int]
     shapes: dict[str, tuple[int, ...]]
     elements: dict[str, float]
     weights: dict[str, tuple[int, ...]]
+    makers: dict[str, str]
 
     def within(self, graph: onnx.GraphProto) -> "_Values":
         """Return what is known inside of a graph, which sees the values around it."""
-        inner = _Values(dict(self.types), dict(self.shapes), dict(self.elements), dict(self.weights))
+        inner = _Values(*(dict(getattr(self, one.name)) for one in dataclasses.fields(self)))
         for value in (*graph.input, *graph.value_info, *graph.output):
             inner._tell(value)
         for tensor in graph.initializer:
@@ -216,6 +301,9 @@ class _Values:
                 self.elements.setdefault(name, elements)
         if node.op_type in RESHAPING and node.input[0] in self.weights:
             self.weights[node.output[0]] = self.weights[node.input[0]]
+        reshapes = node.op_type in RESHAPING - {"DequantizeLinear"}
+        maker = self.makers.get(node.input[0], "") if reshapes and node.input else node.op_type
+        self.makers.update(dict.fromkeys(node.output, maker))
 
     def _tell(self, value: onnx.ValueInfoProto) -> None:
         told = value.type.tensor_type

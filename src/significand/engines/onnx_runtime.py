@@ -1,17 +1,20 @@
-"""ONNX Runtime on the CPU: float32, float16, int8 with calibrated scales, int8 with scales found at run time."""
+"""ONNX Runtime on the CPU: float32, float16, int8 calibrated or dynamic, and int8 and int4 weights."""
 
 import functools
+import json
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from shutil import move
+from typing import Any
 
 import numpy as np
 import onnx
 
 from significand.engines.base import Engine, Session
-from significand.engines.onnx_graph import effective_precision
+from significand.engines.onnx_graph import operators
 from significand.engines.onnx_quantise import quantise_dynamic, quantise_static, to_float16
+from significand.engines.operators import Operator
 from significand.meters.machine import cpu_flags, instruction_sets
 from significand.plan.precision import MODES
 from significand.plan.setup import Setup
@@ -33,7 +36,9 @@ class OnnxRuntimeEngine:
     file_suffix = ".onnx"
 
     def preload(self, setup: Setup) -> None:
-        """Import nothing: this module has imported all."""
+        """Import the quantiser of weights, which takes long, where it is needed; this module has imported all else."""
+        if MODES[setup.precision].quantisation == "weights":
+            import significand.engines.onnx_weights  # noqa: F401, PLC0415
 
     def save(self, trained: Trained, setup: Setup, calibration: Feeds, path: Path) -> Sequence[str]:
         """Take the network as a float32 file, and convert it as the mode says."""
@@ -44,6 +49,10 @@ class OnnxRuntimeEngine:
                 _moved(source, path)
             elif mode.quantisation is None:
                 to_float16(source, path)
+            elif mode.block_size:
+                from significand.engines.onnx_weights import quantise_weights  # noqa: PLC0415 - as `preload`
+
+                quantise_weights(source, path, bits=4 if mode.infers_in == "int4" else 8, block_size=mode.block_size)
             else:
                 # Without VNNI, products of 8-bit numbers are summed in 16 bits and can saturate; ONNX Runtime's
                 # documentation of quantisation advises 7-bit weights there. Seen on AVX2: 18 % error of 8-bit weights
@@ -55,14 +64,26 @@ class OnnxRuntimeEngine:
                 quantise_static(source, path, batches, reduce_range=reduce_range, types=trained.quantised_types)
         return ()
 
-    def computes_in(self, path: Path, setup: Setup, feeds: Feeds) -> str:
-        """Have the optimised graph written beside `path`, and read the format of its matrix products."""
+    def computes_in(self, path: Path, setup: Setup, feeds: Feeds) -> Sequence[Operator]:
+        """Have the optimised graph written beside `path`, and read its operators."""
         options = _options(setup.threads)
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
             optimised = Path(folder) / "optimised.onnx"
             options.optimized_model_filepath = str(optimised)
             onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-            return effective_precision(onnx.load(optimised, load_external_data=False))
+            model = onnx.load(optimised, load_external_data=False)
+        return operators(_with_batch(model, feeds))
+
+    def profile(self, path: Path, setup: Setup, feeds: Feeds, calls: int) -> Mapping[str, float]:
+        """Return the seconds of each operator in a call, by ONNX Runtime's profiler."""
+        options = _options(setup.threads)
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            options.enable_profiling, options.profile_file_prefix = True, str(Path(folder) / "profile")
+            session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            call = OnnxRuntimeSession(session).bind(feeds)
+            for _ in range(calls + 1):
+                call()
+            return kernel_times(json.loads(Path(session.end_profiling()).read_text("utf-8")), calls)
 
     def open(self, path: Path, setup: Setup) -> "OnnxRuntimeSession":
         """Load the file at `path`."""
@@ -84,6 +105,43 @@ class OnnxRuntimeSession:
         """Return the outputs, real numbers as float64."""
         outputs = self._session.run(None, fed(self._session, feeds))
         return [one.astype(np.float64) if one.dtype.kind == "f" else one for one in outputs]
+
+
+def _with_batch(model: onnx.ModelProto, feeds: Feeds) -> onnx.ModelProto:
+    """Fill in how many examples a batch has, wherever a graph leaves that open by the name that its inputs use."""
+    sizes = {
+        dim.dim_param: size
+        for value in model.graph.input
+        if value.name in feeds
+        for dim, size in zip(value.type.tensor_type.shape.dim, feeds[value.name].shape, strict=False)
+        if dim.dim_param
+    }
+    for value in (*model.graph.input, *model.graph.value_info, *model.graph.output):
+        for dim in value.type.tensor_type.shape.dim:
+            if dim.dim_param in sizes:
+                dim.dim_value = sizes[dim.dim_param]
+    return model
+
+
+KERNEL = "_kernel_time"
+
+
+def kernel_times(events: Sequence[Mapping[str, Any]], calls: int) -> dict[str, float]:
+    """Return the mean seconds of each operator in the last calls of a profile, by its name.
+
+    Parameters
+    ----------
+    events
+        As ONNX Runtime's profiler writes them: durations in microseconds, in the order of their ends.
+    calls
+        How many calls count; the one before them warms up.
+    """
+    durations: dict[str, list[float]] = {}
+    for event in events:
+        if event.get("cat") == "Node" and event["name"].endswith(KERNEL):
+            durations.setdefault(event["name"].removesuffix(KERNEL), []).append(event["dur"] / 1e6)
+    # What runs in a loop's body does so several times in a call.
+    return {name: sum(seconds[len(seconds) // (calls + 1) :]) / calls for name, seconds in durations.items()}
 
 
 def _options(threads: int) -> onnxruntime.SessionOptions:

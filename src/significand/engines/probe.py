@@ -14,6 +14,7 @@ import numpy as np
 
 from significand.engines.base import ENGINES, EngineMissingError, engine_modes, get_engine, runs
 from significand.engines.native import NEEDED, lacks_instructions, why_not_native
+from significand.engines.operators import shares
 from significand.meters.machine import cpu_flags, instruction_sets
 from significand.plan.precision import MODES, PrecisionMode
 from significand.plan.setup import Perceptron, Setup
@@ -75,7 +76,7 @@ def probe_modes() -> list[ModeSupport]:
                 try:
                     trained = material.untrained(setup, seed=0)
                     engine.save(trained, setup, inputs.by_name, path)
-                    effective = engine.computes_in(path, setup, inputs.by_name)
+                    effective = "+".join(shares(engine.computes_in(path, setup, inputs.by_name)))
                     (outputs,) = engine.open(path, setup).predict(inputs.by_name)
                     (reference,) = trained.reference(inputs)
                 except Exception as error:  # noqa: BLE001 - an engine's own word is the answer here

@@ -3,7 +3,7 @@
 import functools
 import logging
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,30 +11,16 @@ import cloudpickle
 import numpy as np
 import torch
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from significand.engines.base import Engine, Session
+from significand.engines.operators import Operator
+from significand.engines.torch_operators import operator_times, operators_of
 from significand.plan.precision import MODES
 from significand.plan.problems import RunFailedError
 from significand.plan.setup import Setup
 from significand.workload.arrays import Arrays, Feeds, Form, called
 from significand.workload.base import Outputs, Trained
 from significand.workload.training import as_arrays, tensor_of
-
-WEIGHTS_AT = {
-    "aten::linear": 1,
-    "aten::addmm": 2,
-    "aten::mm": 1,
-    "aten::matmul": 1,
-    "aten::_int_mm": 1,
-    "aten::bmm": 1,
-    "aten::baddbmm": 2,
-    "aten::convolution": 1,
-    "aten::mkldnn_rnn_layer": 1,
-    "aten::_scaled_dot_product_flash_attention_for_cpu": 1,
-    "aten::_transform_bias_rescale_qkv": 0,
-}
-"""Operators that multiply, and at which place each has its weights, or what stands for them."""
 
 
 class TorchEngine:
@@ -62,12 +48,18 @@ class TorchEngine:
             told = f"the network cannot be written by torch.save ({error}); keep what cannot be pickled out of it"
             raise RunFailedError(told) from None
 
-    def computes_in(self, path: Path, setup: Setup, feeds: Feeds) -> str:
-        """Run one batch and read the types of the matrix products among the operators that ran."""
+    def computes_in(self, path: Path, setup: Setup, feeds: Feeds) -> Sequence[Operator]:
+        """Run one batch, and see which operators run."""
         session = self.open(path, setup)
-        with _MatmulPrecision() as seen:
-            session.predict(feeds)
-        return "+".join(seen.precisions)
+        return operators_of(session.network, session.bind_plainly(feeds))
+
+    def profile(self, path: Path, setup: Setup, feeds: Feeds, calls: int) -> Mapping[str, float]:
+        """Return the seconds of each operator in a call, by torch's profiler."""
+        session = self.open(path, setup)
+        operators = operators_of(session.network, session.bind_plainly(feeds))
+        call = session.bind(feeds)
+        call()
+        return operator_times(operators, call, calls)
 
     def open(self, path: Path, setup: Setup) -> "TorchSession":
         """Load the network. The file is one that this engine wrote: it is not safe to load another's."""
@@ -83,13 +75,17 @@ class TorchSession:
     """A network in eager mode, under inference mode."""
 
     def __init__(self, network: nn.Module, form: Form, dtype: torch.dtype) -> None:
-        self._network = network
+        self.network = network
         self._form = form
         self._dtype = dtype
 
     def bind(self, feeds: Feeds) -> Callable[[], object]:
         """Return the call of the network on a batch under inference mode."""
         return functools.partial(self._infer, self._inputs(feeds))
+
+    def bind_plainly(self, feeds: Feeds) -> Callable[[], object]:
+        """Return the call outside of inference mode, in which operators that are made of others would hide them."""
+        return functools.partial(called, self.network, self._inputs(feeds))
 
     def predict(self, feeds: Feeds) -> Outputs:
         """Return the outputs, real numbers as float64."""
@@ -101,32 +97,7 @@ class TorchSession:
 
     @torch.inference_mode()
     def _infer(self, inputs: Any) -> Any:  # noqa: ANN401 - the network's own types
-        return called(self._network, inputs)
-
-
-class _MatmulPrecision(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch
-    """Sees every operator that runs, also those inside torchao's tensors, and notes the type of matrix products."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # torch
-        self.precisions: dict[str, None] = {}
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """Do without torch's compiler, which is not at work here: importing it takes seconds in every run."""
-        return False
-
-    def __torch_dispatch__(
-        self,
-        func: Any,  # noqa: ANN401 - torch's own signature
-        types: Any,  # noqa: ANN401
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:  # noqa: ANN401 - torch's own signature
-        if (at := WEIGHTS_AT.get(func.name().split(".")[0])) is not None:
-            weights = args[at]
-            self.precisions[str(weights.dtype).removeprefix("torch.")] = None
-        return func(*args, **(kwargs or {}))
+        return called(self.network, inputs)
 
 
 def _quantise(network: nn.Module) -> None:

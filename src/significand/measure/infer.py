@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 
 from significand.engines.base import Session, get_engine
+from significand.engines.operators import Operator
 from significand.measure.stepping import NewSteps, TakeTurn
 from significand.meters.latency import Clock, calls_per_timing, measure_round
 from significand.meters.steps import Attempt
 from significand.plan.setup import Protocol, Setup
 from significand.workload.arrays import Feeds
 from significand.workload.base import Examples, Material, Outputs, Split
+from significand.workload.examined import are_values
 
 SLOWDOWN_CALIBRATION_S = 0.03
 """Time in which an inference call's own time is found, before a known share of it is added."""
@@ -31,8 +33,8 @@ class Inference:
         Per latency round the time of a call in each timing, in seconds.
     calls_per_timing
         Consecutive calls that were timed together.
-    effective_precision
-        What it really computed in.
+    operators
+        What it really runs, with formats.
     load_time_s, first_call_s
         Opening the file until the session is ready, and its first call, which may compile or allocate.
     relative_output_error, train_accuracy
@@ -45,7 +47,7 @@ class Inference:
 
     rounds: list[np.ndarray]
     calls_per_timing: int
-    effective_precision: str
+    operators: Sequence[Operator]
     load_time_s: float
     first_call_s: float
     relative_output_error: float
@@ -87,7 +89,7 @@ def infer(
             own_s = float(np.median(measure_round(call, SLOWDOWN_CALIBRATION_S, calls_per_timing(call))))
         call = slowed(call, round(setup.slowdown * own_s * 1e9))
     group = calls_per_timing(call)
-    effective_precision = engine.computes_in(path, setup, batch)
+    operators = engine.computes_in(path, setup, batch)
     steps = new_steps()  # before the session computes, which shows its threads
     judged = _judge(material, session, split, reference, setup)
     rounds = [
@@ -99,7 +101,7 @@ def infer(
         )
         for number in range(protocol.latency_rounds)
     ]
-    return Inference(rounds, group, effective_precision, load_time_s, first_call_s, **judged, attempts=steps.attempts)
+    return Inference(rounds, group, operators, load_time_s, first_call_s, **judged, attempts=steps.attempts)
 
 
 def slowed(call: Callable[[], object], extra_ns: int, clock: Clock = time.perf_counter_ns) -> Callable[[], object]:
@@ -168,7 +170,7 @@ def agreement(outputs: Outputs, reference: Outputs) -> np.ndarray:
     if one.dtype.kind != "f":
         equal: np.ndarray = (one == other).reshape(len(one), -1).mean(axis=1)
         return equal
-    if one.ndim == 2 and one.shape[1] > 1:
+    if not are_values(one.shape[1:], one.dtype.name):
         same: np.ndarray = (one.argmax(axis=1) == other.argmax(axis=1)).astype(float)
         return same
     squares = ((one - other) ** 2).reshape(len(one), -1).mean(axis=1)

@@ -1,4 +1,4 @@
-"""The memory that the phases of a run need at most: in a process of its own, which is not timed."""
+"""The memory that training and inference need at most: in a process of its own, which is not timed."""
 
 import math
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from significand.engines.base import get_engine
 from significand.measure.infer import one_batch
-from significand.measure.train import new_trainer, save
+from significand.measure.train import new_trainer
 from significand.meters.memory import RESET, PeakMemory
 from significand.plan.precision import MODES
 from significand.plan.setup import Setup
@@ -29,8 +29,6 @@ class Peaks:
     ----------
     training_peak_memory_mb
         Of the network in training; the data do not count.
-    conversion_peak_memory_mb
-        Of writing the trained network in the engine's format, beside the network itself.
     inference_peak_memory_mb
         Of the engine's session and a call.
     memory_method
@@ -38,7 +36,6 @@ class Peaks:
     """
 
     training_peak_memory_mb: float
-    conversion_peak_memory_mb: float
     inference_peak_memory_mb: float
     memory_method: str
 
@@ -90,12 +87,7 @@ def measure_peaks(
     del session
 
     if not setup.workload.epochs:
-        settle()
-        memory = new_meter()
-        trained = material.untrained(setup, seed)
-        memory.reset_peak()
-        save(material, trained, setup, split, path.with_stem("unused"))
-        return Peaks(math.nan, memory.peak_mb(), inference_mb, memory.method)
+        return Peaks(math.nan, inference_mb, memory.method)
     kind = master_dtype(MODES[setup.precision])
     numbers = {
         name: array.astype(kind, copy=False) if array.dtype.kind == "f" else array
@@ -110,7 +102,4 @@ def measure_peaks(
     for done in range(0, min(STEPS, setup.workload.epochs * steps_an_epoch), steps_an_epoch):
         trainer.epoch(STEPS - done)
     training_mb = memory.peak_mb()
-
-    memory.reset_peak()
-    save(material, material.trained(setup, trainer), setup, split, path.with_stem("unused"))
-    return Peaks(training_mb, memory.peak_mb(), inference_mb, memory.method)
+    return Peaks(training_mb, inference_mb, memory.method)

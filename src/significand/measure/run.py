@@ -17,8 +17,10 @@ import torch
 from significand.analysis.rounding import check_error, output_sensitivity
 from significand.engines.base import get_engine
 from significand.engines.native import why_not_native
+from significand.engines.operators import shares
 from significand.measure.infer import Inference, infer
 from significand.measure.peak_memory import Peaks, measure_peaks
+from significand.measure.profile import Profile, operator_arrays, profile_calls
 from significand.measure.stepping import NewMeter, TakeTurn, steps_of
 from significand.measure.train import Training, train
 from significand.meters.counters import EnergyPlan
@@ -28,7 +30,7 @@ from significand.meters.memory import return_free_memory, take_large_blocks_from
 from significand.meters.noise import NoiseMeter
 from significand.meters.steps import Attempt, DisturbedError
 from significand.plan.precision import MODES
-from significand.plan.setup import Perceptron, Protocol, Setup
+from significand.plan.setup import Perceptron, Protocol, Setup, is_onnx
 from significand.results.records import Measured
 from significand.workload.base import Material
 
@@ -47,6 +49,7 @@ def measure(
     isolate: Isolate | None = None,
     new_meter: NewMeter = NoiseMeter,
     keep: Path | None = None,
+    profiled: bool = False,
 ) -> Measured:
     """Train and run one setup once, and measure it.
 
@@ -70,6 +73,8 @@ def measure(
         Makes what sees others during a step.
     keep
         Where the measured network is kept, without the engine's suffix; None where it is not.
+    profiled
+        Whether to have the engine's profiler say what each operator takes, in a process of its own.
 
     Raises
     ------
@@ -83,24 +88,35 @@ def measure(
     with closing(energy.open()) as counter, tempfile.TemporaryDirectory(prefix="significand-") as scratch:
         path = Path(scratch) / f"network{get_engine(setup.engine).file_suffix}"
         alone: Isolate = isolate or (lambda name, phase: phase())  # noqa: ARG005 - there is no process to name
+        settle = return_free_memory if isolate is None else take_large_blocks_from_the_system
 
         def training_phase() -> Training:
             with _threads(setup.threads):
-                return train(material, setup, seed, split, path, counter, energy.idle_power_w, take_turn, new_steps)
+                return train(
+                    material, setup, seed, split, path, counter, energy.idle_power_w, take_turn, new_steps, settle
+                )
 
         def memory_phase() -> Peaks:
-            settle = return_free_memory if isolate is None else take_large_blocks_from_the_system
             with _threads(setup.threads):
                 return measure_peaks(material, setup, seed, split, path, settle)
 
+        def profile_phase() -> Profile:
+            with _threads(setup.threads):
+                return profile_calls(setup, split, path)
+
         attempts: list[Attempt] = []
+        found = Profile()
         try:
             # Not before `isolate` has forked: setting the number of threads starts them.
             training: Training = alone("the training process", training_phase)
             attempts += training.attempts
             peaks: Peaks = alone("the process that measures memory", memory_phase)
+            reference = training.conversion.reference
+            if profiled:
+                take_turn("again")  # beside others the operators would take longer
+                found = alone("the process that profiles", profile_phase)
             with _threads(setup.threads):
-                inference = infer(material, setup, protocol, split, training.reference, path, take_turn, new_steps)
+                inference = infer(material, setup, protocol, split, reference, path, take_turn, new_steps)
             attempts += inference.attempts
         except DisturbedError as error:
             error.attempts[:0] = attempts
@@ -112,13 +128,17 @@ def measure(
             **_training_values(training),
             **_inference_values(setup, training, inference),
             **dataclasses.asdict(peaks),
+            "conversion_peak_memory_mb": training.conversion.peak_memory_mb,
             "peak_memory_mb": float(np.fmax(peaks.training_peak_memory_mb, peaks.inference_peak_memory_mb)),
             "model_size_mb": sum(one.stat().st_size for one in network_files(path)) / 1e6,
             **_energy_values(energy, counter, training),
             **({"network_sha256": _kept(path, keep)} if keep else {}),
             **noise_values(attempts),
         }
-    return Measured(values, _details(training, inference) | step_arrays(attempts), inference.calls_per_timing)
+    details = _details(training, inference) | step_arrays(attempts)
+    if profiled:
+        details |= operator_arrays(inference.operators, found)
+    return Measured(values, details, inference.calls_per_timing)
 
 
 def _training_values(training: Training) -> dict[str, object]:
@@ -133,12 +153,16 @@ def _training_values(training: Training) -> dict[str, object]:
 
 
 def _inference_values(setup: Setup, training: Training, inference: Inference) -> dict[str, object]:
-    mode, effective = MODES[setup.precision], inference.effective_precision
-    not_native = why_not_native(setup.engine, mode, effective, instruction_sets(cpu_flags()))
+    mode, by_format = MODES[setup.precision], shares(inference.operators)
+    effective = "+".join(by_format)
+    instructions = instruction_sets(cpu_flags())
+    is_onnx_file = is_onnx(setup.workload.model)
+    not_native = why_not_native(setup.engine, mode, effective, instructions, is_onnx_file=is_onnx_file)
     return {
         "final_train_accuracy": inference.train_accuracy,
         "test_accuracy": float(np.mean(inference.test_scores)),
         "effective_precision": effective,
+        "effective_shares": "+".join(map(str, by_format.values())),
         "precision_note": "; ".join(filter(None, [not_native, training.note])),
         "relative_output_error": inference.relative_output_error,
         "rounding_flag": _rounding_flag(setup, training, inference),
@@ -154,11 +178,11 @@ def _rounding_flag(setup: Setup, training: Training, inference: Inference) -> st
     workload = setup.workload
     if not isinstance(workload, Perceptron):
         return ""
-    (reference,) = training.reference
+    (reference,) = training.conversion.reference
     return check_error(
         inference.relative_output_error,
         MODES[setup.precision].infers_in,
-        inference.effective_precision,
+        "+".join(shares(inference.operators)),
         workload.layer_sizes,
         output_sensitivity(reference, workload.activations[-1]),
     )

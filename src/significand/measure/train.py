@@ -12,6 +12,7 @@ import torch
 from significand.engines.base import get_engine
 from significand.measure.stepping import NewSteps, TakeTurn
 from significand.meters.energy import EnergyCounter, EnergyMeter, Window
+from significand.meters.memory import PeakMemory
 from significand.meters.steps import Attempt, Steps
 from significand.plan.setup import Setup
 from significand.workload.base import Material, Outputs, Split, Trained
@@ -38,8 +39,8 @@ class Training:
         Energy of an epoch, and the time over which it was taken, all windows together.
     energy_missing
         Why there is no energy; empty where there is.
-    reference
-        Outputs on held-out examples of the same weights in the most exact arithmetic there is.
+    conversion
+        What writing the network came to.
     attempts
         Every measurement of every step.
     note
@@ -50,9 +51,28 @@ class Training:
     energy_per_epoch_j: float
     energy_window_s: float
     energy_missing: str
-    reference: Outputs
+    conversion: "Conversion"
     attempts: list[Attempt]
     note: str = ""
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What writing a network in the engine's format came to.
+
+    Attributes
+    ----------
+    reference
+        Outputs on held-out examples of the same weights in the most exact arithmetic there is.
+    peak_memory_mb
+        Peak resident memory of writing it, in MB (10^6 bytes) above the level before, which holds the network.
+    note
+        What to know of it; may be empty.
+    """
+
+    reference: Outputs
+    peak_memory_mb: float
+    note: str
 
 
 @dataclass(frozen=True)
@@ -110,37 +130,43 @@ def train(
     idle_power_w: float,
     take_turn: TakeTurn,
     new_steps: NewSteps,
+    settle: Callable[[], None],
 ) -> Training:
     """Train, and write the network in the engine's format to `path`.
 
     Every turn is one epoch, or as many as the energy counter needs for a window that is long enough. A network that is
-    only inferred is written as it is.
+    only inferred is written as it is. `settle` is called when all is timed, to make free memory no part of a peak.
     """
     if not setup.workload.epochs:
         take_turn("prepare")
-        reference, note = save(material, material.untrained(setup, seed), setup, split, path)
-        return Training([], math.nan, math.nan, "nothing was trained", reference, [], note)
+        conversion = convert(material.untrained(setup, seed), setup, split, material.probe_examples, path, settle)
+        return Training([], math.nan, math.nan, "nothing was trained", conversion, [], conversion.note)
     steps = new_steps()
     trainer = new_trainer(material, setup, seed, split)()
     epochs, turns = _measured(trainer, setup.workload.epochs, counter, steps)
     take_turn("prepare")
-    reference, note = save(material, material.trained(setup, trainer), setup, split, path)
+    trained = material.trained(setup, trainer)
+    del trainer  # the optimizer's state and the gradients: memory for whoever converts
+    conversion = convert(trained, setup, split, material.probe_examples, path, settle)
     return Training(
         epochs,
         *_energy_per_epoch(turns, counter, idle_power_w if counter.kind == "measured" else 0.0),
-        reference,
+        conversion,
         steps.attempts,
-        "; ".join(filter(None, [note, "" if _has_onednn() else WITHOUT_ONEDNN])),
+        "; ".join(filter(None, [conversion.note, "" if _has_onednn() else WITHOUT_ONEDNN])),
     )
 
 
-def save(material: Material, trained: Trained, setup: Setup, split: Split, path: Path) -> tuple[Outputs, str]:
-    """Write a network in the engine's format; return its yardstick, outputs on held-out examples, and what to know."""
-    probe = split.test.inputs.take(slice(material.probe_examples))
-    reference = trained.reference(probe)  # first: the engine may change the network
+def convert(
+    trained: Trained, setup: Setup, split: Split, probe_examples: int, path: Path, settle: Callable[[], None]
+) -> Conversion:
+    """Take a network's yardstick, write it in the engine's format, and watch what memory that needs."""
+    reference = trained.reference(split.test.inputs.take(slice(probe_examples)))  # first: the engine may change it
     calibration = split.train.inputs.take(slice(CALIBRATION_SAMPLES)).by_name
+    settle()
+    memory = PeakMemory()
     notes = get_engine(setup.engine).save(trained, setup, calibration, path)
-    return reference, "; ".join(filter(None, [trained.note, *(notes or ())]))
+    return Conversion(reference, memory.peak_mb(), "; ".join(filter(None, [trained.note, *(notes or ())])))
 
 
 def _measured(trainer: Trainer, n_epochs: int, counter: EnergyCounter, steps: Steps) -> tuple[list[Epoch], list[_Turn]]:

@@ -4,7 +4,7 @@ The columns of raw_runs.csv and steps.csv are explained in `significand.results.
 comparisons in `significand.analysis.claims`, the keys of pareto.json in `significand.analysis.pareto_bootstrap`.
 """
 
-from significand.results.records import STEP_COLUMNS
+from significand.results.records import OPERATOR_COLUMNS, STEP_COLUMNS
 
 FILES = {
     "report.html": "everything below as one page: open it in a browser, it needs no network",
@@ -21,6 +21,7 @@ FILES = {
     "ratio_vs_batch_size.png": "ratio of the latency to the baseline's against batch size, where there are several",
     "ratio_vs_threads.png": "the same against threads, where there are several",
     "steps.csv": "every measured epoch and latency round, every attempt at it",
+    "operators.csv": "what each operator of the first repeat's networks computes in, and the time it takes",
     "journal.jsonl": "every run as it ended, on the disk before the next began; what `--resume` goes on from",
     "manifest.json": "what was asked for, and where and when it was measured",
     "details": "folder: the single times behind each finished run, one .npz each",
@@ -51,6 +52,7 @@ MANIFEST_KEYS = {
     "machine.python": ("version of Python", ""),
     "machine.versions": ("by package, its version; null where it is not installed", ""),
     "network": ("what a network that is no perceptron was found to be, and the hashes of its files", ""),
+    "network_sources": ("hashes of these files by where they are: while all are the same, resuming runs none", ""),
     "method": ("how runs are measured, where that changes their numbers: of latency, and on which CPUs", ""),
     "energy_source": ("the energy counter that all runs take, or cpu-time for the estimate", ""),
     "state": ("running, finished, failed or interrupted", ""),
@@ -81,6 +83,9 @@ MANIFEST_KEYS = {
 """Keys of manifest.json, those inside ``machine`` with a dot: what each means, and its unit. What could not be read is
 null."""
 
+OF_A_RUN = ("repeat", "precision_mode", "setup")
+"""Columns that are of the run, and no arrays."""
+
 DETAIL_ARRAYS = {
     "epoch_time_s": ("time of each epoch that counts; shape (epochs,)", "s"),
     "epoch_loss": ("mean loss of each epoch; shape (epochs,)", "1"),
@@ -88,8 +93,9 @@ DETAIL_ARRAYS = {
     "call_latency_s": ("time of a call on one batch in each timing; shape (timings,)", "s"),
     "call_round": ("latency round that each timing belongs to, from 0; shape (timings,)", ""),
 } | {
-    f"step_{name}": (f"{name} of steps.csv; shape (measurements,)", unit)
-    for name, (_, unit) in STEP_COLUMNS.items()
-    if name not in {"repeat", "precision_mode", "setup"}
+    f"{what}_{name}": (f"{name} of {what}s.csv; shape ({shape},)", unit)
+    for what, shape, columns in (("step", "measurements", STEP_COLUMNS), ("operator", "operators", OPERATOR_COLUMNS))
+    for name, (_, unit) in columns.items()
+    if name not in OF_A_RUN
 }
 """Arrays of ``details/<run>.npz``: what each is, and its unit. A failed run has those of its steps at most."""

@@ -24,6 +24,8 @@ DETAILS_BYTES = 1_000_000_000
 MOST_MEMBERS = 1_000
 """Arrays in a file of single times, by the room that their list takes. `DETAIL_ARRAYS` are all that is written."""
 
+TEXTS = frozenset(f"operator_{name}" for name in ("name", "kind", "format", "note"))
+
 PHASES = get_args(Phase)
 """What a step can be part of."""
 
@@ -100,12 +102,15 @@ def _check_room(unpacked: int, most_bytes: int) -> None:
 
 
 def _times(name: str, values: object) -> np.ndarray:
-    """Return an array as what stands in the table of arrays: one entry each, numbers or, of a phase, texts."""
+    """Return an array as what stands in the table of arrays: one entry each, numbers or texts."""
     array = np.asarray(values)  # a member that is no array comes as bytes
     # Entries without size can be any number, whatever the file holds.
     if array.ndim != 1 or not array.dtype.itemsize:
         raise ValueError(f"{name} has the shape {array.shape} of {array.dtype}; it must be a list")
-    if name != "step_phase":
+    if name in TEXTS:
+        if array.size and array.dtype.kind != "U":
+            raise ValueError(f"{name} holds {array.dtype}, not texts")
+    elif name != "step_phase":
         if array.dtype.kind not in "biuf":
             raise ValueError(f"{name} holds {array.dtype}, not numbers")
     elif array.size and not (array.dtype.kind == "U" and np.isin(array, PHASES).all()):

@@ -9,7 +9,7 @@ Schema versions
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -103,6 +103,9 @@ class Run:
     effective_precision: str = column(
         "what inference really computed in, found in the engine's optimised graph or its tensors", default=""
     )
+    effective_shares: str = column(
+        "share of the multiply-adds that is computed in each of these formats, in their order, joined alike", "1", ""
+    )
     precision_note: str = column(
         "why effective_precision is not what was asked for, or what else to know of training and conversion", default=""
     )
@@ -117,13 +120,13 @@ class Run:
     test_accuracy: float = column("the same as final_train_accuracy, on held-out samples", "1")
     final_train_loss: float = column("mean loss of the last training epoch", "1")
     training_peak_memory_mb: float = column(
-        "peak resident memory of training above the level before, data not included; as the next two, measured in a "
-        "process that is not timed",
+        "peak resident memory of training above the level before, data not included; as the next two, measured where "
+        "nothing is timed",
         "MB (10^6 bytes)",
     )
     conversion_peak_memory_mb: float = column(
-        "peak resident memory of writing the trained network in the engine's format, above the level before training; "
-        "a tool's need, not the network's, so no part of peak_memory_mb",
+        "peak resident memory of writing the network in the engine's format, above the level before, the network "
+        "itself; a tool's need, so no part of peak_memory_mb",
         "MB (10^6 bytes)",
     )
     inference_peak_memory_mb: float = column(
@@ -329,8 +332,33 @@ STEP_COLUMNS = {
 
 def step_rows(run: Run, details: Mapping[str, Any]) -> list[dict[str, object]]:
     """Return the lines of steps.csv for a run, from the arrays ``step_...`` among its details; none where none are."""
-    names = [name for name in STEP_COLUMNS if f"step_{name}" in details]
-    lines = zip(*(details[f"step_{name}"].tolist() for name in names), strict=True)
+    return _rows(run, details, "step", STEP_COLUMNS)
+
+
+OPERATOR_COLUMNS = {
+    "repeat": ("index of the repeat, from 0", ""),
+    "precision_mode": ("the precision mode asked for", ""),
+    "setup": ("what the setup is called in its experiment", ""),
+    "name": ("the engine's name for the operator", ""),
+    "kind": ("what it does, in the engine's words", ""),
+    "format": ("what it multiplies in, where it does; unknown where that cannot be told", ""),
+    "multiply_adds": ("multiply-adds in a call", "1"),
+    "is_conversion": ("whether it only brings numbers into another format or layout", ""),
+    "time_s": ("time in a call, by the engine's profiler; empty where that does not tell", "s"),
+    "note": ("why it computes in that format, where that is known", ""),
+}
+"""Columns of operators.csv, in order: what each means, and its unit."""
+
+
+def operator_rows(run: Run, details: Mapping[str, Any]) -> list[dict[str, object]]:
+    """Return the lines of operators.csv for a run; none where it was not profiled."""
+    return _rows(run, details, "operator", OPERATOR_COLUMNS)
+
+
+def _rows(run: Run, details: Mapping[str, Any], what: str, columns: Iterable[str]) -> list[dict[str, object]]:
+    """Return the lines of a table for a run, from the arrays among its details whose names begin with `what`."""
+    names = [name for name in columns if f"{what}_{name}" in details]
+    lines = zip(*(details[f"{what}_{name}"].tolist() for name in names), strict=True)
     own: dict[str, object] = {"repeat": run.repeat, "precision_mode": run.precision_mode, "setup": run.setup}
     return [own | dict(zip(names, line, strict=True)) for line in lines]
 

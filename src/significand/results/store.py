@@ -27,6 +27,7 @@ from significand.results.values import cell, jsonable
 
 RAW_RUNS = "raw_runs.csv"
 STEPS = "steps.csv"
+OPERATORS = "operators.csv"
 SUMMARY_CSV = "summary_stats.csv"
 SUMMARY_JSON = "summary_stats.json"
 COMPARISONS_CSV = "comparisons.csv"
@@ -65,6 +66,7 @@ RESULTS = (
     JOURNAL,
     RAW_RUNS,
     STEPS,
+    OPERATORS,
     SUMMARY_CSV,
     SUMMARY_JSON,
     COMPARISONS_CSV,

@@ -3,7 +3,7 @@
 import contextlib
 import copy
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -78,10 +78,27 @@ class TrainedModule:
         """Return what the weights give in float64; in float32 where the network cannot be had in float64."""
         memo = shared_in_copies(self._network)
         try:
-            return _computed(copy.deepcopy(self._network, dict(memo)).double(), inputs, torch.float64)
+            with _parameters_back(self._network) as shared:
+                return _computed(copy.deepcopy(self._network, memo | shared).double(), inputs, torch.float64)
         except Exception:  # noqa: BLE001 - a network may insist on float32 in any way
             self.note = "the yardstick is float32 in torch: the network does not run in float64"
             return _computed(copy.deepcopy(self._network, memo).float(), inputs, torch.float32)
+
+
+@contextlib.contextmanager
+def _parameters_back(network: nn.Module) -> Iterator[dict[int, Any]]:
+    """Let a copy share the parameters while it changes their type, and change them back.
+
+    Two networks of hundreds of MB would be too many. Nothing is lost on the way to float64 and back.
+    """
+    dtypes = {parameter: parameter.dtype for parameter in network.parameters()}
+    for parameter in dtypes:
+        parameter.grad = None  # training is over
+    try:
+        yield {id(parameter): parameter for parameter in dtypes}
+    finally:
+        for parameter, dtype in dtypes.items():
+            parameter.data = parameter.data.to(dtype)
 
 
 class ProgramMaterial(ExaminedMaterial):
