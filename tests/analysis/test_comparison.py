@@ -592,3 +592,22 @@ def test_what_cannot_be_compared_is_refused(changes: dict[str, Any], message: st
     }  # fmt: skip
     with pytest.raises(ValueError, match=message):
         compare(**(arguments | changes))
+
+
+def test_a_score_that_is_no_share_is_compared_in_its_own_unit() -> None:
+    """Its difference, interval, smallest detectable difference and margin are not in hundredths; verdicts are alike."""
+    scores = [-1500.0, -1490.0, -1510.0, -1480.0, -1471.0, -1488.0]
+    setups, blocks = [0, 0, 0, 1, 1, 1], [0, 1, 2, 0, 1, 2]
+
+    def compared(kind: str, margin: float) -> Comparison:
+        margins = {"test_accuracy": margin}
+        samples = {"test_accuracy": scores}
+        (one,) = compare(samples, setups, blocks, ["float32", "int8"], 0, margins=margins, score=kind)
+        return one
+
+    own, points = compared("score", 50.0), compared("accuracy", 5000.0)
+    assert (own.scale, points.scale) == ("difference", "points")
+    assert own.estimate.point == pytest.approx((20 + 19 + 22) / 3)
+    assert own.verdict == points.verdict == "equivalent"
+    assert own.p_value == pytest.approx(points.p_value)
+    assert points.smallest_detectable == pytest.approx(100 * own.smallest_detectable)

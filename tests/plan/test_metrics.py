@@ -1,13 +1,16 @@
 """Behaviour of the one table of metrics: what follows from it is whole, and every column is a number of a run."""
 
+import math
 from dataclasses import fields
 from typing import get_args
 
 import pytest
 
 from significand.plan.metrics import (
+    ACCURACY,
     METRICS,
     OBJECTIVES,
+    SCORES,
     SPECIFIED,
     SPECIFIED_COSTS,
     SUMMARISED,
@@ -16,6 +19,7 @@ from significand.plan.metrics import (
     Metric,
     headlines,
     of_family,
+    scored,
 )
 from significand.results.records import Run
 
@@ -83,3 +87,27 @@ def test_a_title_begins_with_a_capital_letter() -> None:
     assert METRICS["train_time"].title == "Training time"
     assert METRICS["train_time"].axis_title == "Training time per epoch"
     assert METRICS["batch_latency_p95"].title == "95th percentile of a call"
+
+
+@pytest.mark.parametrize("kind", SCORES)
+def test_a_kind_of_score_changes_how_accuracies_are_told_and_nothing_else(kind: str) -> None:
+    """Column, family and direction stay; only what is a share has a largest value."""
+    for name, metric in scored(kind).items():
+        known = METRICS[name]
+        assert (metric.column, metric.family, metric.lower_is_better) == (
+            known.column,
+            known.family,
+            known.lower_is_better,
+        )
+        if not known.part:
+            assert metric is known
+        elif kind in {"accuracy", "agreement"}:
+            assert metric.possible == (0.0, 1.0)
+        else:
+            assert (metric.unit, metric.possible) == ("", (-math.inf, math.inf))
+    assert len({metric.noun for metric in scored(kind).values()}) == len(METRICS)
+
+
+def test_what_nobody_knows_is_an_accuracy() -> None:
+    """Of the perceptron, whose manifest says nothing of it, and of a kind that a later version may add."""
+    assert scored("f1") == scored(ACCURACY) == METRICS

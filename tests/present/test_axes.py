@@ -1,5 +1,7 @@
 """Behaviour of axes: where their ticks are."""
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,7 +17,9 @@ from significand.present.rows import Cell
 )
 def test_ticks_are_those_of_matplotlib(centre: float, share: float) -> None:
     """On a linear axis they are at the round numbers that Matplotlib chooses for the same limits."""
-    axis = choose_axis("cost", [], [Cell(centre, abs(centre) * share)], largest=1e300)
+    axis = choose_axis(
+        "cost", [], [Cell(centre, abs(centre) * share)], possible=(0.0 if centre >= 0 else -math.inf, math.inf)
+    )
     chosen = MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]).tick_values(axis.low, axis.high)
     floor = 0.0 if centre >= 0 else axis.low
     wanted = [tick for tick in chosen if max(axis.low, floor) <= tick <= axis.high]

@@ -17,11 +17,21 @@ from significand.analysis.summary import (
     FACTS,
     MOST_FOR_BOOTSTRAP,
     RATIO_STATISTICS,
+    quality_of,
     sources,
     summarise,
 )
 from significand.analysis.turns import beside_baselines
-from significand.plan.metrics import LATENCY, METRICS, SPECIFIED, SPECIFIED_COSTS, SUMMARISED, of_family
+from significand.plan.metrics import (
+    ACCURACY,
+    LATENCY,
+    SCORES,
+    SPECIFIED,
+    SPECIFIED_COSTS,
+    SUMMARISED,
+    of_family,
+    scored,
+)
 from significand.results.records import STATISTICS, Run, column, told_method
 from significand.results.table import RunTable, setups_of
 
@@ -41,6 +51,8 @@ class Claims:
         Every setup against its baseline on every metric: first the primary family of tests, then the further one.
     frontier
         None where it is not defined, and then `frontier_missing` says why.
+    score
+        What kind of score the accuracies are.
     """
 
     setups: Sequence[str]
@@ -48,6 +60,12 @@ class Claims:
     comparisons: list[Comparison]
     frontier: FrontierUncertainty | None
     frontier_missing: str = ""
+    score: str = ACCURACY
+
+    @property
+    def sought(self) -> str:
+        """What the frontier is of, in words: ``"latency and training accuracy"``."""
+        return " and ".join(scored(self.score)[name].noun for name in self.objectives)
 
     @property
     def primary(self) -> list[Comparison]:
@@ -62,9 +80,6 @@ class Claims:
 
 Found = TypeVar("Found", Estimate, FrontierUncertainty, Hypervolume)
 
-SPECIFIED_OBJECTIVES = ("latency", "accuracy")
-"""Of the frontier whose probabilities stand in the summary rows."""
-
 
 def compare_setups(
     runs: RunTable,
@@ -73,6 +88,7 @@ def compare_setups(
     metrics: Sequence[str] = of_family("primary"),
     margin: float | None = None,
     accuracy_margin: float | None = None,
+    score: str = ACCURACY,
 ) -> list[Comparison]:
     """Compare every setup with its baseline on every one of these metrics, paired by repeat, and judge all together.
 
@@ -89,16 +105,19 @@ def compare_setups(
     margin
         Costs whose ratio is surely within 1 / (1 + margin) and 1 + margin are called equivalent.
     accuracy_margin
-        The same for accuracies, in percentage points.
+        The same for accuracies, in percentage points, and for other scores, in their own unit.
+    score
+        What kind of score the accuracies are, a key of `significand.plan.metrics.SCORES`.
     """
-    sizes = {"ratio": margin, "points": accuracy_margin}
-    margins = {name: size for name in metrics if (size := sizes[METRICS[name].scale]) is not None}
+    kinds = scored(score)
+    sizes = {"ratio": margin, "points": accuracy_margin, "difference": accuracy_margin}
+    margins = {name: size for name in metrics if (size := sizes[kinds[name].scale]) is not None}
     beside_s = beside_baselines(runs, baselines)
     own_s = runs.numbers(LATENCY.column)
     usable = (beside_s > 0) & (own_s > 0)
     longer = np.divide(beside_s, own_s, out=np.full(len(runs), math.nan), where=usable)
-    values = {name: runs.numbers(METRICS[name].column) for name in metrics}
-    for metric in map(METRICS.__getitem__, metrics):
+    values = {name: runs.numbers(kinds[name].column) for name in metrics}
+    for metric in map(kinds.__getitem__, metrics):
         if metric is LATENCY:
             values[metric.name] = beside_s
         elif power := metric.power_of_latency:
@@ -114,6 +133,7 @@ def compare_setups(
         baselines=baselines,
         margins=margins,
         energy_measured=bool((runs.texts("energy_kind").filter(pl.Series(finished)) == "measured").all()),
+        score=score,
     )
 
 
@@ -154,8 +174,8 @@ def frontier_of(runs: RunTable, names: Sequence[str]) -> FrontierUncertainty:
     return frontier_uncertainty(table, [not one.lower_is_better for one in objectives])
 
 
-def claims_of(runs: RunTable, experiment: "Experiment") -> Claims:
-    """Return everything that an experiment's runs say, as its fields ask for it."""
+def claims_of(runs: RunTable, experiment: "Experiment", score: str = ACCURACY) -> Claims:
+    """Return everything that an experiment's runs say, as its fields ask for it; `score` as of `compare`."""
     baselines = experiment.baselines(setups_of(runs, experiment))
     primary, further = (
         compare_setups(
@@ -164,6 +184,7 @@ def claims_of(runs: RunTable, experiment: "Experiment") -> Claims:
             metrics=metrics,
             margin=experiment.margin,
             accuracy_margin=experiment.accuracy_margin,
+            score=score,
         )
         for metrics in (of_family("primary"), of_family("further"))
     )
@@ -177,7 +198,7 @@ def claims_of(runs: RunTable, experiment: "Experiment") -> Claims:
         comparisons = sequential(comparisons)
         if frontier:
             frontier = replace(_sequential(frontier), hypervolume=_sequential(frontier.hypervolume))
-    return Claims(runs.setups, experiment.objectives, comparisons, frontier, missing)
+    return Claims(runs.setups, experiment.objectives, comparisons, frontier, missing, score)
 
 
 def sequential(comparisons: Sequence[Comparison]) -> list[Comparison]:
@@ -189,15 +210,18 @@ def _sequential(found: Found) -> Found:
     return replace(found, sequential=True)
 
 
-def summary_rows(runs: RunTable, experiment: "Experiment", claims: Claims) -> list[dict[str, object]]:
-    """Return one row of summary_stats per setup."""
+def summary_rows(
+    runs: RunTable, experiment: "Experiment", claims: Claims, *, made_up: bool = False
+) -> list[dict[str, object]]:
+    """Return one row of summary_stats per setup; `made_up` tells whether the network's inputs are."""
     setups = setups_of(runs, experiment)
-    is_specified = tuple(experiment.objectives) == SPECIFIED_OBJECTIVES
-    frontier = (claims.frontier if is_specified else None) or frontier_of(runs, SPECIFIED_OBJECTIVES)
+    objectives = (LATENCY.name, quality_of(runs))
+    is_sought = tuple(experiment.objectives) == objectives
+    frontier = (claims.frontier if is_sought else None) or frontier_of(runs, objectives)
     return [
         summary.to_row()
         | {"interval_method": told_method("t", sequential=experiment.until is not None)}
-        | {"p_on_pareto_frontier": likely}
+        | {"p_on_pareto_frontier": likely, "score_kind": claims.score, "made_up_inputs": made_up}
         for summary, likely in zip(
             summarise(runs, setups, experiment.baselines(setups)), frontier.p_on_frontier.tolist(), strict=True
         )
@@ -233,9 +257,14 @@ def summary_columns() -> dict[str, tuple[str, str]]:
     return columns | {
         "interval_method": ("t; sequential t where the experiment went on until the intervals were narrow enough", ""),
         "p_on_pareto_frontier": (
-            "probability of being on the frontier of latency and accuracy",
+            "probability of being on the frontier of latency and accuracy (held-out if not trained)",
             "1",
         ),
+        "score_kind": (
+            f"what the accuracies are: {', '.join(SCORES)}; all but accuracy and agreement are in their own unit",
+            "",
+        ),
+        "made_up_inputs": ("whether the network's inputs are made up", ""),
     }
 
 
@@ -246,12 +275,19 @@ class ComparisonRow:
     metric: str = column("what is compared", default="")
     precision_mode: str = column("the setup, by its name", default="")
     baseline: str = column("the setup that it is compared with", default="")
-    scale: str = column("ratio: setup over baseline; points: setup minus baseline, in percentage points", default="")
-    estimate: float = column("mean over pairs: geometric of ratios, arithmetic of points", "1 or points, by scale")
-    low: float = column(
-        "lower bound of its interval, which is not widened for the other comparisons", "1 or points, by scale"
+    scale: str = column(
+        "ratio: setup over baseline; points: setup minus baseline, in percentage points; difference: the same of a "
+        "score that is no share, in its own unit",
+        default="",
     )
-    high: float = column("its upper bound", "1 or points, by scale")
+    estimate: float = column(
+        "mean over pairs: geometric of ratios, arithmetic of others", "1, points or the score's, by scale"
+    )
+    low: float = column(
+        "lower bound of its interval, which is not widened for the other comparisons",
+        "1, points or the score's, by scale",
+    )
+    high: float = column("its upper bound", "1, points or the score's, by scale")
     level: float = column("confidence level of the interval; 1 - level is what all tests of a family share", "1")
     method: str = column("how the interval was made: t, Welch t, or sequential before either", default="")
     n: int = column("pairs behind it; runs of both sides where runs are not paired", default=0)
@@ -268,11 +304,12 @@ class ComparisonRow:
     tests_in_family: int = column("tests of no difference made together", default=0)
     verdict: str = column("better, worse, no difference shown, equivalent or not tested", default="")
     smallest_detectable: float = column(
-        "difference that these data would have shown with 80 % power: a ratio above 1, or points",
-        "1 or points, by scale",
+        "difference that these data would have shown with 80 % power: a ratio above 1, points or a difference",
+        "1, points or the score's, by scale",
     )
     margin: float = column(
-        "equivalence margin: a share of a cost, or points; empty without one", "1 or points, by scale"
+        "equivalence margin: a share of a cost, points or a difference; empty without one",
+        "1, points or the score's, by scale",
     )
     reason: str = column("why there is no test, or what is unusual", default="")
 

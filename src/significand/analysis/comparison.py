@@ -15,7 +15,7 @@ from significand.analysis.measures import Column, band, checked_codes, scaled_co
 from significand.analysis.moments import grouped_spread
 from significand.analysis.multiplicity import holm, remaining_alpha, smallest_detectable
 from significand.analysis.pairing import ROUNDING, Effects, Matches, match, paired_effects, unpaired_effects
-from significand.plan.metrics import LATENCY, METRICS, Family, Metric, Scale
+from significand.plan.metrics import ACCURACY, LATENCY, METRICS, Family, Metric, Scale, scored
 
 Verdict = Literal["better", "worse", "no difference shown", "equivalent", "not tested"]
 
@@ -33,6 +33,7 @@ class Comparison:
         What is compared.
     scale
         ``"ratio"``: setup over baseline, without unit. ``"points"``: setup minus baseline, in percentage points.
+        ``"difference"``: the same of a score that is no share, in its own unit.
     estimate
         The ratio or difference and its interval, which is not widened for the other comparisons.
     paired
@@ -51,7 +52,8 @@ class Comparison:
         What these data would have shown with 80 % power at the level that Holm's method left to this test, and the
         meter can tell: a ratio above 1 (or its inverse), or points (of either sign).
     margin
-        The equivalence band: 0.02 is a ratio from 1/1.02 to 1.02, 0.5 is half a point either way. None without one.
+        The equivalence band: 0.02 is a ratio from 1/1.02 to 1.02, 0.5 is half a point, or half of a score's unit,
+        either way. None without one.
     level
         Confidence level; 1 - level is what all tests of the family share.
     family
@@ -60,6 +62,8 @@ class Comparison:
         Why there is no test, or what is unusual; empty where nothing is.
     family_name
         Which of an experiment's families of tests this is one of: each has the whole level to itself.
+    score
+        What kind of score the accuracies are.
     """
 
     metric: str
@@ -79,6 +83,12 @@ class Comparison:
     family: int
     reason: str
     family_name: Family = "primary"
+    score: str = ACCURACY
+
+    @property
+    def measured(self) -> Metric:
+        """What is compared, as it is with that kind of score."""
+        return scored(self.score)[self.metric]
 
 
 def compare(
@@ -91,6 +101,7 @@ def compare(
     level: float = 0.95,
     margins: Mapping[str, float] | None = None,
     energy_measured: bool = False,
+    score: str = ACCURACY,
 ) -> list[Comparison]:
     """Compare every setup with its baseline on every metric, and judge all comparisons together.
 
@@ -124,6 +135,8 @@ def compare(
         Equivalence margin by metric; see `Comparison`.
     energy_measured
         Whether every energy was measured. An estimate is shown and never judged.
+    score
+        What kind of score the accuracies are, a key of `significand.plan.metrics.SCORES`.
 
     Returns
     -------
@@ -140,7 +153,8 @@ def compare(
     samples = {metric: numbers(metric, values) for metric, values in samples.items()}
     names, bands = list(names), dict(margins or {})
     own = checked_codes("setups", setups, len(names))
-    columns = scaled_columns(samples, own.size, bands)
+    known = scored(score)
+    columns = scaled_columns(samples, own.size, bands, known)
     against = checked_codes("baselines", np.broadcast_to(np.asarray(baselines), len(names)), len(names))
     if not columns:
         return []
@@ -155,8 +169,8 @@ def compare(
     effect = Effects(
         **{f.name: np.concatenate([getattr(e, f.name)[compared] for e in effects]) for f in fields(Effects)}
     )
-    bands_of = np.array([band(METRICS[metric], bands.get(metric, math.nan)) for metric in metrics])
-    is_estimate = [METRICS[metric].may_be_estimated and not energy_measured for metric in metrics]
+    bands_of = np.array([band(known[metric], bands.get(metric, math.nan)) for metric in metrics])
+    is_estimate = [known[metric].may_be_estimated and not energy_measured for metric in metrics]
     unjudged = np.array(is_estimate, dtype=np.bool_)
     unresolved, resolution = (
         np.concatenate([part[compared] for part in parts])
@@ -180,7 +194,7 @@ def compare(
     family, paired = int(np.count_nonzero(~np.isnan(p_values))), blocks is not None
     comparisons = []
     for k, (metric, setup) in enumerate(zip(metrics.tolist(), np.tile(compared, len(columns)), strict=True)):
-        measured, centre = METRICS[metric], float(effect.mean[k])
+        measured, centre = known[metric], float(effect.mean[k])
         point, low, high = (shown(measured, bound) for bound in (centre, centre - half[k], centre + half[k]))
         runs = int(effect.n[k]) if paired else int(effect.n[k] + effect.n_baseline[k])
         verdict = _verdict(measured, centre, float(p_adjusted[k]), float(p_equivalence[k]), 1 - level)
@@ -208,6 +222,7 @@ def compare(
                 level=level,
                 family=family,
                 reason=reason,
+                score=score,
             )
         )
     return comparisons

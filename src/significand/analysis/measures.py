@@ -24,9 +24,12 @@ def band(metric: Metric, margin: float) -> float:
 
 
 def scaled_columns(
-    samples: Mapping[str, Column], n_runs: int, margins: Mapping[str, float]
+    samples: Mapping[str, Column],
+    n_runs: int,
+    margins: Mapping[str, float],
+    metrics: Mapping[str, Metric] = METRICS,
 ) -> list[NDArray[np.float64]]:
-    """Return the logs of costs and the accuracies in percentage points.
+    """Return the logs of costs, accuracies in percentage points, and other scores as they are.
 
     Parameters
     ----------
@@ -36,6 +39,8 @@ def scaled_columns(
         Number of runs.
     margins
         By metric, only checked.
+    metrics
+        What each metric is; see `significand.plan.metrics.scored`.
 
     Returns
     -------
@@ -51,7 +56,7 @@ def scaled_columns(
         if metric not in samples or not 0 < margin < math.inf:
             raise ValueError(
                 f"the margin of {metric} is {margin}; it must be a positive number for one of {', '.join(samples)}: "
-                "a share of a cost (0.02 for 2 %) or percentage points of an accuracy."
+                "a share of a cost (0.02 for 2 %), percentage points of an accuracy, or a difference of another score."
             )
     columns = []
     for metric, values in samples.items():
@@ -60,11 +65,11 @@ def scaled_columns(
         column = numbers(metric, values)
         if column.shape != (n_runs,):
             raise ValueError(f"{metric} has shape {column.shape} for {n_runs} runs; give one value per run.")
-        if METRICS[metric].scale == "ratio":
+        if metrics[metric].scale == "ratio":
             columns.append(np.log(column, out=np.full(n_runs, math.nan), where=column > 0))
         else:
             with np.errstate(over="ignore"):
-                columns.append(100.0 * column)
+                columns.append(100.0 * column if metrics[metric].scale == "points" else column)
     return columns
 
 

@@ -18,7 +18,7 @@ from significand.analysis.intervals import (
 )
 from significand.analysis.pareto import frontier
 from significand.analysis.turns import beside_baselines
-from significand.plan.metrics import LATENCY, SPECIFIED, SPECIFIED_COSTS, SUMMARISED, Metric
+from significand.plan.metrics import LATENCY, METRICS, SPECIFIED, SPECIFIED_COSTS, SUMMARISED, Metric
 from significand.plan.setup import Setup
 from significand.results.records import MetricSummary, Summary
 from significand.results.table import Rows, RunTable
@@ -47,7 +47,10 @@ FACTS = {
     "others_share": ("share of the CPU time the counted steps needed that others took, mean over runs", "1"),
     "unsteady_runs": ("runs whose latency rounds came to no steady state", ""),
     "steady_reason": ("what kept them from it", ""),
-    "on_pareto_frontier": ("whether no other is as good in mean latency and mean accuracy and better in one", ""),
+    "on_pareto_frontier": (
+        "whether no other is as good in mean latency and mean accuracy (held-out if not trained) and better in one",
+        "",
+    ),
     "ratio_baseline": ("the setup that the ratios below are to", ""),
 }
 """Columns of summary_stats that are no statistic of a metric: what each means, and its unit. Where the runs do not
@@ -94,7 +97,9 @@ def summarise(runs: RunTable, setups: Sequence[Setup], baselines: Sequence[int])
     every = [runs.rows_of(code, finished=False) for code in range(len(runs.setups))]
     finished = [rows[runs.finished[rows]] for rows in every]
     metrics = [_metrics(runs, rows) for rows in finished]
-    on_frontier = frontier(*([of_setup[name].mean for of_setup in metrics] for name in ("latency", "accuracy")))
+    on_frontier = frontier(
+        *([of_setup[name].mean for of_setup in metrics] for name in (LATENCY.name, quality_of(runs)))
+    )
     return [
         Summary(
             precision_mode=setup.precision,
@@ -112,6 +117,15 @@ def summarise(runs: RunTable, setups: Sequence[Setup], baselines: Sequence[int])
             setups, baselines, finished, every, metrics, on_frontier, strict=True
         )
     ]
+
+
+def quality_of(runs: RunTable) -> str:
+    """Return which metric says how good the setups are: that of training where there is one, else the held-out one."""
+    trained, held_out = (
+        bool(np.isfinite(runs.numbers(METRICS[name].column)[runs.finished]).any())
+        for name in ("accuracy", "test_accuracy")
+    )
+    return "test_accuracy" if held_out and not trained else "accuracy"
 
 
 def _facts(runs: RunTable, setup: Setup, rows: Rows, all_rows: Rows) -> dict[str, object]:

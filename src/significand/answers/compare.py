@@ -12,7 +12,7 @@ from significand.analysis.comparison import Comparison, compare
 from significand.analysis.intervals import mean
 from significand.answers.folder import Folder, read_folder, told_alike
 from significand.plan.kinds import AmbiguousShareError, read_share
-from significand.plan.metrics import METHOD_OF_ESTIMATE, METRICS, headlines
+from significand.plan.metrics import METHOD_OF_ESTIMATE, METRICS, headlines, scored
 from significand.plan.phrases import counted, merged
 from significand.plan.problems import listed, nearest, shown
 from significand.results.comparable import ResultsError, differences
@@ -110,7 +110,7 @@ def compare_folders(
     margin
         Costs that surely differ by less are equivalent: 0.02 or ``"2%"``.
     accuracy_margin
-        The same for accuracies, in percentage points.
+        The same for accuracies, in percentage points, and for other scores, in their own unit.
 
     Raises
     ------
@@ -123,6 +123,7 @@ def compare_folders(
         "ratio": _margin("margin", margin, LARGEST_MARGIN, problems),
         "points": _margin("accuracy_margin", accuracy_margin, LARGEST_ACCURACY_MARGIN, problems),
     }
+    sizes["difference"] = sizes["points"]
     problems += metric_problems(metrics or ())
     sides = []
     for label, folder in ((OLD, old), (NEW, new)):
@@ -142,7 +143,7 @@ def compare_folders(
         tried = " and ".join(f"{', '.join(side.setups()) or 'nothing'} in {label}" for label, side in _labelled(sides))
         problems.append(f"precision_modes: no mode has finished runs in both ({tried}); measure one in both")
     measured = energy_measured(sides, modes)
-    chosen = chosen_metrics(metrics, energy_measured=measured)
+    chosen = chosen_metrics(metrics, sides, energy_measured=measured)
     methods = method_columns(chosen, energy_measured=measured)
     facts = [side.facts_with_runs(modes, methods) for side in sides]
     problems += [line for label, side in _labelled(sides) for line in column_problems(side, chosen, label)]
@@ -156,7 +157,8 @@ def compare_folders(
     ]
     if problems:
         raise ResultsError(problems)
-    margins = {name: size for name in chosen if (size := sizes[METRICS[name].scale]) is not None}
+    kinds = scored(other.score)
+    margins = {name: size for name in chosen if (size := sizes[kinds[name].scale]) is not None}
     return FolderComparison(
         one,
         other,
@@ -173,9 +175,18 @@ def compare_folders(
     )
 
 
-def chosen_metrics(metrics: Sequence[str] | None, *, energy_measured: bool) -> tuple[str, ...]:
-    """Return the metrics asked for, each once; where none are, the headlines that were measured."""
-    asked = metrics or [metric.name for metric in headlines(energy_measured=energy_measured)]
+def chosen_metrics(
+    metrics: Sequence[str] | None, sides: Collection[Folder], *, energy_measured: bool
+) -> tuple[str, ...]:
+    """Return the metrics asked for, each once; where none are, the headlines that were measured on any side.
+
+    Of a network that was only inferred, there are none of training.
+    """
+    asked = metrics or [
+        metric.name
+        for metric in headlines(energy_measured=energy_measured)
+        if any(np.isfinite(side.runs.numbers(metric.column)).any() for side in sides)
+    ]
     return tuple(dict.fromkeys(asked))
 
 
@@ -244,6 +255,7 @@ def _compare(
         baselines=np.tile(np.arange(len(modes)), 2),
         margins=margins,
         energy_measured=energy_measured,
+        score=other.score,
     )
     return sequential(comparisons) if _is_sequential(one) or _is_sequential(other) else comparisons
 
@@ -274,6 +286,8 @@ def _notes(one: Folder, other: Folder, modes: Sequence[str], unrecorded: Sequenc
 
 
 def _notes_of(label: str, side: Folder, without: Folder) -> Iterator[str]:
+    if side.made_up:
+        yield f"{label}: the inputs are made up."
     if not side.complete:
         yield f"{label}: the experiment is {side.state or 'of unknown state'}; the runs that finished are compared."
     finished = side.runs.finished

@@ -12,6 +12,7 @@ from significand import __version__
 from significand.analysis.claims import Claims, claims_of, summary_rows
 from significand.analysis.stopping import Reached, reached_of
 from significand.plan.experiment import REFUSED, Experiment
+from significand.plan.metrics import ACCURACY, SCORES
 from significand.plan.options import AXES, OPTIONS
 from significand.plan.paths import shell_word
 from significand.plan.problems import shown
@@ -24,6 +25,9 @@ from significand.results.records import FIRST_METHOD, SCHEMA_VERSION, TableError
 from significand.results.store import DETAILS, MANIFEST, RAW_RUNS
 from significand.results.table import RunTable
 from significand.results.table_file import read_table
+
+IDENTIFYING = ("files", "weights_sha256", "score")
+"""Of what is known of a network, what must be the same for a comparison."""
 
 MOST_REPEATS = 2**31
 """Of an experiment; no more can be planned."""
@@ -84,6 +88,23 @@ class Folder:
             return ""
         return f"The experiment is {state}: these are its {len(self.runs)} runs so far."
 
+    @property
+    def network(self) -> Mapping[str, object]:
+        """What is known of a network that is no perceptron."""
+        network = self.manifest.get("network")
+        return network if isinstance(network, dict) else {}
+
+    @property
+    def score(self) -> str:
+        """What kind of score the accuracies are, a key of `significand.plan.metrics.SCORES`."""
+        kind = self.network.get("score")
+        return kind if isinstance(kind, str) and kind in SCORES else ACCURACY
+
+    @property
+    def made_up(self) -> bool:
+        """Whether the network's inputs are made up."""
+        return self.network.get("made_up") is True
+
     @cached_property
     def fields(self) -> Mapping[str, object]:
         """The experiment's fields as the manifest has them; those that its version did not know are what it did."""
@@ -97,10 +118,7 @@ class Folder:
         told = {AXES.get(axis, axis) for axis in self.told_apart or ()}
         fields = {name: value for name, value in self.fields.items() if name not in ({*told, REFUSED} if told else ())}
         facts = dict(flat({"experiment": fields, "machine": self.manifest.get("machine"), "method": method}))
-        network = self.manifest.get("network")
-        if isinstance(network, dict):
-            known = {name: network[name] for name in ("files", "weights_sha256") if network.get(name)}
-            facts |= dict(flat({"network": known}))
+        facts |= dict(flat({"network": {name: self.network[name] for name in IDENTIFYING if self.network.get(name)}}))
         if self.manifest.get("data_sha256"):
             facts["data_sha256"] = self.manifest["data_sha256"]
         return facts
@@ -145,12 +163,12 @@ class Folder:
     @cached_property
     def claims(self) -> Claims:
         """The setups against the baseline, and the frontier with its uncertainty."""
-        return claims_of(self.runs, self.experiment)
+        return claims_of(self.runs, self.experiment, self.score)
 
     @cached_property
     def rows(self) -> Sequence[Mapping[str, object]]:
         """One summary row per setup, as in summary_stats."""
-        return summary_rows(self.runs, self.experiment, self.claims)
+        return summary_rows(self.runs, self.experiment, self.claims, made_up=self.made_up)
 
     @cached_property
     def reached(self) -> Reached | None:

@@ -27,7 +27,7 @@ from significand.answers.compare import (
     metric_problems,
 )
 from significand.answers.folder import Folder, read_folder, told_alike
-from significand.plan.metrics import METRICS, Metric
+from significand.plan.metrics import METRICS, Metric, scored
 from significand.results.comparable import ResultsError, differences
 from significand.results.store import HISTORY, MANIFEST
 
@@ -38,7 +38,8 @@ SHORTEST_LEVEL = 2
 """Folder that make a level. One that stands alone is compared (`significand.answers.compare`), and is no level yet."""
 
 POINTS_TOLERANCE = 0.5
-"""Percentage points of an accuracy that do not matter, as `TOLERANCE` of a cost does not."""
+"""Percentage points of an accuracy that do not matter, as `TOLERANCE` of a cost does not; of another score, the same
+share, in per cent, of its usual size."""
 
 SIGNIFICANCE = 0.02
 """Of a change of level, shared by all series that are searched. Of simulated histories of 1 to 18 steady series of 5 to
@@ -55,7 +56,8 @@ class Change:
     index
         Of the first result on it, among those of the history.
     size
-        The new level's ratio to the one before, for costs; its difference in percentage points, for accuracies.
+        The new level's ratio to the one before, for costs; its difference in percentage points, for accuracies; its
+        plain difference, for other scores.
     verdict
         ``"better"`` or ``"worse"``.
     """
@@ -118,6 +120,11 @@ class History:
     skipped: Sequence[Skipped]
     series: Sequence[MetricHistory]
 
+    @property
+    def metrics(self) -> Mapping[str, Metric]:
+        """Every metric, the accuracies as the kind of score that the results have."""
+        return scored(self.results[-1].score)
+
     def to_dict(self) -> dict[str, object]:
         """Return everything as JSON holds it."""
         return {
@@ -170,7 +177,7 @@ def read_history(folder: Path, *, metrics: Sequence[str] | None = None) -> Histo
     everything = told_alike([results for _, results in sorted(dated, key=lambda pair: pair[0])])
     newest = everything[-1]
     measured = energy_measured([newest], newest.setups())
-    chosen = chosen_metrics(metrics, energy_measured=measured)
+    chosen = chosen_metrics(metrics, [newest], energy_measured=measured)
     if lacking := column_problems(newest, chosen, "the newest result"):
         raise ResultsError(lacking)
     columns = method_columns(chosen, energy_measured=measured)
@@ -185,15 +192,15 @@ def read_history(folder: Path, *, metrics: Sequence[str] | None = None) -> Histo
             kept.append(results)
     modes = list(dict.fromkeys(mode for results in reversed(kept) for mode in results.setups()))
     series = [_series(kept, mode, metric) for metric in chosen for mode in modes]
-    return History(folder, kept, skipped, with_changes(series))
+    return History(folder, kept, skipped, with_changes(series, scored(newest.score)))
 
 
-def with_changes(series: Sequence[MetricHistory]) -> list[MetricHistory]:
+def with_changes(series: Sequence[MetricHistory], metrics: Mapping[str, Metric] = METRICS) -> list[MetricHistory]:
     """Return series with their changes: looked for where there is no note, the significance shared by all of these."""
     significance = SIGNIFICANCE / max(1, sum(not one.note for one in series))
 
     def changes(one: MetricHistory) -> list[Change]:
-        return level_changes([estimate.point for estimate in one.estimates], METRICS[one.metric], significance)
+        return level_changes([estimate.point for estimate in one.estimates], metrics[one.metric], significance)
 
     return [one if one.note else replace(one, changes=changes(one)) for one in series]
 
@@ -204,15 +211,15 @@ def level_changes(
     """Return where a sequence of means changes its level.
 
     PELT with the least-squares cost (Killick et al., Journal of the American Statistical Association 107, 2012) cuts
-    the logs of costs, or the accuracies in percentage points, into levels. Neighbours are merged, the least different
-    first, while they differ by less than what matters or than a t test with Bonferroni's correction over all positions
-    asks for.
+    the logs of costs, the accuracies in percentage points, or other scores as they are, into levels. Neighbours are
+    merged, the least different first, while they differ by less than what matters or than a t test with Bonferroni's
+    correction over all positions asks for.
 
     Parameters
     ----------
     values
-        A mean per result, in order of time, shape (n,): costs in any unit, accuracies in [0, 1]. What is no positive
-        number, or no share, is left out.
+        A mean per result, in order of time, shape (n,): costs in any unit, accuracies in [0, 1], other scores. What
+        cannot be one, such as a cost that is not positive, is left out.
     metric
         How the metric is compared.
     significance
@@ -225,11 +232,17 @@ def level_changes(
     """
     given = np.asarray(values, dtype=np.float64)
     ratio = metric.scale == "ratio"
-    usable = np.flatnonzero((given > 0) & (given < np.inf) if ratio else (given >= 0) & (given <= 1))
+    least, most = metric.possible
+    usable = np.flatnonzero(np.isfinite(given) & ((given > 0) if ratio else (given >= least) & (given <= most)))
     if len(usable) < FEWEST_RESULTS:
         return []
-    scaled = np.log(given[usable]) if ratio else 100 * given[usable]
-    tolerance = math.log1p(TOLERANCE) if ratio else POINTS_TOLERANCE
+    known = given[usable]
+    scaled = np.log(known) if ratio else 100 * known if metric.scale == "points" else known
+    tolerance = {
+        "ratio": math.log1p(TOLERANCE),
+        "points": POINTS_TOLERANCE,
+        "difference": POINTS_TOLERANCE / 100 * float(np.median(np.abs(known))),
+    }[metric.scale]
     starts = level_starts(scaled, tolerance, SHORTEST_LEVEL, significance)
     levels = [float(np.mean(part)) for part in np.split(scaled, starts[1:])]
     steps = np.diff(levels)

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from significand.engines.base import ENGINES, runs
+from significand.engines.base import ENGINES, engines_of_modules, runs
 from significand.plan.precision import PrecisionMode
 
 INSTRUCTIONS = {
@@ -27,7 +27,14 @@ def lacks_instructions(number_format: str, instructions: Collection[str]) -> boo
     return needed is not None and not needed & set(instructions)
 
 
-def why_not_native(engine: str, mode: PrecisionMode, effective_precision: str, instructions: Collection[str]) -> str:
+def why_not_native(
+    engine: str,
+    mode: PrecisionMode,
+    effective_precision: str,
+    instructions: Collection[str],
+    *,
+    is_onnx_file: bool = False,
+) -> str:
     """Return why `engine` computed the mode in another format, and which engine computes in the mode's own.
 
     Parameters
@@ -36,6 +43,8 @@ def why_not_native(engine: str, mode: PrecisionMode, effective_precision: str, i
         What ran, and what it was found to compute in.
     instructions
         As from `significand.meters.machine.instruction_sets`.
+    is_onnx_file
+        Whether the network is an ONNX file, which engines of torch modules cannot run.
 
     Returns
     -------
@@ -49,8 +58,9 @@ def why_not_native(engine: str, mode: PrecisionMode, effective_precision: str, i
         return f"{engine} computes a part of the layers in {wanted} only"
     lacking = lacks_instructions(wanted, instructions)
     cause = f"this CPU has no {NEEDED[wanted]}" if lacking else f"{engine} has no {wanted} kernels for this CPU"
-    able = [name for name in ENGINES if name != engine and runs(name, mode.name)]
+    unable = engines_of_modules() if is_onnx_file else ()
+    able = [name for name in ENGINES if name != engine and name not in unable and runs(name, mode.name)]
     others = [name for name in able if mode.base in ENGINES[name].native_modes]
     if not others:
         return cause
-    return f"{cause}; {' and '.join(others)} runs it natively"
+    return f"{cause}; {' and '.join(others)} run{'s' if len(others) == 1 else ''} it natively"

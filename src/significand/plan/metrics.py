@@ -4,11 +4,13 @@ Whatever knows a metric follows from `METRICS`: a new one is a line here, and th
 imported but the standard library, so that help is quick.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import functools
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
 
-Scale = Literal["ratio", "points"]
+Scale = Literal["ratio", "points", "difference"]
 Family = Literal["primary", "further"]
 Told = Literal["always", "where it differs", "never"]
 Units = tuple[tuple[float, str], ...]
@@ -45,7 +47,9 @@ class Metric:
     per
         What it is taken per; empty where per nothing.
     scale
-        How it is compared: as a ratio of costs, through logs, or as a difference in percentage points.
+        How it is compared: as a ratio of costs, through logs; as a difference in percentage points; or as a plain one.
+    part
+        Of which part of the data it is the score: ``"training"`` or ``"test"``; empty where it is no score.
     lower_is_better
         The direction.
     resolution
@@ -80,6 +84,7 @@ class Metric:
     axis: str = ""
     per: str = ""
     scale: Scale = "ratio"
+    part: str = ""
     lower_is_better: bool = True
     resolution: float = 0.0
     family: Family = "further"
@@ -95,7 +100,7 @@ class Metric:
     @property
     def title(self) -> str:
         """Its name where a line begins with it."""
-        return self.noun[0].upper() + self.noun[1:]
+        return _capital(self.noun)
 
     @property
     def axis_title(self) -> str:
@@ -108,9 +113,18 @@ class Metric:
         return self.scale == "ratio" and self.lower_is_better
 
     @property
+    def possible(self) -> tuple[float, float]:
+        """The least and the largest that it can be, in the column's unit: a share, or any number."""
+        return (0.0, 1.0) if self.scale == "points" else (-math.inf, math.inf)
+
+    @property
     def unit(self) -> str:
         """The name of the column's own unit; empty where the column is shown in another one only."""
         return next((name for size, name in self.units if size == 1.0), "")
+
+
+def _capital(words: str) -> str:
+    return words[0].upper() + words[1:]
 
 
 METRICS: dict[str, Metric] = {
@@ -176,6 +190,7 @@ METRICS: dict[str, Metric] = {
             heading="accuracy",
             units=PER_CENT,
             scale="points",
+            part="training",
             lower_is_better=False,
             family="primary",
             specified=4,
@@ -189,6 +204,7 @@ METRICS: dict[str, Metric] = {
             noun="test accuracy",
             units=PER_CENT,
             scale="points",
+            part="test",
             lower_is_better=False,
             family="primary",
             is_headline=True,
@@ -256,6 +272,71 @@ METRICS: dict[str, Metric] = {
     )
 }
 """Every metric by its name, in the order in which they are compared and told."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """What kind of number a network's score is, which the columns of accuracies hold.
+
+    Attributes
+    ----------
+    noun, axis
+        What it is called; on a plot's axis, where the noun does not do there.
+    units, scale
+        As of a `Metric`.
+    of_training
+        Whether there is one of training examples, too, so that the name of the held-out one says which it is.
+    meaning
+        What must be known of it, as a sentence.
+    """
+
+    noun: str
+    axis: str = ""
+    units: Units = NO_UNIT
+    scale: Scale = "difference"
+    of_training: bool = True
+    meaning: str = ""
+
+
+ACCURACY = "accuracy"
+"""The kind of score that a network has of which nobody says another."""
+
+SCORES = {
+    ACCURACY: Score(noun="accuracy", units=PER_CENT, scale="points"),
+    "R²": Score(noun="R²", meaning="R² is the share of the targets' variance that the outputs explain."),
+    "score": Score(noun="score", meaning="The score is the mean of the network's own score()."),
+    "agreement": Score(
+        noun="agreement",
+        axis="agreement with the unquantised network",
+        units=PER_CENT,
+        scale="points",
+        of_training=False,
+        meaning="There are no labels: agreement is how often the unquantised network says the same.",
+    ),
+    "agreement R²": Score(
+        noun="agreement R²",
+        axis="agreement with the unquantised network, R²",
+        of_training=False,
+        meaning="There are no labels: agreement R² is the share of the unquantised outputs' variance that the outputs "
+        "explain.",
+    ),
+}
+"""Every kind of score, by the name that manifest.json and summary_stats give it."""
+
+
+@functools.cache
+def scored(kind: str) -> Mapping[str, Metric]:
+    """Return every metric by its name, the accuracies as what they are with that kind of score."""
+    score = SCORES.get(kind, SCORES[ACCURACY])
+    return {name: _scored(metric, score) if metric.part else metric for name, metric in METRICS.items()}
+
+
+def _scored(metric: Metric, score: Score) -> Metric:
+    part = f"{metric.part} " if score.of_training or metric.part == "training" else ""
+    axis = _capital(f"{part}{score.axis}") if score.axis else ""
+    heading = metric.heading and score.noun
+    return replace(metric, noun=f"{part}{score.noun}", heading=heading, axis=axis, units=score.units, scale=score.scale)
+
 
 LATENCY = METRICS["latency"]
 

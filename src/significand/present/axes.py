@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from significand.plan.metrics import Metric
 from significand.present.rows import Cell
 
 _LOG_RATIO = 15.0  # beyond this ratio of largest to smallest, a linear axis piles the small ones up
@@ -14,10 +15,10 @@ _ROUND = (1.0, 2.0, 2.5, 5.0, 10.0)
 _MIN_RELATIVE_SPAN = 0.1  # a narrower axis would make differences of a few per cent look like everything
 
 
-MOST_PERCENT = 100.0
+ANYTHING = (-math.inf, math.inf)
 
-MIN_ACCURACY_SPAN_PP = 1.0
-"""Of an axis, in percentage points: a narrower one would make noise look like everything."""
+MIN_SHARE_SPAN = 0.01
+"""Of an axis of a share: a narrower one would make noise look like everything."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,10 @@ def choose_axis(
     details: Sequence[str],
     cells: Sequence[Cell],
     *,
-    largest: float = math.inf,
+    possible: tuple[float, float] | None = None,
     min_span: float = 0.0,
 ) -> Axis:
-    """Choose limits around all bars with a margin, and ticks at round numbers from 0 to `largest`.
+    """Choose limits around all bars with a margin, and ticks at round numbers that can be.
 
     Parameters
     ----------
@@ -50,8 +51,9 @@ def choose_axis(
         What stands in parentheses behind it: the unit first; empty ones are left out.
     cells
         Means and half-widths in the unit of the axis.
-    largest
-        The largest value that can occur; where there is one, the axis is linear.
+    possible
+        The least and the largest value that can occur, in the unit of the axis; the axis is linear then. None of a
+        cost: any positive number, and the axis is logarithmic where the means are far apart.
     min_span
         Of the bars, in the unit of the axis; by default a tenth of the largest mean.
 
@@ -64,10 +66,13 @@ def choose_axis(
         return Axis(title, 0.0, 1.0, (), (), is_log=False)
     means = [cell.mean for cell in cells]
     ends = [end for cell in cells for end in (cell.bar or (cell.mean, cell.mean))]
-    if math.isfinite(largest) and min(means) >= 0 and max(means) <= largest:
-        ends = [min(max(end, 0.0), largest) for end in ends]  # an interval may reach beyond what can be
+    least, largest = possible or (0.0 if min(means) >= 0 else -math.inf, math.inf)
+    if not least <= min(means) <= max(means) <= largest:
+        least, largest = ANYTHING
+    if possible:
+        ends = [min(max(end, least), largest) for end in ends]  # an interval may reach beyond what can be
     low, high = min(ends), max(ends)
-    is_log = math.isinf(largest) and low > 0 and max(means) / min(means) >= _LOG_RATIO
+    is_log = possible is None and low > 0 and max(means) / min(means) >= _LOG_RATIO
     if is_log:
         margin = (high / low) ** _MARGIN
         low, high = low / margin, high * margin
@@ -76,16 +81,34 @@ def choose_axis(
         span = max(high - low, min_span or _MIN_RELATIVE_SPAN * max(map(abs, means)) or 1.0)
         centre = (low + high) / 2
         low, high = centre - span * (0.5 + _MARGIN), centre + span * (0.5 + _MARGIN)
-        floor = 0.0 if min(means) >= 0 else -math.inf
-        ceiling = largest if max(means) <= largest else math.inf
-        ticks = [tick for tick in round_ticks(low, high) if max(low, floor) <= tick <= min(high, ceiling)]
-    label = f"{title} ({', '.join([*filter(None, details), *(['log scale'] if is_log else [])])})"
+        ticks = [tick for tick in round_ticks(low, high) if max(low, least) <= tick <= min(high, largest)]
+    told = ", ".join([*filter(None, details), *(["log scale"] if is_log else [])])
+    label = f"{title} ({told})" if told else title
     return Axis(label, low, high, tuple(ticks), _tick_labels(ticks, is_log=is_log), is_log)
 
 
-def possible_percent(interval: tuple[float, float] | None) -> tuple[float, float] | None:
-    """Return the part of an interval that an accuracy in % can be in."""
-    return interval and (max(interval[0], 0.0), min(interval[1], MOST_PERCENT))
+def score_axis(metric: Metric, title: str, unit: tuple[float, str], cells: Sequence[Cell]) -> Axis:
+    """Choose the axis of a score, which is linear and holds what the score can be.
+
+    Parameters
+    ----------
+    metric, title
+        The score, and how the axis calls it.
+    unit
+        Its size in the unit of the metric's column, and its name.
+    cells
+        Means and half-widths in that unit.
+    """
+    size, name = unit
+    low, high = metric.possible
+    least = MIN_SHARE_SPAN / size if metric.scale == "points" else 0.0
+    return choose_axis(title, [name], cells, possible=(low / size, high / size), min_span=least)
+
+
+def possible_part(metric: Metric, interval: tuple[float, float] | None, size: float) -> tuple[float, float] | None:
+    """Return the part of an interval, in a unit of that size, that a metric can be in."""
+    low, high = metric.possible
+    return interval and (max(interval[0], low / size), min(interval[1], high / size))
 
 
 def round_ticks(low: float, high: float) -> list[float]:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from significand.plan.metrics import ACCURACY, Metric, scored
 from significand.plan.precision import MODES
 from significand.plan.problems import shown
 from significand.results.records import told_method
@@ -156,6 +157,16 @@ def enumerated(values: Iterable[object]) -> str:
     """Write values one after the other: ``"1, 8 and 32"``."""
     *first, last = [visible(value) for value in values] or [""]
     return f"{', '.join(first)} and {last}" if first else last
+
+
+def metrics_in(rows: Sequence[SummaryRow]) -> Mapping[str, Metric]:
+    """Return every metric by its name, the accuracies as the kind of score that the rows say they are."""
+    return scored(next((str(row["score_kind"]) for row in rows if row.get("score_kind")), ACCURACY))
+
+
+def made_up(rows: Sequence[SummaryRow]) -> bool:
+    """Tell whether the inputs that were measured with are made up; a CSV has that as a text."""
+    return any(str(row.get("made_up_inputs")).lower() == "true" for row in rows)
 
 
 def quality_of(rows: Sequence[SummaryRow]) -> str:

@@ -81,8 +81,8 @@ def tradeoff_spec(
             tooltip=[
                 alt.Tooltip("label:N", title="Single run of"),
                 alt.Tooltip("repeat:Q", title="Repeat"),
-                alt.Tooltip(f"{figure.cost}:Q", title=f"{cost.title} ({cost.unit})", format=".4~r"),
-                alt.Tooltip(f"{figure.accuracy}:Q", title=f"{accuracy.title} ({accuracy.unit})", format=".4~r"),
+                alt.Tooltip(f"{figure.cost}:Q", title=cost.titled, format=".4~r"),
+                alt.Tooltip(f"{figure.accuracy}:Q", title=accuracy.titled, format=".4~r"),
             ],
         ),
         means.transform_filter("isValid(datum.x1)")

@@ -12,6 +12,7 @@ from significand.present.rows import enumerated, mapping, visible
 from significand.present.varying import grid_of
 from significand.present.words.answer import answer
 from significand.present.words.findings import findings
+from significand.present.words.network import MADE_UP
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,7 @@ def _subtitle(results: Folder) -> str:
         f"{repeats} repeat{'s' if repeats != 1 else ''}",
         visible(mapping(results.manifest.get("machine")).get("cpu") or ""),
         visible(results.manifest.get("started_utc") or "")[:10],
+        MADE_UP if results.made_up else "",
     ]
     return ", ".join(filter(None, parts))
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from significand.answers.folder import Folder
+from significand.plan.metrics import SCORES
 from significand.plan.problems import listed
 from significand.present.page.setups import ShownSetup
 from significand.present.rows import energy_estimated, enumerated, mapping, visible
@@ -73,7 +74,7 @@ def _clock(machine: Mapping[str, object]) -> str | None:
 
 def method(results: Folder) -> Iterator[str]:
     """Say how it was measured, a sentence each."""
-    fields = results.experiment
+    fields, noun = results.experiment, SCORES[results.score].noun
     what = "their setup" if fields.varying - {"precision"} else "the precision"
     yield (
         f"Every run lives in a fresh process. The runs of one repeat differ in nothing but {what}: same data, same "
@@ -99,12 +100,12 @@ def method(results: Folder) -> Iterator[str]:
     )
     yield (
         "Latency is the median time of a call on one batch, divided by the batch size; rounds before the steady state "
-        "do not count. Memory is the peak above the level before. Accuracy is that of the inference session itself."
+        f"do not count. Memory is the peak above the level before. The {noun} is that of the inference session itself."
     )
     yield (
         "The unit of every statistic is the run. Intervals are Student's t; comparisons are paired by repeat, of log "
-        "ratios for costs (of latency, the median over rounds where they are known) and of differences for accuracies, "
-        "with Holm's correction over all of them."
+        "ratios for costs (of latency, the median over rounds where they are known) and of differences for the "
+        f"{noun}, with Holm's correction over all of them."
     )
 
 

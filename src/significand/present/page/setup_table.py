@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from significand.analysis.comparison import ESTIMATED_ENERGY, Comparison
 from significand.answers.folder import Folder
+from significand.plan.metrics import SCORES
 from significand.plan.precision import MODES
 from significand.present.page.setups import ShownMetric, ShownSetup, chances, mean_of
 from significand.present.rows import number, other_format, visible
@@ -171,9 +172,9 @@ def change(comparison: Comparison) -> tuple[str, ...]:
     if math.isnan(point):
         return ()
     known = math.isfinite(low) and math.isfinite(high) and low != high
-    if comparison.scale == "points":
+    if comparison.scale != "ratio":
         told = with_half_width(point, (high - low) / 2 if known else math.nan)
-        return f"{'+' if point > 0 else ''}{told}", "points"
+        return f"{'+' if point > 0 else ''}{told}", *(["points"] if comparison.scale == "points" else [])
     if not known:
         return (f"×{point:.4g}",)
     shown, interval = with_bounds(point, low, high)
@@ -185,7 +186,7 @@ def _verdict(comparison: Comparison) -> Verdict:
     note = "" if comparison.reason == ESTIMATED_ENERGY else comparison.reason
     detectable = comparison.smallest_detectable
     if comparison.verdict == "no difference shown" and not note and math.isfinite(detectable):
-        told = f"{detectable:.2g}" if comparison.scale == "points" else f"×{detectable:.3g}"
+        told = f"×{detectable:.3g}" if comparison.scale == "ratio" else f"{detectable:.2g}"
         note = HOPELESS if is_hopeless(comparison) else f"detectable: {told}"
     return Verdict(comparison.verdict, SYMBOLS[comparison.verdict], note)
 
@@ -200,18 +201,15 @@ def _notes(results: Folder, rows: Sequence[Row], metrics: Mapping[str, ShownMetr
         yield "No ±: a single run has no interval."
     primary = results.claims.primary
     if primary:
-        first, grid = primary[0], grid_of(results.rows)
+        first, score, grid = primary[0], SCORES[results.score], grid_of(results.rows)
         against = f"{baseline_words(grid)} with all else equal" if grid else first.baseline
         error_rate = f"{100 * (1 - first.level):.3g} %"
         yield (
-            f"× and points: against {visible(against)}, paired by repeat, each with its "
-            f"{100 * first.level:.3g} % interval. Verdicts on latency, training time, memory, energy and accuracies "
-            f"share an error rate of {error_rate} over {first.family} tests (Holm); those on all others share another "
-            "one."
+            f"× and {score.scale}{'' if score.scale == 'points' else 's'}: against {visible(against)}, paired by "
+            f"repeat, each with its {100 * first.level:.3g} % interval. Verdicts on latency, training time, memory, "
+            f"energy and {score.noun} share an error rate of {error_rate} over {first.family} tests (Holm); those on "
+            "all others share another one."
         )
-        yield (
-            f"Frontier: probability of being on the Pareto frontier of {' and '.join(results.claims.objectives)}, "
-            "given the repeats."
-        )
+        yield f"Frontier: probability of being on the Pareto frontier of {results.claims.sought}, given the repeats."
     if any(metric.estimated for metric in metrics.values()):
         yield "Estimated energy is CPU time restated in joules: it is in no chart and no verdict."

@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from significand.answers.folder import Folder
-from significand.plan.metrics import METRICS, Metric
+from significand.plan.metrics import Metric
 from significand.present.grid_styles import looks_of
-from significand.present.rows import SummaryRow, energy_estimated, number, repeats, setup_name, visible
+from significand.present.rows import SummaryRow, energy_estimated, metrics_in, number, repeats, setup_name, visible
 from significand.present.styles import Style, mode_styles, setup_labels
 from significand.present.varying import grid_of
-from significand.present.words.numbers import unit_per, with_half_width
+from significand.present.words.numbers import unit_per, with_half_width, with_unit
 from significand.results.table import RunTable
 
 
@@ -40,6 +40,11 @@ class ShownMetric:
     def name(self) -> str:
         """Its short name."""
         return self.kind.name
+
+    @property
+    def titled(self) -> str:
+        """The title with the unit."""
+        return with_unit(self.title, self.unit)
 
     @property
     def column(self) -> str:
@@ -116,7 +121,7 @@ def setups_of(results: Folder) -> list[ShownSetup]:
 def metrics_of(rows: Sequence[SummaryRow]) -> dict[str, ShownMetric]:
     """Return the metrics of which there is any value, each with a unit that suits its size."""
     shown = {}
-    for metric in METRICS.values():
+    for metric in metrics_in(rows).values():
         means = [number(row, f"{metric.name}_mean") for row in rows]
         if not metric.is_headline or not any(map(math.isfinite, means)):
             continue
@@ -140,7 +145,7 @@ def mean_of(row: SummaryRow, metric: ShownMetric) -> Mean:
 def mean_texts(row: SummaryRow, metrics: Mapping[str, ShownMetric]) -> dict[str, str]:
     """Return every mean of a setup with its interval and unit, by metric."""
     texts = {name: mean_of(row, metric).text for name, metric in metrics.items()}
-    return {name: text if text == "–" else f"{text} {metrics[name].unit}" for name, text in texts.items()}
+    return {name: text if text == "–" else f"{text} {metrics[name].unit}".rstrip() for name, text in texts.items()}
 
 
 def chances(results: Folder) -> dict[str, float]:

@@ -8,11 +8,12 @@ from itertools import pairwise
 import numpy as np
 
 from significand.analysis.pareto import frontier
-from significand.present.axes import MIN_ACCURACY_SPAN_PP, MOST_PERCENT, Axis, choose_axis, possible_percent
+from significand.present.axes import Axis, choose_axis, possible_part, score_axis
 from significand.present.page.setups import Mean, ShownMetric, ShownSetup, mean_of
-from significand.present.rows import Cell, repeats
+from significand.present.rows import Cell, made_up, repeats
 from significand.present.styles import frontier_steps
-from significand.present.words.numbers import span
+from significand.present.words.network import MADE_UP
+from significand.present.words.numbers import in_sentence, span
 
 FRAME_PX = (680, 380)
 """Width and height of the chart for which the labels are placed."""
@@ -69,7 +70,7 @@ def axes_offered(metrics: Mapping[str, ShownMetric]) -> tuple[list[str], list[st
     """Return the costs and accuracies to choose from: what was measured; an estimated energy restates CPU time."""
     return (
         [name for name, metric in metrics.items() if metric.kind.is_cost and not metric.estimated],
-        [name for name, metric in metrics.items() if metric.kind.scale == "points"],
+        [name for name, metric in metrics.items() if metric.kind.part],
     )
 
 
@@ -85,15 +86,13 @@ def tradeoff(setups: Sequence[ShownSetup], cost: ShownMetric, accuracy: ShownMet
     drawn = [(setup, x, y) for setup, x, y in means if math.isfinite(x.value) and math.isfinite(y.value)]
     members = frontier([x.value for _, x, _ in drawn], [y.value for _, _, y in drawn])
     x_axis = choose_axis(cost.title, [cost.unit], _extent(drawn, cost, which=1))
-    y_axis = choose_axis(
-        accuracy.title,
-        [accuracy.unit],
-        _extent(drawn, accuracy, which=2),
-        largest=MOST_PERCENT,
-        min_span=MIN_ACCURACY_SPAN_PP,
+    y_axis = score_axis(
+        accuracy.kind, accuracy.kind.axis_title, (accuracy.size, accuracy.unit), _extent(drawn, accuracy, which=2)
     )
     points = [
-        MeanPoint(setup.index, x.value, y.value, x.bounds, possible_percent(y.bounds), bool(on))
+        MeanPoint(
+            setup.index, x.value, y.value, x.bounds, possible_part(accuracy.kind, y.bounds, accuracy.size), bool(on)
+        )
         for (setup, x, y), on in zip(drawn, members, strict=True)
     ]
     on_line = sorted({(point.x, point.y) for point in points if point.on_frontier})
@@ -180,7 +179,8 @@ def _caption(
     cost: ShownMetric,
     accuracy: ShownMetric,
 ) -> str:
-    parts = ["Better is up and to the left."]
+    flagged = [f"{MADE_UP.capitalize()}."] if made_up([setup.row for setup in setups]) else []
+    parts = [*flagged, "Better is up and to the left."]
     counts = {repeats(setup.row) for setup, _, _ in drawn}
     if any(x.bounds and y.bounds for _, x, y in drawn):
         parts.append(f"Marker: mean over {span(counts)} runs; box: 95 % t intervals of both means; faint: single runs.")
@@ -196,6 +196,10 @@ def _caption(
         parts.append(f"Not shown: {len(missing)} of {len(setups)} setups, without a mean in both.")
     else:
         for setup in missing:
-            what = f"no {cost.title.lower()} or {accuracy.title.lower()}" if len(setup.runs) else "no finished run"
+            what = (
+                f"no {in_sentence(cost.title)} or {in_sentence(accuracy.title)}"
+                if len(setup.runs)
+                else "no finished run"
+            )
             parts.append(f"Not shown: {setup.label}, {what}.")
     return " ".join(parts)

@@ -9,14 +9,16 @@ from dataclasses import dataclass
 
 from significand.analysis.pareto import frontier
 from significand.meters.energy import CPU_TIME
-from significand.plan.metrics import METRICS, SPECIFIED
+from significand.plan.metrics import SPECIFIED, Metric
 from significand.plan.phrases import merged
-from significand.present.axes import MIN_ACCURACY_SPAN_PP, MOST_PERCENT, Axis, choose_axis, possible_percent
+from significand.present.axes import Axis, choose_axis, possible_part, score_axis
 from significand.present.rows import (
     Cell,
     SummaryRow,
     cell,
     energy_estimated,
+    made_up,
+    metrics_in,
     mode_names,
     number,
     quality_of,
@@ -24,7 +26,8 @@ from significand.present.rows import (
     sequential,
 )
 from significand.present.styles import frontier_steps, mode_styles, setup_labels
-from significand.present.words.numbers import choose_unit, probability, span
+from significand.present.words.network import MADE_UP
+from significand.present.words.numbers import choose_unit, in_sentence, probability, span
 
 SMALLEST_DRAWN, LARGEST_DRAWN = 1e-100, 1e100
 """Sizes beyond which an axis has no numbers any more. No cost of anything is near them."""
@@ -66,7 +69,7 @@ class TradeoffFigure:
 
 
 def tradeoff_figure(rows: Sequence[SummaryRow], cost: str) -> TradeoffFigure:
-    """Prepare training accuracy against a cost.
+    """Prepare the score, of training where there is one, against a cost.
 
     Parameters
     ----------
@@ -119,25 +122,20 @@ def _figure(rows: Sequence[SummaryRow], cost: str, *, with_frontier: bool, bare:
         labels = [f"{label}{_chance(row)}" for label, row in zip(labels, rows, strict=True)]
     styles = mode_styles(modes)
     costs = [_with_drawn_bar(cell(row, cost)) for row in rows]
-    quality = quality_of(rows)
+    quality, metrics = quality_of(rows), metrics_in(rows)
     accuracies = [_with_drawn_bar(cell(row, quality)) for row in rows]
     drawn = [i for i in range(len(rows)) if _can_be_drawn(costs[i].mean) and _can_be_drawn(accuracies[i].mean)]
 
-    x_size, x_unit = choose_unit(METRICS[cost], [costs[i].mean for i in drawn])
-    y_size, y_unit = choose_unit(METRICS[quality], [accuracies[i].mean for i in drawn])
+    x_size, x_unit = choose_unit(metrics[cost], [costs[i].mean for i in drawn])
+    y_size, y_unit = choose_unit(metrics[quality], [accuracies[i].mean for i in drawn])
     x_cells = [costs[i].in_unit(x_size) for i in drawn]
     y_cells = [accuracies[i].in_unit(y_size) for i in drawn]
-    details = [x_unit, _energy_origin(rows)] if METRICS[cost].may_be_estimated else [x_unit]
+    details = [x_unit, _energy_origin(rows)] if metrics[cost].may_be_estimated else [x_unit]
     x_boxes = [_box(rows[i], cost, x_size) if tells_chances else None for i in drawn]
     y_boxes = [_box(rows[i], quality, y_size) if tells_chances else None for i in drawn]
-    x_axis = choose_axis(METRICS[cost].axis_title, details, _widest(x_cells, x_boxes))
-    y_axis = choose_axis(
-        METRICS[quality].axis_title,
-        [y_unit],
-        _widest(y_cells, y_boxes),
-        largest=MOST_PERCENT,
-        min_span=MIN_ACCURACY_SPAN_PP,
-    )
+    x_axis = choose_axis(metrics[cost].axis_title, details, _widest(x_cells, x_boxes))
+    score = metrics[quality]
+    y_axis = score_axis(score, score.axis_title, (y_size, y_unit), _widest(y_cells, y_boxes))
 
     on_frontier = frontier([x.mean for x in x_cells], [y.mean for y in y_cells])
     spots = [(x.mean, y.mean) for x, y in zip(x_cells, y_cells, strict=True)]
@@ -150,11 +148,11 @@ def _figure(rows: Sequence[SummaryRow], cost: str, *, with_frontier: bool, bare:
             x=spots[k][0],
             y=spots[k][1],
             x_bar=x_cells[k].bar,
-            y_bar=possible_percent(y_cells[k].bar),
+            y_bar=possible_part(score, y_cells[k].bar, y_size),
             n_covering=spots[k + 1 :].count(spots[k]),
             on_frontier=bool(on_frontier[k]),
             x_box=x_boxes[k],
-            y_box=possible_percent(y_boxes[k]),
+            y_box=possible_part(score, y_boxes[k], y_size),
         )
         for k, i in enumerate(drawn)
     )
@@ -171,10 +169,21 @@ def _figure(rows: Sequence[SummaryRow], cost: str, *, with_frontier: bool, bare:
             with_boxes=any(point.x_box and point.y_box for point in points),
             with_chances=tells_chances and any(_chance(rows[i]) for i in drawn),
             with_sequential=any(sequential(rows[i]) for i in drawn),
+            with_made_up=made_up(rows),
         ),
         notes=_notes(rows, labels, cost, drawn),
-        message="" if drawn else ("No setup has both values to show" if rows else "There are no results to show"),
+        message="" if drawn else _message(rows, metrics[cost]),
     )
+
+
+def _message(rows: Sequence[SummaryRow], cost: Metric) -> str:
+    """Say why nothing is drawn."""
+    if not rows:
+        return "There are no results to show"
+    only_inferred = quality_of(rows) == "test_accuracy" and cost.per == "epoch"
+    if only_inferred and not any(math.isfinite(number(row, f"{cost.name}_mean")) for row in rows):
+        return f"Nothing was trained: there is no {in_sentence(cost.axis_title)}"
+    return "No setup has both values to show"
 
 
 def _can_be_drawn(value: float) -> bool:
@@ -220,7 +229,7 @@ def _energy_origin(rows: Sequence[SummaryRow]) -> str:
 def _notes(rows: Sequence[SummaryRow], labels: Sequence[str], cost: str, drawn: Sequence[int]) -> tuple[str, ...]:
     """Say what a reader would otherwise miss: setups without a point, failed runs, bars not given."""
     notes: list[tuple[str, str]] = []
-    quality = quality_of(rows)
+    quality, metrics = quality_of(rows), metrics_in(rows)
     specified = {quality if one.name == "accuracy" else one.name for one in SPECIFIED}
     for i, row in enumerate(rows):
         missing = [name for name in specified if not math.isfinite(number(row, f"{name}_mean"))]
@@ -228,7 +237,7 @@ def _notes(rows: Sequence[SummaryRow], labels: Sequence[str], cost: str, drawn: 
             notes.append((labels[i], "no finished run"))
             continue
         if i not in drawn:
-            wanted = {name: METRICS[name].axis_title.lower() for name in (cost, quality)}
+            wanted = {name: in_sentence(metrics[name].axis_title) for name in (cost, quality)}
             if lacking := [title for name, title in wanted.items() if name in missing]:
                 notes.append((labels[i], f"no value for {' and '.join(lacking)}"))
             notes += [
@@ -248,12 +257,20 @@ def _notes(rows: Sequence[SummaryRow], labels: Sequence[str], cost: str, drawn: 
 
 
 def _footnote(
-    counts: Sequence[int], *, with_frontier: bool, with_boxes: bool, with_chances: bool, with_sequential: bool
+    counts: Sequence[int],
+    *,
+    with_frontier: bool,
+    with_boxes: bool,
+    with_chances: bool,
+    with_sequential: bool,
+    with_made_up: bool,
 ) -> str:
     several = {n for n in counts if n >= 2}
     parts = ["frontier: by the means alone"] if with_frontier and counts else []
     if with_chances:
         parts = ["frontier: by the means; P: probability of being on it, given the repeats"]
+    if with_made_up:
+        parts.insert(0, MADE_UP)
     if with_boxes:
         parts.append("boxes: 95 % t intervals")
     if several:

@@ -45,7 +45,7 @@ class GridFigure:
 
 
 def grid_figure(grid: Grid, rows: Sequence[SummaryRow], cost: str) -> GridFigure:
-    """Prepare training accuracy against a cost; see `significand.present.plots.figures.tradeoff_figure`."""
+    """Prepare the score against a cost; see `significand.present.plots.figures.tradeoff_figure`."""
     return _paneled(tradeoff_figure(rows, cost), grid, rows)
 
 

@@ -8,10 +8,11 @@ from significand.analysis.comparison import Comparison
 from significand.plan.metrics import LATENCY
 from significand.present.axes import Axis, round_ticks
 from significand.present.grid_styles import MARKERS
-from significand.present.rows import SummaryRow, mode_names, repeats, sequential, visible
+from significand.present.rows import SummaryRow, made_up, mode_names, repeats, sequential, visible
 from significand.present.styles import mode_styles, shortened
 from significand.present.varying import Grid, grid_of, ratio_of
 from significand.present.words.grid import baseline_words, story_lines
+from significand.present.words.network import MADE_UP
 from significand.present.words.numbers import span
 from significand.present.words.places import ORDERED, TITLES, place_words
 
@@ -192,7 +193,7 @@ def _ticks(low: float, high: float) -> tuple[tuple[float, ...], tuple[str, ...]]
 
 
 def _footnote(rows: Sequence[SummaryRow], known: dict[int, tuple[float, float, float]]) -> str:
-    parts = ["line at 1: as fast as the baseline"]
+    parts = [*([MADE_UP] if made_up(rows) else []), "line at 1: as fast as the baseline"]
     if any(math.isfinite(low) for _, low, _ in known.values()):
         runs = span(repeats(rows[k]) for k in known)
         kind = "sequential t" if any(sequential(rows[k]) for k in known) else "t"

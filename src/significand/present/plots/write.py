@@ -170,7 +170,7 @@ def _artist() -> Iterator[_Artist]:
 
 
 def save_tradeoff_plots(summary_rows: Sequence[SummaryRow], out_dir: Path) -> list[Path]:
-    """Plot training accuracy against latency, energy and memory.
+    """Plot the score, of training where there is one, against latency, energy and memory.
 
     Parameters
     ----------
@@ -205,7 +205,7 @@ def save_tradeoff_plots(summary_rows: Sequence[SummaryRow], out_dir: Path) -> li
 
 
 def save_pareto_plot(summary_rows: Sequence[SummaryRow], out_dir: Path) -> Path:
-    """Plot the Pareto frontier: latency minimised against training accuracy maximised.
+    """Plot the Pareto frontier: latency minimised against the score maximised.
 
     Parameters
     ----------

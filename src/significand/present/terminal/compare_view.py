@@ -11,11 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 from significand.analysis.comparison import Comparison
-from significand.plan.metrics import METRICS
+from significand.plan.metrics import SCORES, Metric
 from significand.plan.phrases import merged
 from significand.present.rows import visible
+from significand.present.words.network import MADE_UP
 from significand.present.words.numbers import choose_unit, with_bounds, with_half_width
-from significand.present.words.sentences import margin_words, sentence
+from significand.present.words.sentences import margin_words, sentence, with_points, written
 
 if TYPE_CHECKING:
     from significand.answers.compare import FolderComparison
@@ -67,7 +68,7 @@ def compare_markdown(result: "FolderComparison") -> str:
     for one in result.comparisons:
         old, new = _means(result, one)
         verdict = f"**{one.verdict}**" if one.verdict == "worse" else one.verdict
-        cells = (markdown(one.setup), METRICS[one.metric].noun, old, new, " ".join(_change(one)), verdict)
+        cells = (markdown(one.setup), one.measured.noun, old, new, " ".join(_change(one)), verdict)
         lines.append(f"| {' | '.join(cells)} |")
     lines += ["", *(f"- {sentence(markdown(mode), result.of_mode(mode))}." for mode in result.modes())]
     lines += [f"- {markdown(line)}" for line in _findings(result)]
@@ -96,7 +97,8 @@ def history_view(history: "History") -> RenderableType:
         changes = merged((visible(one.precision_mode), line) for one in series for line in _changes(history, one))
         parts += [Text(f"* {modes}: {line}", style="yellow") for modes, line in changes]
         parts += [Text(line, style="dim") for line in _missing_changes(series)]
-    parts += [Text(), *(Text(line, style="dim") for line in HISTORY_FOOTNOTES)]
+    flagged = [MADE_UP] if history.results[-1].made_up else []
+    parts += [Text(), *(Text(line, style="dim") for line in (*flagged, *HISTORY_FOOTNOTES))]
     unfinished = [one for one in history.results if not one.complete]
     parts += [Text(f"! {_second(one.started_utc)}: {_state(one)}", style="yellow") for one in unfinished]
     left_out = merged((visible(one.folder), visible(one.reason)) for one in history.skipped)
@@ -130,13 +132,13 @@ def _table(result: "FolderComparison", mode: str) -> Table:
             verdict.append(f"\n{one.reason}", style="dim")
         elif one.verdict == "no difference shown" and math.isfinite(one.smallest_detectable):
             verdict.append(f"\ndetectable: {_detectable(one)}", style="dim")
-        table.add_row(METRICS[one.metric].noun, *map(Text, _means(result, one)), Text("\n".join(_change(one))), verdict)
+        table.add_row(one.measured.noun, *map(Text, _means(result, one)), Text("\n".join(_change(one))), verdict)
     return table
 
 
 def _means(result: "FolderComparison", comparison: Comparison) -> list[str]:
     means = result.means[comparison.setup, comparison.metric]
-    size, unit = choose_unit(METRICS[comparison.metric], means)
+    size, unit = choose_unit(comparison.measured, means)
     return [f"{mean / size:.4g} {unit}".rstrip() if math.isfinite(mean) else "–" for mean in means]
 
 
@@ -148,6 +150,9 @@ def _change(comparison: Comparison) -> list[str]:
     known = math.isfinite(low) and math.isfinite(high) and low != high
     if comparison.scale == "points":
         return [f"{point:+.2f} points", *([f"[{low:+.2f}, {high:+.2f}]"] if known else [])]
+    if comparison.scale == "difference":
+        told, interval = written(point, low, high, 0)
+        return [f"{'+' if point > 0 else ''}{told}", *([interval.strip()] if known else [])]
     if not known:
         return [f"×{point:.4g}"]
     shown, interval = with_bounds(point, low, high)
@@ -156,7 +161,7 @@ def _change(comparison: Comparison) -> list[str]:
 
 def _detectable(comparison: Comparison) -> str:
     size = comparison.smallest_detectable
-    return f"{size:.2g} points" if comparison.scale == "points" else f"×{size:.3g}"
+    return f"×{size:.3g}" if comparison.scale == "ratio" else with_points(f"{size:.2g}", comparison)
 
 
 def _findings(result: "FolderComparison") -> list[str]:
@@ -169,7 +174,7 @@ def _findings(result: "FolderComparison") -> list[str]:
 def _untested(result: "FolderComparison") -> list[str]:
     """Return why there is no verdict, where there is none: the sentences of a pull request say it themselves."""
     untested = [one for one in result.comparisons if one.verdict == "not tested"]
-    by_metric = merged((one.setup, (METRICS[one.metric].noun, one.reason)) for one in untested)
+    by_metric = merged((one.setup, (one.measured.noun, one.reason)) for one in untested)
     by_modes = merged((metric, (modes, reason)) for modes, (metric, reason) in by_metric)
     return [f"{modes}: {metrics} not tested: {reason}." for metrics, (modes, reason) in by_modes]
 
@@ -180,20 +185,24 @@ def _footnotes(result: "FolderComparison") -> list[str]:
     first = result.comparisons[0]
     how = "paired by seed" if first.paired else "not paired (Welch)"
     intervals = (
-        f"Ratios of costs and differences of accuracies, {how}, each with its {100 * first.level:.3g} % t interval"
+        f"Ratios of costs and differences in {_score(first)}, {how}, each with its {100 * first.level:.3g} % t interval"
     )
     holm = f"; verdicts by Holm's method over {first.family} tests" if first.family else "; nothing was tested"
     margins = {
-        "costs" if one.scale == "ratio" else "accuracies": margin_words(one) for one in result.comparisons if one.margin
+        "costs" if one.scale == "ratio" else _score(one): margin_words(one) for one in result.comparisons if one.margin
     }
     given = f" Margin: {', '.join(f'{what} {size}' for what, size in margins.items())}." if margins else ""
     return [f"{intervals}{holm}.{given}", DRIFT + ("" if margins else NO_MARGIN)]
 
 
+def _score(comparison: Comparison) -> str:
+    return SCORES[comparison.score].noun
+
+
 def _history_table(history: "History", series: Sequence["MetricHistory"]) -> Iterator[RenderableType]:
-    metric = series[0].metric
-    size, unit = choose_unit(METRICS[metric], [estimate.point for one in series for estimate in one.estimates])
-    yield Text(f"{METRICS[metric].noun}{f', {unit}' if unit else ''}", style="bold")
+    metric = history.metrics[series[0].metric]
+    size, unit = choose_unit(metric, [estimate.point for one in series for estimate in one.estimates])
+    yield Text(f"{metric.noun}{f', {unit}' if unit else ''}", style="bold")
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     table.add_column("started", no_wrap=True)
     table.add_column("runs", justify="right")
@@ -218,12 +227,13 @@ def _history_table(history: "History", series: Sequence["MetricHistory"]) -> Ite
 def _changes(history: "History", series: "MetricHistory") -> Iterator[str]:
     for change in series.changes:
         when = _second(history.results[change.index].started_utc)
-        yield f"{_size(series, change)} from {when} on: {change.verdict}"
+        yield f"{_size(history.metrics[series.metric], change)} from {when} on: {change.verdict}"
 
 
-def _size(series: "MetricHistory", change: "Change") -> str:
-    if METRICS[series.metric].scale == "points":
-        return f"{abs(change.size):.2f} points {'higher' if change.size > 0 else 'lower'}"
+def _size(metric: Metric, change: "Change") -> str:
+    if metric.scale != "ratio":
+        size = f"{abs(change.size):.2f} points" if metric.scale == "points" else f"{abs(change.size):.3g}"
+        return f"{size} {'higher' if change.size > 0 else 'lower'}"
     return f"{max(change.size, 1 / change.size):.3g}x {'higher' if change.size > 1 else 'lower'}"
 
 

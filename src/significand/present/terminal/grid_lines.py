@@ -10,8 +10,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.measure import Measurement
 from rich.text import Text
 
-from significand.plan.metrics import METRICS
-from significand.present.rows import Cell, SummaryRow, cell, number, other_format, quality_of, visible
+from significand.present.rows import Cell, SummaryRow, cell, metrics_in, number, other_format, quality_of, visible
 from significand.present.varying import Grid, ratio_texts
 from significand.present.words.findings import count, grid_findings
 from significand.present.words.grid import baseline_words
@@ -56,6 +55,7 @@ class GridTable:
     groups: Sequence[tuple[str, Sequence[Line]]]
     units: dict[str, str]
     against: str
+    score: str
     judged: str
 
     @property
@@ -67,16 +67,21 @@ class GridTable:
 def grid_table(grid: Grid, rows: Sequence[SummaryRow]) -> GridTable:
     """Prepare the table: one unit per metric, that of the middle of all means, so that few numbers are long."""
     units = {}
-    quality = quality_of(rows)
+    quality, metrics = quality_of(rows), metrics_in(rows)
     for name in SHOWN:
         source = quality if name == "accuracy" else name
         means = [mean for row in rows if math.isfinite(mean := number(row, f"{source}_mean"))]
-        units[name] = unit_per(METRICS[name], [median(means)] if means else [])
+        units[name] = unit_per(metrics[name], [median(means)] if means else [])
     groups = [
         (group.heading, [_line(grid, rows[k], k, units, quality) for k in group.members]) for group in grid.groups()
     ]
-    judged = "train" if quality == "accuracy" else "test"
-    return GridTable(groups, {name: unit for name, (_, unit) in units.items()}, baseline_words(grid), judged)
+    return GridTable(
+        groups,
+        {name: unit for name, (_, unit) in units.items()},
+        baseline_words(grid),
+        metrics["accuracy"].heading,
+        "train" if quality == "accuracy" else "test",
+    )
 
 
 def _line(grid: Grid, row: SummaryRow, index: int, units: dict[str, tuple[float, str]], quality: str) -> Line:
@@ -138,10 +143,10 @@ def compared_words(grid: Grid, rows: Sequence[SummaryRow]) -> str:
 def _table(prepared: GridTable, with_half_widths: Sequence[str], gap: str = GAP) -> list[Text]:
     """Lay out a line per setup, below the heading of its group."""
     units = prepared.units
-    head = ("", "latency", "", "", "accuracy", "memory", "")
-    if prepared.has_ratios:
-        head = ("", "latency", "against", visible(prepared.against), "accuracy", "memory", "")
-    below = ("", units["latency"], "", "", f"{prepared.judged}, {units['accuracy']}", f"peak, {units['memory']}", "")
+    against = ("against", visible(prepared.against)) if prepared.has_ratios else ("", "")
+    judged = ", ".join(filter(None, [prepared.judged, units["accuracy"]]))
+    head = ("", "latency", *against, prepared.score, "memory", "")
+    below = ("", units["latency"], "", "", judged, f"peak, {units['memory']}", "")
     cells = [
         [
             (
@@ -182,7 +187,9 @@ def _stacked(prepared: GridTable) -> list[Text]:
         lines += [Text(heading, style="bold")] if heading else []
         for one in setups:
             lines.append(Text(GAP.join(filter(None, [f"{INDENT}{one.label}", one.ratio, one.interval, one.marks]))))
-            means = [f"{mean} {prepared.units[name]}" for name in SHOWN if (mean := one.means[name][0]) != MISSING]
+            means = [
+                f"{mean} {prepared.units[name]}".rstrip() for name in SHOWN if (mean := one.means[name][0]) != MISSING
+            ]
             lines.append(Text(f"{2 * INDENT}{', '.join(means) or 'no finished run'}", style="dim"))
     return lines
 

@@ -6,12 +6,13 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from significand.plan.metrics import METRICS, SPECIFIED_COSTS
+from significand.plan.metrics import SCORES, SPECIFIED_COSTS, Metric
 from significand.present.rows import (
     SummaryRow,
     energy_estimated,
     enumerated,
     mapping,
+    metrics_in,
     mode_names,
     number,
     repeats,
@@ -43,6 +44,7 @@ _LATEX = {
     "×": r"$\times$",
     "–": "--",
     "-": "-{}",  # before another one, with which it would become a dash
+    "²": r"\textsuperscript{2}",
     "\ufffd": "?",
     " %": r"~\%",  # a number and its sign stay on a line
     **{sign: f"\\{sign}" for sign in "{}$&#%_"},
@@ -94,7 +96,7 @@ def paper_table(results: "Folder", only: Sequence[str] = ()) -> PaperTable:
     rows = results.rows
     columns = {
         metric: (heading, unit)
-        for metric, heading, unit in _columns(metric_units(rows))
+        for metric, heading, unit in _columns(metric_units(rows), metrics_in(rows))
         if (not only or metric in only) and any(math.isfinite(number(row, f"{metric}_mean")) for row in rows)
     }
     return PaperTable(
@@ -135,7 +137,7 @@ def latex_table(table: PaperTable) -> str:
 
 def stacked_headings(headings: Sequence[tuple[str, str]], before: Sequence[str] = ("Mode",)) -> Iterator[str]:
     """Write each heading's words below each other, the last of them and the unit in line with those beside."""
-    numbers = ([*map(latex, heading.split()), latex(f"({unit})")] for heading, unit in headings)
+    numbers = ([*map(latex, heading.split()), latex(f"({unit})") if unit else ""] for heading, unit in headings)
     stacks = [*([one, ""] for one in before), *numbers]
     height = max(map(len, stacks))
     for line in zip(*([""] * (height - len(stack)) + stack for stack in stacks), strict=True):
@@ -150,7 +152,7 @@ def markdown_table(table: PaperTable, axes: Sequence[str] = (), places: Sequence
     axes, places
         Headings of columns before the others, and what stands there in each row.
     """
-    headings = [*axes, *FORMATS, *(markdown(f"{heading}, {unit}") for heading, unit in table.headings)]
+    headings = [*axes, *FORMATS, *(markdown(", ".join(filter(None, heading))) for heading in table.headings)]
     lines = [headings, ["---"] * (len(axes) + len(FORMATS)) + ["---:"] * len(table.headings)]
     for place, (formats, entries) in zip(places or [()] * len(table.rows), table.rows, strict=True):
         numbers = []
@@ -186,12 +188,12 @@ def table_line(cells: Sequence[str]) -> str:
     return f"    {' & '.join(cells)} \\\\"
 
 
-def _columns(units: Mapping[str, MetricUnit]) -> Iterator[tuple[str, str, MetricUnit]]:
+def _columns(units: Mapping[str, MetricUnit], metrics: Mapping[str, Metric]) -> Iterator[tuple[str, str, MetricUnit]]:
     """Name the columns: those of the run's table, held-out accuracy beside that of training."""
     for metric, unit in units.items():
         if metric == "accuracy":
             for name in ("accuracy", "test_accuracy"):
-                yield name, METRICS[name].title, unit
+                yield name, metrics[name].title, unit
         else:
             yield metric, unit.heading[0].upper() + unit.heading[1:], unit
 
@@ -226,6 +228,8 @@ def _notes(results: "Folder", shown: Collection[str]) -> Iterator[str]:
     if results.incomplete:
         yield results.incomplete
     yield from findings(rows)
+    if told := SCORES[results.score].meaning:
+        yield told
     yield from refused_lines(results.experiment.refused)
     yield _origin(results)
 

@@ -16,6 +16,7 @@ from significand.present.rows import (
     SummaryRow,
     cell,
     energy_estimated,
+    metrics_in,
     mode_names,
     number,
     other_format,
@@ -121,10 +122,11 @@ def metric_units(rows: Sequence[SummaryRow]) -> dict[str, MetricUnit]:
     """Return in what each of the metrics shown is shown, the same for all rows; an estimate is called one."""
     units = {}
     quality = quality_of(rows)
-    for metric in SPECIFIED:
-        if quality != "accuracy" and metric.per == "epoch":
+    for metric in (metrics_in(rows)[one.name] for one in SPECIFIED):
+        means = [number(row, f"{_source(metric.name, quality)}_mean") for row in rows]
+        if quality != "accuracy" and not any(map(math.isfinite, means)):
             continue  # nothing was trained
-        size, name = unit_per(metric, [number(row, f"{_source(metric.name, quality)}_mean") for row in rows])
+        size, name = unit_per(metric, means)
         estimated = metric.may_be_estimated and any(map(energy_estimated, rows))
         heading = f"{'est. ' if estimated else ''}{metric.heading or metric.noun}"
         units[metric.name] = MetricUnit(heading, size, name)
@@ -174,9 +176,8 @@ def _wide_table(setups: Sequence[_ShownSetup], units: Mapping[str, MetricUnit], 
     for metric, unit in units.items():
         heading = f"{unit.heading}\n{unit.name}"
         if metric == "accuracy":
-            heading = (
-                f"{unit.heading} {unit.name}\n{'train, test' if any(one.test_accuracy for one in setups) else 'test'}"
-            )
+            parts = "train, test" if any(one.test_accuracy for one in setups) else "test"
+            heading = f"{unit.heading} {unit.name}".rstrip() + f"\n{parts}"
         table.add_column(heading, justify="right", no_wrap=True)
     for setup in setups:
         below = {metric: "\n".join(ratio) for metric, ratio in setup.ratios.items()} | {"accuracy": setup.test_accuracy}
@@ -205,7 +206,7 @@ def _narrow_table(setups: Sequence[_ShownSetup], units: Mapping[str, MetricUnit]
             if metric in setup.ratios:
                 table.add_row(Text(), Text(" ".join(setup.ratios[metric])))
             if metric == "accuracy" and setup.test_accuracy:
-                table.add_row(Text("  test accuracy"), Text(setup.test_accuracy), Text(unit.name))
+                table.add_row(Text(f"  test {unit.heading}"), Text(setup.test_accuracy), Text(unit.name))
     return table
 
 

@@ -4,8 +4,9 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 
 from significand.plan.phrases import counted, merged
-from significand.present.rows import SummaryRow, mode_names, number, other_format, repeats, visible
+from significand.present.rows import SummaryRow, made_up, mode_names, number, other_format, repeats, visible
 from significand.present.varying import Grid, grid_of
+from significand.present.words.network import MADE_UP
 from significand.present.words.places import subject_words, with_place
 
 TellCounts = Callable[[Sequence[int], Sequence[int], str], tuple[str, str] | None]
@@ -31,8 +32,8 @@ def who(grid: Grid, members: Sequence[int]) -> str:
 def findings(rows: Sequence[SummaryRow]) -> list[str]:
     """Return what a reader must not miss, a sentence each.
 
-    Formats that were not what was asked for, errors that do not fit the format, failed runs, steps that others
-    disturbed, runs without a steady state. Of a grid each once, for all setups that share it.
+    Inputs that are made up, formats that were not what was asked for, errors that do not fit the format, failed runs,
+    steps that others disturbed, runs without a steady state. Of a grid each once, for all setups that share it.
     """
     grid = grid_of(rows)
     if grid is not None:
@@ -45,6 +46,7 @@ def findings(rows: Sequence[SummaryRow]) -> list[str]:
         return counted(zip(names, counts, of, strict=True))
 
     return [
+        *_made_up(rows),
         *(f"{who}{said}." for texts in (others, flags) for who, said in merged(zip(names, texts, strict=True)) if said),
         *_counts(rows, told),
     ]
@@ -59,7 +61,16 @@ def grid_findings(grid: Grid, rows: Sequence[SummaryRow]) -> list[str]:
             return None
         return who(grid, members), f"{sum(counts):{form}} of {sum(of[k] for k in members):{form}}"
 
-    return [*_by_text(grid, rows, _other_format), *_by_text(grid, rows, _flag), *_counts(rows, told)]
+    return [
+        *_made_up(rows),
+        *_by_text(grid, rows, _other_format),
+        *_by_text(grid, rows, _flag),
+        *_counts(rows, told),
+    ]
+
+
+def _made_up(rows: Sequence[SummaryRow]) -> list[str]:
+    return [f"{MADE_UP.capitalize()}."] if made_up(rows) else []
 
 
 def _other_format(row: SummaryRow, engine: object = None) -> str:

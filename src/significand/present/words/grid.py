@@ -13,7 +13,7 @@ from significand.present.rows import SummaryRow, repeats, visible
 from significand.present.varying import Grid, Place
 from significand.present.words.findings import count, who
 from significand.present.words.places import ORDERED, at, subject_words, where, with_place
-from significand.present.words.sentences import HOPELESS, inverse, is_hopeless, margin_words, written
+from significand.present.words.sentences import HOPELESS, inverse, is_hopeless, margin_words, with_points, written
 
 MOST_STORIES = 10
 """Sentences of all subjects together; beyond, each subject is told in one, by numbers of setups."""
@@ -309,7 +309,7 @@ def _factors(cases: Sequence[Case]) -> str:
 def _size(comparison: Comparison) -> float:
     """Return how large a difference is, whichever its direction."""
     point = comparison.estimate.point
-    if comparison.scale == "points":
+    if comparison.scale != "ratio":
         return abs(point)
     return abs(math.log(point)) if point > 0 else math.inf
 
@@ -317,11 +317,11 @@ def _size(comparison: Comparison) -> float:
 def size_text(comparison: Comparison) -> str:
     """Write how large a difference is, with its interval: ``"1.4x [1.3, 1.5]"``, ``"0.5 points [0.3, 0.7]"``."""
     point, low, high = comparison.estimate.point, comparison.estimate.low, comparison.estimate.high
-    if comparison.scale == "points":
+    if comparison.scale != "ratio":
         point, low, high = (-point, -high, -low) if point < 0 else (point, low, high)
         # Negative, so that a small difference gets no more digits than its interval has.
         size, interval = written(-point, low, high, 0, terse=True)
-        return f"{size.lstrip('-')} points{interval}"
+        return f"{with_points(size.lstrip('-'), comparison)}{interval}"
     if point < 1:
         point, low, high = (inverse(bound) for bound in (point, high, low))
     factor, interval = written(point, low, high, 1, terse=True)
@@ -345,7 +345,7 @@ def _shown(cases: Sequence[Case], metric: Metric, grid: Grid) -> Iterator[str]:
         some = [case for case in cases if case.comparison.verdict == verdict]
         if some:
             direction = "lower" if (verdict == "better") == metric.lower_is_better else "higher"
-            yield f"{metric.noun} {direction} {_part(some, cases, grid)}{_factors(some)}"
+            yield f"{some[0].comparison.measured.noun} {direction} {_part(some, cases, grid)}{_factors(some)}"
 
 
 def _part(some: Sequence[Case], cases: Sequence[Case], grid: Grid) -> str:

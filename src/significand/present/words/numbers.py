@@ -10,7 +10,7 @@ SIGNIFICANT_DIGITS = 4
 """Of a number whose interval is not known, or is too large or too small to write without an exponent."""
 
 MOST_DECIMALS = 6
-MOST_WITHOUT_EXPONENT = 1e7
+LEAST_WITHOUT_EXPONENT, MOST_WITHOUT_EXPONENT = 1e-5, 1e7
 
 
 def choose_unit(metric: Metric, means: Iterable[float]) -> tuple[float, str]:
@@ -75,6 +75,16 @@ def probability(p: float) -> str:
     if not math.isfinite(p):
         return ""
     return "> 0.99" if p > 0.99 else "< 0.01" if p < 0.01 else f"{p:.2f}"
+
+
+def in_sentence(title: str) -> str:
+    """Write a title within a sentence: only its first letter is made small, since R is no r."""
+    return title[:1].lower() + title[1:]
+
+
+def with_unit(name: str, unit: str) -> str:
+    """Name what is shown, and its unit in parentheses where it has one."""
+    return f"{name} ({unit})" if unit else name
 
 
 def span(counts: Iterable[int]) -> str:

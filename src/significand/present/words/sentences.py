@@ -4,8 +4,12 @@ import math
 from collections.abc import Sequence
 
 from significand.analysis.comparison import Comparison
-from significand.plan.metrics import METRICS
-from significand.present.words.numbers import MOST_DECIMALS, with_bounds
+from significand.present.words.numbers import (
+    LEAST_WITHOUT_EXPONENT,
+    MOST_DECIMALS,
+    MOST_WITHOUT_EXPONENT,
+    with_bounds,
+)
 
 UNSEEN = 1e-9
 """A difference of ratios or points below this is rounding."""
@@ -13,7 +17,9 @@ UNSEEN = 1e-9
 NEITHER = "no higher or lower on average"
 
 
-HOPELESS_RATIO, HOPELESS_POINTS = 10.0, 100.0
+HOPELESS_FROM = {"ratio": 10.0, "points": 100.0, "difference": math.inf}
+"""By scale, the difference that there is hardly ever; nobody knows how large a score of the user's own may be."""
+
 HOPELESS = "too few runs to show one"
 
 
@@ -55,7 +61,7 @@ def sentence(name: str, comparisons: Sequence[Comparison], *, quiet_runs: tuple[
 
 
 def _clause(comparison: Comparison, than: str) -> str:
-    noun = METRICS[comparison.metric].noun
+    noun = comparison.measured.noun
     if math.isnan(comparison.estimate.point):
         told = f"{noun} not compared{than.replace(' than ', ' with ')}"
         return f"{told}: {comparison.reason}" + _left_out(comparison)
@@ -92,13 +98,18 @@ def _points(comparison: Comparison, noun: str, than: str) -> str:
         return f"the same {noun}{than.replace(' than ', ' as ')}"
     if abs(point) < UNSEEN:
         return f"{noun} {NEITHER}{than}{interval}"
-    return f"{noun} {size} points {'higher' if point > 0 else 'lower'}{than}{interval}"
+    return f"{noun} {with_points(size, comparison)} {'higher' if point > 0 else 'lower'}{than}{interval}"
+
+
+def with_points(size: str, comparison: Comparison) -> str:
+    """Write a difference with its unit: points of what is a share, and nothing behind any other score."""
+    return f"{size} points" if comparison.scale == "points" else size
 
 
 def _judgement(comparison: Comparison) -> str:
     if comparison.verdict == "not tested":
         # The size of a file that is the same in every pair is known without a test.
-        known = METRICS[comparison.metric].is_exact and comparison.estimate.low == comparison.estimate.high
+        known = comparison.measured.is_exact and comparison.estimate.low == comparison.estimate.high
         return f", {'' if known else 'not tested: '}{comparison.reason}"
     if comparison.verdict == "equivalent" and comparison.margin is not None:
         return f", equivalent within {margin_words(comparison)}"
@@ -114,9 +125,9 @@ def _judgement(comparison: Comparison) -> str:
 
 
 def margin_words(comparison: Comparison) -> str:
-    """Say within what a difference would not matter: ``"5 %"``, ``"0.5 points"``."""
+    """Say within what a difference would not matter: ``"5 %"``, ``"0.5 points"``, ``"0.5"``."""
     margin = comparison.margin or 0.0
-    return f"{100 * margin:.3g} %" if comparison.scale == "ratio" else f"{margin:.3g} points"
+    return f"{100 * margin:.3g} %" if comparison.scale == "ratio" else with_points(f"{margin:.3g}", comparison)
 
 
 def _detectable(comparison: Comparison) -> str:
@@ -125,12 +136,13 @@ def _detectable(comparison: Comparison) -> str:
         return ""
     if is_hopeless(comparison):
         return f" ({HOPELESS})"
-    return f" (smallest detectable: {_factor(size) if comparison.scale == 'ratio' else f'{size:.2g} points'})"
+    told = _factor(size) if comparison.scale == "ratio" else with_points(f"{size:.2g}", comparison)
+    return f" (smallest detectable: {told})"
 
 
 def is_hopeless(comparison: Comparison) -> bool:
     """Tell whether so few or so noisy runs could not have shown any difference that there may be."""
-    return comparison.smallest_detectable >= (HOPELESS_RATIO if comparison.scale == "ratio" else HOPELESS_POINTS)
+    return comparison.smallest_detectable >= HOPELESS_FROM[comparison.scale]
 
 
 def _left_out(comparison: Comparison) -> str:
@@ -155,8 +167,11 @@ def written(point: float, low: float, high: float, nothing: int, *, terse: bool 
     if terse and decimals:
         decimals -= 1
         text = f"{point:.{decimals}f}"
-    if max(abs(low), abs(high)) >= 1e7:
+    widest = max(abs(low), abs(high))
+    if widest >= MOST_WITHOUT_EXPONENT:
         return text, f" [{low:.3g}, {high:.3g}]"
+    if widest < LEAST_WITHOUT_EXPONENT:
+        return f"{point:.3g}", f" [{low:.3g}, {high:.3g}]"
     nearest = high if high < nothing else low
     while (
         low <= high and not low <= nothing <= high and round(nearest, decimals) == nothing and decimals < MOST_DECIMALS

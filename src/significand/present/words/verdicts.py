@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from significand.analysis.summary import quality_of
 from significand.plan.metrics import METRICS
 from significand.present.rows import enumerated, visible
 from significand.present.words.numbers import probability
@@ -32,7 +33,7 @@ def claim_lines(results: "Folder") -> list[str]:
 
 
 def _comparisons(claims: "Claims", runs: "RunTable") -> Iterator[str]:
-    quality = "accuracy" if _has_trained(runs) else "test_accuracy"
+    quality = quality_of(runs)
     for name in dict.fromkeys(one.setup for one in claims.comparisons):
         of_setup = [one for one in claims.comparisons if one.setup == name]
         told = [one for one in of_setup if _is_told(one, quality)]
@@ -41,15 +42,9 @@ def _comparisons(claims: "Claims", runs: "RunTable") -> Iterator[str]:
         yield f"{sentence(called, told, quiet_runs=_quiet_runs(runs, name, of_setup[0].baseline))}."
 
 
-def _has_trained(runs: "RunTable") -> bool:
-    """Tell whether any run was trained; of runs that all failed nobody knows that it was not."""
-    accuracies = runs.numbers(METRICS["accuracy"].column)[runs.finished]
-    return not accuracies.size or bool(np.isfinite(accuracies).any())
-
-
 def _is_told(comparison: "Comparison", quality: str) -> bool:
-    told = METRICS[comparison.metric].told
-    if comparison.metric in {"accuracy", "test_accuracy"} and quality == "test_accuracy":
+    told = comparison.measured.told
+    if comparison.measured.part and quality == "test_accuracy":
         return comparison.metric == quality
     return told == "always" or (told == "where it differs" and _differs(comparison))
 
@@ -84,7 +79,7 @@ def frontier_lines(claims: "Claims", *, of_grid: bool = False) -> Iterator[str]:
         left = len(chances) - len(likely)
         more = f"; {left} other{'s are' if left > 1 else ' is'} less likely to be" if left else ""
         named = ", ".join(f"{name} {probability(p)}" for p, name in likely) or "none with 0.05 or more"
-        yield f"On the Pareto frontier of {' and '.join(claims.objectives)} with probability: {named}{more}."
+        yield f"On the Pareto frontier of {claims.sought} with probability: {named}{more}."
     used, of_all = (
         [name for name, is_on in zip(claims.setups, marks, strict=True) if is_on]
         for marks in (claims.frontier.on_frontier, claims.frontier.on_frontier_all_runs)
