@@ -12,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 import significand
 from significand.cli import BAD_INPUT, DONE, main
 from significand.engines.onnx_quantise import quantise_static
+from significand.engines.onnx_weights import quantise_weights
 
 pytestmark = pytest.mark.slow
 
@@ -64,18 +65,20 @@ def test_an_onnx_file_is_tried_in_the_modes_that_there_are_for_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """On the engines that take files; one that is quantised already as what it is."""
-    plain, quantised = tmp_path / "plain.onnx", tmp_path / "quantised.onnx"
+    plain, quantised, packed = (tmp_path / f"{name}.onnx" for name in ("plain", "quantised", "packed"))
     weights = numpy_helper.from_array(np.random.default_rng(0).normal(size=(16, 4)).astype(np.float32), "w")
     ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", size]) for name, size in (("x", 16), ("y", 4))]
     graph = helper.make_graph([helper.make_node("MatMul", ["x", "w"], ["y"], "p")], "g", ends[:1], ends[1:], [weights])
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10), plain)
     examples = {"x": np.random.default_rng(1).normal(size=(64, 16)).astype(np.float32)}
     quantise_static(plain, quantised, [examples], reduce_range=True)
+    quantise_weights(plain, packed, bits=4, block_size=16)
     tried = {}
-    for path in (plain, quantised):
+    for path in (plain, quantised, packed):
         assert main(["modes", str(path), "--json"]) == DONE
         tried[path] = [one["precision_mode"] for one in json.loads(capsys.readouterr().out) if one["how"] != "no"]
-    assert tried == {plain: ["float32", "float16", "int8", "int8-dynamic"], quantised: ["int8"]}
+    modes = ["float32", "float16", "int8", "int8-dynamic", "int8-weights", "int4"]
+    assert tried == {plain: modes, quantised: ["int8"], packed: ["int4"]}
 
 
 def test_fields_of_a_network_alone_are_refused(capsys: pytest.CaptureFixture[str]) -> None:

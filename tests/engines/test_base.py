@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 # Relative output error that one matrix product in the format cannot much exceed: its unit round-off with room for
 # accumulation over 64 inputs, or for 8-bit steps.
-LARGEST_ERROR = {"float64": 1e-14, "float32": 1e-5, "bfloat16": 3e-2, "float16": 4e-3, "int8": 0.15}
+LARGEST_ERROR = {"float64": 1e-14, "float32": 1e-5, "bfloat16": 3e-2, "float16": 4e-3, "int8": 0.15, "int4": 0.3}
 
 EVERY_PAIR = [(engine, mode) for engine, entry in ENGINES.items() for mode in entry.modes]
 

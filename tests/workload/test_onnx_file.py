@@ -227,11 +227,15 @@ def test_tensors_in_the_folder_are_read(tmp_path: Path) -> None:
     ("node", "found"),
     [
         (helper.make_node("QLinearConv", ["x"], ["y"]), "int8"),
-        (helper.make_node("DequantizeLinear", ["x", "s"], ["y"]), "int8"),
+        (helper.make_node("QuantizeLinear", ["x", "s"], ["y"]), "int8"),
+        (helper.make_node("DequantizeLinear", ["x", "s"], ["y"]), "int8-weights"),
         (helper.make_node("DequantizeLinear", ["four", "s"], ["y"]), "int4"),
         (helper.make_node("MatMulInteger", ["x", "w"], ["y"]), "int8-dynamic"),
         (helper.make_node("DynamicQuantizeLSTM", ["x"], ["y"], domain="com.microsoft"), "int8-dynamic"),
         (helper.make_node("MatMulNBits", ["x"], ["y"], domain="com.microsoft", bits=4), "int4"),
+        (helper.make_node("MatMulNBits", ["x"], ["y"], domain="com.microsoft"), "int4"),
+        (helper.make_node("MatMulNBits", ["x"], ["y"], domain="com.microsoft", bits=8), "int8-weights"),
+        (helper.make_node("MatMulNBits", ["x"], ["y"], domain="com.microsoft", bits=2), "int2"),
         (helper.make_node("MatMul", ["x", "w"], ["y"]), ""),
     ],
 )

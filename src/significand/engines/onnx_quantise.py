@@ -1,21 +1,23 @@
 """Other formats of an ONNX file: half precision, and 8 bits by ONNX Runtime's own quantisers."""
 
-import logging
-import tempfile
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import TensorProto, numpy_helper
+from onnx import TensorProto
 
-from significand.plan.problems import RunFailedError
+from significand.engines.onnx_prepare import (
+    QuantisationError,
+    conversion,
+    in_one_file,
+    no_products,
+    prepared,
+    try_out,
+)
 from significand.workload.arrays import Feeds
 from significand.workload.base import PRODUCTS
 from significand.workload.onnx_file import nodes_of, quantised_as, tensors_of
-from significand.workload.ort import onnxruntime
 
 # ruff: isort: split
 from onnxruntime.quantization import (
@@ -25,19 +27,12 @@ from onnxruntime.quantization import (
     quantize_dynamic,
     quantize_static,
 )
-from onnxruntime.quantization.shape_inference import quant_pre_process
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
 SLOW_CONVOLUTIONS = (
     "dynamic quantisation of convolutions made ResNet-18 4 times slower than float32 where it was measured; "
     "int8, with calibrated scales, was the fast one there"
 )
-
-LONGEST_REASON = 300
-
-
-class QuantisationError(RunFailedError):
-    """A network that a mode's format cannot be made of; the text is the reason in one line."""
 
 
 def to_float16(source: Path, target: Path) -> None:
@@ -58,15 +53,15 @@ def to_float16(source: Path, target: Path) -> None:
     QuantisationError
         Where that cannot be done, or the file has no float32 numbers.
     """
-    with _conversion("converted to float16", target) as folder:
+    with conversion("converted to float16", target) as folder:
         inferred = folder / "inferred.onnx"
-        onnx.shape_inference.infer_shapes_path(_in_one_file(source, folder), inferred)
+        onnx.shape_inference.infer_shapes_path(in_one_file(source, folder), inferred)
         model = onnx.load(inferred)
         if not _holds_floats(model):
             raise QuantisationError("has no float32 numbers: nothing to convert to float16")
         onnx.save(convert_float_to_float16(model, disable_shape_infer=True), target)
         del model
-        _try(target)
+        try_out(target)
 
 
 def quantise_static(
@@ -98,8 +93,8 @@ def quantise_static(
     QuantisationError
         Where that cannot be done, or nothing was quantised.
     """
-    with _conversion("quantised to int8", target) as folder:
-        ready = _prepared(source, folder)
+    with conversion("quantised to int8", target) as folder:
+        ready = prepared(source, folder)
         quantize_static(
             ready,
             target,
@@ -113,8 +108,8 @@ def quantise_static(
             nodes_to_exclude=None if types else _last_but_products(ready),
         )
         if not quantised_as(onnx.load(target)):
-            raise QuantisationError(_nothing(types or PRODUCTS, ready))
-        _try(target)
+            raise QuantisationError(no_products(types or PRODUCTS, ready))
+        try_out(target)
 
 
 def quantise_dynamic(source: Path, target: Path, *, reduce_range: bool) -> list[str]:
@@ -139,15 +134,15 @@ def quantise_dynamic(source: Path, target: Path, *, reduce_range: bool) -> list[
     QuantisationError
         Where that cannot be done, or nothing was quantised.
     """
-    with _conversion("quantised to int8-dynamic", target) as folder:
-        ready = _prepared(source, folder)
+    with conversion("quantised to int8-dynamic", target) as folder:
+        ready = prepared(source, folder)
         _quantise_with_branches(ready, target, reduce_range=reduce_range)
         model = onnx.load(target)
         if quantised_as(model) != "int8-dynamic":
-            raise QuantisationError(_nothing((*PRODUCTS, "LSTM"), ready))
+            raise QuantisationError(no_products((*PRODUCTS, "LSTM"), ready))
         convolutions = any(node.op_type == "ConvInteger" for node in nodes_of(model))
         del model
-        _try(target)
+        try_out(target)
     return [SLOW_CONVOLUTIONS] if convolutions else []
 
 
@@ -163,7 +158,7 @@ def _quantise_with_branches(source: Path, target: Path, *, reduce_range: bool) -
                 weight_type=QuantType.QInt8,
                 extra_options={"EnableSubgraph": branches},
             )
-        except Exception:  # as in `_conversion`
+        except Exception:  # as in `conversion`
             if not branches:
                 raise
         else:
@@ -180,80 +175,6 @@ class _Batches(CalibrationDataReader):  # type: ignore[misc]  # ONNX Runtime has
         """Return the next batch, None after the last."""
         batch = next(self._batches, None)
         return None if batch is None else dict(batch)
-
-
-@contextmanager
-def _conversion(what: str, target: Path) -> Iterator[Path]:
-    """Give a folder beside the target, keep the tools quiet, and say in one line what they stumble over.
-
-    They put hundreds of MB into the system's folder of temporary files, and their advice is for whoever calls them.
-    """
-    disabled, system_folder = logging.root.manager.disable, tempfile.tempdir
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f"{target.name}.") as folder, warnings.catch_warnings():
-        try:
-            warnings.simplefilter("ignore")
-            logging.disable(logging.CRITICAL)
-            onnxruntime.set_default_logger_severity(4)
-            tempfile.tempdir = folder
-            yield Path(folder)
-        except QuantisationError:
-            target.unlink(missing_ok=True)
-            raise
-        except Exception as error:  # the tools raise what they like on graphs that they did not expect
-            target.unlink(missing_ok=True)
-            raise QuantisationError(f"cannot be {what} by ONNX Runtime's tools: {_reason(error)}") from error
-        finally:
-            tempfile.tempdir = system_folder
-            onnxruntime.set_default_logger_severity(2)  # as it is after the import
-            logging.disable(disabled)
-
-
-def _reason(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text[:LONGEST_REASON]}" if text else type(error).__name__
-
-
-def _in_one_file(source: Path, folder: Path) -> Path:
-    """Copy a network with all its tensors: what the tools write beside their input shall not lie beside the user's."""
-    path, model = folder / "network.onnx", onnx.load(source)
-    if already := quantised_as(model):
-        raise QuantisationError(f"is quantised already ({already}); give the network in float32")
-    onnx.save(model, path)
-    return path
-
-
-def _prepared(source: Path, folder: Path) -> Path:
-    """Fold constants and normalisations into weights, and infer shapes, as the quantisers want it.
-
-    Symbolic inference of shapes is left out: on exported networks it raises (six of seven tried), and leaves a file in
-    the working directory.
-    """
-    path = folder / "prepared.onnx"
-    quant_pre_process(_in_one_file(source, folder), path, skip_symbolic_shape=True)
-    model = onnx.load(path)
-    if _flatten_biases(model.graph):
-        onnx.save(model, path)
-    return path
-
-
-def _flatten_biases(graph: onnx.GraphProto) -> bool:
-    """Give each Gemm a bias of one dimension, for which alone the quantiser computes; tell whether any had another."""
-    tensors = {tensor.name: tensor for tensor in graph.initializer}
-    changed = False
-    for node in graph.node:
-        if node.op_type != "Gemm" or len(node.input) < 3 or node.input[1] not in tensors:
-            continue
-        bias, weights = tensors.get(node.input[2]), tensors[node.input[1]]
-        columns = weights.dims[0 if any(one.name == "transB" and one.i for one in node.attribute) else 1]
-        if bias is None or list(bias.dims) == [columns] or any(size != 1 for size in bias.dims[:-1]):
-            continue
-        flat = np.broadcast_to(numpy_helper.to_array(bias).reshape(-1), (columns,))
-        node.input[2] = f"{bias.name}.flat{columns}"
-        if node.input[2] not in tensors:
-            tensors[node.input[2]] = numpy_helper.from_array(flat.copy(), node.input[2])
-            graph.initializer.append(tensors[node.input[2]])
-        changed = True
-    return changed
 
 
 def _as_taken(batches: Iterable[Feeds], inputs: Iterable[onnx.ValueInfoProto]) -> Iterator[Feeds]:
@@ -288,19 +209,3 @@ def _holds_floats(model: onnx.ModelProto) -> bool:
     return any(one.type.tensor_type.elem_type == TensorProto.FLOAT for one in values) or any(
         one.data_type == TensorProto.FLOAT for one in tensors_of(model)
     )
-
-
-def _try(path: Path) -> None:
-    """Have ONNX Runtime load what a tool has written: not everything that it writes is valid."""
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    options.intra_op_num_threads = 1
-    onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-
-
-def _nothing(types: Sequence[str], path: Path) -> str:
-    graph = onnx.load(path).graph
-    branches = any(one.type == onnx.AttributeProto.GRAPH for node in graph.node for one in node.attribute)
-    where = " outside of its branches and loops, which the quantiser cannot enter" if branches else ""
-    either = " or ".join([", ".join(types[:-1]), types[-1]] if types[1:] else types)
-    return f"has no {either} with constant weights{where}: nothing to quantise"

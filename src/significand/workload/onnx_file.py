@@ -83,7 +83,8 @@ class Signature:
     vocabulary
         Of inputs that index a table, its number of rows.
     quantised
-        What it is in already: ``"int8"``, ``"int8-dynamic"``, ``"int4"``; empty where it is not quantised.
+        What it is in already: ``"int8"``, ``"int8-dynamic"``, ``"int8-weights"``, ``"int4"``; empty where it is not
+        quantised.
     opset
         The version of the standard operators; 0 where none is used.
     """
@@ -143,7 +144,7 @@ def read_signature(path: Path) -> Signature:
 
 
 def quantised_as(model: onnx.ModelProto) -> str:
-    """Return the format in which a network already is: ``""``, ``"int8"``, ``"int8-dynamic"`` or ``"int4"``."""
+    """Return the format in which a network already is: a precision mode, another as ``"int2"``, or ``""`` for none."""
     kinds = {tensor.name: tensor.data_type for tensor in tensors_of(model)}
     found = set()
     for node in nodes_of(model):
@@ -151,12 +152,15 @@ def quantised_as(model: onnx.ModelProto) -> str:
             found.add("int8-dynamic")
         elif node.op_type.startswith(("MatMulNBits", "GatherBlockQuantized")):
             bits = next((one.i for one in node.attribute if one.name == "bits"), 4)
-            found.add("int4" if bits <= 4 else "int8")
+            found.add("int8-weights" if bits == 8 else f"int{bits}")
         elif node.op_type == "DequantizeLinear" and node.input and kinds.get(node.input[0]) in FOUR_BITS:
             found.add("int4")
-        elif node.op_type.startswith(("QuantizeLinear", "DequantizeLinear", "QLinear", "QGemm", "QOrdered")):
+        elif node.op_type.startswith("DequantizeLinear"):  # alone it only unpacks weights
+            found.add("int8-weights")
+        elif node.op_type.startswith(("QuantizeLinear", "QLinear", "QGemm", "QOrdered")):
             found.add("int8")
-    return next((name for name in ("int4", "int8-dynamic", "int8") if name in found), "")
+    order = ("int4", "int8-dynamic", "int8", "int8-weights")
+    return min(found, key=lambda name: order.index(name) if name in order else -1, default="")
 
 
 def made_up_inputs(signature: Signature, n: int, shapes: Mapping[str, int], seed: int) -> Arrays:
