@@ -31,10 +31,14 @@ pytestmark = [
 ]
 
 FILE = """
+import os
 from pathlib import Path
 import numpy as np
 from significand.workload.networks import cnn
-from significand.workload.networks.cnn import data
+
+def data():
+    images, digits = cnn.data()
+    return images, digits[::int(os.environ.get("ORDER", "1"))]
 
 def model():
     np.load(Path(__file__).with_name("scale.npy"))
@@ -96,8 +100,9 @@ def assert_complete(folder: Path, whole: Path, cnn: Mapping[str, object]) -> Non
 def test_a_finished_experiment_measures_nothing_again(
     whole: Path, cnn: Mapping[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Resumed, with its fields or without, its runs are there, and no process is started to measure."""
+    """Resumed, with its fields or without, its runs are there; neither processes nor the network start."""
     monkeypatch.setattr("significand.job.Here", None)
+    monkeypatch.setattr("significand.job.examined_network", None)
     folder = shutil.copytree(whole, tmp_path / "out")
     assert {path.name for path in folder.iterdir()} <= LEFT
     outcome = run_experiment_in(folder, {}, resume=True)
@@ -120,6 +125,20 @@ def test_files_that_were_changed_are_not_resumed(whole: Path, cnn: Mapping[str, 
     differing = [line for line in caught.value.problems if " then, " in line]
     assert [line.split(": ")[1] for line in differing] == ["network.files.net.py", "network.files.scale.npy"]
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+def test_data_that_no_file_tells_are_held_before_anything_is_measured(
+    whole: Path, cnn: Mapping[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the files are the same, the functions are called once there is something to measure, and then count."""
+    folder = shutil.copytree(whole, tmp_path / "out")
+    *lines, _ = (folder / JOURNAL).read_text("utf-8").splitlines(keepends=True)
+    (folder / JOURNAL).write_text("".join(lines), "utf-8")
+    monkeypatch.setenv("ORDER", "-1")
+    with pytest.raises(PlanError) as caught:
+        run_experiment_in(folder, cnn, resume=True)
+    assert [line.split(": ")[1] for line in caught.value.problems if " then, " in line] == ["data_sha256"]
+    assert (folder / JOURNAL).read_text("utf-8") == "".join(lines)
 
 
 @pytest.mark.parametrize("name", ["files.net.py", "files.scale.npy", "weights_sha256"])

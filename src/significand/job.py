@@ -15,7 +15,7 @@ from concurrent import futures
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -60,6 +60,7 @@ from significand.runner.fitting import examined_network, fitted
 from significand.runner.server import RunnerError
 from significand.workload.data import Dataset, DataSources, check_splits
 from significand.workload.given import Data
+from significand.workload.held import digest_of
 
 if TYPE_CHECKING:
     from significand.analysis.claims import Claims
@@ -214,17 +215,7 @@ def run_experiment_in(
     stored = begun.get("experiment")
     given = resumed_fields(stored, fields) if isinstance(stored, dict) else fields
     with contextlib.ExitStack() as kept:
-        planned, dataset = _planned(given, folder, yes=yes or resume)
-
-        def examined() -> _Plan:
-            return _examined(planned, functions, kept)
-
-        if dataset is not None:
-            plan = dataset
-        elif functions is None and _is_as_begun(planned, begun):
-            plan = _as_begun(planned, begun, examined, lambda now: check_same(folder, begun, _identity(now), allow))
-        else:
-            plan = examined()
+        plan = _plan(given, folder, functions, begun, allow, yes=yes or resume, kept=kept)
         return _run_planned(folder, plan, fields, on_progress, resume=resume, allow=allow, keep_networks=keep_networks)
 
 
@@ -281,7 +272,7 @@ class _Job:
         self,
         directory: RunDirectory,
         experiment: Experiment,
-        data: Data,
+        data: Callable[[], Data],
         identity: Mapping[str, object],
         journal: Journal | None,
         allowed: Sequence[Difference],
@@ -342,7 +333,7 @@ class _Job:
             self._begin()
             return
         place = Here(
-            self._data,
+            self._data(),
             lambda progress: on_progress(dataclasses.replace(progress, note=self._note)),
             self._begin_and_keep,
             self._prepare_the_end,
@@ -613,16 +604,32 @@ def write_plots(results: "Folder") -> str:
 
 @dataclasses.dataclass(frozen=True)
 class _Plan:
-    """An experiment, what its network is measured with, and what is to be known of both."""
+    """An experiment, what its network is measured with, and what is to be known of both.
+
+    Attributes
+    ----------
+    data
+        Gives what the network is measured with, once there is something to measure.
+    sources
+        The digests of a network's files by where they are; None where these do not tell it from another.
+    """
 
     experiment: Experiment
-    data: Data
+    data: Callable[[], Data]
     data_sha256: str | None
     network: Mapping[str, object] | None = None
+    sources: Mapping[str, str] | None = None
 
 
 def _plan(
-    fields: Mapping[str, object], folder: Path, functions: bytes | None, *, yes: bool, kept: contextlib.ExitStack
+    fields: Mapping[str, object],
+    folder: Path,
+    functions: bytes | None,
+    begun: Mapping[str, object],
+    allow: Sequence[str],
+    *,
+    yes: bool,
+    kept: contextlib.ExitStack,
 ) -> _Plan:
     """Check the plan, the folder and the energy counter, and report what is wrong with any of them at once.
 
@@ -646,11 +653,52 @@ def _plan(
     if not yes:
         _check_size(experiment)
     if is_mlp:
-        return _Plan(experiment, dataset, dataset.sha256() if dataset else None)
+        return _Plan(experiment, lambda: dataset, dataset.sha256() if dataset else None)
+    if functions is None and _is_begun(experiment, begun):
+        return _as_begun(experiment, begun, folder, allow, kept)
+    return _examined(experiment, functions, kept)
+
+
+def _examined(experiment: Experiment, functions: bytes | None, kept: contextlib.ExitStack) -> _Plan:
+    """Have the network's functions called, and fit the experiment to what they are."""
     material = Path(kept.enter_context(tempfile.TemporaryDirectory(prefix="significand-network-")))
     examined = examined_network(experiment, material, functions)
     experiment = fitted(experiment, examined)
-    return _Plan(experiment, material, examined.data_sha256, examined.told())
+    return _Plan(experiment, lambda: material, examined.data_sha256, examined.told(), examined.sources)
+
+
+def _is_begun(experiment: Experiment, begun: Mapping[str, object]) -> bool:
+    """Tell by the network's files alone whether this is the experiment that was begun; where not, that may still be."""
+    sources = begun.get("network_sources")
+    if not isinstance(sources, dict) or jsonable(experiment.to_json()) != begun.get("experiment"):
+        return False
+    file = experiment.model.rpartition(":")[0] or experiment.model
+    is_elsewhere = file.endswith((".py", ".onnx")) and os.path.realpath(file) not in sources
+    try:
+        return not is_elsewhere and all(digest_of(Path(path)) == digest for path, digest in sources.items())
+    except OSError:
+        return False
+
+
+def _as_begun(
+    experiment: Experiment,
+    begun: Mapping[str, object],
+    folder: Path,
+    allow: Sequence[str],
+    kept: contextlib.ExitStack,
+) -> _Plan:
+    """Return the plan of a network as it was examined when the experiment was begun: it is again only to be measured.
+
+    What files do not tell, such as data from elsewhere, shows then, and is refused.
+    """
+
+    def data() -> Data:
+        again = _examined(experiment, None, kept)
+        check_same(folder, begun, _identity(again), allow)
+        return again.data()
+
+    facts: Mapping[str, Any] = begun
+    return _Plan(experiment, data, facts.get("data_sha256"), facts.get("network"), facts.get("network_sources"))
 
 
 def _energy_problems(experiment: Experiment) -> list[str]:
@@ -710,6 +758,7 @@ def _identity(plan: _Plan) -> dict[str, object]:
         "experiment": fields,
         "data_sha256": plan.data_sha256,
         **({"network": plan.network} if plan.network else {}),
+        **({"network_sources": plan.sources} if plan.sources else {}),
         "method": METHOD,
         "machine": describe_machine(),
         "energy_source": choose_counter(plan.experiment.watts_per_core).source,

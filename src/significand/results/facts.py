@@ -76,6 +76,7 @@ FACTS = {
     **dict.fromkeys(("finished_runs", "failed_runs"), COUNT),
     "method": NAMED_TEXTS,
     "network": OBJECT,
+    "network_sources": NAMED_TEXTS,
     "network.files": NAMED_TEXTS,
     **dict.fromkeys(("network.score", "network.weights_sha256"), TEXT),
     "git_revision": OBJECT,

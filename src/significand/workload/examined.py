@@ -137,6 +137,11 @@ class Examined:
         return {file.name: file.sha256 for file in self.held if file.name}
 
     @property
+    def sources(self) -> dict[str, str] | None:
+        """The digests of the user's files by where they are; None where not all have a place of their own."""
+        return {file.path: file.sha256 for file in self.held} if all(file.path for file in self.held) else None
+
+    @property
     def probe_examples(self) -> int:
         """Held-out examples that the output error is taken over: as many as the yardstick computes in about 2 s."""
         least = self.fixed_batch or FEWEST_PROBED
