@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from significand.analysis.claims import ComparisonRow, summary_columns
+from significand.analysis.claims import LAST_FACTS, ComparisonRow, summary_columns
 from significand.analysis.pareto_bootstrap import FRONTIER_KEYS
 from significand.analysis.summary import FACTS, RATIO_STATISTICS
 from significand.cli import BAD_INPUT, DONE, INTERRUPTED, SOME_RUN_FAILED, app
@@ -179,8 +179,7 @@ def _summary_tables() -> Iterator[str]:
     yield _table(("columns", "unit", "meaning"), [(", ".join(map(_code, levels)), "1", STATISTICS["median_ci_level"])])
     bootstrap = {name: told for name, told in every.items() if "_bootstrap_t_" in name}
     first = {name: every[name] for name in ("precision_mode", "repeats")} | bootstrap
-    last = {name: every[name] for name in list(every) if name in FACTS or name in list(every)[-2:]}
-    yield _columns(first | last)
+    yield _columns(first | FACTS | LAST_FACTS)
     yield _table(("ratio", "meaning"), ((_code(f"_{name}"), told) for name, told in RATIO_STATISTICS.items()))
     ratios = [[f"{cost.name}_{name}" for name in RATIO_STATISTICS] for cost in SPECIFIED_COSTS]
     yield _table(("columns", "unit"), ((", ".join(map(_code, names)), every[names[0]][1]) for names in ratios))

@@ -81,6 +81,21 @@ class Claims:
 Found = TypeVar("Found", Estimate, FrontierUncertainty, Hypervolume)
 
 
+LAST_FACTS = {
+    "interval_method": ("t; sequential t where the experiment went on until the intervals were narrow enough", ""),
+    "p_on_pareto_frontier": (
+        "probability of being on the frontier of latency and accuracy (held-out if not trained)",
+        "1",
+    ),
+    "score_kind": (
+        f"what the accuracies are: {', '.join(SCORES)}; all but accuracy and agreement are in their own unit",
+        "",
+    ),
+    "made_up_inputs": ("whether the network's inputs are made up", ""),
+}
+"""The last columns of summary_stats: what each means, and its unit."""
+
+
 def compare_setups(
     runs: RunTable,
     baselines: Sequence[int],
@@ -254,18 +269,7 @@ def summary_columns() -> dict[str, tuple[str, str]]:
                 f"; none below ten runs or above {MOST_FOR_BOOTSTRAP:,}" if end == "low" else ""
             )
             columns[f"{metric.name}_ci95_bootstrap_t_{end}"] = (told, units[metric.column])
-    return columns | {
-        "interval_method": ("t; sequential t where the experiment went on until the intervals were narrow enough", ""),
-        "p_on_pareto_frontier": (
-            "probability of being on the frontier of latency and accuracy (held-out if not trained)",
-            "1",
-        ),
-        "score_kind": (
-            f"what the accuracies are: {', '.join(SCORES)}; all but accuracy and agreement are in their own unit",
-            "",
-        ),
-        "made_up_inputs": ("whether the network's inputs are made up", ""),
-    }
+    return columns | LAST_FACTS
 
 
 @dataclass(frozen=True, kw_only=True)

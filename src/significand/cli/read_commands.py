@@ -49,7 +49,11 @@ def compare(
         Parameter(show_default=False, help="costs that surely differ by less, such as 2%, are called equivalent"),
     ] = None,
     accuracy_margin: Annotated[
-        str | None, Parameter(show_default=False, help="the same for accuracies, in percentage points")
+        str | None,
+        Parameter(
+            show_default=False,
+            help="the same for accuracies, in percentage points, and for other scores, in their own unit",
+        ),
     ] = None,
     fail_on: Annotated[
         Literal["worse", "different"] | None,
@@ -168,6 +172,50 @@ def report(
         if not webbrowser.open(path.resolve().as_uri()):
             complain("no browser can be started here; open the file elsewhere")
     say(f"Report: {visible(path)}")
+    return DONE
+
+
+def explain(
+    folder: Annotated[Path, Parameter(converter=folder_of, help="result folder", name="DIR")],
+    /,
+    *,
+    setup: Annotated[
+        tuple[str, ...],
+        Parameter(
+            negative="",
+            show_default=False,
+            metavar="NAME",
+            help="show this setup, as the table calls it, operator by operator; can be given several times",
+        ),
+    ] = (),
+    json: Annotated[bool, Parameter(negative="", show_default=False, help="print JSON instead of tables")] = False,
+) -> int:
+    """Say why a setup is as fast as it is: which layer computed in which format, and where the time goes.
+
+    Beside each layer stands how many times faster it is than the baseline's. Nothing is run: the first repeat of an
+    experiment was profiled, in processes that are not timed.
+
+    Example: significand explain benchmarks/statistical --setup int8
+    """
+    from significand.answers.explain import explain as explained
+    from significand.answers.folder import read_folder
+    from significand.present.terminal.explain_view import explain_view
+    from significand.results.comparable import ResultsError
+
+    try:
+        setups = explained(read_folder(folder))
+    except ResultsError as error:
+        return refuse(error.problems)
+    except ValueError as error:
+        return refuse([str(error)])
+    names = [one.setup for one in setups]
+    if wrong := [name for name in setup if name not in names]:
+        return refuse([f"setup: {name!r} is none of this folder's; give one of {', '.join(names)}" for name in wrong])
+    shown = [one for one in setups if not setup or one.setup in setup]
+    if json:
+        print_json([one.to_dict() for one in shown])
+    else:
+        console().print(explain_view(shown, in_full=bool(setup)))
     return DONE
 
 

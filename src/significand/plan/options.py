@@ -258,7 +258,7 @@ class Fields:
     )
     accuracy_margin: float | None = option(
         None,
-        "the same for accuracies, in percentage points",
+        "the same for accuracies, in percentage points, and for other scores, in their own unit",
         COMPARED,
         Real(more_than=0, at_most=100),
         otherwise="none",

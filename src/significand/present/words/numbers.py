@@ -10,6 +10,9 @@ SIGNIFICANT_DIGITS = 4
 """Of a number whose interval is not known, or is too large or too small to write without an exponent."""
 
 MOST_DECIMALS = 6
+ROUNDING = 1e-9
+"""Of a number, what is no difference: how wide the interval of what is the same in all pairs may be."""
+
 LEAST_WITHOUT_EXPONENT, MOST_WITHOUT_EXPONENT = 1e-5, 1e7
 
 
@@ -59,11 +62,13 @@ def with_half_width(mean: float, half_width: float) -> str:
 def with_bounds(point: float, low: float, high: float) -> tuple[str, str]:
     """Write a positive number and its interval, ``("1.18", "0.71–1.95")``, with the digits that the interval supports.
 
-    The number keeps at least two significant digits, however wide the interval; without one (NaN) it has three and the
-    interval is empty.
+    The number keeps at least two significant digits, however wide the interval; without one (NaN), or where it is the
+    same in all pairs, the interval is empty.
     """
     if not (math.isfinite(low) and math.isfinite(high)):
         return f"{point:.3g}", ""
+    if high - low <= ROUNDING * abs(point):
+        return f"{point:.{SIGNIFICANT_DIGITS}g}", ""
     widest = max(high - low, sys.float_info.min)
     decimals = 1 - math.floor(math.log10(min(widest / 2, point) if point > 0 else widest / 2))
     decimals = min(max(0, decimals), MOST_DECIMALS)
