@@ -33,6 +33,7 @@ FACTS = {
     "threads": ("threads of training and engine", ""),
     "training_precision": ("what training computed in", ""),
     "effective_precision": ("what inference really computed in", ""),
+    "effective_shares": ("shares of the multiply-adds in these formats", "1"),
     "precision_note": ("why that is not what was asked for, or what else to know", ""),
     "rounding_flag": ("what is odd where the output error does not fit the formats", ""),
     "energy_kind": ("measured or estimated", ""),
@@ -67,6 +68,7 @@ RATIO_STATISTICS = {
 COMMON_FACTS = (
     "training_precision",
     "effective_precision",
+    "effective_shares",
     "precision_note",
     "rounding_flag",
     "energy_kind",

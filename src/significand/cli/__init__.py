@@ -22,13 +22,13 @@ from significand.cli.common import (
 )
 from significand.cli.completion import install_completion
 from significand.cli.flags import Flags
-from significand.cli.read_commands import compare, history, report, table
+from significand.cli.read_commands import compare, explain, history, report, table
 from significand.cli.run_commands import doctor, init, modes, run, selftest
 from significand.cli.streams import open_missing_descriptors, settle, standard_streams
 
 __all__ = ["BAD_INPUT", "DONE", "INTERRUPTED", "SOME_RUN_FAILED", "UNFIT", "Flags", "app", "main", "program"]
 
-for command in (run, modes, init, doctor, report, table, compare, history, selftest):
+for command in (run, modes, init, doctor, report, explain, table, compare, history, selftest):
     app.command(command)
 app.command(install_completion, name="--install-completion")
 
@@ -42,6 +42,7 @@ What does a network gain and lose in another precision? To begin:
   significand modes my.py              try it once in every precision, in seconds
   significand run my.py                measure it
   significand report DIR --open        look at the results
+  significand explain DIR              why is int8 not faster?
   significand compare OLD NEW          what has changed between two of them?
 
 Each has --help with an example; significand --help lists all commands.

@@ -62,7 +62,7 @@ class Engine(Protocol):
 
         Found by looking at the engine's graph or operators, in a session that is thrown away. What is not understood is
         `significand.engines.operators.UNKNOWN`. An engine may add ``profile(path, setup, feeds, calls)``, which returns
-        the seconds that each of them takes in a call, by its name: see `profile`.
+        the seconds that each of them takes in a call, by its name, and the whole call: see `profile`.
         """
         ...
 
@@ -206,7 +206,7 @@ def profile(engine: Engine, path: Path, setup: Setup, feeds: Feeds, calls: int) 
     Returns
     -------
     mapping of str to float
-        Empty where the engine has no profiler.
+        With the whole call as `significand.engines.operators.CALL`; empty where the engine has no profiler.
     """
     times = getattr(engine, "profile", None)
     return {} if times is None else cast("Mapping[str, float]", times(path, setup, feeds, calls))

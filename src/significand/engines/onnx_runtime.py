@@ -14,7 +14,7 @@ import onnx
 from significand.engines.base import Engine, Session
 from significand.engines.onnx_graph import operators
 from significand.engines.onnx_quantise import quantise_dynamic, quantise_static, to_float16
-from significand.engines.operators import Operator
+from significand.engines.operators import CALL, Operator
 from significand.meters.machine import cpu_flags, instruction_sets
 from significand.plan.precision import MODES
 from significand.plan.setup import Setup
@@ -127,7 +127,7 @@ KERNEL = "_kernel_time"
 
 
 def kernel_times(events: Sequence[Mapping[str, Any]], calls: int) -> dict[str, float]:
-    """Return the mean seconds of each operator in the last calls of a profile, by its name.
+    """Return the mean seconds of each operator, and of all, in the last calls of a profile, by its name.
 
     Parameters
     ----------
@@ -138,7 +138,9 @@ def kernel_times(events: Sequence[Mapping[str, Any]], calls: int) -> dict[str, f
     """
     durations: dict[str, list[float]] = {}
     for event in events:
-        if event.get("cat") == "Node" and event["name"].endswith(KERNEL):
+        if event.get("cat") == "Session" and event["name"] == "model_run":
+            durations.setdefault(CALL, []).append(event["dur"] / 1e6)
+        elif event.get("cat") == "Node" and event["name"].endswith(KERNEL):
             durations.setdefault(event["name"].removesuffix(KERNEL), []).append(event["dur"] / 1e6)
     # What runs in a loop's body does so several times in a call.
     return {name: sum(seconds[len(seconds) // (calls + 1) :]) / calls for name, seconds in durations.items()}

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 UNKNOWN = "unknown"
 """The format of a product that is not understood: never that of its neighbours, and never nothing."""
 
+CALL = "whole call"
+"""Under which name a profile tells how long a call took while it was profiled."""
+
 
 @dataclass(frozen=True)
 class Operator:

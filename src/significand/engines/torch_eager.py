@@ -76,24 +76,25 @@ class TorchSession:
 
     def __init__(self, network: nn.Module, form: Form, dtype: torch.dtype) -> None:
         self.network = network
-        self._form = form
-        self._dtype = dtype
+        self.form = form
+        self.dtype = dtype
 
     def bind(self, feeds: Feeds) -> Callable[[], object]:
         """Return the call of the network on a batch under inference mode."""
-        return functools.partial(self._infer, self._inputs(feeds))
+        return functools.partial(self._infer, self.inputs(feeds))
 
     def bind_plainly(self, feeds: Feeds) -> Callable[[], object]:
         """Return the call outside of inference mode, in which operators that are made of others would hide them."""
-        return functools.partial(called, self.network, self._inputs(feeds))
+        return functools.partial(called, self.network, self.inputs(feeds))
 
     def predict(self, feeds: Feeds) -> Outputs:
         """Return the outputs, real numbers as float64."""
-        return as_arrays(self._infer(self._inputs(feeds)))
+        return as_arrays(self._infer(self.inputs(feeds)))
 
-    def _inputs(self, feeds: Feeds) -> Any:  # noqa: ANN401 - one tensor, a tuple or a dict
-        tensors = {name: tensor_of(np.ascontiguousarray(array), self._dtype) for name, array in feeds.items()}
-        return Arrays(feeds, self._form).as_given(tensors)
+    def inputs(self, feeds: Feeds) -> Any:  # noqa: ANN401 - one tensor, a tuple or a dict
+        """Return a batch as the network takes it."""
+        tensors = {name: tensor_of(np.ascontiguousarray(array), self.dtype) for name, array in feeds.items()}
+        return Arrays(feeds, self.form).as_given(tensors)
 
     @torch.inference_mode()
     def _infer(self, inputs: Any) -> Any:  # noqa: ANN401 - the network's own types

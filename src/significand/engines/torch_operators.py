@@ -2,6 +2,7 @@
 
 import math
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -10,7 +11,7 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from significand.engines.operators import UNKNOWN, Operator
+from significand.engines.operators import CALL, UNKNOWN, Operator
 
 Count = Callable[[Sequence[Any], torch.Tensor], float]
 """Counts multiply-adds from an operator's arguments and result."""
@@ -90,7 +91,7 @@ def operators_of(network: nn.Module, run: Callable[[], object]) -> list[Operator
 
 
 def operator_times(operators: Sequence[Operator], run: Callable[[], object], calls: int) -> dict[str, float]:
-    """Return the seconds that each operator takes in a call, by its name, with what it calls in turn.
+    """Return the seconds that each operator takes in a call, with what it calls in turn, and the whole call.
 
     Parameters
     ----------
@@ -102,15 +103,17 @@ def operator_times(operators: Sequence[Operator], run: Callable[[], object], cal
         Over which the mean is taken.
     """
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiler:
+        begin = time.perf_counter()
         for _ in range(calls):
             run()
+        call_s = (time.perf_counter() - begin) / calls
     kinds = {one.kind for one in operators}
     events = sorted(profiler.events(), key=lambda event: event.time_range.start)
     by_kind: dict[str, list[float]] = {kind: [] for kind in kinds}
     for event in events:
         if event.name in kinds and not _is_within(event, kinds):
             by_kind[event.name].append(event.cpu_time_total / 1e6)
-    times: dict[str, float] = {}
+    times = {CALL: call_s}
     for kind, seconds in by_kind.items():
         of_kind = [one.name for one in operators if one.kind == kind]
         if len(seconds) == calls * len(of_kind):

@@ -53,8 +53,7 @@ def profile_calls(setup: Setup, split: Split, path: Path) -> Profile:
 def operator_arrays(operators: Sequence[Operator], found: Profile) -> dict[str, np.ndarray]:
     """Return operators and their times as arrays, ``operator_`` before the columns of operators.csv.
 
-    What the profiler saw under a name that is none of the operators' is a row without format: a time that none of them
-    accounts for.
+    What the profiler saw under a name that is none of the operators' is a row without format, as is the whole call.
     """
     others = [Operator(name, name) for name in found.times if name not in {one.name for one in operators}]
     rows = [*operators, *others]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from significand.plan.metrics import ACCURACY, Metric, scored
 from significand.plan.precision import MODES
 from significand.plan.problems import shown
+from significand.present.words.numbers import by_share
 from significand.results.records import told_method
 
 SEQUENTIAL = told_method("t", sequential=True)
@@ -125,12 +126,22 @@ def cell(row: SummaryRow, metric: str) -> Cell:
     return Cell(number(row, f"{metric}_mean"), half_width if has_interval else math.nan)
 
 
+def formats(row: SummaryRow) -> str:
+    """Write what a setup really computed in, several formats with their shares of the work; empty where unknown."""
+    told, shares = (str(row.get(f"effective_{name}") or "") for name in ("precision", "shares"))
+    try:
+        by_format = dict(zip(told.split("+"), map(float, shares.split("+")), strict=True))
+    except ValueError:  # of an earlier version, or of runs that differ
+        return told
+    return by_share(by_format)
+
+
 def other_format(row: SummaryRow) -> str:
     """Return the format that a setup really computed in where its mode infers in another; empty where it matches."""
     mode, effective = str(row.get("precision_mode")), str(row.get("effective_precision") or "")
     # A mode that is not in the table, from a user's own rows, is taken by its name.
     expected = MODES[mode].infers_in if mode in MODES else mode
-    return "" if effective == expected else effective
+    return "" if effective == expected else formats(row)
 
 
 def energy_estimated(row: SummaryRow) -> bool:

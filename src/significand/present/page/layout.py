@@ -23,6 +23,7 @@ from significand.present.page.draw_rounds import rounds_spec
 from significand.present.page.draw_tradeoff import DRAWN, RUNS, run_rows, tradeoff_part, tradeoff_spec
 from significand.present.page.grid_parts import grid_parts, ratio_parts
 from significand.present.page.learning import AGAINST, TrainingFigure, training_figure
+from significand.present.page.operators import PARTS, operators_figure
 from significand.present.page.prepared import Contents, contents_of
 from significand.present.page.rounds import RoundsFigure, rounds_figures
 from significand.present.page.setups import chances
@@ -74,6 +75,8 @@ def page(results: Folder) -> str:
         ratios=ratios,
         calls=calls,
         percentiles=PERCENTILES,
+        operators=operators_figure(results, contents.setups),
+        parts=PARTS,
         training=training,
         against=AGAINST,
         rounds=rounds,

@@ -9,7 +9,7 @@ from significand.answers.folder import Folder
 from significand.plan.metrics import SCORES
 from significand.plan.precision import MODES
 from significand.present.page.setups import ShownMetric, ShownSetup, chances, mean_of
-from significand.present.rows import number, other_format, visible
+from significand.present.rows import formats, number, other_format, visible
 from significand.present.rows import sequential as is_sequential
 from significand.present.varying import grid_of
 from significand.present.words.grid import baseline_words
@@ -121,7 +121,7 @@ def table_of(results: Folder, setups: Sequence[ShownSetup], metrics: Mapping[str
             begins=begins,
             is_baseline=setup.mode in baselines,
             requested=visible(MODES[setup.precision].infers_in if setup.precision in MODES else setup.precision),
-            effective=visible(setup.row.get("effective_precision") or ""),
+            effective=visible(formats(setup.row)),
             trained=visible(setup.row.get("training_precision") or ""),
             differs=_differs(setup),
             finished=len(setup.runs),

@@ -13,6 +13,7 @@ import altair as alt
 from significand.present.axes import Axis
 from significand.present.page.setups import ShownMetric, ShownSetup, mean_texts
 from significand.present.page.theme import mode_variable
+from significand.present.rows import formats
 from significand.present.words.numbers import probability
 
 Spec = dict[str, Any]
@@ -45,7 +46,7 @@ def setup_rows(setups: Sequence[ShownSetup], metrics: Mapping[str, ShownMetric],
             "symbol": setup.style.outline,
             "count": len(setup.runs),
             "chance": probability(likely[setup.mode]) or "unknown",
-            "ran": str(setup.row.get("effective_precision") or "unknown"),
+            "ran": formats(setup.row) or "unknown",
             **{f"{name}_text": text for name, text in mean_texts(setup.row, metrics).items()},
         }
         for setup in setups

@@ -11,6 +11,7 @@ from significand.present.rows import (
     SummaryRow,
     energy_estimated,
     enumerated,
+    formats as computed_in,
     mapping,
     metrics_in,
     mode_names,
@@ -200,7 +201,7 @@ def _columns(units: Mapping[str, MetricUnit], metrics: Mapping[str, Metric]) -> 
 
 def _formats(row: SummaryRow, name: str) -> tuple[str, str, str]:
     trained = visible(row.get("training_precision") or "").partition(" ")[0]
-    return visible(name), trained, visible(row.get("effective_precision") or "")
+    return visible(name), trained, visible(computed_in(row))
 
 
 def _entry(row: SummaryRow, metric: str, size: float) -> Entry:

@@ -16,6 +16,7 @@ from significand.present.rows import (
     SummaryRow,
     cell,
     energy_estimated,
+    formats,
     metrics_in,
     mode_names,
     number,
@@ -158,7 +159,7 @@ def _shown(value: Cell, unit: MetricUnit) -> str:
 
 
 def _ran_as(row: SummaryRow) -> Text:
-    effective = row.get("effective_precision")
+    effective = formats(row)
     if not effective:
         return Text()
     text = Text(f"infers {visible(effective)}", style="yellow" if other_format(row) else "dim", overflow="fold")

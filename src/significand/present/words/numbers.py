@@ -2,7 +2,7 @@
 
 import math
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from significand.plan.metrics import Metric
 
@@ -73,6 +73,22 @@ def with_bounds(point: float, low: float, high: float) -> tuple[str, str]:
     decimals = 1 - math.floor(math.log10(min(widest / 2, point) if point > 0 else widest / 2))
     decimals = min(max(0, decimals), MOST_DECIMALS)
     return f"{point:.{decimals}f}", "–".join(_bound(bound, decimals) for bound in (low, high))
+
+
+def by_share(shares: Mapping[str, float]) -> str:
+    """Write formats with their shares, ``"int8 94 %, float32 6 %"``; a single one without."""
+    if len(shares) == 1:
+        return next(iter(shares))
+    return ", ".join(f"{name} {per_cent(share)}" for name, share in shares.items())
+
+
+def per_cent(share: float) -> str:
+    """Write a share in whole per cent; what is not nothing, or not all, is not rounded to it."""
+    if not math.isfinite(share):
+        return "–"
+    if 0 < share < 0.005:
+        return "< 1 %"
+    return "> 99 %" if 0.995 < share < 1 else f"{100 * share:.0f} %"
 
 
 def probability(p: float) -> str:

@@ -1,0 +1,116 @@
+"""What a terminal shows of the operators of setups: where the time goes, and what each computes in."""
+
+import math
+from collections.abc import Iterator, Sequence
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from significand.answers.explain import CONVERSIONS, OTHERS, OUTSIDE, PRODUCTS, Explained, Ran
+from significand.plan.metrics import METRICS
+from significand.present.rows import visible
+from significand.present.words.numbers import by_share, choose_unit, per_cent
+from significand.present.words.operators import operators_sentence
+
+PARTS = {PRODUCTS: "layers", CONVERSIONS: "convert", OTHERS: "other", OUTSIDE: "outside"}
+"""Titles of the columns of a call's time."""
+
+MOST_ROWS = 20
+"""Operators that are shown of a setup, those that take longest; the others as one row."""
+
+MUCH = 1.25
+SLOWED = "{}: profiled calls took {:.1f} times as long as those that were timed; take its shares as rough."
+
+FOOTNOTES = (
+    "of the first repeat; times of operators by the engine's own profiler, in a process that is not timed",
+    "times are scaled to the call that was timed, which was not profiled",
+    "layers: what multiplies; convert: quantise, dequantise, cast, reorder, transpose; outside: the rest of the call",
+)
+
+
+def explain_view(setups: Sequence[Explained], *, in_full: bool = False) -> RenderableType:
+    """Return a sentence and a row for each setup, and of a single one all that it runs.
+
+    Parameters
+    ----------
+    setups
+        As from `significand.answers.explain.explain`.
+    in_full
+        Whether to show every operator of each, not only those that take longest.
+    """
+    parts: list[RenderableType] = [_summary(setups), Text()]
+    parts += [Text(operators_sentence(one, visible(one.setup))) for one in setups]
+    parts += [Text(SLOWED.format(visible(one.setup), one.slowing)) for one in setups if one.slowing > MUCH]
+    if in_full or len(setups) == 1:
+        for one in setups:
+            parts += [Text(), Text(visible(one.setup), style="bold"), _operators(one, None if in_full else MOST_ROWS)]
+    parts += [Text(), *(Text(line, style="dim") for line in FOOTNOTES)]
+    return Group(*parts)
+
+
+def _summary(setups: Sequence[Explained]) -> Table:
+    size, unit = choose_unit(METRICS["batch_latency_p50"], [one.latency_s for one in setups])
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("")
+    table.add_column("layers compute in")
+    for title in (f"call, {unit}", *PARTS.values(), "layers ×"):
+        table.add_column(title, justify="right")
+    for one in setups:
+        times = [per_cent(one.share_of_time(one.times_s.get(part, math.nan))) for part in PARTS]
+        formats = by_share(one.by_format) if one.by_format else "–"
+        table.add_row(visible(one.setup), formats, _time(one.latency_s, size), *times, _ratio(one.layers_speedup))
+    return table
+
+
+def _operators(one: Explained, most: int | None) -> Table:
+    size, unit = choose_unit(METRICS["batch_latency_p50"], [one.latency_s])
+    base = visible(one.baseline.setup) if one.baseline else ""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("operator", overflow="fold")
+    table.add_column("kind")
+    table.add_column("computes in")
+    for title in ("work", f"time, {unit}", "time", *([base] if base else [])):
+        table.add_column(title, justify="right")
+    table.add_column("why", overflow="fold")
+    for row in _rows(one, most, size):
+        table.add_row(*(row if base else (*row[:6], row[7])))
+    return table
+
+
+def _rows(one: Explained, most: int | None, size: float) -> Iterator[tuple[str, ...]]:
+    """Write the operators, those that take longest first, then what is left over, so that shares add up to 100 %."""
+    ordered = sorted(one.operators, key=lambda ran: -ran.time_s if math.isfinite(ran.time_s) else 0.0)
+    shown, others = ordered[:most], ordered[len(ordered[:most]) :]
+    for ran in shown:
+        name, kind = visible(ran.name), visible(ran.kind)
+        yield (name, kind, ran.format or _what(ran), *_numbers(one, ran, size), visible(ran.note))
+    if others:
+        rest = Ran("", "", "", False, sum(ran.share_of_work for ran in others), _sum(others), "")
+        yield (f"{len(others)} others", "", "", *_numbers(one, rest, size), "")
+    if one.times_s:
+        outside_s = one.times_s[OUTSIDE]
+        yield (OUTSIDE, "", "", "", _time(outside_s, size), per_cent(one.share_of_time(outside_s)), "", "")
+
+
+def _numbers(one: Explained, ran: Ran, size: float) -> tuple[str, str, str, str]:
+    work = per_cent(ran.share_of_work) if ran.share_of_work else ""
+    theirs = _ratio(ran.baseline_s / ran.time_s) if ran.time_s > 0 else ""
+    return work, _time(ran.time_s, size), per_cent(one.share_of_time(ran.time_s)), theirs
+
+
+def _what(ran: Ran) -> str:
+    return "converts" if ran.is_conversion else ""
+
+
+def _sum(operators: Sequence[Ran]) -> float:
+    return sum(ran.time_s for ran in operators if math.isfinite(ran.time_s))
+
+
+def _time(time_s: float, size: float) -> str:
+    return f"{time_s / size:.3g}" if math.isfinite(time_s) else "–"
+
+
+def _ratio(ratio: float) -> str:
+    return f"×{ratio:.2f}" if math.isfinite(ratio) else ""

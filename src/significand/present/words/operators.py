@@ -1,0 +1,63 @@
+"""What the operators of a setup say, in words: formats by share, and why it is not faster."""
+
+import math
+from typing import TYPE_CHECKING
+
+from significand.answers.explain import CONVERSIONS, OUTSIDE, WITHOUT, Explained, explain
+from significand.present.rows import visible
+from significand.present.words.numbers import by_share, per_cent
+
+if TYPE_CHECKING:
+    from significand.answers.folder import Folder
+
+MOST_TOLD = 4
+"""Setups of which the answer says why they are as fast as they are."""
+
+SAME_SPEED = 0.05
+"""Two times that differ by less are called as fast as each other: a profile is of one run."""
+
+
+def operators_sentence(one: Explained, name: str) -> str:
+    """Say of a setup, by its name, what its layers computed in and where its time goes; in full sentences."""
+    if not one.layers:
+        return f"{name}: {WITHOUT if not one.operators else 'nothing in it multiplies'}."
+    parts = [_layers(one)]
+    if one.is_timed:
+        parts.append(f"{per_cent(one.share_of_time(one.times_s[CONVERSIONS]))} of its time goes into conversions")
+        if speed := _speed(one):
+            parts.append(speed)
+        if (outside := one.share_of_time(one.times_s[OUTSIDE])) > 0.2:
+            parts.append(f"{per_cent(outside)} is outside of all operators")
+    return f"{name} {'; '.join(parts)}."
+
+
+def operators_lines(results: "Folder") -> list[str]:
+    """Return why the setups of an experiment are as fast as they are: a sentence for each that has a baseline.
+
+    Of many setups none: `significand explain` shows them.
+    """
+    try:
+        setups = [one for one in explain(results) if one.baseline]
+    except ValueError:  # arrays that are damaged: the report says so
+        return []
+    return [operators_sentence(one, visible(one.setup)) for one in setups] if len(setups) <= MOST_TOLD else []
+
+
+def _layers(one: Explained) -> str:
+    n = len(one.layers)
+    of_all = f"its {'layer' if n == 1 else f'{n} layers'}"
+    if len(one.by_format) == 1:
+        return f"computed {of_all if n == 1 else f'all of {of_all}'} in {by_share(one.by_format)}"
+    own = f"{one.in_its_own} of {of_all} in {one.wanted}"
+    return f"computed {own} (by work: {by_share(one.by_format)})"
+
+
+def _speed(one: Explained) -> str:
+    ratio = one.layers_speedup
+    if not math.isfinite(ratio) or one.baseline is None:
+        return ""
+    theirs = f"those of {visible(one.baseline.setup)}"
+    if abs(ratio - 1) < SAME_SPEED:
+        return f"the layers themselves are as fast as {theirs}"
+    times, word = (ratio, "faster") if ratio > 1 else (1 / ratio, "slower")
+    return f"the layers themselves are {times:.1f} times {word} than {theirs}"
