@@ -85,7 +85,7 @@ def test_turns_are_taken_for_every_epoch_and_round() -> None:
     """A turn to measure is asked for before each epoch and each round, one to prepare between the two."""
     turns: list[Step] = []
     run(take_turn=turns.append)
-    assert turns == ["measure", "measure", "prepare", "again", "measure", "measure"]
+    assert turns == ["measure", "measure", "prepare", "again", "prepare", "measure", "measure"]
 
 
 def test_disturbed_steps_are_measured_again_in_turns_of_their_own() -> None:
@@ -93,7 +93,7 @@ def test_disturbed_steps_are_measured_again_in_turns_of_their_own() -> None:
     turns: list[Step] = []
     measured = run(take_turn=turns.append, shares=(0.0, 0.5), on_noise="remeasure", remeasure_limit=2, remeasure_nice=0)
     again: list[Step] = ["measure", "again", "again"]
-    assert turns == ["measure", "measure", "prepare", "again", *again, *again]
+    assert turns == ["measure", "measure", "prepare", "again", "prepare", *again, *again]
     values = measured.values
     assert (values["steps"], values["disturbed_steps"], values["remeasured_steps"]) == (4, 2, 2)
     assert len(measured.details["epoch_time_s"]) == 2
@@ -104,7 +104,7 @@ def test_a_session_is_opened_and_called_first_alone(slowdown: float | None) -> N
     """Load time and first call have a turn of their own, no measured step; a share of the time is found in it."""
     turns: list[Step] = []
     values = run(take_turn=turns.append, alter=lambda setup: replace(setup, variant="one", slowdown=slowdown)).values
-    assert turns == ["measure", "measure", "prepare", "again", "measure", "measure"]
+    assert turns == ["measure", "measure", "prepare", "again", "prepare", "measure", "measure"]
     assert values["steps"] == 4
     assert 0 < float(str(values["first_call_s"])) < float(str(values["load_time_s"])) < 10
 
@@ -137,7 +137,7 @@ def test_the_window_after_a_short_training_is_a_step_like_any_other() -> None:
     turns: list[Step] = []
     slow = CpuTimeEstimate(5.0, shortest_window_s=0.5)  # an epoch is far shorter, also on a busy machine
     measured = run(With(counter=slow), turns.append, epochs=1)
-    assert turns == ["measure", "measure", "prepare", "again", "measure", "measure"]
+    assert turns == ["measure", "measure", "prepare", "again", "prepare", "measure", "measure"]
     steps = zip(measured.details["step_phase"], measured.details["step_index"], strict=True)
     assert list(steps) == [("training", 0), ("training", 1), ("inference", 0), ("inference", 1)]
     assert measured.values["steps"] == 4

@@ -89,6 +89,7 @@ def infer(
             own_s = float(np.median(measure_round(call, SLOWDOWN_CALIBRATION_S, calls_per_timing(call))))
         call = slowed(call, round(setup.slowdown * own_s * 1e9))
     group = calls_per_timing(call)
+    take_turn("prepare")  # nobody times what follows: as many at once as there are cores for
     operators = engine.computes_in(path, setup, batch)
     steps = new_steps()  # before the session computes, which shows its threads
     judged = _judge(material, session, split, reference, setup)

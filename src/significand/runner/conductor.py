@@ -123,7 +123,7 @@ class _Worker:
     """A run's process, seen from here.
 
     ``busy`` while it computes or may compute: preparing, measuring, ending. ``wants`` the step it waits for otherwise.
-    ``prepared`` counts its preparations so far: of a run that trains, one before training and one before inference.
+    ``prepared`` counts its preparations so far: one before training, one before the first call, and one before rounds.
     ``begun`` counts the steps since then that have begun, those that are measured again not counted twice; ``tries``
     the times that the last of them was measured.
     """
@@ -155,7 +155,7 @@ class _Worker:
     @property
     def infers(self) -> bool:
         """Whether it waits to infer: all the memory it ever needs outside a measured step is taken."""
-        return self.wants_alone and self.prepared > 1
+        return self.wants_alone and self.prepared > 2
 
     @property
     def step(self) -> int:
