@@ -55,3 +55,12 @@ def test_batches_that_leave_one_example_over_are_refused_where_it_cannot_be_trai
 def test_all_others_are_taken(fields: dict[str, object], examined: Examined) -> None:
     """No batch of one, nothing trained, or nothing against it."""
     assert fitted(planned(**fields), examined).n_samples == (40 if fields.get("n_samples") else 41)
+
+
+def test_samples_are_as_many_as_the_larger_part_has() -> None:
+    """Left out, they limit neither part; more than there are in both are refused."""
+    network = replace(NETWORK, n_test=100, not_alone="")
+    assert fitted(planned(), network).n_samples == 100
+    assert fitted(planned(n_samples=60), network).n_samples == 60
+    with pytest.raises(PlanError, match="n_samples: 101 exceeds the 100 examples there are; give at most 100"):
+        fitted(planned(n_samples=101), network)

@@ -84,3 +84,16 @@ def test_the_users_own_parts_are_taken(examples: Path) -> None:
     assert len(split.train) == 12
     assert np.array_equal(split.test.inputs.by_name["input"], -X[:2])
     assert split.test.targets is None
+
+
+@pytest.mark.parametrize(("n_samples", "sizes"), [(4, (4, 4)), (5, (5, 5)), (8, (8, 5)), (None, (12, 5))])
+def test_of_the_users_own_parts_no_more_are_taken_than_is_asked(
+    examples: Path, n_samples: int | None, sizes: tuple[int, int]
+) -> None:
+    """A test part that is smaller stays as it is; of a larger one other seeds draw others, none twice."""
+    Arrays({"input": -X[:5]}).save(examples / "test-inputs")
+    splits = [split_of(examples, replace(WORKLOAD, n_samples=n_samples), seed) for seed in range(9)]
+    assert {(len(one.train), len(one.test)) for one in splits} == {sizes}
+    tested = [one.test.inputs.by_name["input"].tolist() for one in splits]
+    assert all(len({tuple(row) for row in rows}) == len(rows) for rows in tested)
+    assert (len({str(rows) for rows in tested}) > 1) == (sizes[1] < 5)

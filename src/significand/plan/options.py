@@ -183,7 +183,7 @@ class Fields:
     )
     n_samples: int | None = option(
         None,
-        "samples used, train and test together",
+        "samples used, train and test together; of train_data() and of test_data() at most so many each",
         NETWORK,
         Whole(),
         otherwise=f"all; of synthetic data {SYNTHETIC_SAMPLES}",

@@ -74,11 +74,12 @@ def fitted(experiment: Experiment, examined: Examined) -> Experiment:
 
 
 def _with_samples(experiment: Experiment, examined: Examined, problems: list[str]) -> Fields:
+    most = max(examined.n_train, examined.n_test or 0)
     if experiment.n_samples is None:
-        return {"n_samples": examined.n_train}
-    if experiment.n_samples > examined.n_train:
-        most = f"exceeds the {examined.n_train} examples there are"
-        problems.append(f"n_samples: {experiment.n_samples} {most}; give at most {examined.n_train}, or leave it out")
+        return {"n_samples": most}
+    if experiment.n_samples > most:
+        told = f"exceeds the {most} examples there are"
+        problems.append(f"n_samples: {experiment.n_samples} {told}; give at most {most}, or leave it out")
     return {}
 
 

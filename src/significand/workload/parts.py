@@ -21,13 +21,16 @@ def n_held_out(n: int, test_fraction: float) -> int:
 def split_of(folder: Path, workload: Network, seed: int) -> Split:
     """Return what is trained on and what is held out.
 
-    Where the user gave both parts they are taken as they are; otherwise `Network.test_fraction` of the examples is held
-    out, drawn by seed. With `Network.n_samples` so many of the former, or of all, are drawn first.
+    Where the user gave both parts they are taken as they are, at most `Network.n_samples` of each. Else so many are
+    drawn of all, and `Network.test_fraction` of these is held out. The seed decides what is drawn.
     """
     examples = _part(folder, "train")
-    drawn = np.random.default_rng(seed).permutation(len(examples))[: workload.n_samples]
+    generator, most = np.random.default_rng(seed), workload.n_samples
+    drawn = generator.permutation(len(examples))[:most]
     if (folder / "test-inputs").exists():
-        return Split(examples.take(drawn), _part(folder, "test"))
+        test = _part(folder, "test")
+        is_more = most is not None and len(test) > most
+        return Split(examples.take(drawn), test.take(generator.permutation(len(test))[:most]) if is_more else test)
     n_test = n_held_out(len(drawn), workload.test_fraction)
     return Split(examples.take(drawn[n_test:]), examples.take(drawn[:n_test]))
 
