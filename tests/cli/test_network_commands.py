@@ -11,8 +11,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 import significand
 from significand.cli import BAD_INPUT, DONE, main
+from significand.engines.base import engine_modes, runs
 from significand.engines.onnx_quantise import quantise_static
 from significand.engines.onnx_weights import quantise_weights
+from significand.plan.precision import MODES
 
 pytestmark = pytest.mark.slow
 
@@ -51,13 +53,17 @@ def test_a_start_is_written_and_never_over_another(tmp_path: Path, capsys: pytes
 
 
 def test_a_network_is_tried_in_every_mode(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Each mode of each engine runs once: in what it computed, how far off, and how fast."""
+    """Each mode of each engine runs once: in what it computed, how far off, how fast; or why an engine lacks it."""
     assert main(["modes", str(file), "--json"]) == DONE
     support = json.loads(capsys.readouterr().out)
     ran = {(one["engine"], one["precision_mode"]): one for one in support}
     assert ran["onnxruntime", "int8"]["effective_precision"] == "int8"
     assert ran["torch", "bfloat16"]["effective_precision"] == "bfloat16"
-    assert all(one["how"] != "no" and 0 < one["latency_s"] < 1 for one in support)
+    assert list(ran) == [(engine, mode) for engine in engine_modes() for mode in MODES]
+    for (engine, mode), one in ran.items():
+        assert one["why"] if one["how"] == "no" else runs(engine, mode) and 0 < one["latency_s"] < 1
+    assert all(ran[engine, "float32"]["how"] == "native" for engine in ("onnxruntime", "torch"))
+    assert ran["torch", "int8"]["why"].startswith("not on this engine; on: onnxruntime")
     assert ran["torch", "float64"]["relative_output_error"] < 1e-12 < ran["torch", "bfloat16"]["relative_output_error"]
 
 
@@ -73,12 +79,16 @@ def test_an_onnx_file_is_tried_in_the_modes_that_there_are_for_it(
     examples = {"x": np.random.default_rng(1).normal(size=(64, 16)).astype(np.float32)}
     quantise_static(plain, quantised, [examples], reduce_range=True)
     quantise_weights(plain, packed, bits=4, block_size=16)
-    tried = {}
+    tried, why = {}, {}
     for path in (plain, quantised, packed):
         assert main(["modes", str(path), "--json"]) == DONE
-        tried[path] = [one["precision_mode"] for one in json.loads(capsys.readouterr().out) if one["how"] != "no"]
+        support = {(one["engine"], one["precision_mode"]): one for one in json.loads(capsys.readouterr().out)}
+        tried[path] = [mode for mode in MODES if support["onnxruntime", mode]["how"] != "no"]
+        why[path] = {pair: one["why"] for pair, one in support.items() if one["how"] == "no"}
     modes = ["float32", "float16", "int8", "int8-dynamic", "int8-weights", "int4"]
     assert tried == {plain: modes, quantised: ["int8"], packed: ["int4"]}
+    assert why[plain]["torch", "float32"] == "it runs torch modules only, and no .onnx file"
+    assert why[quantised]["onnxruntime", "float32"] == "the file is int8 already"
 
 
 def test_fields_of_a_network_alone_are_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from significand.engines.base import engine_modes, engines_of_modules, runs
+from significand.engines.base import EngineMissingError, engine_modes, engines_of_modules, runs
 from significand.engines.probe import How, ModeSupport
 from significand.meters.counters import EnergyPlan
 from significand.plan.experiment import Experiment, Surroundings, plan_experiment
@@ -33,7 +33,7 @@ QUICK: Mapping[str, object] = {
 
 
 def try_network(model: str, data: str | None = None, **fields: object) -> tuple[list[ModeSupport], Examined]:
-    """Examine a network, training step included, and run it once in every mode on every engine.
+    """Examine a network, training step included, and run it once in every mode on every engine that has it.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def try_network(model: str, data: str | None = None, **fields: object) -> tuple[
     significand.runner.server.RunnerError
         When runs cannot be had.
     """
-    engines = [name for name in engine_modes() if not (is_onnx(model) and name in engines_of_modules())]
+    engines = [name for name in engine_modes() if any(not _why_not(name, mode, model) for mode in MODES)]
     modes = [mode for mode in MODES if any(runs(name, mode) for name in engines)]
     given = {**QUICK, "model": model, "data": data, "engine": engines, "precision_modes": modes, **fields}
     if given.get("set") is not None:
@@ -62,9 +62,26 @@ def try_network(model: str, data: str | None = None, **fields: object) -> tuple[
         ended: list[Run] = []
         block = Block(quick, 0, tuple(quick.setups()), EnergyPlan(quick.watts_per_core))
         Here(Path(folder)).run([block], lambda run, details: ended.append(run))  # noqa: ARG005 - single times are not kept
-    order = {setup.name: place for place, setup in enumerate(quick.setups())}
-    ran = [_support(run) for run in sorted(ended, key=lambda run: order[run.setup])]
-    return ran, examined
+    ran = {(run.engine, run.precision_mode): _support(run) for run in ended}
+    known = [(engine, mode) for engine in engine_modes() for mode in MODES]
+    return [ran.get(pair) or _not_run(*pair, model, examined) for pair in known], examined
+
+
+def _not_run(engine: str, mode: str, model: str, examined: Examined) -> ModeSupport:
+    why = _why_not(engine, mode, model) or f"the file is {examined.quantised} already"
+    return ModeSupport(engine, mode, "no", "", math.nan, why)
+
+
+def _why_not(engine: str, mode: str, model: str) -> str:
+    """Return why an engine does not run a mode of any such network; nothing where it does."""
+    if is_onnx(model) and engine in engines_of_modules():
+        return "it runs torch modules only, and no .onnx file"
+    try:
+        if mode in engine_modes()[engine]:
+            return ""
+    except EngineMissingError as error:
+        return str(error)
+    return f"not on this engine; on: {', '.join(other for other in engine_modes() if runs(other, mode)) or 'none'}"
 
 
 def _no_perceptron(*_: object) -> None:
