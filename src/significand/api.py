@@ -37,7 +37,7 @@ def run(
         A function that returns a `torch.nn.Module`, the class of one, a module, or what ``significand run`` takes:
         ``"cnn.py"``, ``"package.module:name"``, ``"net.onnx"``. By default the multilayer perceptron.
     data
-        A function that returns inputs and targets, examples first; such a pair; a `torch.utils.data.Dataset`; or the
+        A function that returns inputs and targets, examples first; such a tuple; a `torch.utils.data.Dataset`; or the
         path of a file.
     output_dir, resume, yes, allow
         As for `significand.run_repeated_benchmarks`.

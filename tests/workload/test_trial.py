@@ -124,6 +124,23 @@ def test_a_data_set_of_pairs_is_read_once_and_stacked(given: object) -> None:
     assert targets.sha256() == wanted_targets.sha256()
 
 
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ([(X[0], 1), (X[1], 2)], (X[:2], np.array([1, 2]))),
+        ((list(X[:5]), CLASSES[:5]), (X[:5], CLASSES[:5])),
+        (DataLoader([((x, -x), y) for x, y in zip(X, CLASSES, strict=True)], batch_size=8), ((X, -X), CLASSES)),  # type: ignore[arg-type]
+    ],
+    ids=["two examples", "examples one by one", "two inputs that a loader makes a list of"],
+)
+def test_a_list_is_of_examples_and_a_tuple_of_what_belongs_together(given: object, wanted: object) -> None:
+    """As many as there are; a DataLoader's lists are its data set's tuples."""
+    for one, other in zip(read(given), read(wanted), strict=True):
+        assert one is not None
+        assert other is not None
+        assert one.sha256() == other.sha256()
+
+
 def test_pairs_without_targets_have_none() -> None:
     """A data set may give None with each input."""
     assert read([(x, None) for x in X])[1] is None
@@ -159,22 +176,28 @@ def test_pairs_without_targets_have_none() -> None:
         ((torch.ones(3, device="meta"), CLASSES[:3]), "cannot be read as an array"),
         ((np.ma.masked_less(X, 0), CLASSES), "have masked values"),
         ((None, CLASSES), "gives no inputs"),
-        ((X,), "gives a tuple of 1; a pair (inputs, targets)"),
+        ((X,), "gives a tuple of 1; a tuple (inputs, targets)"),
         ((X, CLASSES, CLASSES), "gives a tuple of 3"),
-        (X, "gives a ndarray; a pair"),
-        (None, "gives nothing (None); a pair"),
-        ({"x": X}, "gives a dict; a pair"),
+        (X, "gives a ndarray; a tuple"),
+        (None, "gives nothing (None); a tuple"),
+        ({"x": X}, "gives a dict; a tuple"),
         ({1, 2}, "gives a set"),
         ("data.csv", "gives a str"),
         (3, "gives an int"),
         ([], "gives a list without examples"),
         (iter(()), "without examples"),
-        ([1, 2, 3], "example 0 is an int; a pair (input, target) is wanted"),
+        ([1, 2, 3], "example 0 is an int; a tuple (input, target) is wanted"),
         ([(X[0], 1), (X[1], 2), (X[2], None)], "not all examples have the same targets"),
         ([(X[:1], 1), (X[:2], 2), (X[:3], 0)], "differ in shape, such as (1, 4) and (3, 4); bring them to one"),
         ([({"a": 1}, 1), ({"b": 1}, 1), ({"a": 1}, 1)], "not all examples have the same inputs"),
         ([("cat", 1)] * 3, "inputs of example 0 are a str"),
-        (TensorDataset(torch.ones(3, 2)), "example 0 is a tuple; a pair"),
+        (TensorDataset(torch.ones(3, 2)), "example 0 is a tuple; a tuple (input"),
+        ([X, CLASSES], "where the list of 2 is no data set, write (inputs, targets)"),
+        ([[X[0], 1], [X[1], 2]], "example 0 is a list of 2; a tuple (input, target) is wanted"),
+        (([X, X], CLASSES), "inputs are a list of 2 arrays, which may mean two things: a tuple of them is 2 inputs"),
+        (([X, X], None), "numpy.stack of them is 2 examples of one"),
+        (([X[0], X[1], X[2], X[3]], CLASSES[:4]), "inputs are a list of 4 arrays"),
+        ((X, [torch.tensor(CLASSES)] * 2), "targets are a list of 2 arrays"),
         ((X[:1], CLASSES[:1]), "gives 1 example; at least 2 are needed"),
     ],
 )

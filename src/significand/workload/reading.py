@@ -2,7 +2,7 @@
 
 import time
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,7 +24,8 @@ MOST_BYTES = 8_000_000_000
 Role = Literal["input", "target"]
 ROLES: tuple[Role, Role] = ("input", "target")
 
-PAIR = "a pair (inputs, targets), examples first, or a Dataset of such pairs, is wanted; targets may be None"
+PAIR = "a tuple (inputs, targets), examples first, or a Dataset of such tuples, is wanted; targets may be None"
+ARRAYS = (np.ndarray, torch.Tensor)
 NO_NUMBERS = {
     "O": "objects",
     "U": "text",
@@ -44,7 +45,8 @@ def read_data(given: Any, where: str) -> tuple[Arrays, Arrays | None]:  # noqa: 
     Parameters
     ----------
     given
-        A pair of arrays or tensors, or of tuples or dicts of them; a data set of pairs, or anything that gives such.
+        A tuple of two: arrays or tensors, or tuples or dicts of them. Or a data set of such tuples, or anything that
+        gives them one after the other, as a list does.
     where
         The user's function, for messages.
 
@@ -54,7 +56,13 @@ def read_data(given: Any, where: str) -> tuple[Arrays, Arrays | None]:  # noqa: 
         With a line for everything that is wrong.
     """
     pair = given if _is_pair(given) else _collected(given, where)
-    problems: list[str] = []
+    problems = [
+        f"{where}: {_ambiguous(role, value)}"
+        for role, value, other in zip(ROLES, pair, reversed(pair), strict=True)
+        if _is_ambiguous(value, other)
+    ]
+    if problems:
+        raise ProgramError(problems)
     inputs, targets = (_arrays(value, role, where, problems) for role, value in zip(ROLES, pair, strict=True))
     lengths = {
         f"{role} {name!r} {len(array)}": len(array)
@@ -93,7 +101,37 @@ def read_file(path: Path) -> tuple[Arrays, Arrays | None]:
 
 
 def _is_pair(given: object) -> bool:
-    return isinstance(given, tuple | list) and len(given) == 2
+    """Tell whether this is inputs and targets. A list of two is not: it may be two inputs, or two examples."""
+    return isinstance(given, tuple) and len(given) == 2
+
+
+def _is_ambiguous(value: object, other: object) -> bool:
+    """Tell whether a list of arrays may be several inputs as well as one example each, given what stands beside it."""
+    if not (isinstance(value, list) and value and all(isinstance(one, ARRAYS) and one.ndim for one in value)):
+        return False
+    lengths = {len(one) for one in value}
+    return len(lengths) == 1 and (_count(other) != len(value) or lengths == {len(value)})
+
+
+def _count(value: Any) -> int:  # noqa: ANN401
+    """Return how many examples the first array has of what a user gives; 0 where that is no array."""
+    while isinstance(value, tuple | Mapping) and value:
+        value = next(iter(value.values() if isinstance(value, Mapping) else value))
+    try:
+        return len(value)
+    except TypeError:
+        return 0
+
+
+def _ambiguous(role: str, value: Sequence[object]) -> str:
+    n = len(value)
+    remedy = f"a tuple of them is {n} {role}s of the network, and numpy.stack of them is {n} examples of one"
+    return f"{role}s are a list of {n} arrays, which may mean two things: {remedy}"
+
+
+def _as_tuples(given: Any) -> Any:  # noqa: ANN401
+    """Return what a DataLoader gives as its data set gave it: to join examples, it makes lists of tuples."""
+    return tuple(map(_as_tuples, given)) if isinstance(given, list) else given
 
 
 def _arrays(value: Any, role: Role, where: str, problems: list[str]) -> Arrays | None:  # noqa: ANN401
@@ -180,12 +218,18 @@ def _collected(given: Any, where: str) -> tuple[Any, Any]:  # noqa: ANN401
     in_batches = isinstance(given, DataLoader) and given.batch_sampler is not None
     by_number = is_sized and not isinstance(given, DataLoader)
     items = (given[at] for at in range(len(given))) if by_number else iter(given)
+    if isinstance(given, DataLoader):
+        items = map(_as_tuples, items)
     columns: dict[Role, dict[str, list[NDArray[Any]]]] = {role: {} for role in ROLES}
     forms: dict[Role, Form] = {}
     count = 0
     for count, item in enumerate(_bounded(items, columns, where), 1):
         if not _is_pair(item):
-            raise ProgramError([f"{where}: example {count - 1} is {described(item)}; a pair (input, target) is wanted"])
+            what = described(item) + (f" of {len(item)}" if isinstance(item, list) else "")
+            wanted = "a tuple (input, target) is wanted"
+            if isinstance(given, list):
+                wanted += f"; where the list of {len(given)} is no data set, write (inputs, targets)"
+            raise ProgramError([f"{where}: example {count - 1} is {what}; {wanted}"])
         for role, value in zip(ROLES, item, strict=True):
             try:
                 leaves, forms[role] = _leaves(value, role) if value is not None else ({}, "one")
