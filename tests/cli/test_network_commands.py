@@ -77,7 +77,7 @@ def test_an_onnx_file_is_tried_in_the_modes_that_there_are_for_it(
     graph = helper.make_graph([helper.make_node("MatMul", ["x", "w"], ["y"], "p")], "g", ends[:1], ends[1:], [weights])
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10), plain)
     examples = {"x": np.random.default_rng(1).normal(size=(64, 16)).astype(np.float32)}
-    quantise_static(plain, quantised, [examples], reduce_range=True)
+    quantise_static(plain, quantised, examples, reduce_range=True)
     quantise_weights(plain, packed, bits=4, block_size=16)
     tried, why = {}, {}
     for path in (plain, quantised, packed):

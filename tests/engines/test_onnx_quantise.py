@@ -135,7 +135,7 @@ def convert(mode: str, source: Path, target: Path, feeds: Feeds) -> list[str]:
     if mode == "float16":
         to_float16(source, target)
     elif mode == "int8":
-        quantise_static(source, target, iter([feeds, feeds]), reduce_range=True)
+        quantise_static(source, target, feeds, reduce_range=True)
     elif mode == "int8-dynamic":
         return quantise_dynamic(source, target, reduce_range=True)
     return []
@@ -206,7 +206,7 @@ def test_layers_in_branches_are_told_of(tmp_path: Path) -> None:
     """Static quantisation leaves branches alone; the reason does not deny that there are such layers."""
     onnx.save(branching(), tmp_path / "a.onnx")
     with pytest.raises(QuantisationError, match="outside of its branches"):
-        quantise_static(tmp_path / "a.onnx", tmp_path / "b.onnx", [feeds_of(branching())], reduce_range=True)
+        quantise_static(tmp_path / "a.onnx", tmp_path / "b.onnx", feeds_of(branching()), reduce_range=True)
 
 
 @pytest.mark.parametrize("mode", ["float16", "int8", "int8-dynamic"])
@@ -223,7 +223,7 @@ def test_what_the_tools_stumble_over_is_one_line(tmp_path: Path) -> None:
     onnx.save(attention(), tmp_path / "a.onnx")
     before = logging.root.manager.disable, tempfile.tempdir
     with pytest.raises(QuantisationError, match="cannot be quantised to int8 by ONNX Runtime's tools: ") as caught:
-        quantise_static(tmp_path / "a.onnx", tmp_path / "b.onnx", [{"other": np.ones(3)}], reduce_range=True)
+        quantise_static(tmp_path / "a.onnx", tmp_path / "b.onnx", {"other": np.ones(3)}, reduce_range=True)
     assert "\n" not in str(caught.value)
     assert (logging.root.manager.disable, tempfile.tempdir) == before
     assert [path.name for path in tmp_path.iterdir()] == ["a.onnx"]
@@ -254,7 +254,7 @@ def test_all_operators_but_the_last(tmp_path: Path) -> None:
     for at, node in enumerate(model.graph.node):
         node.name = f"n{at}"
     onnx.save(model, tmp_path / "a.onnx")
-    quantise_static(tmp_path / "a.onnx", tmp_path / "b.onnx", [feeds_of(model, 64)], reduce_range=True, types=None)
+    quantise_static(tmp_path / "a.onnx", tmp_path / "b.onnx", feeds_of(model, 64), reduce_range=True, types=None)
     found = onnx.load(tmp_path / "b.onnx").graph
     assert found.node[-1].op_type == "Softmax"
     assert len(np.unique(outputs(tmp_path / "b.onnx", feeds_of(model, 500)))) > 2000

@@ -80,8 +80,8 @@ def test_a_quantised_file_is_measured_as_it_is(tmp_path: Path) -> None:
     """It is recognised, and what the engine writes are its own bytes, quantised once."""
     plain = product(tmp_path)
     quantised = tmp_path / "quantised.onnx"
-    batches = [{"x": np.random.default_rng(1).normal(size=(64, 16)).astype(np.float32)}]
-    quantise_static(plain, quantised, batches, reduce_range=True, types=PRODUCTS)
+    examples = {"x": np.random.default_rng(1).normal(size=(64, 16)).astype(np.float32)}
+    quantise_static(plain, quantised, examples, reduce_range=True, types=PRODUCTS)
     _, examined, path, _ = opened(quantised, tmp_path, "int8")
     assert examined.quantised == "int8"
     assert path.read_bytes() == quantised.read_bytes()

@@ -1,24 +1,28 @@
 """What all conversions of ONNX files have in common: folders, quiet tools, a prepared file, and reasons in one line."""
 
+import io
 import logging
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 from onnx import numpy_helper
 
 from significand.plan.problems import RunFailedError
-from significand.workload.onnx_file import quantised_as
+from significand.workload.onnx_file import external_files, quantised_as
 from significand.workload.ort import onnxruntime
 
 # ruff: isort: split
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 LONGEST_REASON = 300
+LAST_WITH_UPSAMPLE = 10
+"""Version of the standard operators up to which ONNX Runtime's quantisers want files rewritten."""
 
 
 class QuantisationError(RunFailedError):
@@ -32,7 +36,11 @@ def conversion(what: str, target: Path) -> Iterator[Path]:
     They put hundreds of MB into the system's folder of temporary files, and their advice is for whoever calls them.
     """
     disabled, system_folder = logging.root.manager.disable, tempfile.tempdir
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f"{target.name}.") as folder, warnings.catch_warnings():
+    with (
+        tempfile.TemporaryDirectory(dir=target.parent, prefix=f"{target.name}.") as folder,
+        warnings.catch_warnings(),
+        redirect_stdout(io.StringIO()),
+    ):
         try:
             warnings.simplefilter("ignore")
             logging.disable(logging.CRITICAL)
@@ -57,29 +65,59 @@ def _reason(error: Exception) -> str:
 
 
 def in_one_file(source: Path, folder: Path) -> Path:
-    """Copy a network with all its tensors: what the tools write beside their input shall not lie beside the user's."""
-    path, model = folder / "network.onnx", onnx.load(source)
+    """Return a network with all its tensors in one file: a copy where some lie beside it."""
+    _opset(source)
+    if not external_files(source):
+        return source
+    path = folder / "network.onnx"
+    onnx.save(onnx.load(source), path)
+    return path
+
+
+def _opset(source: Path) -> int:
+    """Return the version of the standard operators of a file that is not quantised already."""
+    model = onnx.load(source, load_external_data=False)
     if already := quantised_as(model):
         raise QuantisationError(f"is quantised already ({already}); give the network in float32")
-    onnx.save(model, path)
-    return path
+    return max((one.version for one in model.opset_import if one.domain in {"", "ai.onnx"}), default=0)
 
 
 def prepared(source: Path, folder: Path) -> Path:
     """Fold constants and normalisations into weights, and infer shapes, as the quantisers want it.
 
-    Symbolic inference of shapes is left out: on exported networks it raises (six of seven tried), and leaves a file in
-    the working directory.
+    Large tensors lie beside the file: whoever looks at the graph alone need not load them. Symbolic inference of shapes
+    is left out: on exported networks it raises (six of seven tried), and leaves a file in the working directory.
     """
     path = folder / "prepared.onnx"
-    quant_pre_process(in_one_file(source, folder), path, skip_symbolic_shape=True)
-    model = onnx.load(path)
-    if _flatten_biases(model.graph):
+    if _opset(source) <= LAST_WITH_UPSAMPLE:
+        quant_pre_process(source, path, skip_symbolic_shape=True, save_as_external_data=True)
+    else:  # the same without what is for older files: it has the network in memory three times
+        optimised = folder / "optimised.onnx"
+        _optimise(source, optimised)
+        onnx.shape_inference.infer_shapes_path(optimised, path)
+    model = onnx.load(path, load_external_data=False)
+    if _flatten_biases(model.graph, folder):
         onnx.save(model, path)
     return path
 
 
-def _flatten_biases(graph: onnx.GraphProto) -> bool:
+def _optimise(source: Path, target: Path) -> None:
+    """Have ONNX Runtime write what it makes of a network without regard to the processor."""
+    options = _quiet_options()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.optimized_model_filepath = str(target)
+    options.add_session_config_entry("session.optimized_model_external_initializers_file_name", f"{target.name}.data")
+    onnxruntime.InferenceSession(str(source), options, providers=["CPUExecutionProvider"])
+
+
+def _quiet_options() -> Any:  # noqa: ANN401 - ONNX Runtime has no types
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = 1
+    return options
+
+
+def _flatten_biases(graph: onnx.GraphProto, folder: Path) -> bool:
     """Give each Gemm a bias of one dimension, for which alone the quantiser computes; tell whether any had another."""
     tensors = {tensor.name: tensor for tensor in graph.initializer}
     changed = False
@@ -90,9 +128,9 @@ def _flatten_biases(graph: onnx.GraphProto) -> bool:
         columns = weights.dims[0 if any(one.name == "transB" and one.i for one in node.attribute) else 1]
         if bias is None or list(bias.dims) == [columns] or any(size != 1 for size in bias.dims[:-1]):
             continue
-        flat = np.broadcast_to(numpy_helper.to_array(bias).reshape(-1), (columns,))
         node.input[2] = f"{bias.name}.flat{columns}"
         if node.input[2] not in tensors:
+            flat = np.broadcast_to(numpy_helper.to_array(bias, str(folder)).reshape(-1), (columns,))
             tensors[node.input[2]] = numpy_helper.from_array(flat.copy(), node.input[2])
             graph.initializer.append(tensors[node.input[2]])
         changed = True
@@ -101,10 +139,7 @@ def _flatten_biases(graph: onnx.GraphProto) -> bool:
 
 def try_out(path: Path) -> None:
     """Have ONNX Runtime load what a tool has written: not everything that it writes is valid."""
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    options.intra_op_num_threads = 1
-    onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    onnxruntime.InferenceSession(str(path), _quiet_options(), providers=["CPUExecutionProvider"])
 
 
 def no_products(types: Sequence[str], path: Path | None = None) -> str:

@@ -1,12 +1,12 @@
 """Other formats of an ONNX file: half precision, and 8 bits by ONNX Runtime's own quantisers."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import onnx
 from onnx import TensorProto
 
+from significand.engines.onnx_calibrate import ranges
 from significand.engines.onnx_prepare import (
     QuantisationError,
     conversion,
@@ -20,13 +20,9 @@ from significand.workload.base import PRODUCTS
 from significand.workload.onnx_file import nodes_of, quantised_as, tensors_of
 
 # ruff: isort: split
-from onnxruntime.quantization import (
-    CalibrationDataReader,
-    QuantFormat,
-    QuantType,
-    quantize_dynamic,
-    quantize_static,
-)
+from onnxruntime.quantization import QDQQuantizer, QuantType, quantize_dynamic
+from onnxruntime.quantization.quant_utils import load_model_with_shape_infer
+from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
 SLOW_CONVOLUTIONS = (
@@ -67,12 +63,13 @@ def to_float16(source: Path, target: Path) -> None:
 def quantise_static(
     source: Path,
     target: Path,
-    batches: Iterable[Feeds],
+    examples: Feeds,
     *,
     reduce_range: bool,
+    calibration: str = "minmax",
     types: Sequence[str] | None = PRODUCTS,
 ) -> None:
-    """Write a network in 8 bits, with scales calibrated on examples: by channel, minimum to maximum.
+    """Write a network in 8 bits, by channel, with scales of values calibrated on examples.
 
     Parameters
     ----------
@@ -80,10 +77,12 @@ def quantise_static(
         A float32 file.
     target
         The file to write; temporary files are put beside it.
-    batches
+    examples
         Inputs by their names.
     reduce_range
         Take weights to 7 bits, for processors that sum products of 8 bits in 16.
+    calibration
+        A key of `significand.engines.onnx_calibrate.METHODS`.
     types
         Operators that are taken to 8 bits; None for all that ONNX Runtime knows, but not the last, if it is no product:
         probabilities in steps of 1/256 would tie.
@@ -95,18 +94,23 @@ def quantise_static(
     """
     with conversion("quantised to int8", target) as folder:
         ready = prepared(source, folder)
-        quantize_static(
-            ready,
-            target,
-            _Batches(_as_taken(batches, onnx.load(ready, load_external_data=False).graph.input)),
-            quant_format=QuantFormat.QDQ,
+        chosen = list(types or {*QLinearOpsRegistry, *QDQRegistry})
+        found = ranges(ready, examples, calibration, chosen, folder)  # first: it loads the network itself
+        quantiser = QDQQuantizer(
+            load_model_with_shape_infer(ready),
             per_channel=True,
             reduce_range=reduce_range,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-            op_types_to_quantize=types and list(types),
-            nodes_to_exclude=None if types else _last_but_products(ready),
+            weight_qType=QuantType.QInt8,
+            activation_qType=QuantType.QUInt8,
+            tensors_range=found,
+            nodes_to_quantize=[],
+            nodes_to_exclude=[] if types else _last_but_products(ready),
+            op_types_to_quantize=chosen,
+            extra_options={},
         )
+        quantiser.quantize_model()
+        quantiser.model.save_model_to_file(target)
+        del quantiser
         if not quantised_as(onnx.load(target)):
             raise QuantisationError(no_products(types or PRODUCTS, ready))
         try_out(target)
@@ -165,39 +169,8 @@ def _quantise_with_branches(source: Path, target: Path, *, reduce_range: bool) -
             return
 
 
-class _Batches(CalibrationDataReader):  # type: ignore[misc]  # ONNX Runtime has no types
-    """Calibration examples, as ONNX Runtime asks for them."""
-
-    def __init__(self, batches: Iterable[Feeds]) -> None:
-        self._batches = iter(batches)
-
-    def get_next(self) -> dict[str, np.ndarray] | None:
-        """Return the next batch, None after the last."""
-        batch = next(self._batches, None)
-        return None if batch is None else dict(batch)
-
-
-def _as_taken(batches: Iterable[Feeds], inputs: Iterable[onnx.ValueInfoProto]) -> Iterator[Feeds]:
-    """Cut batches to the size that a network takes, where it is fixed.
-
-    What has no axis of examples, a number or a state, stands in full beside each: a state is that of one example.
-    """
-    shapes = {value.name: value.type.tensor_type.shape.dim for value in inputs}
-    for batch in batches:
-        whole = {name for name, array in batch.items() if array.ndim > len(shapes[name])}
-        fixed = [shapes[name][0].dim_value for name in batch if name not in whole and len(shapes[name])]
-        n = max((len(array) for array in batch.values() if array.ndim), default=1)
-        size = 1 if any(len(shapes[name]) for name in whole) else next(filter(None, fixed), n)
-        cut = {name: array for name, array in batch.items() if array.ndim}
-        for start in range(0, n, size):
-            rows = np.arange(start, start + size) % n
-            yield dict(batch) | {
-                name: np.asarray(array[start]) if name in whole else array[rows] for name, array in cut.items()
-            }
-
-
 def _last_but_products(path: Path) -> list[str]:
-    graph = onnx.load(path).graph
+    graph = onnx.load(path, load_external_data=False).graph
     outputs = {value.name for value in graph.output}
     return [
         node.name for node in graph.node if node.name and node.op_type not in PRODUCTS and outputs & set(node.output)

@@ -3,7 +3,7 @@
 import functools
 import json
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from shutil import move
 from typing import Any
@@ -21,8 +21,6 @@ from significand.plan.setup import Setup
 from significand.workload.arrays import Feeds
 from significand.workload.base import Outputs, Trained
 from significand.workload.ort import fed, onnxruntime
-
-CALIBRATION_BATCH = 256
 
 SPIN_DURATION_US = "1000"
 """How long ONNX Runtime's threads wait busily for the next call. Its default left about 50 ms of CPU time burning after
@@ -60,8 +58,14 @@ class OnnxRuntimeEngine:
                 reduce_range = "vnni" not in instruction_sets(cpu_flags())
                 if mode.quantisation == "dynamic":
                     return quantise_dynamic(source, path, reduce_range=reduce_range)
-                batches = _batches(calibration)
-                quantise_static(source, path, batches, reduce_range=reduce_range, types=trained.quantised_types)
+                quantise_static(
+                    source,
+                    path,
+                    calibration,
+                    reduce_range=reduce_range,
+                    calibration=mode.calibration,
+                    types=trained.quantised_types,
+                )
         return ()
 
     def computes_in(self, path: Path, setup: Setup, feeds: Feeds) -> Sequence[Operator]:
@@ -163,12 +167,6 @@ def _moved(source: Path, path: Path) -> None:
         return
     model = onnx.load(source)  # with what lies beside it
     onnx.save(model, path, save_as_external_data=True, location=f"{path.name}.data")
-
-
-def _batches(feeds: Feeds) -> Iterator[Feeds]:
-    """Cut calibration examples into batches."""
-    for start in range(0, len(next(iter(feeds.values()))), CALIBRATION_BATCH):
-        yield {name: array[start : start + CALIBRATION_BATCH] for name, array in feeds.items()}
 
 
 ENGINE: Engine = OnnxRuntimeEngine()

@@ -1,0 +1,87 @@
+"""Ranges of a network's values on examples, by ONNX Runtime's calibrators: static quantisation makes scales of them."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+
+from significand.workload.arrays import Feeds
+from significand.workload.ort import onnxruntime  # noqa: F401 - before its parts, so that it keeps to itself
+
+# ruff: isort: split
+from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, create_calibrator
+
+METHODS = {
+    "minmax": CalibrationMethod.MinMax,
+    "entropy": CalibrationMethod.Entropy,
+    "percentile": CalibrationMethod.Percentile,
+}
+ENTROPY_BINS = 512
+"""ONNX Runtime's default, 128, is as many as int8 has steps: nothing is left to choose from, and ranges are the largest
+that there are. The time to choose grows with the square of it."""
+
+BATCH = 32
+BATCH_BYTES = 1_000_000
+"""Examples of a batch at most, and bytes of its inputs: the values between the layers are many times as large."""
+
+
+def ranges(network: Path, examples: Feeds, method: str, types: Sequence[str], folder: Path) -> Any:  # noqa: ANN401 - theirs
+    """Return the range of every value that operators of some types take or give.
+
+    Parameters
+    ----------
+    network
+        A float32 file whose shapes are inferred.
+    examples
+        Inputs by their names.
+    method
+        A key of `METHODS`: the smallest and largest value; the range that keeps the distribution best; all but 0.001 %.
+    types
+        Of the operators.
+    folder
+        For temporary files.
+    """
+    calibrator = create_calibrator(
+        network,
+        types,
+        str(folder / "calibrated.onnx"),
+        METHODS[method],
+        use_external_data_format=True,
+        extra_options={"num_bins": ENTROPY_BINS} if method == "entropy" else {},
+    )
+    for batch in batches(examples, onnx.load(network, load_external_data=False).graph.input):
+        calibrator.collect_data(_One(batch))  # of each alone: they are kept until all are there
+    return calibrator.compute_data()
+
+
+class _One(CalibrationDataReader):  # type: ignore[misc]  # ONNX Runtime has no types
+    """A batch, as ONNX Runtime asks for them."""
+
+    def __init__(self, batch: Feeds) -> None:
+        self._batches = iter([dict(batch)])
+
+    def get_next(self) -> dict[str, np.ndarray] | None:
+        """Return the batch, then None."""
+        return next(self._batches, None)
+
+
+def batches(examples: Feeds, inputs: Iterable[onnx.ValueInfoProto]) -> Iterator[Feeds]:
+    """Cut examples into batches: of the size that a network takes, where it is fixed, the last filled with the first.
+
+    What has no axis of examples, a number or a state, stands in full beside each: a state is that of one example.
+    """
+    shapes = {value.name: value.type.tensor_type.shape.dim for value in inputs}
+    cut = {name: array for name, array in examples.items() if array.ndim}
+    whole = {name for name, array in examples.items() if array.ndim > len(shapes[name])}
+    fixed = [shapes[name][0].dim_value for name in examples if name not in whole and len(shapes[name])]
+    n = max(map(len, cut.values()), default=1)
+    size = 1 if any(len(shapes[name]) for name in whole) else next(filter(None, fixed), 0)
+    bytes_each = sum(array.nbytes / n for array in cut.values())
+    step = size or max(1, min(BATCH, int(BATCH_BYTES / max(1, bytes_each))))
+    for start in range(0, n, step):
+        rows = np.arange(start, start + size) % n if size else slice(start, start + step)
+        yield dict(examples) | {
+            name: np.asarray(array[start]) if name in whole else array[rows] for name, array in cut.items()
+        }
