@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ import pytest
 from conftest import eventually, workers_of
 from made_up_jobs import LEFT, interrupt_at, manifest, nothing_drawn, scores
 from significand.answers.compare import compare_folders
+from significand.cli import INTERRUPTED
 from significand.job import ExperimentInterrupted, run_experiment_in
 from significand.plan.problems import PlanError
 from significand.results.comparable import ResultsError
@@ -44,6 +45,29 @@ def model():
     np.load(Path(__file__).with_name("scale.npy"))
     return cnn.model()
 """
+STOPS = """
+import os, sys, time
+from pathlib import Path
+import torch
+from torch import nn
+
+class Net(nn.Linear):
+    def forward(self, x):
+        is_run = "significand.runner.worker" in sys.modules
+        moment = "export" if torch.compiler.is_exporting() else "conversion" if is_run else "examination"
+        if os.environ["STOPS_IN"] == moment:
+            Path("stopped").touch()
+            time.sleep(600)
+        return super().forward(x)
+
+def model():
+    return Net(4, 3)
+
+def data():
+    x = torch.randn(40, 4)
+    return x, x[:, :3].argmax(1)
+"""
+SHORT = ["--latency-rounds=1", "--round-duration-s=0.005", "--on-noise=mark"]
 CNN: dict[str, object] = {
     "n_samples": 200,
     "precision_modes": ["float32", "int8-dynamic"],
@@ -193,11 +217,65 @@ def test_a_file_that_changes_meanwhile_fails_the_runs_that_would_take_it(tmp_pat
     assert [run.reason for run in outcome.runs] == ["", f"{reason}leave the file as it is until the end"]
 
 
+@pytest.fixture
+def stopping(tmp_path: Path) -> Iterator[Callable[[str], tuple[subprocess.Popen[str], Path]]]:
+    """Return what starts the command on ONNX Runtime, with a network that stops at a moment of its way there."""
+    (tmp_path / "net.py").write_text(STOPS, "utf-8")
+    started = []
+
+    def start(moment: str) -> tuple[subprocess.Popen[str], Path]:
+        folder = tmp_path / moment
+        (folder / "scratch").mkdir(parents=True)
+        words = ["--engine=onnxruntime", "--precision=float32", "--epochs=0", "--repeats=1", "--threads=1"]
+        process = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "significand",
+                "run",
+                "-q",
+                str(tmp_path / "net.py"),
+                *words,
+                *SHORT,
+                "--output-dir=out",
+            ],
+            cwd=folder,
+            env=os.environ | {"TMPDIR": str(folder / "scratch"), "STOPS_IN": moment},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process, folder
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize(("sends", "status"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, INTERRUPTED)])
+def test_ended_while_the_network_is_exported_or_converted(
+    stopping: Callable[[str], tuple[subprocess.Popen[str], Path]], sends: signal.Signals, status: int
+) -> None:
+    """SIGKILL, or Ctrl-C: no process and no file of ours remains, and nothing of it counts as a result."""
+    both = [stopping(moment) for moment in ("export", "conversion")]  # side by side: most of it is waiting
+    for process, folder in both:
+        assert eventually((folder / "stopped").exists, 120)
+        family = psutil.Process(process.pid).children(recursive=True)
+        assert family
+        process.send_signal(sends)
+        assert process.wait(20) == status
+        assert eventually(lambda family=family: not any(one.is_running() for one in family))  # type: ignore[misc]
+        assert eventually(lambda folder=folder: not list((folder / "scratch").glob("significand-*")))  # type: ignore[misc]
+        journal = folder / "out" / JOURNAL
+        assert not journal.exists() or not read_journal(journal).runs
+
+
 def test_killed_at_a_random_moment(whole: Path, cnn: Mapping[str, object], tmp_path: Path) -> None:
     """SIGKILL while the network is examined or measured: no process and no folder outlives it; resumed it is whole."""
     words = [f"--{name.replace('_', '-')}={_told(value)}" for name, value in cnn.items() if name != "model"]
     command = [sys.executable, "-m", "significand", "run", "-q", str(cnn["model"]), *words, f"--output-dir={tmp_path}"]
-    after_s = random.SystemRandom().uniform(0, 20)
+    after_s = random.SystemRandom().uniform(0, 8)
     scratch = tmp_path.with_name(f"{tmp_path.name}-scratch")
     scratch.mkdir()
     with subprocess.Popen(command, stderr=subprocess.DEVNULL, env=os.environ | {"TMPDIR": str(scratch)}) as process:
