@@ -45,6 +45,7 @@ FURTHER = {
     "batch_latency_p95": "batch_latency_p95_s",
     "batch_latency_p99": "batch_latency_p99_s",
     "load_time": "load_time_s",
+    "compile_time": "compile_time_s",
     "first_call": "first_call_s",
 }
 SPECIFIED_KEYS = ["precision_mode", "repeats"] + [

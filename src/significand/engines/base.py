@@ -23,7 +23,8 @@ class Session(Protocol):
     def bind(self, feeds: Feeds) -> Callable[[], object]:
         """Return a call without arguments that infers on a batch, given by the names of the inputs.
 
-        Converting the batch to the session's input types happens here, not in the call: the call is what is timed.
+        Converting the batch to the session's input types happens here, not in the call: the call is what is timed. So
+        does compiling for its shapes; the session's ``compile_time_s`` then says how long that took.
         """
         ...
 

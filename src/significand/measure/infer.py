@@ -36,7 +36,9 @@ class Inference:
     operators
         What it really runs, with formats.
     load_time_s, first_call_s
-        Opening the file until the session is ready, and its first call, which may compile or allocate.
+        Opening the file until the session is ready, and its first call, which may allocate.
+    compile_time_s
+        What the session says that compiling for the batch took, before its first call; NaN where it does not.
     relative_output_error, train_accuracy
         From the session itself.
     test_scores
@@ -50,6 +52,7 @@ class Inference:
     operators: Sequence[Operator]
     load_time_s: float
     first_call_s: float
+    compile_time_s: float
     relative_output_error: float
     train_accuracy: float
     test_scores: np.ndarray
@@ -83,6 +86,7 @@ def infer(
     bound = time.perf_counter()
     call()
     load_time_s, first_call_s = ready - begin, time.perf_counter() - bound
+    compile_time_s = getattr(session, "compile_time_s", math.nan)
     if setup.slowdown is not None:
         own_s = 0.0
         if setup.slowdown:  # of nothing, there is no share to find
@@ -102,7 +106,9 @@ def infer(
         )
         for number in range(protocol.latency_rounds)
     ]
-    return Inference(rounds, group, operators, load_time_s, first_call_s, **judged, attempts=steps.attempts)
+    return Inference(
+        rounds, group, operators, load_time_s, first_call_s, compile_time_s, **judged, attempts=steps.attempts
+    )
 
 
 def slowed(call: Callable[[], object], extra_ns: int, clock: Clock = time.perf_counter_ns) -> Callable[[], object]:

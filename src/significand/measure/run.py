@@ -167,6 +167,7 @@ def _inference_values(setup: Setup, training: Training, inference: Inference) ->
         "relative_output_error": inference.relative_output_error,
         "rounding_flag": _rounding_flag(setup, training, inference),
         "load_time_s": inference.load_time_s,
+        "compile_time_s": inference.compile_time_s,
         "first_call_s": inference.first_call_s,
         "timed_s": sum(epoch.time_s for epoch in training.epochs)
         + sum(float(calls_s.sum()) for calls_s in inference.rounds) * inference.calls_per_timing,

@@ -256,6 +256,7 @@ METRICS: dict[str, Metric] = {
             power_of_latency=1,
         ),
         Metric(name="load_time", column="load_time_s", noun="load time", units=SECONDS),
+        Metric(name="compile_time", column="compile_time_s", noun="compile time", units=SECONDS),
         Metric(name="first_call", column="first_call_s", noun="first call", units=SECONDS),
         Metric(
             name="batch_latency_p95",

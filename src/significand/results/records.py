@@ -180,7 +180,10 @@ class Run:
         "what an estimate assumed, what was subtracted, why a number is missing", default=""
     )
     load_time_s: float = column("opening the network's file until the session is ready, in the run's own process", "s")
-    first_call_s: float = column("the session's first call, which may allocate and compile", "s")
+    compile_time_s: float = column(
+        "compiling the network for the shapes of the batch, where an engine does so after it was loaded", "s"
+    )
+    first_call_s: float = column("the session's first call, which may allocate", "s")
     network_sha256: str = column("digest of the network's file, where it was kept", default="")
     model: str = column("what was measured: mlp, another built-in network, or a file", default="")
     options: str = column("what model() was called with", default="")
