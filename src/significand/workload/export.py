@@ -28,12 +28,12 @@ import torch
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 from torch import nn
-from torch.utils import _pytree as pytree
 
 from significand.plan.problems import RunFailedError, shown
 from significand.workload.arrays import Arrays, called
 from significand.workload.copies import shared_in_copies
 from significand.workload.ort import onnxruntime
+from significand.workload.trees import leaves
 
 STRUCTURE, WEIGHTS = "structure.onnx", "weights.json"
 
@@ -215,12 +215,12 @@ def flat_outputs(outputs: object) -> list[torch.Tensor]:
     TypeError
         When there is something else than tensors in them.
     """
-    leaves = [leaf for leaf in pytree.tree_leaves(outputs) if leaf is not None]
-    strange = next((leaf for leaf in leaves if not isinstance(leaf, torch.Tensor)), None)
-    if strange is not None or not leaves:
-        what = f"gives {shown(strange)} (a {type(strange).__name__})" if leaves else "gives no output"
+    found = leaves(outputs)
+    strange = next((leaf for leaf in found if not isinstance(leaf, torch.Tensor)), None)
+    if strange is not None or not found:
+        what = f"gives {shown(strange)} (a {type(strange).__name__})" if found else "gives no output"
         raise TypeError(f"the network {what}; a tensor, or a tuple, list or dict of tensors is wanted")
-    return [leaf.float() if leaf.dtype == torch.bfloat16 else leaf for leaf in leaves]  # NumPy has no such type
+    return [leaf.float() if leaf.dtype == torch.bfloat16 else leaf for leaf in found]  # NumPy has no such type
 
 
 class _Flat(nn.Module):

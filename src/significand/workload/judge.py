@@ -13,11 +13,7 @@ from torch.utils import _pytree
 
 from significand.workload.examined import ProgramError
 from significand.workload.guarded import described, message
-
-
-def leaves(tree: Any) -> list[Any]:  # noqa: ANN401 - the user's form
-    """Return what a network's outputs hold, in the order of an ONNX graph's."""
-    return [leaf for leaf in _pytree.tree_leaves(tree) if leaf is not None]
+from significand.workload.trees import leaves
 
 
 def form_of(tree: Any) -> bytes:  # noqa: ANN401 - the user's form

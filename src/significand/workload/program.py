@@ -170,7 +170,8 @@ def scored(functions: Functions, outputs: Any, targets: Any) -> NDArray[np.float
     """
     import torch  # noqa: PLC0415 - see above
 
-    from significand.workload.judge import default_score, leaves, score_values  # noqa: PLC0415 - see above
+    from significand.workload.judge import default_score, score_values  # noqa: PLC0415 - see above
+    from significand.workload.trees import leaves  # noqa: PLC0415 - see above
 
     if functions.score is None:
         return default_score(outputs, targets)

@@ -11,13 +11,14 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from torch import nn
-from torch.utils._pytree import tree_leaves, tree_map_only
+from torch.utils._pytree import tree_map_only
 
 from significand.plan.precision import PrecisionMode
 from significand.plan.problems import RunFailedError
 from significand.workload.arrays import Arrays
 from significand.workload.base import Examples
 from significand.workload.copies import shared_in_copies
+from significand.workload.trees import leaves
 
 DTYPES = {name: getattr(torch, name) for name in ("float64", "float32", "bfloat16", "float16")}
 
@@ -209,8 +210,7 @@ def tensor_of(array: np.ndarray, dtype: torch.dtype) -> torch.Tensor:
 
 def as_arrays(outputs: Any) -> list[np.ndarray]:  # noqa: ANN401 - tensors in any form
     """Return a network's outputs in the order in which an ONNX graph has them, real numbers as float64."""
-    tensors = [one for one in tree_leaves(outputs) if isinstance(one, torch.Tensor)]
-    return [(one.double() if one.is_floating_point() else one).detach().numpy() for one in tensors]
+    return [(one.double() if one.is_floating_point() else one).detach().numpy() for one in leaves(outputs)]
 
 
 def in_dtype(outputs: Any, dtype: torch.dtype) -> Any:  # noqa: ANN401 - tensors in any form

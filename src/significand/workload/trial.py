@@ -19,9 +19,10 @@ from significand.workload.copies import shared_in_copies
 from significand.workload.examined import Examined, ProgramError, Signature
 from significand.workload.extremes import extremes, extremes_first
 from significand.workload.guarded import calling, described, tasks
-from significand.workload.judge import default_loss, fitting, form_of, leaves
+from significand.workload.judge import default_loss, fitting, form_of
 from significand.workload.program import Functions, new_network, scored, seeded
 from significand.workload.reading import read_data
+from significand.workload.trees import leaves
 
 Data = tuple[Arrays, Arrays | None]
 """Inputs and targets."""
