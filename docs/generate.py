@@ -20,8 +20,8 @@ from significand.analysis.summary import FACTS, RATIO_STATISTICS
 from significand.cli import BAD_INPUT, DONE, INTERRUPTED, SOME_RUN_FAILED, app
 from significand.plan.metrics import SPECIFIED_COSTS, SUMMARISED
 from significand.plan.options import GROUPS, OPTIONS
-from significand.results.contents import DETAIL_ARRAYS, FILES, MANIFEST_KEYS
-from significand.results.records import STATISTICS, STEP_COLUMNS, Run, described
+from significand.results.contents import DETAIL_ARRAYS, EXAMPLE_ARRAYS, FILES, MANIFEST_KEYS
+from significand.results.records import EXAMPLE_COLUMNS, STATISTICS, STEP_COLUMNS, Run, described
 
 DOCS = Path(__file__).parent
 
@@ -126,6 +126,9 @@ def files_page() -> str:
     runs = {one.name: (one.metadata["doc"], one.metadata["unit"]) for one in fields(Run)}
     parts.append(_section("raw_runs.csv", "One line per run.\n", _columns(runs)))
     parts.append(_section("steps.csv", "One line per measurement of a step.\n", _columns(STEP_COLUMNS)))
+    told = "One line per setup that was scored on the same held-out examples as its baseline.\n"
+    parts.append(_section("examples.csv", told, _columns(EXAMPLE_COLUMNS)))
+    parts.append(_section("examples.npz", _columns(EXAMPLE_ARRAYS, "array")))
     parts.append(_section("summary_stats.csv and summary_stats.json", SUMMARY_INTRO, *_summary_tables()))
     parts.append(
         _section(

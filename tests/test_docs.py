@@ -24,10 +24,18 @@ from significand.job import run_experiment_in
 from significand.meters.machine import describe_machine
 from significand.plan.experiment import plan_experiment
 from significand.plan.options import OPTIONS
-from significand.results.contents import DETAIL_ARRAYS, FILES, MANIFEST_KEYS
+from significand.results.contents import DETAIL_ARRAYS, EXAMPLE_ARRAYS, FILES, MANIFEST_KEYS
 from significand.results.lock import LOCK
 from significand.results.read import read_json_object
-from significand.results.records import STATISTICS, STEP_COLUMNS, MetricSummary, Run, column_types, described
+from significand.results.records import (
+    EXAMPLE_COLUMNS,
+    STATISTICS,
+    STEP_COLUMNS,
+    MetricSummary,
+    Run,
+    column_types,
+    described,
+)
 from significand.results.store import RESULTS
 from significand.results.table import table_of
 
@@ -163,6 +171,8 @@ def test_every_column_is_documented_with_its_unit() -> None:
     for title, columns in {
         "raw_runs.csv": of_runs,
         "steps.csv": STEP_COLUMNS,
+        "examples.csv": EXAMPLE_COLUMNS,
+        "examples.npz": EXAMPLE_ARRAYS,
         "summary_stats.csv and summary_stats.json": summary_columns(),
         "comparisons.csv and comparisons.json": described(ComparisonRow),
         "pareto.json": FRONTIER_KEYS,

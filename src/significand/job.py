@@ -32,14 +32,26 @@ from significand.plan.problems import PlanError, shown
 from significand.plan.setup import Perceptron
 from significand.present.page import ReportError, import_parts, write_report
 from significand.results.difference import Difference, as_names
+from significand.results.examples import example_arrays, write_examples
 from significand.results.files import ForeignFileError
 from significand.results.journal import JOURNAL, Journal, read_journal
 from significand.results.read import read_details, read_json_object
-from significand.results.records import METHOD, OPERATOR_COLUMNS, STEP_COLUMNS, Progress, Run, operator_rows, step_rows
+from significand.results.records import (
+    EXAMPLE_COLUMNS,
+    METHOD,
+    OPERATOR_COLUMNS,
+    STEP_COLUMNS,
+    Progress,
+    Run,
+    operator_rows,
+    step_rows,
+)
 from significand.results.resume import check_same, find_begun
 from significand.results.store import (
     COMPARISONS_CSV,
     COMPARISONS_JSON,
+    EXAMPLES_CSV,
+    EXAMPLES_NPZ,
     MANIFEST,
     NETWORKS,
     OPERATORS,
@@ -521,12 +533,15 @@ class _Job:
         """Write the tables that come from the runs' arrays."""
         steps: list[dict[str, object]] = []
         operators: list[dict[str, object]] = []
+        scores: list[tuple[Run, Mapping[str, np.ndarray]]] = []
         for run in self._runs:
             details = self._details(run)
             steps += step_rows(run, details)
             operators += operator_rows(run, details)
+            scores.append((run, {name: details[name] for name in details if name.startswith("test_")}))
         write_csv(steps, folder / STEPS, list(STEP_COLUMNS))
         write_csv(operators, folder / OPERATORS, list(OPERATOR_COLUMNS))
+        write_examples(example_arrays(scores), folder / EXAMPLES_NPZ)
 
     def _details(self, run: Run) -> Mapping[str, np.ndarray]:
         try:
@@ -576,6 +591,7 @@ def write_summaries(results: "Folder") -> None:
     comparisons = [comparison_row(one) for one in claims.comparisons]
     write_csv(comparisons, folder / COMPARISONS_CSV)
     write_json(comparisons, folder / COMPARISONS_JSON)
+    write_csv([one.to_row() for one in results.examples], folder / EXAMPLES_CSV, list(EXAMPLE_COLUMNS))
     missing = {"objectives": claims.objectives, "reason": claims.frontier_missing}
     frontier = claims.frontier.to_dict(claims.setups, claims.objectives) if claims.frontier else missing
     write_json(frontier, folder / PARETO_JSON)

@@ -11,6 +11,7 @@ import numpy as np
 from significand import __version__
 from significand.analysis.claims import Claims, claims_of, summary_rows
 from significand.analysis.stopping import Reached, reached_of
+from significand.answers.examples import SetupExamples, examples_of
 from significand.plan.experiment import REFUSED, Experiment
 from significand.plan.metrics import ACCURACY, SCORES
 from significand.plan.options import AXES, OPTIONS
@@ -61,7 +62,7 @@ class Folder:
         """Return the same results beside what the manifest says by now; what follows from the runs alone is kept."""
         other = replace(self, manifest=manifest)
         other.__dict__.update(
-            {name: self.__dict__[name] for name in ("claims", "rows", "reached") if name in self.__dict__}
+            {name: self.__dict__[name] for name in ("claims", "rows", "reached", "examples") if name in self.__dict__}
         )
         return other
 
@@ -174,6 +175,17 @@ class Folder:
     def reached(self) -> Reached | None:
         """How narrow the intervals are, where the experiment went on until they were narrow enough; else None."""
         return reached_of(self.runs, self.experiment)
+
+    @cached_property
+    def examples(self) -> Sequence[SetupExamples]:
+        """The setups against the baseline, example by example.
+
+        Raises
+        ------
+        ValueError
+            When the file of scores is damaged.
+        """
+        return examples_of(self)
 
     def details(self, run: str) -> Mapping[str, np.ndarray]:
         """Return the single times behind a run, by the names of `DETAIL_ARRAYS` in results/contents; empty without any.

@@ -11,6 +11,7 @@ import numpy as np
 
 from significand.engines.base import Session, get_engine
 from significand.engines.operators import Operator
+from significand.measure.answers import answers_of, divergence, gives_classes
 from significand.measure.stepping import NewSteps, TakeTurn
 from significand.meters.latency import Clock, calls_per_timing, measure_round
 from significand.meters.steps import Attempt
@@ -43,6 +44,10 @@ class Inference:
         From the session itself.
     test_scores
         The score of each held-out example, or one for all of them, shape ().
+    test_answers
+        The class that was answered on each of these; empty where a network gives no classes.
+    output_kl
+        See `significand.measure.answers.divergence`; NaN where a network gives no classes.
     attempts
         Every measurement of every step.
     """
@@ -56,6 +61,8 @@ class Inference:
     relative_output_error: float
     train_accuracy: float
     test_scores: np.ndarray
+    test_answers: np.ndarray
+    output_kl: float
     attempts: list[Attempt]
 
 
@@ -128,15 +135,19 @@ def slowed(call: Callable[[], object], extra_ns: int, clock: Clock = time.perf_c
 
 
 def _judge(material: Material, session: Session, split: Split, reference: Outputs, setup: Setup) -> dict[str, Any]:
-    """Return output error and scores of a session, by the names of `Inference`."""
+    """Return output error, scores and answers of a session, by the names of `Inference`."""
     probe = _outputs(session, split.test.inputs.take(slice(material.probe_examples)).by_name, setup.batch_size)
-    is_trained = bool(setup.workload.epochs)
+    is_trained, targets = bool(setup.workload.epochs), split.test.targets
+    outputs = probe if targets is None else _outputs(session, split.test.inputs.by_name, setup.batch_size)
+    are_classes = gives_classes(outputs, targets)
     return {
         "relative_output_error": relative_error(probe, reference),
+        "output_kl": divergence(probe, reference) if are_classes else math.nan,
+        "test_answers": answers_of(outputs) if are_classes else np.empty(0, dtype=np.int64),
         "train_accuracy": float(np.mean(_scores(material, session, split.train, setup))) if is_trained else math.nan,
         "test_scores": agreement(probe, reference)
-        if split.test.targets is None
-        else _scores(material, session, split.test, setup),
+        if targets is None
+        else np.asarray(material.scores(outputs, targets)),
     }
 
 

@@ -32,7 +32,7 @@ from significand.meters.steps import Attempt, DisturbedError
 from significand.plan.precision import MODES
 from significand.plan.setup import Perceptron, Protocol, Setup, is_onnx
 from significand.results.records import Measured
-from significand.workload.base import Material
+from significand.workload.base import Material, Split
 
 Isolate = Callable[[str, Callable[[], Any]], Any]
 """Runs a phase in a process of its own and returns its result; given what to call that process."""
@@ -125,6 +125,7 @@ def measure(
             "n_samples": len(split.train) + len(split.test),
             "n_train": len(split.train),
             "n_test": len(split.test),
+            "test_drawn_from": split.drawn_from,
             **_training_values(training),
             **_inference_values(setup, training, inference),
             **dataclasses.asdict(peaks),
@@ -135,7 +136,7 @@ def measure(
             **({"network_sha256": _kept(path, keep)} if keep else {}),
             **noise_values(attempts),
         }
-    details = _details(training, inference) | step_arrays(attempts)
+    details = _details(training, inference, split) | step_arrays(attempts)
     if profiled:
         details |= operator_arrays(inference.operators, found)
     return Measured(values, details, inference.calls_per_timing)
@@ -165,6 +166,7 @@ def _inference_values(setup: Setup, training: Training, inference: Inference) ->
         "effective_shares": "+".join(map(str, by_format.values())),
         "precision_note": "; ".join(filter(None, [not_native, training.note])),
         "relative_output_error": inference.relative_output_error,
+        "output_kl": inference.output_kl,
         "rounding_flag": _rounding_flag(setup, training, inference),
         "load_time_s": inference.load_time_s,
         "compile_time_s": inference.compile_time_s,
@@ -232,12 +234,16 @@ def _energy_values(energy: EnergyPlan, counter: EnergyCounter, training: Trainin
     }
 
 
-def _details(training: Training, inference: Inference) -> dict[str, np.ndarray]:
+def _details(training: Training, inference: Inference, split: Split) -> dict[str, np.ndarray]:
+    # Without targets only the first examples are scored, as many as the yardstick computes.
+    rows = np.empty(0, dtype=np.int64) if split.test_rows is None or not inference.test_scores.ndim else split.test_rows
     return {
         "epoch_time_s": np.array([epoch.time_s for epoch in training.epochs]),
         "epoch_loss": np.array([epoch.loss for epoch in training.epochs]),
         "call_latency_s": np.concatenate(inference.rounds),
         "test_score": np.atleast_1d(inference.test_scores),
+        "test_example": rows[: inference.test_scores.size],
+        "test_answer": inference.test_answers,
         "call_round": np.repeat(np.arange(len(inference.rounds)), [len(calls) for calls in inference.rounds]),
     }
 

@@ -22,6 +22,8 @@ FILES = {
     "ratio_vs_threads.png": "the same against threads, where there are several",
     "steps.csv": "every measured epoch and latency round, every attempt at it",
     "operators.csv": "what each operator of the first repeat's networks computes in, and the time it takes",
+    "examples.csv": "every mode against the baseline on the same held-out examples: answers lost, gained and changed",
+    "examples.npz": "the scores behind that: one per setup, repeat and held-out example",
     "journal.jsonl": "every run as it ended, on the disk before the next began; what `--resume` goes on from",
     "manifest.json": "what was asked for, and where and when it was measured",
     "details": "folder: the single times behind each finished run, one .npz each",
@@ -90,6 +92,11 @@ DETAIL_ARRAYS = {
     "epoch_time_s": ("time of each epoch that counts; shape (epochs,)", "s"),
     "epoch_loss": ("mean loss of each epoch; shape (epochs,)", "1"),
     "test_score": ("score of each held-out example, or one for all of them; shape (examples,)", "1"),
+    "test_example": (
+        "row of each in the data that they are drawn from, from 0; empty with one score for all; shape (examples,)",
+        "",
+    ),
+    "test_answer": ("class that was answered; empty where a network gives no classes; shape (examples,)", ""),
     "call_latency_s": ("time of a call on one batch in each timing; shape (timings,)", "s"),
     "call_round": ("latency round that each timing belongs to, from 0; shape (timings,)", ""),
 } | {
@@ -99,3 +106,13 @@ DETAIL_ARRAYS = {
     if name not in OF_A_RUN
 }
 """Arrays of ``details/<run>.npz``: what each is, and its unit. A failed run has those of its steps at most."""
+
+EXAMPLE_ARRAYS = {
+    "setup_name": ("names of the setups; shape (setups,)", ""),
+    "setup": ("which of these each score is of, from 0; shape (scores,)", ""),
+    "repeat": ("index of the repeat, from 0; shape (scores,)", ""),
+    "example": ("row of the example in the data that it is drawn from, from 0; shape (scores,)", ""),
+    "score": ("score of that example; shape (scores,)", "the score's"),
+    "answer": ("class that was answered; -1 where a network gives no classes; shape (scores,)", ""),
+}
+"""Arrays of ``examples.npz``: what each is, and its unit."""

@@ -3,6 +3,7 @@
 import io
 import json
 import struct
+from collections.abc import Collection
 from pathlib import Path
 from typing import IO, get_args
 
@@ -11,7 +12,7 @@ import psutil
 
 from significand.meters.steps import Phase
 from significand.plan.archives import unpacked_bytes
-from significand.results.contents import DETAIL_ARRAYS
+from significand.results.contents import DETAIL_ARRAYS, EXAMPLE_ARRAYS
 from significand.results.files import TooLargeError, open_to_read
 from significand.results.values import check_encodable
 
@@ -24,7 +25,7 @@ DETAILS_BYTES = 1_000_000_000
 MOST_MEMBERS = 1_000
 """Arrays in a file of single times, by the room that their list takes. `DETAIL_ARRAYS` are all that is written."""
 
-TEXTS = frozenset(f"operator_{name}" for name in ("name", "kind", "format", "note"))
+TEXTS = frozenset({"setup_name", *(f"operator_{name}" for name in ("name", "kind", "format", "note"))})
 
 PHASES = get_args(Phase)
 """What a step can be part of."""
@@ -66,12 +67,37 @@ def read_details(path: Path) -> dict[str, np.ndarray]:
     ValueError
         When the file is damaged or too large.
     """
+    return _read_arrays(path, DETAIL_ARRAYS)
+
+
+def read_examples(path: Path) -> dict[str, np.ndarray]:
+    """Read the scores of all examples, `EXAMPLE_ARRAYS`; nothing where there is no such file.
+
+    Raises
+    ------
+    ValueError
+        When the file is damaged or too large, or its arrays do not fit together.
+    """
+    arrays = _read_arrays(path, EXAMPLE_ARRAYS)
+    if not arrays:
+        return {}
+    if lacking := EXAMPLE_ARRAYS.keys() - arrays.keys():
+        raise ValueError(f"{str(path)!r} is damaged: it lacks {', '.join(sorted(lacking))}")
+    names, codes = arrays["setup_name"], arrays["setup"]
+    is_whole = all(arrays[name].dtype.kind in "iu" for name in ("setup", "repeat", "example", "answer"))
+    is_one_each = len({arrays[name].size for name in EXAMPLE_ARRAYS if name != "setup_name"}) == 1
+    if not (is_whole and is_one_each and (not codes.size or 0 <= codes.min() <= codes.max() < names.size)):
+        raise ValueError(f"{str(path)!r} is damaged: its arrays do not fit together")
+    return arrays
+
+
+def _read_arrays(path: Path, known: Collection[str]) -> dict[str, np.ndarray]:
     most_bytes = min(DETAILS_BYTES, psutil.virtual_memory().available // 2)
     try:
         with open_to_read(path, most_bytes, "remove it") as file:
             _check_directory(file)
             with np.load(file, allow_pickle=False) as archive:
-                names = [name for name in DETAIL_ARRAYS if name in archive.files]
+                names = [name for name in known if name in archive.files]
                 _check_room(unpacked_bytes(archive.zip.infolist(), names), most_bytes)
                 return {name: _times(name, archive[name]) for name in names}
     except FileNotFoundError:

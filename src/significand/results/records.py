@@ -115,6 +115,11 @@ class Run:
         "latter: the same weights in float64, or an ONNX file's in unoptimised float32",
         "1",
     )
+    output_kl: float = column(
+        "mean Kullback-Leibler divergence, in nats, of the session's class probabilities from those of the same "
+        "yardstick; outputs that are no probabilities go through softmax; empty where a network gives no classes",
+        "1",
+    )
     rounding_flag: str = column(
         "what is odd where relative_output_error does not fit the formats: something else ran", default=""
     )
@@ -190,6 +195,11 @@ class Run:
     data: str = column("name or path of the data; empty where the network brings its own", default="")
     n_train: int = column("training samples", default=0)
     n_test: int = column("held-out samples", default=0)
+    test_drawn_from: int = column(
+        "samples that the held-out ones of all repeats are drawn from: n_test where they are the same ones each time; "
+        "0 where each repeat makes its own data, and in runs of versions before this column",
+        default=0,
+    )
     activations: str = column("activation of each layer transition, as relu+softmax", default="")
     optimizer: str = column("sgd or adam", default="")
     learning_rate: float = column("step size", "1")
@@ -357,6 +367,32 @@ OPERATOR_COLUMNS = {
 def operator_rows(run: Run, details: Mapping[str, Any]) -> list[dict[str, object]]:
     """Return the lines of operators.csv for a run; none where it was not profiled."""
     return _rows(run, details, "operator", OPERATOR_COLUMNS)
+
+
+EXAMPLE_COLUMNS = {
+    "precision_mode": ("the precision mode asked for", ""),
+    "setup": ("what the setup is called in its experiment", ""),
+    "baseline": ("the setup that it is compared with, on the same held-out examples of the same repeats", ""),
+    "same_weights": ("whether the two train in the same format, and so have the same weights before conversion", ""),
+    "pairs": ("examples that both scored, each as often as repeats held it out", ""),
+    "examples": ("different examples among them", ""),
+    "lost": ("pairs of which the setup's score is lower: where scores are 1 and 0, right answers lost", ""),
+    "gained": ("pairs of which it is higher: right answers gained", ""),
+    "changed": ("pairs with another answer, right or wrong; where answers are no classes, with another score", ""),
+    "agreement": ("share of the pairs that are not changed", "1"),
+    "difference": ("mean score less that of the baseline", "the score's"),
+    "low": ("lower bound of its 95 % interval, of these networks on examples like these", "the score's"),
+    "high": ("its upper bound", "the score's"),
+    "method": (
+        "of the interval: Tango, or t where scores are not all 1 or 0; clustered where repeats share examples",
+        "",
+    ),
+    "p_value": (
+        "of no difference, two-sided, of this test alone: exact McNemar, each example counted once, or Student's t",
+        "1",
+    ),
+}
+"""Columns of examples.csv, in order: what each means, and its unit."""
 
 
 def _rows(run: Run, details: Mapping[str, Any], what: str, columns: Iterable[str]) -> list[dict[str, object]]:

@@ -28,6 +28,8 @@ from significand.results.values import cell, jsonable
 RAW_RUNS = "raw_runs.csv"
 STEPS = "steps.csv"
 OPERATORS = "operators.csv"
+EXAMPLES_CSV = "examples.csv"
+EXAMPLES_NPZ = "examples.npz"
 SUMMARY_CSV = "summary_stats.csv"
 SUMMARY_JSON = "summary_stats.json"
 COMPARISONS_CSV = "comparisons.csv"
@@ -67,6 +69,8 @@ RESULTS = (
     RAW_RUNS,
     STEPS,
     OPERATORS,
+    EXAMPLES_CSV,
+    EXAMPLES_NPZ,
     SUMMARY_CSV,
     SUMMARY_JSON,
     COMPARISONS_CSV,

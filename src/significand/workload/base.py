@@ -41,10 +41,20 @@ class Examples:
 
 @dataclass(frozen=True)
 class Split:
-    """The part that is trained on, and from which quantisers take their scales, and the part held out."""
+    """The part that is trained on, and from which quantisers take their scales, and the part held out.
+
+    Attributes
+    ----------
+    test_rows
+        Where the examples of the latter stand in the data that they were drawn from; None where nobody knows.
+    drawn_from
+        How many examples these data have, where all repeats draw from the same; else 0.
+    """
 
     train: Examples
     test: Examples
+    test_rows: NDArray[np.int64] | None = None
+    drawn_from: int = 0
 
 
 class Trained(Protocol):

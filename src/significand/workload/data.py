@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -194,7 +194,8 @@ def split(dataset: Dataset, n_samples: int, test_fraction: float, seed: int) -> 
         held_out = np.ldexp(held_out, -scale) - near
         parts = [((part - centre) / spread).astype(np.float32) for part in (scaled, held_out)]
     _check_finite(dataset, parts[1], test)
-    return Split(*(_part(x, dataset.y[rows]) for x, rows in zip(parts, (train, test), strict=True)))
+    trained_on, scored = (_part(x, dataset.y[rows]) for x, rows in zip(parts, (train, test), strict=True))
+    return Split(trained_on, scored, test, len(dataset.x))
 
 
 def _part(x: np.ndarray, y: np.ndarray) -> Examples:
@@ -240,7 +241,8 @@ def draw(
 ) -> Split:
     """Return the data of one repeat: made from the seed where there is no data set, then split."""
     if dataset is None:
-        dataset = make_synthetic(layer_sizes, n_samples, seed)
+        made = make_synthetic(layer_sizes, n_samples, seed)
+        return replace(split(made, n_samples, test_fraction, seed), drawn_from=0)
     return split(dataset, n_samples, test_fraction, seed)
 
 

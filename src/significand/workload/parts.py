@@ -30,9 +30,10 @@ def split_of(folder: Path, workload: Network, seed: int) -> Split:
     if (folder / "test-inputs").exists():
         test = _part(folder, "test")
         is_more = most is not None and len(test) > most
-        return Split(examples.take(drawn), test.take(generator.permutation(len(test))[:most]) if is_more else test)
+        rows = generator.permutation(len(test))[:most] if is_more else np.arange(len(test))
+        return Split(examples.take(drawn), test.take(rows) if is_more else test, rows, len(test))
     n_test = n_held_out(len(drawn), workload.test_fraction)
-    return Split(examples.take(drawn[n_test:]), examples.take(drawn[:n_test]))
+    return Split(examples.take(drawn[n_test:]), examples.take(drawn[:n_test]), drawn[:n_test], len(examples))
 
 
 @contextlib.contextmanager

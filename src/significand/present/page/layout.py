@@ -21,6 +21,7 @@ from significand.present.page.draw_learning import training_rows, training_spec
 from significand.present.page.draw_ratios import ratios_specs
 from significand.present.page.draw_rounds import rounds_spec
 from significand.present.page.draw_tradeoff import DRAWN, RUNS, run_rows, tradeoff_part, tradeoff_spec
+from significand.present.page.examples import examples_figure
 from significand.present.page.grid_parts import grid_parts, ratio_parts
 from significand.present.page.learning import AGAINST, TrainingFigure, training_figure
 from significand.present.page.operators import PARTS, operators_figure
@@ -77,6 +78,7 @@ def page(results: Folder) -> str:
         percentiles=PERCENTILES,
         operators=operators_figure(results, contents.setups),
         parts=PARTS,
+        examples=examples_figure(results, contents.setups),
         training=training,
         against=AGAINST,
         rounds=rounds,

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from significand.present.rows import visible
 from significand.present.varying import grid_of
+from significand.present.words.examples import examples_lines
 from significand.present.words.grid import Told, grid_lines, refused_lines
 from significand.present.words.network import network_lines
 from significand.present.words.operators import operators_lines
@@ -22,11 +23,14 @@ def answer(results: "Folder") -> list[Told]:
     refused = [*refused_lines(results.experiment.refused), *network_lines(results.manifest)]
     grid = grid_of(results.rows)
     if grid is None:
-        return [Told("", line) for line in (*claim_lines(results), *operators_lines(results), *refused)]
+        return [
+            Told("", line)
+            for line in (*claim_lines(results), *examples_lines(results), *operators_lines(results), *refused)
+        ]
     claims = results.claims
     return [
         *(Told(visible(one.head), visible(one.text)) for one in grid_lines(grid, results.rows, claims.comparisons)),
-        *(Told("", line) for line in (*operators_lines(results), *refused)),
+        *(Told("", line) for line in (*examples_lines(results), *operators_lines(results), *refused)),
         *(Told("", visible(line)) for line in frontier_lines(claims, of_grid=True)),
         *(Told("", visible(line)) for line in target_lines(claims, results.reached, results.runs)),
     ]
