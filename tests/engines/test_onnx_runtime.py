@@ -101,7 +101,25 @@ def test_quantisation_takes_its_scales_from_the_calibration_data(tmp_path: Path)
     assert scales[1] == pytest.approx(10 * scales[0], rel=1e-5)
 
 
-@pytest.mark.parametrize("mode", ["float32", "float16", "int8", "int8-dynamic"])
+def test_ways_to_calibrate_give_other_scales(tmp_path: Path) -> None:
+    """A value far off widens the range from minimum to maximum, and the others less; weights are the same."""
+    x = normal(2000, 784)
+    x[7, 3] = 100
+    scales, weights = {}, set()
+    for mode in ("int8", "int8:minmax", "int8:entropy", "int8:percentile"):
+        setup = wide(mode)
+        path = tmp_path / f"{setup.name}.onnx"
+        ENGINE.save(made_up_networks.trained(setup), setup, feeds(x), path)
+        tensors = {t.name: numpy_helper.to_array(t) for t in onnx.load(path).graph.initializer}
+        scales[mode] = float(tensors["input_scale"])
+        weights.add(tensors["matrix0_quantized"].tobytes())
+    assert scales["int8"] == scales["int8:minmax"] > 100 / 255
+    assert scales["int8:percentile"] < 20 / 255
+    assert scales["int8:entropy"] < 60 / 255
+    assert len(weights) == 1
+
+
+@pytest.mark.parametrize("mode", ["float32", "float16", "int8", "int8-dynamic", "int4"])
 def test_own_models_keep_their_tensors_in_the_file(tmp_path: Path, mode: str) -> None:
     """What the engine writes passes, in every mode."""
     assert external_files(written(tmp_path, setup_of((8, 5, 3), ("gelu", "softmax"), mode))) == []

@@ -76,6 +76,7 @@ BAD = [
     ({"precision_modes": ["int8", "int8:minmax"]}, ["'int8:minmax' is the same as 'int8'; give one of the two"]),
     ({"precision_modes": ["int8:entropie"]}, ["'int8:entropie'", "did you mean 'int8:entropy'?", "allowed: int8, "]),
     ({"precision_modes": ["int8:nncf"]}, ["'int8:nncf' cannot run on the engine 'onnxruntime'", "that can: none"]),
+    ({"calibration_samples": 64, "precision_modes": "float32"}, ["64 given, and float32 take no scales", "leave it"]),
     ({"precision_modes": ["bfloat16"]}, ["'bfloat16' cannot run on the engine 'onnxruntime'", "that can: torch"]),
     ({"precision_modes": []}, ["precision_modes: none given; name at least one of float64"]),
     ({"engine": "tourch"}, ["engine: 'tourch'", "did you mean 'torch'?", "allowed: onnxruntime, torch"]),
@@ -122,7 +123,7 @@ def test_mistake_is_one_line_that_names_field_value_and_remedy(fields: dict[str,
     assert [part for part in parts if part not in line] == []
 
 
-AXES_OF_COUNTS = ("batch_size", "threads")
+AXES_OF_COUNTS = ("batch_size", "threads", "calibration_samples")
 COUNTS = ("n_samples", "repeats", "latency_rounds")
 
 
@@ -394,6 +395,41 @@ def test_setups_are_the_product_of_the_axes() -> None:
         ("int8-torch-b8", "torch does not run int8"),
     )
     assert len({setup.key for setup in experiment.setups()}) == 6
+
+
+CALIBRATED = {"precision_modes": "float32,int8,int8:entropy", "calibration_samples": "32,512"}
+
+
+def test_numbers_of_examples_are_an_axis_of_what_is_calibrated() -> None:
+    """Each has its setup in every mode that takes scales from examples; float32 is there once, as their baseline."""
+    experiment = plan(**CALIBRATED)
+    names = [setup.name for setup in experiment.setups()]
+    assert names == ["float32", "int8-c32", "int8-c512", "int8-entropy-c32", "int8-entropy-c512"]
+    assert [names[place] for place in experiment.baselines()] == 5 * ["float32"]
+
+
+@pytest.mark.parametrize(
+    ("baseline", "expected"),
+    [
+        ("calibration_samples=512", ["float32", "int8-c512", "int8-c512", "int8-entropy-c512", "int8-entropy-c512"]),
+        ("precision=int8", ["int8-c32", "int8-c32", "int8-c512", "int8-c32", "int8-c512"]),
+    ],
+)
+def test_what_is_calibrated_is_compared_as_the_baseline_says(baseline: str, expected: list[str]) -> None:
+    """A number of examples says nothing of float32, which is compared with the first of them where one is needed."""
+    experiment = plan(**CALIBRATED, baseline=baseline)
+    names = [setup.name for setup in experiment.setups()]
+    assert [names[place] for place in experiment.baselines()] == expected
+
+
+def test_a_single_number_of_examples_is_that_of_every_setup() -> None:
+    """It is in no name, and a baseline that calibrates is found."""
+    experiment = plan(precision_modes="float32,int8", calibration_samples=64, baseline="int8")
+    assert [(setup.name, setup.calibration_samples) for setup in experiment.setups()] == [
+        ("float32", None),
+        ("int8", 64),
+    ]
+    assert experiment.baselines() == [1, 1]
 
 
 def test_a_variant_is_refused_where_its_engine_does_not_run_it() -> None:

@@ -18,6 +18,7 @@ OTHERS: dict[str, object] = {
     "device": "gpu",
     "batch_size": 8,
     "threads": 1,
+    "calibration_samples": 512,
     "variant": "again",
 }
 
@@ -66,7 +67,7 @@ def test_by_itself_a_setup_is_called_by_precision_and_variant() -> None:
         (("precision",), "int8-again"),
         (("engine",), "int8-onnxruntime-again"),
         (("threads", "batch_size"), "int8-b32-t2-again"),
-        (AXES, "int8-onnxruntime-cpu-b32-t2-again"),
+        (AXES, "int8-onnxruntime-cpu-b32-t2-c1024-again"),
     ],
 )
 def test_names_tell_the_axes_that_vary(varying: tuple[str, ...], name: str) -> None:
@@ -84,6 +85,7 @@ SETUPS = st.builds(
     batch_size=st.sampled_from([1, 2, 12]),
     threads=st.sampled_from([1, 2]),
     device=st.sampled_from(["cpu", "gpu"]),
+    calibration_samples=st.sampled_from([None, 32, 512]),
 )
 
 
@@ -92,6 +94,17 @@ def test_different_setups_of_an_experiment_have_different_names(setups: list[Set
     """Named by the axes on which they differ, no two go by the same name: it is that of their files."""
     varying = frozenset(axis for axis in AXES if len({getattr(setup, axis) for setup in setups}) > 1)
     assert len({setup.named(varying).name for setup in setups}) == len(setups)
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8-dynamic", "int4"])
+def test_a_mode_that_takes_no_scales_from_examples_has_no_number_of_them(precision: str) -> None:
+    """Setups that are given different ones are the same setup, and it is not called by it."""
+    one, other = (replace(PLAIN, precision=precision, calibration_samples=n, name="") for n in (32, 512))
+    assert one == other
+    assert one.key == other.key
+    assert one.calibration_samples is None
+    assert one.named(frozenset({"calibration_samples"})).name == precision
+    assert replace(one, precision="int8:entropy").calibration_samples == 1024
 
 
 def test_names_of_variants_can_be_those_of_files() -> None:

@@ -108,13 +108,19 @@ ENGINES = {
         "significand.engines.onnx_runtime",
         modes=("float32", "float16", "int8", "int8-dynamic", "int8-weights", "int4"),
         native_modes=("float32", "int8", "int8-dynamic", "int8-weights", "int4"),
-        variants=("int8:minmax", *MODES.variants("int8-weights"), *MODES.variants("int4")),
+        variants=(
+            "int8:minmax",
+            "int8:entropy",
+            "int8:percentile",
+            *MODES.variants("int8-weights"),
+            *MODES.variants("int4"),
+        ),
     ),
     "openvino": EngineEntry(
         "significand.engines.openvino",
         modes=("float32", "bfloat16", "float16", "int8"),
         native_modes=("float32", "int8"),
-        variants=("int8:minmax", "int8:nncf"),
+        variants=tuple(MODES.variants("int8")),
         extra="openvino",
     ),
     "torch": EngineEntry(

@@ -14,11 +14,10 @@ from significand.measure.stepping import NewSteps, TakeTurn
 from significand.meters.energy import EnergyCounter, EnergyMeter, Window
 from significand.meters.memory import PeakMemory
 from significand.meters.steps import Attempt, Steps
+from significand.plan.precision import CALIBRATION_SAMPLES
 from significand.plan.setup import Setup
 from significand.workload.base import Material, Outputs, Split, Trained
 from significand.workload.training import Epoch, Trainer
-
-CALIBRATION_SAMPLES = 1024
 
 ONEDNN = re.compile(r"mkldnn|onednn|could not create a primitive", re.IGNORECASE)
 WITHOUT_ONEDNN = "trained without oneDNN, which has no kernels for this network in the training precision here"
@@ -162,7 +161,7 @@ def convert(
 ) -> Conversion:
     """Take a network's yardstick, write it in the engine's format, and watch what memory that needs."""
     reference = trained.reference(split.test.inputs.take(slice(probe_examples)))  # first: the engine may change it
-    calibration = split.train.inputs.take(slice(CALIBRATION_SAMPLES)).by_name
+    calibration = split.train.inputs.take(slice(setup.calibration_samples or CALIBRATION_SAMPLES)).by_name
     settle()
     memory = PeakMemory()
     notes = get_engine(setup.engine).save(trained, setup, calibration, path)

@@ -167,7 +167,8 @@ class Experiment(Fields):
 
     def setups(self) -> list[Setup]:
         """Return the product of the axes, less what an engine refuses: precisions within threads within batch sizes."""
-        axes = {axis: getattr(self, AXES[axis]) for axis in ("options", "engine", "batch_size", "threads", "precision")}
+        order = ("options", "engine", "batch_size", "threads", "precision", "calibration_samples")
+        axes = {axis: getattr(self, AXES[axis]) for axis in order}
         refused = {name for name, _ in self.refused}
         return [setup for setup in _product(self.workload, axes) if setup.name not in refused]
 
@@ -195,7 +196,13 @@ class Experiment(Fields):
         setups = self.setups() if setups is None else setups
         places = {setup.key: place for place, setup in enumerate(setups)}
         fixed: dict[str, Any] = dict(self.baseline)  # as texts, as a setup's key is
-        return [places.get(dataclasses.replace(setup, **fixed).key, place) for place, setup in enumerate(setups)]
+        found = []
+        for place, setup in enumerate(setups):
+            # A baseline that calibrates, of a setup that does not, has the first number of examples.
+            samples = setup.calibration_samples or self.calibration_samples[0]
+            other = dataclasses.replace(setup, **{"calibration_samples": samples} | fixed)
+            found.append(places.get(other.key, place))
+        return found
 
     def to_json(self) -> dict[str, object]:
         """Return the fields as JSON holds them."""
@@ -519,6 +526,14 @@ def _check_engines(plan: _Plan, surroundings: Surroundings) -> tuple[tuple[str, 
         return ()
     modes = plan.values["precision_modes"]
     _check_modes(plan, modes)
+    samples = plan.values.get("calibration_samples", ())
+    if (
+        samples
+        and samples != OPTIONS["calibration_samples"].default
+        and not any(MODES[one].calibration for one in modes)
+    ):
+        few = listed(samples)
+        plan.fail("calibration_samples", f"{few} given, and {listed(modes)} take no scales from examples; leave it out")
     for mode in modes:
         if not any(mode in known[engine] for engine in engines):
             able = [name for name in known if _runs(known, name, mode)]
@@ -586,10 +601,14 @@ def _check_product(plan: _Plan) -> None:
 
 
 def _product(workload: Workload, axes: Mapping[str, Sequence[Any]]) -> Iterator[Setup]:
-    """Give a setup for each combination of values, those that differ by the last axis beside each other."""
+    """Give a setup for each combination of values, those that differ by the last axis beside each other.
+
+    A setup that takes no scales from examples is there once, for whatever numbers of them.
+    """
     varying = frozenset(axis for axis, values in axes.items() if len(values) > 1)
-    for values in itertools.product(*axes.values()):
-        yield Setup(workload, **dict(zip(axes, values, strict=True))).named(varying)
+    setups = (Setup(workload, **dict(zip(axes, values, strict=True))) for values in itertools.product(*axes.values()))
+    for setup in dict.fromkeys(setups):
+        yield setup.named(varying)
 
 
 def _check_baseline(plan: _Plan) -> None:

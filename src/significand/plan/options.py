@@ -22,7 +22,7 @@ from significand.plan.kinds import (
     Word,
 )
 from significand.plan.metrics import OBJECTIVES, UNTIL_METRICS
-from significand.plan.precision import MODES, ModeName
+from significand.plan.precision import CALIBRATION_SAMPLES, MODES, ModeName
 
 ACTIVATIONS = ("relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid", "softmax", "linear")
 MLP = "mlp"
@@ -237,6 +237,13 @@ class Fields:
         Several(Whole(), alone=True, once="value"),
         otherwise="the physical cores",
         axis="threads",
+    )
+    calibration_samples: tuple[int, ...] = option(
+        (CALIBRATION_SAMPLES,),
+        "training examples that int8 takes its scales from, or all where there are fewer, one or several: 32,512",
+        COMPARED,
+        Several(Whole(), alone=True, once="value"),
+        axis="calibration_samples",
     )
     repeats: int = option(5, "runs of each setup; repeat r uses seed + r", COMPARED, Whole(), free=True)
     baseline: tuple[tuple[str, str], ...] = option(

@@ -13,6 +13,9 @@ Calibration = Literal["", "minmax", "entropy", "percentile", "nncf"]
 CALIBRATIONS: tuple[Calibration, ...] = ("minmax", "entropy", "percentile", "nncf")
 BLOCK_SIZES = (16, 32, 64, 128, 256)
 
+CALIBRATION_SAMPLES = 1024
+"""Training examples that scales are taken from, unless somebody says how many."""
+
 
 @dataclass(frozen=True)
 class PrecisionMode:

@@ -5,8 +5,9 @@ import re
 from dataclasses import dataclass, field, replace
 
 from significand.meters.steps import NoisePolicy
+from significand.plan.precision import CALIBRATION_SAMPLES, MODES
 
-AXES = ("options", "precision", "engine", "device", "batch_size", "threads", "variant")
+AXES = ("options", "precision", "engine", "device", "batch_size", "threads", "calibration_samples", "variant")
 """Fields by which the setups of one experiment may differ, in the order in which names tell them."""
 
 
@@ -98,6 +99,8 @@ class Setup:
         What the user's `model` is called with, as ``"width=64;depth=2"``.
     precision, engine, device, batch_size, threads
         The precision mode; what executes the trained network, and where; samples per training step and per call.
+    calibration_samples
+        Training examples that scales are taken from, at most; None where the mode takes none.
     variant, slowdown
         Tell equal setups apart, and the share of its own time by which every call is made longer, in the same frame at
         every share, 0 included; None for the bare call. Only the self-test uses them.
@@ -115,9 +118,13 @@ class Setup:
     variant: str = ""
     slowdown: float | None = None
     options: str = ""
+    calibration_samples: int | None = None
     name: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
+        calibrates = self.precision in MODES and MODES[self.precision].calibration
+        samples = (self.calibration_samples or CALIBRATION_SAMPLES) if calibrates else None
+        object.__setattr__(self, "calibration_samples", samples)
         if not self.name:
             object.__setattr__(self, "name", name_of(self.precision, self.variant))
 
@@ -134,6 +141,7 @@ class Setup:
             "device": self.device,
             "batch_size": f"b{self.batch_size}",
             "threads": f"t{self.threads}",
+            "calibration_samples": f"c{self.calibration_samples}" if self.calibration_samples else "",
             "variant": self.variant,
         }
         told = [self.precision, *(word for axis, word in words.items() if axis in varying or axis == "variant")]

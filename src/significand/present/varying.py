@@ -7,7 +7,7 @@ from functools import cached_property
 
 from significand.present.rows import SummaryRow, number, setup_name, visible
 from significand.present.words.numbers import with_bounds
-from significand.present.words.places import ORDERED, TITLES, place_words
+from significand.present.words.places import ORDERED, PARTIAL, TITLES, place_words
 
 Place = Mapping[str, str]
 """Values by axis, as texts."""
@@ -121,7 +121,8 @@ def grid_of(rows: Sequence[SummaryRow]) -> Grid | None:
         return None
     read = {axis: [row.get(_COLUMNS.get(axis, axis)) for row in rows] for axis in TITLES}
     columns = {axis: ["" if value is None else visible(value) for value in column] for axis, column in read.items()}
-    values = {axis: _ordered(axis, column) for axis, column in columns.items() if len(set(column)) > 1}
+    absent = {axis: {""} if axis in PARTIAL else set() for axis in columns}
+    values = {axis: _ordered(axis, column) for axis, column in columns.items() if len({*column} - absent[axis]) > 1}
     if not set(values) - {"precision"}:
         return None
     by_name = {setup_name(row): index for index, row in reversed(list(enumerate(rows)))}

@@ -204,6 +204,10 @@ class Run:
     optimizer: str = column("sgd or adam", default="")
     learning_rate: float = column("step size", "1")
     threads: int = column("threads of training and engine", default=0)
+    calibration_samples: int = column(
+        "training examples that scales were taken from, or all where there were fewer; 0 where the mode takes none",
+        default=0,
+    )
     variant: str = column("which of several equal setups; empty where the axes tell them apart", default="")
     session: int = column(
         "0 where the experiment ran through; counts up each time it was gone on with after an interruption", default=0
@@ -248,6 +252,7 @@ class Run:
             "optimizer": workload.optimizer if workload.epochs else "",
             "learning_rate": workload.learning_rate if workload.epochs else NAN,
             "threads": setup.threads,
+            "calibration_samples": setup.calibration_samples or 0,
             "variant": setup.variant,
         }
         return cls(**planned | values)

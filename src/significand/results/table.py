@@ -161,7 +161,7 @@ def _foreign(runs: RunTable, code: int, experiment: "Experiment") -> Setup:
         name: next(iter(runs.said(name, first)), "")
         for name in ("precision_mode", "engine", "device", "variant", "options")
     }
-    counts = {name: int(runs.counts(name)[first].sum()) for name in ("batch_size", "threads")}
+    counts = {name: int(runs.counts(name)[first].sum()) for name in ("batch_size", "threads", "calibration_samples")}
     mode = texts.pop("precision_mode") or runs.setups[code]
     return Setup(experiment.workload, mode, **texts, **counts, name=runs.setups[code])  # type: ignore[arg-type]  # by kind
 

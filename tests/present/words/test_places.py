@@ -15,6 +15,9 @@ SIZES = ("1", "8", "32", "128")
         ("batch_size", "8", "batch 8"),
         ("threads", "1", "1 thread"),
         ("threads", "2", "2 threads"),
+        ("calibration_samples", "1", "1 calibration sample"),
+        ("calibration_samples", "512", "512 calibration samples"),
+        ("calibration_samples", "", ""),
         ("engine", "torch", "torch"),
         ("precision", "int8", "int8"),
         ("device", "gpu", "gpu"),
@@ -31,6 +34,16 @@ def test_values_are_told_in_one_order() -> None:
     assert place_words(place) == "onnx\ufffdruntime, batch 8, 2 threads"
     assert with_place("int8", place) == "int8 on onnx\ufffdruntime at batch 8 with 2 threads"
     assert place_words({}) == ""
+
+
+def test_where_a_mode_takes_no_examples_none_are_told() -> None:
+    """float32 beside int8 with a number of examples is float32, and no more."""
+    place = {"precision": "float32", "calibration_samples": ""}
+    assert place_words(place) == subject_words(place) == "float32"
+    assert (
+        subject_words(place | {"precision": "int8", "calibration_samples": "32"}) == "int8 with 32 calibration samples"
+    )
+    assert at("calibration_samples", ["32", "512"]) == "with 32 and 512 calibration samples"
 
 
 def test_the_subject_is_what_is_compared() -> None:

@@ -7,6 +7,9 @@ from significand.present.rows import enumerated, visible
 ORDERED = ("batch_size", "threads")
 """Axes of numbers: of these, neighbouring values are told together."""
 
+PARTIAL = frozenset({"calibration_samples"})
+"""Axes on which some setups have no value, which is none to tell them by."""
+
 TITLES = {
     "precision": "precision",
     "options": "options",
@@ -14,10 +17,19 @@ TITLES = {
     "device": "device",
     "batch_size": "batch size",
     "threads": "threads",
+    "calibration_samples": "calibration samples",
 }
 """What each axis is called, in the order in which values are told."""
 
-_BEFORE = {"precision": "in", "options": "with", "engine": "on", "device": "on", "batch_size": "at", "threads": "with"}
+_BEFORE = {
+    "precision": "in",
+    "options": "with",
+    "engine": "on",
+    "device": "on",
+    "batch_size": "at",
+    "threads": "with",
+    "calibration_samples": "with",
+}
 
 
 def value_words(axis: str, value: str) -> str:
@@ -27,17 +39,19 @@ def value_words(axis: str, value: str) -> str:
         return f"batch {shown}"
     if axis == "threads":
         return f"{shown} thread{'' if shown == '1' else 's'}"
+    if axis == "calibration_samples":  # a mode may take none
+        return f"{shown} calibration sample{'' if shown == '1' else 's'}" if shown else ""
     return shown.replace(";", ", ") if axis == "options" else shown
 
 
 def place_words(place: Mapping[str, str]) -> str:
     """Say values on several axes one after the other: ``"onnxruntime, batch 8, 2 threads"``."""
-    return ", ".join(value_words(axis, place[axis]) for axis in TITLES if axis in place)
+    return ", ".join(filter(None, (value_words(axis, place[axis]) for axis in TITLES if axis in place)))
 
 
 def with_place(subject: str, place: Mapping[str, str]) -> str:
     """Say of what is spoken, and where: ``"int8 on onnxruntime with 2 threads"``."""
-    return " ".join([subject, *(at(axis, [place[axis]]) for axis in TITLES if axis in place)])
+    return " ".join(filter(None, [subject, *(at(axis, [place[axis]]) for axis in TITLES if axis in place)]))
 
 
 def subject_words(place: Mapping[str, str]) -> str:
@@ -53,9 +67,9 @@ def at(axis: str, values: Sequence[str]) -> str:
     if axis == "batch_size":
         return f"at batch {enumerated(values)}"
     told = value_words(axis, values[0]) if len(values) == 1 else enumerated(values)
-    if axis == "threads" and len(values) > 1:
-        told += " threads"
-    return f"{_BEFORE[axis]} {told}"
+    if axis in {"threads", "calibration_samples"} and len(values) > 1:
+        told += f" {TITLES[axis]}"
+    return f"{_BEFORE[axis]} {told}" if told else ""
 
 
 def where(axis: str, chosen: Sequence[str], present: Sequence[str]) -> str:
