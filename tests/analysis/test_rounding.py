@@ -6,7 +6,14 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from significand.analysis.rounding import LARGEST_ERROR, UNIT_ROUNDOFF, check_error, error_bounds, output_sensitivity
+from significand.analysis.rounding import (
+    LARGEST_ERROR,
+    UNIT_ROUNDOFF,
+    check_error,
+    check_witness,
+    error_bounds,
+    output_sensitivity,
+)
 
 FORMATS = st.sampled_from(list(UNIT_ROUNDOFF))
 FLOATS = ["float64", "float32", "float16", "bfloat16"]
@@ -186,3 +193,26 @@ def test_linear_outputs_show_what_varies() -> None:
 def test_outputs_that_tell_nothing(outputs: np.ndarray) -> None:
     """Without different finite outputs, and enough of them, small errors prove nothing."""
     assert output_sensitivity(outputs, "linear") == pytest.approx(0, abs=1e-12)
+
+
+def test_a_witness_is_believed_beyond_half_of_its_control() -> None:
+    """3 % beside 0.8 % that moved scales change is flagged with half of the latter; 0.4 % is not."""
+    assert check_witness(0.03, 0.008, may_saturate=True) == (
+        "outputs differ by 3 % from the same file computed without optimisations; rounding explains 0.4 %: sums of 8-"
+        "bit products saturate on this CPU; quantise weights to 7 bits (reduce_range)"
+    )
+    assert check_witness(0.004, 0.008, may_saturate=True) == ""
+    assert check_witness(0.0041, 0.008, may_saturate=True) != ""
+
+
+def test_saturation_is_only_blamed_where_it_can_be() -> None:
+    """On a CPU with dot products of bytes something else is wrong."""
+    flag = check_witness(0.2, 0.01, may_saturate=False)
+    assert "saturate" not in flag
+    assert flag.endswith("the engine computes something else than its file says; try another version or engine")
+
+
+@pytest.mark.parametrize(("error", "control"), [(math.nan, math.nan), (0.1, 0.0), (0.1, math.nan), (0.0, 0.0)])
+def test_no_witness_flags_nothing(error: float, control: float) -> None:
+    """Without outputs to compare, or scales to move, nothing is said."""
+    assert check_witness(error, control, may_saturate=True) == ""

@@ -14,7 +14,7 @@ def modes(given: Instruments) -> Iterable[Check]:
             continue  # by design, on any machine
         name = f"mode_{one.engine}_{one.precision_mode}".replace("-", "_")
         if one.how == "native":
-            yield Check(name, "ok", f"native{f'; {one.why}' if one.why else ''}")
+            yield Check(name, "ok", "; ".join(filter(None, ["native", one.arithmetic, one.why])))
             continue
         able = [
             other.engine for other in support if (other.precision_mode, other.how) == (one.precision_mode, "native")

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+from onnx import TensorProto, numpy_helper
 
 from significand.engines.base import Engine, Session
 from significand.engines.onnx_graph import operators
@@ -20,6 +21,7 @@ from significand.plan.precision import MODES
 from significand.plan.setup import Setup
 from significand.workload.arrays import Feeds
 from significand.workload.base import Outputs, Trained
+from significand.workload.onnx_file import nodes_of
 from significand.workload.ort import fed, onnxruntime
 
 SPIN_DURATION_US = "1000"
@@ -94,12 +96,25 @@ class OnnxRuntimeEngine:
         session = onnxruntime.InferenceSession(str(path), _options(setup.threads), providers=["CPUExecutionProvider"])
         return OnnxRuntimeSession(session)
 
+    def witness(self, path: Path, setup: Setup, moved: float = 0.0) -> "OnnxRuntimeSession":
+        """Load the file at `path` as `unoptimised` does."""
+        return unoptimised(path, setup, moved)
+
 
 class OnnxRuntimeSession:
-    """An open ONNX Runtime session."""
+    """An open ONNX Runtime session.
 
-    def __init__(self, session: onnxruntime.InferenceSession) -> None:
+    Attributes
+    ----------
+    fixed_batch
+        How many examples a call takes; None where the file leaves that open.
+    """
+
+    def __init__(self, session: onnxruntime.InferenceSession, held: Sequence[object] = ()) -> None:
         self._session = session
+        self._held = held  # what the session uses and does not own
+        first = next((value.shape[0] for value in session.get_inputs() if value.shape), None)
+        self.fixed_batch = first if isinstance(first, int) else None
 
     def bind(self, feeds: Feeds) -> Callable[[], object]:
         """Return the plain call of the session on a batch."""
@@ -109,6 +124,39 @@ class OnnxRuntimeSession:
         """Return the outputs, real numbers as float64."""
         outputs = self._session.run(None, fed(self._session, feeds))
         return [one.astype(np.float64) if one.dtype.kind == "f" else one for one in outputs]
+
+
+def unoptimised(path: Path, setup: Setup, moved: float = 0.0) -> OnnxRuntimeSession:
+    """Load a file without optimisations, so that products of quantised operands are computed in float32.
+
+    Parameters
+    ----------
+    path, setup
+        As for `OnnxRuntimeEngine.open`.
+    moved
+        By what share of itself each scale that the file holds is moved, up or down by chance, each time the same.
+    """
+    options = _options(setup.threads)
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    rng = np.random.default_rng(0)
+    held = []
+    for name, scale in (_scales(path) if moved else {}).items():
+        near = np.asarray(scale * (1 + moved * rng.choice([-1, 1])), dtype=scale.dtype)
+        held.append(onnxruntime.OrtValue.ortvalue_from_numpy(near))
+        options.add_initializer(name, held[-1])
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return OnnxRuntimeSession(session, held)
+
+
+def _scales(path: Path) -> dict[str, np.ndarray]:
+    """Return the scales of a file, but for those of many channels, which lie beside it with other large tensors."""
+    model = onnx.load(path, load_external_data=False)
+    names = {node.input[1] for node in nodes_of(model) if node.op_type in {"QuantizeLinear", "DequantizeLinear"}}
+    return {
+        tensor.name: numpy_helper.to_array(tensor)
+        for tensor in model.graph.initializer
+        if tensor.name in names and tensor.data_location != TensorProto.EXTERNAL
+    }
 
 
 def _with_batch(model: onnx.ModelProto, feeds: Feeds) -> onnx.ModelProto:

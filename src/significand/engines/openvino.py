@@ -45,6 +45,7 @@ class OpenVinoEngine:
     """Takes networks as ONNX files; those quantised by nncf are in OpenVINO's own format, with weights beside it."""
 
     file_suffix = ".onnx"
+    witness = staticmethod(onnx_runtime.unoptimised)
 
     def preload(self, setup: Setup) -> None:
         """Import OpenVINO, and nncf where the mode needs it; no thread is started."""

@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 
+from significand.engines.arithmetic import arithmetic
 from significand.engines.base import ENGINES, EngineMissingError, engine_modes, get_engine, runs
 from significand.engines.native import NEEDED, lacks_instructions, why_not_native
 from significand.engines.operators import shares
@@ -39,6 +40,8 @@ class ModeSupport:
         The reason, or what to know; may be empty.
     latency_s
         Of a call with one example on one thread, roughly; NaN where it was not measured.
+    arithmetic
+        How numbers are stored, multiplied and summed; empty where it was not tried.
     """
 
     engine: str
@@ -48,6 +51,7 @@ class ModeSupport:
     relative_output_error: float
     why: str
     latency_s: float = math.nan
+    arithmetic: str = ""
 
 
 def probe_modes() -> list[ModeSupport]:
@@ -92,6 +96,7 @@ def probe_modes() -> list[ModeSupport]:
                         effective,
                         distance,
                         _why(name, mode, effective, instructions),
+                        arithmetic=str(arithmetic(name, mode.name) or ""),
                     )
                 )
     return support

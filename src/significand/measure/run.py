@@ -6,7 +6,7 @@ import hashlib
 import math
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from significand.analysis.rounding import check_error, output_sensitivity
+from significand.analysis.rounding import check_error, check_witness, output_sensitivity
 from significand.engines.base import get_engine
-from significand.engines.native import why_not_native
+from significand.engines.native import lacks_instructions, why_not_native
 from significand.engines.operators import shares
 from significand.measure.infer import Inference, infer
 from significand.measure.peak_memory import Peaks, measure_peaks
@@ -167,7 +167,10 @@ def _inference_values(setup: Setup, training: Training, inference: Inference) ->
         "precision_note": "; ".join(filter(None, [not_native, training.note])),
         "relative_output_error": inference.relative_output_error,
         "output_kl": inference.output_kl,
-        "rounding_flag": _rounding_flag(setup, training, inference),
+        "witness_error": training.conversion.witness.error,
+        "rounding_flag": "; ".join(
+            filter(None, [_rounding_flag(setup, training, inference), _witness_flag(training, instructions)])
+        ),
         "load_time_s": inference.load_time_s,
         "compile_time_s": inference.compile_time_s,
         "first_call_s": inference.first_call_s,
@@ -189,6 +192,12 @@ def _rounding_flag(setup: Setup, training: Training, inference: Inference) -> st
         workload.layer_sizes,
         output_sensitivity(reference, workload.activations[-1]),
     )
+
+
+def _witness_flag(training: Training, instructions: Collection[str]) -> str:
+    """Say where a session does not compute what its own file says, of any network."""
+    witness = training.conversion.witness
+    return check_witness(witness.error, witness.control, may_saturate=lacks_instructions("int8", instructions))
 
 
 def _kept(path: Path, keep: Path) -> str:

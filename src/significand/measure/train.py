@@ -9,12 +9,14 @@ from pathlib import Path
 
 import torch
 
-from significand.engines.base import get_engine
+from significand.engines.arithmetic import arithmetic
+from significand.engines.base import get_engine, native_modes
 from significand.measure.stepping import NewSteps, TakeTurn
+from significand.measure.witness import Witness, witness
 from significand.meters.energy import EnergyCounter, EnergyMeter, Window
 from significand.meters.memory import PeakMemory
 from significand.meters.steps import Attempt, Steps
-from significand.plan.precision import CALIBRATION_SAMPLES
+from significand.plan.precision import CALIBRATION_SAMPLES, MODES
 from significand.plan.setup import Setup
 from significand.workload.base import Material, Outputs, Split, Trained
 from significand.workload.training import Epoch, Trainer
@@ -67,11 +69,14 @@ class Conversion:
         Peak resident memory of writing it, in MB (10^6 bytes) above the level before, which holds the network.
     note
         What to know of it; may be empty.
+    witness
+        How a session on it differs from one without optimisations.
     """
 
     reference: Outputs
     peak_memory_mb: float
     note: str
+    witness: Witness
 
 
 @dataclass(frozen=True)
@@ -159,13 +164,23 @@ def train(
 def convert(
     trained: Trained, setup: Setup, split: Split, probe_examples: int, path: Path, settle: Callable[[], None]
 ) -> Conversion:
-    """Take a network's yardstick, write it in the engine's format, and watch what memory that needs."""
+    """Take a network's yardstick, write it in the engine's format, watch what memory that needs, and hear a witness."""
     reference = trained.reference(split.test.inputs.take(slice(probe_examples)))  # first: the engine may change it
     calibration = split.train.inputs.take(slice(setup.calibration_samples or CALIBRATION_SAMPLES)).by_name
     settle()
     memory = PeakMemory()
     notes = get_engine(setup.engine).save(trained, setup, calibration, path)
-    return Conversion(reference, memory.peak_mb(), "; ".join(filter(None, [trained.note, *(notes or ())])))
+    note = "; ".join(filter(None, [trained.note, *(notes or ()), _computes_wider(setup)]))
+    return Conversion(reference, memory.peak_mb(), note, witness(setup, split.test.inputs, path))
+
+
+def _computes_wider(setup: Setup) -> str:
+    """Say where an engine that runs 16 bits as they are only stores them: some milliseconds, and no timed ones."""
+    mode = MODES[setup.precision]
+    if mode.infers_in not in {"bfloat16", "float16"} or mode.base not in native_modes(setup.engine):
+        return ""
+    found = arithmetic(setup.engine, setup.precision, setup.threads)
+    return f"{setup.engine} stores {mode.infers_in} and computes wider" if found and found.is_wider else ""
 
 
 def _measured(trainer: Trainer, n_epochs: int, counter: EnergyCounter, steps: Steps) -> tuple[list[Epoch], list[_Turn]]:

@@ -120,8 +120,15 @@ class Run:
         "yardstick; outputs that are no probabilities go through softmax; empty where a network gives no classes",
         "1",
     )
+    witness_error: float = column(
+        "norm of the difference between the session's outputs and those of the same quantised file computed without "
+        "optimisations, in float32, divided by the norm of the latter; empty where no file holds scales",
+        "1",
+    )
     rounding_flag: str = column(
-        "what is odd where relative_output_error does not fit the formats: something else ran", default=""
+        "what is odd where relative_output_error does not fit the formats, or witness_error does not fit rounding: "
+        "something else ran, or sums of 8-bit products saturate",
+        default="",
     )
     test_accuracy: float = column("the same as final_train_accuracy, on held-out samples", "1")
     final_train_loss: float = column("mean loss of the last training epoch", "1")

@@ -88,7 +88,7 @@ def modes_view(support: Sequence["ModeSupport"]) -> RenderableType:
         runs = f"as {one.effective_precision}" if one.how == "other" else one.how
         error = f"{one.relative_output_error:.0e}" if math.isfinite(one.relative_output_error) else "–"
         latency = [Text(f"{one.latency_s / size:.2g}" if math.isfinite(one.latency_s) else "–")] if timed else []
-        told = Text(visible(one.why), overflow="fold")
+        told = Text(visible("; ".join(filter(None, [one.arithmetic, one.why]))), overflow="fold")
         table.add_row(
             Text(one.engine), Text(one.precision_mode), Text(runs, style=styles[one.how]), Text(error), *latency, told
         )
