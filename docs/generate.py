@@ -17,6 +17,7 @@ from typing import Any
 from significand.analysis.claims import LAST_FACTS, ComparisonRow, summary_columns
 from significand.analysis.pareto_bootstrap import FRONTIER_KEYS
 from significand.analysis.summary import FACTS, RATIO_STATISTICS
+from significand.answers.choose import ANSWER_KEYS
 from significand.cli import BAD_INPUT, DONE, INTERRUPTED, SOME_RUN_FAILED, app
 from significand.plan.metrics import SPECIFIED_COSTS, SUMMARISED
 from significand.plan.options import GROUPS, OPTIONS
@@ -82,7 +83,8 @@ EXIT_CODES = f"""\
 | --- | --- |
 | {DONE} | done |
 | {SOME_RUN_FAILED} | of `run`: some run failed, or a result could not be written; of `doctor`: something is bad; of \
-`selftest`: verdicts are not to be trusted; of `compare`: `--fail-on` found something; of `report` and \
+`selftest`: verdicts are not to be trusted; of `compare`: `--fail-on` found something; of `choose`: `--require` does \
+not hold; of `report` and \
 `--install-completion`: a file could not be written; of every command that did not fail otherwise: what it had to \
 print could not be written, as on a full disk |
 | {BAD_INPUT} | bad input, or nothing to compare or to judge: one line for every mistake, and nothing was written |
@@ -138,6 +140,7 @@ def files_page() -> str:
         )
     )
     parts.append(_section("pareto.json", _columns(FRONTIER_KEYS, "key")))
+    parts.append(_section("answer.json", _columns(ANSWER_KEYS, "key")))
     parts.append(_section("manifest.json", _columns(MANIFEST_KEYS, "key")))
     parts.append(_section("journal.jsonl", JOURNAL_TEXT))
     parts.append(_section("details", DETAILS_TEXT, _columns(DETAIL_ARRAYS, "array")))

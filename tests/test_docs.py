@@ -19,6 +19,7 @@ from conftest import NO_DATA, SMALL, small_experiment
 from made_up_results import made_up_folder, made_up_runs
 from significand.analysis.claims import ComparisonRow, claims_of, comparison_row, summary_columns, summary_rows
 from significand.analysis.pareto_bootstrap import FRONTIER_KEYS, frontier_uncertainty
+from significand.answers.choose import ANSWER_KEYS
 from significand.cli import app
 from significand.job import run_experiment_in
 from significand.meters.machine import describe_machine
@@ -176,6 +177,7 @@ def test_every_column_is_documented_with_its_unit() -> None:
         "summary_stats.csv and summary_stats.json": summary_columns(),
         "comparisons.csv and comparisons.json": described(ComparisonRow),
         "pareto.json": FRONTIER_KEYS,
+        "answer.json": ANSWER_KEYS,
         "manifest.json": MANIFEST_KEYS,
         "details": DETAIL_ARRAYS,
     }.items():
@@ -204,6 +206,17 @@ def test_keys_of_the_frontier_are_those_that_are_written() -> None:
     assert isinstance(volume, dict)
     keys = [*written, *(f"setups[].{key}" for key in setups[0]), *(f"hypervolume.{key}" for key in volume), "reason"]
     assert keys == list(FRONTIER_KEYS)
+
+
+@pytest.mark.usefixtures("instant")
+def test_keys_of_the_answer_are_those_that_are_written(tmp_path: Path) -> None:
+    """What answer.json holds is documented, in its order."""
+    written = run_experiment_in(tmp_path, SMALL).results.decision.to_dict()
+    setups = written["setups"]
+    assert isinstance(setups, list)
+    of_setups = [f"setups[].{key}" for key in setups[0]]
+    before = [name for name in written if name not in {"setups", "problems"}]
+    assert [*before, *of_setups, "problems"] == list(ANSWER_KEYS)
 
 
 @pytest.mark.usefixtures("instant")

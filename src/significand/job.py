@@ -48,6 +48,7 @@ from significand.results.records import (
 )
 from significand.results.resume import check_same, find_begun
 from significand.results.store import (
+    ANSWER_JSON,
     COMPARISONS_CSV,
     COMPARISONS_JSON,
     EXAMPLES_CSV,
@@ -595,6 +596,7 @@ def write_summaries(results: "Folder") -> None:
     missing = {"objectives": claims.objectives, "reason": claims.frontier_missing}
     frontier = claims.frontier.to_dict(claims.setups, claims.objectives) if claims.frontier else missing
     write_json(frontier, folder / PARETO_JSON)
+    write_json(results.decision.to_dict(), folder / ANSWER_JSON)
 
 
 def write_plots(results: "Folder") -> str:
@@ -732,7 +734,9 @@ def _energy_problems(experiment: Experiment) -> list[str]:
                 f"idle_baseline_s: {experiment.idle_baseline_s:g} s is too short for {counter.source}; give at least "
                 f"{counter.shortest_window_s:g} s"
             )
-    judged_by_energy = [name for name in ("objectives", "until_metric") if "energy" in getattr(experiment, name)]
+    asked = {name: getattr(experiment, name) for name in ("objectives", "until_metric", "minimise")}
+    asked["limit"] = [text.partition("=")[0] for text in experiment.limit]
+    judged_by_energy = [name for name, metrics in asked.items() if "energy" in metrics]
     if judged_by_energy and choose_counter(experiment.watts_per_core).kind != "measured":
         problems += [
             f"{name}: 'energy' would be an estimate here, which restates CPU time and counts the same cost again; "

@@ -156,8 +156,8 @@ def tango(lost: float, gained: float, n: float, level: float = 0.95) -> tuple[fl
         return math.nan, math.nan
     z, point = float(ndtri((1 + level) / 2)), (gained - lost) / n
     return (
-        _crossing(lambda delta: _score(delta, lost, gained, n) < z, -1.0, point),
-        _crossing(lambda delta: _score(delta, lost, gained, n) < -z, point, 1.0),
+        _crossing(lambda delta: tango_score(delta, lost, gained, n) < z, -1.0, point),
+        _crossing(lambda delta: tango_score(delta, lost, gained, n) < -z, point, 1.0),
     )
 
 
@@ -212,13 +212,16 @@ def _mean(values: Floats) -> float:
     return float(values.mean()) if values.size else math.nan
 
 
-def _score(delta: float, lost: float, gained: float, n: float) -> float:
-    """Return Tango's statistic of a difference: the excess over it in units of its standard error under it."""
+def tango_score(delta: float, lost: float, gained: float, n: float, shift: float = 0.0) -> float:
+    """Return Tango's statistic of a difference: the excess over it in units of its standard error under it.
+
+    `shift` is added to the excess, in answers: a correction for continuity.
+    """
     b = -gained - lost + (2 * n - gained + lost) * delta
     c = -lost * delta * (1 - delta)
     share_lost = (math.sqrt(max(0.0, b * b - 8 * n * c)) - b) / (4 * n)
     variance = n * (2 * share_lost + delta * (1 - delta))
-    excess = gained - lost - n * delta
+    excess = gained - lost - n * delta + shift
     return excess / math.sqrt(variance) if variance > 0 else math.copysign(math.inf, excess)
 
 

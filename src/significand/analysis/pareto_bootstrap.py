@@ -224,7 +224,7 @@ def frontier_uncertainty(
     p_dominates = np.full((n_setups, n_setups), np.nan)
     resampled = np.empty((0, *means.shape))
     if n > 1:
-        resampled = _resampled_means(columns, resamples, np.random.default_rng(seed)).reshape(resamples, *means.shape)
+        resampled = resampled_means(columns, resamples, np.random.default_rng(seed)).reshape(resamples, *means.shape)
         on, dominates = _dominance_counts(resampled)
         p_on_frontier[ranked] = on / resamples
         p_dominates[np.ix_(ranked, ranked)] = dominates / resamples
@@ -254,7 +254,7 @@ def _means_of_all(values: Floats) -> Floats:
     return means
 
 
-def _resampled_means(columns: Floats, resamples: int, rng: np.random.Generator) -> Floats:
+def resampled_means(columns: Floats, resamples: int, rng: np.random.Generator) -> Floats:
     """Return shape (resamples, columns) of `columns`, shape (columns, n blocks)."""
     # Each different column once: the product may round equal columns differently, and break a tie.
     places: dict[bytes, int] = {}

@@ -61,7 +61,7 @@ class SetupExamples:
 
 
 @dataclass(frozen=True)
-class _Scored:
+class Scored:
     """What the repeats of a setup said, by pair: a code of repeat and example."""
 
     pairs: Codes
@@ -81,17 +81,24 @@ def examples_of(results: "Folder") -> list[SetupExamples]:
         When the file of scores is damaged.
     """
     setups, baselines = results.experiment.setups(), results.experiment.baselines()
-    known = _read(results, [setup.name for setup in setups])
+    known = scored_examples(results, [setup.name for setup in setups])
     found = []
     for own, base in zip(setups, (setups[place] for place in baselines), strict=True):
         if own.name == base.name or own.name not in known or base.name not in known:
             continue
         if paired := _paired(known[own.name], known[base.name]):
-            found.append(SetupExamples(own.name, own.precision, base.name, _same_weights(own, base), paired))
+            found.append(SetupExamples(own.name, own.precision, base.name, same_weights(own, base), paired))
     return found
 
 
-def _read(results: "Folder", names: list[str]) -> dict[str, _Scored]:
+def scored_examples(results: "Folder", names: list[str]) -> dict[str, Scored]:
+    """Return what each of these setups said; those without a score for each example are left out.
+
+    Raises
+    ------
+    ValueError
+        When the file of scores is damaged.
+    """
     arrays = read_examples(results.path / EXAMPLES_NPZ)
     if not arrays:
         return {}
@@ -104,11 +111,11 @@ def _read(results: "Folder", names: list[str]) -> dict[str, _Scored]:
         mine = np.flatnonzero((arrays["setup"] == code) & np.isfinite(arrays["score"]))
         if name in names and mine.size:
             keys = examples[mine] if is_one_table else pairs[mine]
-            found[name] = _Scored(pairs[mine], keys, arrays["score"][mine], arrays["answer"][mine])
+            found[name] = Scored(pairs[mine], keys, arrays["score"][mine], arrays["answer"][mine])
     return found
 
 
-def _paired(own: _Scored, base: _Scored) -> PairedExamples | None:
+def _paired(own: Scored, base: Scored) -> PairedExamples | None:
     _, ours, theirs = np.intersect1d(own.pairs, base.pairs, return_indices=True)
     if not ours.size:
         return None
@@ -118,7 +125,7 @@ def _paired(own: _Scored, base: _Scored) -> PairedExamples | None:
     return paired_examples(own.scores[ours], base.scores[theirs], own.examples[ours], changed)
 
 
-def _same_weights(own: Setup, base: Setup) -> bool:
+def same_weights(own: Setup, base: Setup) -> bool:
     """Tell whether two setups of a repeat convert the same weights: what decides training is the same in both."""
     if own.options != base.options:
         return False

@@ -11,6 +11,7 @@ import numpy as np
 from significand import __version__
 from significand.analysis.claims import Claims, claims_of, summary_rows
 from significand.analysis.stopping import Reached, reached_of
+from significand.answers.choose import Decision, decide
 from significand.answers.examples import SetupExamples, examples_of
 from significand.plan.experiment import REFUSED, Experiment
 from significand.plan.metrics import ACCURACY, SCORES
@@ -61,9 +62,8 @@ class Folder:
     def with_manifest(self, manifest: Mapping[str, object]) -> "Folder":
         """Return the same results beside what the manifest says by now; what follows from the runs alone is kept."""
         other = replace(self, manifest=manifest)
-        other.__dict__.update(
-            {name: self.__dict__[name] for name in ("claims", "rows", "reached", "examples") if name in self.__dict__}
-        )
+        known = ("claims", "rows", "reached", "examples", "decision")
+        other.__dict__.update({name: self.__dict__[name] for name in known if name in self.__dict__})
         return other
 
     @property
@@ -186,6 +186,11 @@ class Folder:
             When the file of scores is damaged.
         """
         return examples_of(self)
+
+    @cached_property
+    def decision(self) -> Decision:
+        """Which setup to ship, as the experiment asks."""
+        return decide(self)
 
     def details(self, run: str) -> Mapping[str, np.ndarray]:
         """Return the single times behind a run, by the names of `DETAIL_ARRAYS` in results/contents; empty without any.

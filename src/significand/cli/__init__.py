@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from cyclopts import CycloptsError
 
+from significand.cli.choose_command import choose
 from significand.cli.common import (
     BAD_INPUT,
     DONE,
@@ -28,7 +29,7 @@ from significand.cli.streams import open_missing_descriptors, settle, standard_s
 
 __all__ = ["BAD_INPUT", "DONE", "INTERRUPTED", "SOME_RUN_FAILED", "UNFIT", "Flags", "app", "main", "program"]
 
-for command in (run, modes, init, doctor, report, explain, table, compare, history, selftest):
+for command in (run, modes, init, doctor, report, choose, explain, table, compare, history, selftest):
     app.command(command)
 app.command(install_completion, name="--install-completion")
 
@@ -42,6 +43,7 @@ What does a network gain and lose in another precision? To begin:
   significand modes my.py              try it once in every precision, in seconds
   significand run my.py                measure it
   significand report DIR --open        look at the results
+  significand choose DIR --max-loss 1  which one to ship?
   significand explain DIR              why is int8 not faster?
   significand compare OLD NEW          what has changed between two of them?
 

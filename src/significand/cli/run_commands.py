@@ -302,8 +302,14 @@ def _show(outcome: "Outcome", *, quiet: bool, as_json: bool) -> None:
         from significand.present.rows import visible
         from significand.present.terminal.tables import summary_view
         from significand.present.words.answer import answer
+        from significand.present.words.decision import decision_told, question_words
 
         out = console()
+        decision = outcome.results.decision
+        out.print(str(decision_told(decision)), markup=False)
+        if decision.choice:
+            out.print(f"Asked: {question_words(decision)}.", markup=False)
+        out.print()
         out.print(summary_view(outcome.rows))
         out.print()
         for told in answer(outcome.results):

@@ -654,9 +654,9 @@ def _check_untrained(plan: _Plan, given: Mapping[str, object]) -> None:
         return
     if given.get("objectives") is None and plan.has("objectives"):
         plan.values["objectives"] = OBJECTIVES_UNTRAINED
-    for name in ("objectives", "until_metric"):
+    for name in ("objectives", "until_metric", "minimise", "limit"):
         asked = plan.values.get(name, ())
-        for metric in [asked] if isinstance(asked, str) else asked:
+        for metric in [asked] if isinstance(asked, str) else [one.partition("=")[0] for one in asked]:
             if metric in OF_TRAINING:
                 plan.fail(name, f"{metric!r} is of training, and nothing is trained with epochs 0; leave it out")
 

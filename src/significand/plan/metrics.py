@@ -356,6 +356,12 @@ OBJECTIVES = tuple(one.name for one in METRICS.values() if one.is_objective)
 UNTIL_METRICS = tuple(one.name for one in METRICS.values() if one in SPECIFIED_COSTS)
 """Whose ratio's interval may decide when an experiment is over."""
 
+HELD_OUT = "test_accuracy"
+"""The score that the setup to ship is held to."""
+
+MINIMISED = ("latency", "memory", "inference_memory", "model_size", "energy", "load_time")
+"""What the setup to ship may be sought by."""
+
 METHOD_OF_ESTIMATE = ("energy_assumptions",)
 """Columns that say how an estimate was made, which is as large as what it assumes. What is noted beside a measured
 value, such as the power of the idle machine, may differ."""

@@ -21,14 +21,16 @@ from significand.plan.kinds import (
     Whole,
     Word,
 )
-from significand.plan.metrics import OBJECTIVES, UNTIL_METRICS
+from significand.plan.limits import Limits
+from significand.plan.metrics import MINIMISED, OBJECTIVES, UNTIL_METRICS
 from significand.plan.precision import CALIBRATION_SAMPLES, MODES, ModeName
 
 ACTIVATIONS = ("relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid", "softmax", "linear")
 MLP = "mlp"
 BUILT_IN_NETWORKS = (MLP, "cnn", "encoder", "lstm")
 DIGITS = "digits"
-BUILT_IN_DATA = ("synthetic", DIGITS)
+SYNTHETIC = "synthetic"
+BUILT_IN_DATA = (SYNTHETIC, DIGITS)
 SYNTHETIC_SAMPLES = 512
 SYNTHETIC_ENDS = (64, 10)
 """Inputs and outputs of a network whose data are made to fit."""
@@ -46,10 +48,11 @@ and with fewer repeats the interval then covers too little."""
 NETWORK = "The network and its data"
 TRAINING = "How it is trained"
 COMPARED = "What is compared"
+DECIDED = "Which one to ship"
 MEASURED = "How it is measured"
 NOISE = "What becomes of disturbed steps"
 UNTIL = "Going on until it is precise"
-GROUPS = (NETWORK, TRAINING, COMPARED, MEASURED, NOISE, UNTIL)
+GROUPS = (NETWORK, TRAINING, COMPARED, DECIDED, MEASURED, NOISE, UNTIL)
 """In which help shows the fields, in this order."""
 
 
@@ -276,6 +279,29 @@ class Fields:
         f"of the Pareto frontier, two or more of {', '.join(OBJECTIVES)}",
         COMPARED,
         Several(Word(words=OBJECTIVES, what="an objective")),
+        free=True,
+    )
+
+    max_loss: float | None = option(
+        None,
+        "held-out score that may be lost against the baseline: percentage points, or units of another score",
+        DECIDED,
+        Real(at_least=0, at_most=100),
+        otherwise="1 point; of other scores than shares 0.01",
+        free=True,
+    )
+    minimise: str = option(
+        "latency",
+        f"what is to be as small as possible, of {', '.join(MINIMISED)}",
+        DECIDED,
+        Word(words=MINIMISED, what="a cost to minimise"),
+        free=True,
+    )
+    limit: tuple[str, ...] = option(
+        (),
+        "what a setup must keep within, of any metric, as memory=50MB,latency=2ms; can be given several times",
+        DECIDED,
+        Limits(),
         free=True,
     )
 

@@ -1,7 +1,8 @@
 """What a result folder holds besides the tables: its files, the manifest's keys, the arrays of single times.
 
 The columns of raw_runs.csv and steps.csv are explained in `significand.results.records`, those of summary_stats and
-comparisons in `significand.analysis.claims`, the keys of pareto.json in `significand.analysis.pareto_bootstrap`.
+comparisons in `significand.analysis.claims`, the keys of pareto.json in `significand.analysis.pareto_bootstrap`, those of
+answer.json in `significand.answers.choose`.
 """
 
 from significand.results.records import OPERATOR_COLUMNS, STEP_COLUMNS
@@ -14,6 +15,7 @@ FILES = {
     "comparisons.csv": "every mode against the baseline on every compared metric: estimate, interval, tests, verdict",
     "comparisons.json": "the same values",
     "pareto.json": "the frontier with its uncertainty",
+    "answer.json": "which setup to ship, how sure that is, and what would decide where nothing is decided",
     "accuracy_vs_latency.png": "training accuracy, or the score in its place, against latency",
     "accuracy_vs_energy.png": "the same against energy",
     "accuracy_vs_memory.png": "the same against peak memory",

@@ -35,6 +35,7 @@ SUMMARY_JSON = "summary_stats.json"
 COMPARISONS_CSV = "comparisons.csv"
 COMPARISONS_JSON = "comparisons.json"
 PARETO_JSON = "pareto.json"
+ANSWER_JSON = "answer.json"
 REPORT = "report.html"
 MANIFEST = "manifest.json"
 DETAILS = "details"
@@ -76,6 +77,7 @@ RESULTS = (
     COMPARISONS_CSV,
     COMPARISONS_JSON,
     PARETO_JSON,
+    ANSWER_JSON,
     MANIFEST,
     *PLOTS,
     REPORT,

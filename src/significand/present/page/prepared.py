@@ -11,6 +11,7 @@ from significand.present.page.setups import ShownMetric, ShownSetup, metrics_of,
 from significand.present.rows import enumerated, mapping, visible
 from significand.present.varying import grid_of
 from significand.present.words.answer import answer
+from significand.present.words.decision import decision_details, decision_told
 from significand.present.words.findings import findings
 from significand.present.words.network import MADE_UP
 
@@ -25,6 +26,16 @@ class Sentence:
 
 
 @dataclass(frozen=True)
+class ShownDecision:
+    """Which setup to ship: the sentence, its beginning apart; what was asked, and how each setup stands."""
+
+    head: str
+    text: str
+    asked: str
+    details: Sequence[str]
+
+
+@dataclass(frozen=True)
 class Contents:
     """What the report says beside its charts.
 
@@ -32,6 +43,8 @@ class Contents:
     ----------
     title, subtitle
         What was measured; where and when.
+    decision
+        Which setup to ship.
     answer
         What was gained and lost, how surely, and who is on the frontier.
     findings
@@ -40,6 +53,7 @@ class Contents:
 
     title: str
     subtitle: str
+    decision: ShownDecision
     answer: Sequence[Sentence]
     findings: Sequence[str]
     setups: Sequence[ShownSetup]
@@ -58,6 +72,7 @@ def contents_of(results: Folder) -> Contents:
     return Contents(
         title=_title(results),
         subtitle=_subtitle(results),
+        decision=_decision(results),
         answer=_answer(results, setups),
         findings=[*warnings(results), *findings(results.rows)],
         setups=setups,
@@ -90,6 +105,12 @@ def _subtitle(results: Folder) -> str:
         MADE_UP if results.made_up else "",
     ]
     return ", ".join(filter(None, parts))
+
+
+def _decision(results: Folder) -> ShownDecision:
+    told = decision_told(results.decision)
+    asked, *details = decision_details(results.decision) or [""]
+    return ShownDecision(told.head, told.text, asked, details)
 
 
 def _answer(results: Folder, setups: Sequence[ShownSetup]) -> list[Sentence]:
