@@ -13,6 +13,7 @@ from significand.analysis.comparison import Comparison, compare
 from significand.analysis.intervals import Estimate
 from significand.analysis.pareto import block_table, select_objectives
 from significand.analysis.pareto_bootstrap import FrontierUncertainty, Hypervolume, frontier_uncertainty
+from significand.analysis.resplits import overlap_of
 from significand.analysis.summary import (
     FACTS,
     MOST_FOR_BOOTSTRAP,
@@ -82,7 +83,10 @@ Found = TypeVar("Found", Estimate, FrontierUncertainty, Hypervolume)
 
 
 LAST_FACTS = {
-    "interval_method": ("t; sequential t where the experiment went on until the intervals were narrow enough", ""),
+    "interval_method": (
+        "t, of test_accuracy widened for re-splits of one table; sequential t where intervals ended the experiment",
+        "",
+    ),
     "p_on_pareto_frontier": (
         "probability of being on the frontier of latency and accuracy (held-out if not trained)",
         "1",
@@ -149,6 +153,7 @@ def compare_setups(
         margins=margins,
         energy_measured=bool((runs.texts("energy_kind").filter(pl.Series(finished)) == "measured").all()),
         score=score,
+        overlaps={"test_accuracy": overlap_of(runs)},
     )
 
 
@@ -293,7 +298,9 @@ class ComparisonRow:
     )
     high: float = column("its upper bound", "1, points or the score's, by scale")
     level: float = column("confidence level of the interval; 1 - level is what all tests of a family share", "1")
-    method: str = column("how the interval was made: t, Welch t, or sequential before either", default="")
+    method: str = column(
+        "how the interval was made: t, Welch t, t for re-splits (widened), or sequential before one", default=""
+    )
     n: int = column("pairs behind it; runs of both sides where runs are not paired", default=0)
     paired: bool = column("whether runs were compared repeat by repeat", default=False)
     left_out: int = column("pairs of which a side failed, is missing or has no usable number", default=0)

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtr, stdtrit
 
 from significand.analysis.columns import numbers
-from significand.analysis.intervals import Estimate, check_level, mean_t
+from significand.analysis.intervals import RESPLIT, Estimate, check_level, mean_t
 from significand.analysis.measures import Column, band, checked_codes, scaled_columns, shown
 from significand.analysis.moments import grouped_spread
 from significand.analysis.multiplicity import holm, remaining_alpha, smallest_detectable
@@ -102,6 +102,7 @@ def compare(
     margins: Mapping[str, float] | None = None,
     energy_measured: bool = False,
     score: str = ACCURACY,
+    overlaps: Mapping[str, float] | None = None,
 ) -> list[Comparison]:
     """Compare every setup with its baseline on every metric, and judge all comparisons together.
 
@@ -137,6 +138,9 @@ def compare(
         Whether every energy was measured. An estimate is shown and never judged.
     score
         What kind of score the accuracies are, a key of `significand.plan.metrics.SCORES`.
+    overlaps
+        By metric, what is added to 1 / n in the variance of the mean of paired differences, as blocks share examples;
+        see `significand.analysis.resplits.overlap`.
 
     Returns
     -------
@@ -169,6 +173,8 @@ def compare(
     effect = Effects(
         **{f.name: np.concatenate([getattr(e, f.name)[compared] for e in effects]) for f in fields(Effects)}
     )
+    overlap = np.array([(overlaps or {}).get(metric, 0.0) for metric in metrics]) * (blocks is not None)
+    effect = replace(effect, standard_error=effect.standard_error * np.sqrt(1 + effect.n * overlap))
     bands_of = np.array([band(known[metric], bands.get(metric, math.nan)) for metric in metrics])
     is_estimate = [known[metric].may_be_estimated and not energy_measured for metric in metrics]
     unjudged = np.array(is_estimate, dtype=np.bool_)
@@ -210,7 +216,7 @@ def compare(
                 setup=names[setup],
                 baseline=names[against[setup]],
                 scale=measured.scale,
-                estimate=Estimate(point, low, high, "t" if paired else "Welch t", level, runs),
+                estimate=Estimate(point, low, high, _method(paired, overlap[k]), level, runs),
                 paired=paired,
                 left_out=int(effect.left_out[k]),
                 p_value=float(p_values[k]),
@@ -226,6 +232,10 @@ def compare(
             )
         )
     return comparisons
+
+
+def _method(paired: bool, overlap: float) -> str:
+    return "Welch t" if not paired else RESPLIT if overlap else "t"
 
 
 def _below_resolution(

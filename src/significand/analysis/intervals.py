@@ -24,6 +24,9 @@ NORMAL_95 = 1.96
 FEWEST_FOR_BOOTSTRAP = 10
 """With fewer values, resamples of nearly equal values make the bootstrap-t erratic."""
 
+RESPLIT = "t for re-splits"
+"""How Student's interval is called where it is widened because repeats hold out other examples of one table."""
+
 _VALUES_AT_ONCE = 1_000_000  # of all resamples together: bounds the memory of a large sample's bootstrap
 
 
@@ -133,7 +136,7 @@ def mean_normal(values: Sample, level: float = 0.95) -> Estimate:
     return _symmetric(finite(values), quantile, "normal", level)
 
 
-def mean_t(values: Sample, level: float = 0.95) -> Estimate:
+def mean_t(values: Sample, level: float = 0.95, *, overlap: float = 0.0) -> Estimate:
     """Estimate the mean with Student's t interval, the headline: exact for normal data at every n.
 
     Mean +- t s / sqrt(n), t of n - 1 degrees of freedom (Student, Biometrika 6, 1908).
@@ -144,6 +147,9 @@ def mean_t(values: Sample, level: float = 0.95) -> Estimate:
         One number per run, shape (n,), in any unit; NaN and None are left out.
     level
         Confidence level.
+    overlap
+        What is added to 1 / n in the variance of the mean, as runs share examples; see
+        `significand.analysis.resplits.overlap`.
 
     Returns
     -------
@@ -158,7 +164,7 @@ def mean_t(values: Sample, level: float = 0.95) -> Estimate:
     check_level(level)
     sample = finite(values)
     quantile = float(stdtrit(sample.size - 1, (1 + level) / 2)) if sample.size > 1 else math.nan
-    return _symmetric(sample, quantile, "t", level)
+    return _symmetric(sample, quantile * math.sqrt(1 + sample.size * overlap), RESPLIT if overlap else "t", level)
 
 
 def mean_bootstrap_t(values: Sample, level: float = 0.95, *, resamples: int = 9_999, seed: int = 0) -> Estimate:

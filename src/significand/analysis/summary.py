@@ -17,6 +17,7 @@ from significand.analysis.intervals import (
     sample_std,
 )
 from significand.analysis.pareto import frontier
+from significand.analysis.resplits import overlap_of
 from significand.analysis.turns import beside_baselines
 from significand.plan.metrics import LATENCY, METRICS, SPECIFIED, SPECIFIED_COSTS, SUMMARISED, Metric
 from significand.plan.setup import Setup
@@ -99,7 +100,8 @@ def summarise(runs: RunTable, setups: Sequence[Setup], baselines: Sequence[int])
     beside_s = beside_baselines(runs, baselines)
     every = [runs.rows_of(code, finished=False) for code in range(len(runs.setups))]
     finished = [rows[runs.finished[rows]] for rows in every]
-    metrics = [_metrics(runs, rows) for rows in finished]
+    overlap = overlap_of(runs)
+    metrics = [_metrics(runs, rows, overlap) for rows in finished]
     on_frontier = frontier(
         *([of_setup[name].mean for of_setup in metrics] for name in (LATENCY.name, quality_of(runs)))
     )
@@ -151,8 +153,11 @@ def _facts(runs: RunTable, setup: Setup, rows: Rows, all_rows: Rows) -> dict[str
     }
 
 
-def _metrics(runs: RunTable, rows: Rows) -> dict[str, MetricSummary]:
-    return {metric.name: _metric(_values(runs, rows, metric)) for metric in SUMMARISED}
+def _metrics(runs: RunTable, rows: Rows, overlap: float) -> dict[str, MetricSummary]:
+    return {
+        metric.name: _metric(_values(runs, rows, metric), overlap if metric.part == "test" else 0.0)
+        for metric in SUMMARISED
+    }
 
 
 def _values(runs: RunTable, rows: Rows, metric: Metric) -> NDArray[np.float64]:
@@ -180,8 +185,8 @@ def _bootstrap_intervals(runs: RunTable, rows: Rows) -> dict[str, float]:
     return row
 
 
-def _metric(values: NDArray[np.float64]) -> MetricSummary:
-    t, median, known = mean_t(values), median_exact(values), finite(values)
+def _metric(values: NDArray[np.float64], overlap: float) -> MetricSummary:
+    t, median, known = mean_t(values, overlap=overlap), median_exact(values), finite(values)
     return MetricSummary(
         mean=mean(values),
         std=sample_std(values),

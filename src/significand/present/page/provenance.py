@@ -9,6 +9,7 @@ from significand.plan.metrics import SCORES
 from significand.plan.problems import listed
 from significand.present.page.setups import ShownSetup
 from significand.present.rows import energy_estimated, enumerated, mapping, visible
+from significand.present.words.population import population_sentence
 from significand.results.facts import allowed_fields
 
 Facts = tuple[tuple[str, str], ...]
@@ -107,6 +108,8 @@ def method(results: Folder) -> Iterator[str]:
         "ratios for costs (of latency, the median over rounds where they are known) and of differences for the "
         f"{noun}, with Holm's correction over all of them."
     )
+    if told := population_sentence(results):
+        yield told
 
 
 def caveats(results: Folder, setups: Sequence[ShownSetup]) -> Iterator[str]:

@@ -1,0 +1,37 @@
+"""Repeats that hold out other examples of one table each time: what their mean says of the population behind it.
+
+Such repeats share examples, so that their scores are not independent, and the more repeats there are, the more an
+interval that takes them as independent promises. Nadeau and Bengio (Machine Learning 52, 2003, section 3.2) widen it:
+the variance of the mean is s² (1 / n + n_test / n_train) instead of s² / n.
+"""
+
+import numpy as np
+
+from significand.results.table import RunTable
+
+
+def overlap(n_test: int, drawn_from: int) -> float:
+    """Return what is added to 1 / n in the variance of the mean.
+
+    Nadeau and Bengio's n_test / n_train, where a repeat uses the whole table. Where it draws a part of the table, what
+    is not held out counts as trained on, for repeats share less. Of a network that is not trained this is exact.
+
+    Parameters
+    ----------
+    n_test
+        Examples held out in each repeat.
+    drawn_from
+        Examples in the table that they are drawn from; 0 where each repeat has its own.
+
+    Returns
+    -------
+    float
+        0 where repeats hold out the same examples, or share none: nothing is to be corrected.
+    """
+    return n_test / (drawn_from - n_test) if 0 < n_test < drawn_from else 0.0
+
+
+def overlap_of(runs: RunTable) -> float:
+    """Return the overlap of an experiment's runs, the largest where they differ; 0 where it is not known."""
+    sizes = np.column_stack([runs.counts(name)[runs.finished] for name in ("n_test", "test_drawn_from")])
+    return max((overlap(*pair) for pair in np.unique(sizes, axis=0).tolist()), default=0.0)
