@@ -88,6 +88,7 @@ def test_swapped_sessions_are_found_out(ran: str, presented: str, sessions: list
 
 def test_bfloat16_is_no_float16_in_one_layer(sessions: list[Ran]) -> None:
     """Formats only a factor of 8 apart are told apart where no second layer amplifies errors."""
-    swapped = [one for one in sessions if one.infers_in == "bfloat16" and len(one.setup.workload.activations) == 1]
+    ran = [one for one in sessions if one.infers_in == one.effective_precision == "bfloat16"]
+    swapped = [one for one in ran if len(one.setup.workload.activations) == 1]
     assert swapped
     assert all(one.judged_as("float16", "float16") for one in swapped)

@@ -221,16 +221,18 @@ def _warm_up() -> None:
 
 @functools.cache
 def _shared() -> str:
-    """Return the folder that the environment names, which forks share; else one of this process."""
-    return os.environ.get(CACHE) or _folder_of(os.getpid())
+    """Return the folder that the environment names; else make one. Forks have the same."""
+    if named := os.environ.get(CACHE):
+        return named
+    folder, owner = tempfile.mkdtemp(prefix="inductor-"), os.getpid()
+    atexit.register(lambda: os.getpid() == owner and shutil.rmtree(folder, ignore_errors=True))
+    return folder
 
 
 @functools.cache
 def _folder_of(process: int) -> str:  # noqa: ARG001 - a fork needs another one
-    """Make a folder for what a process compiles; the runs' own are removed with their scratch folder."""
-    folder = tempfile.mkdtemp(prefix="inductor-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
+    """Make a folder for what a process compiles."""
+    return tempfile.mkdtemp(prefix="run-", dir=_shared())
 
 
 @contextlib.contextmanager
