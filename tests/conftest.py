@@ -38,6 +38,8 @@ SMALL: dict[str, object] = {
     "on_noise": "mark",  # the machine of the tests is busy, and measuring again would take its time
 }
 
+collect_ignore = ["example_engine"]  # a package of its own, which is not installed here
+
 SPECIFIED = "test_statistical_analysis.py"
 """Slow as a whole; that file stays as it is."""
 

@@ -2,34 +2,16 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
 
 from made_up_jobs import QUICK
+from made_up_packages import installed
 
 pytestmark = pytest.mark.slow
-
-PACKAGE = Path(__file__).parents[1] / "example_engine"
-
-
-def installed(into: Path, module: str = "") -> Path:
-    """Put the package's module, or another text in its place, and its metadata where an installer puts them."""
-    project = tomllib.loads((PACKAGE / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    info = into / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n")
-    points = project["entry-points"]["significand.engines"]
-    lines = ["[significand.engines]", *(f"{name} = {value}" for name, value in points.items())]
-    (info / "entry_points.txt").write_text("\n".join(lines))
-    shutil.copy(PACKAGE / "significand_numpy_engine.py", into)
-    if module:
-        (into / "significand_numpy_engine.py").write_text(module)
-    return into
 
 
 def called(site: Path, *words: str) -> subprocess.CompletedProcess[str]:

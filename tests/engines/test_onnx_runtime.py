@@ -12,7 +12,7 @@ from onnx import numpy_helper
 
 import made_up_networks
 from conftest import setup_of
-from made_up_networks import feeds, normal, reference
+from made_up_networks import feeds, normal
 from significand.engines import onnx_runtime
 from significand.engines.onnx_runtime import ENGINE
 from significand.engines.operators import shares
@@ -123,16 +123,6 @@ def test_ways_to_calibrate_give_other_scales(tmp_path: Path) -> None:
 def test_own_models_keep_their_tensors_in_the_file(tmp_path: Path, mode: str) -> None:
     """What the engine writes passes, in every mode."""
     assert external_files(written(tmp_path, setup_of((8, 5, 3), ("gelu", "softmax"), mode))) == []
-
-
-def test_the_bound_call_gives_what_predict_gives(tmp_path: Path) -> None:
-    """The timed call computes the same outputs as `predict`, and they are those of the weights."""
-    setup = setup_of((8, 5, 3), ("gelu", "softmax"), "float32")
-    session = ENGINE.open(written(tmp_path, setup), setup)
-    x = normal(7, 8, seed=2)
-    (outputs,) = session.predict(feeds(x))
-    assert np.array_equal(session.bind(feeds(x))()[0], outputs)  # type: ignore[index]
-    assert np.allclose(outputs, reference(setup, x), rtol=1e-5, atol=1e-6)
 
 
 def test_nothing_is_reported_to_anybody(scratch: Path) -> None:

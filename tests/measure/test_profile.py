@@ -28,19 +28,6 @@ def profiled(folder: Path, setup: Setup = SETUP) -> Profile:
     return profile_calls(setup, Split(examples, examples), written(get_engine(setup.engine), setup, folder, x))
 
 
-@pytest.mark.parametrize("engine", ["onnxruntime", "torch"])
-def test_every_product_has_a_time_under_its_name(engine: str, tmp_path: Path) -> None:
-    """The profiler and the look at the operators call them the same."""
-    setup = setup_of((16, 32, 4), ("relu", "linear"), "float32", engine)
-    found = profiled(tmp_path, setup)
-    x = normal(setup.batch_size, 16)
-    path = next(tmp_path.iterdir())
-    products = [one.name for one in get_engine(engine).computes_in(path, setup, {"input": x}) if one.format]
-    assert len(products) == 2
-    assert all(found.times[name] > 0 for name in products)
-    assert not found.reason
-
-
 def test_a_profiler_that_fails_says_why_and_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run goes on without the times of its operators."""
 

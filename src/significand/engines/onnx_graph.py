@@ -324,7 +324,7 @@ class _Values:
         return next((self.types[name] for name in scale if name in self.types), 0)
 
     def _elements_made(self, node: onnx.NodeProto) -> float:
-        """Estimate: a strided operator keeps one of so many positions, a convolution changes the channels."""
+        """Estimate: a strided operator keeps one of so many positions; products change channels or columns."""
         if (
             node.op_type == "Gather" and node.input[0] in self.weights
         ):  # an embedding: a row of the table for each index
@@ -334,4 +334,14 @@ class _Values:
         kernel = next((shape for name in node.input if len(shape := self.weights.get(name, ())) > 2), None)
         if "Conv" in node.op_type and "Transpose" not in node.op_type and kernel:
             elements *= kernel[0] / max(1, kernel[1] * _integer(node, "group", 1))
+        if "MatMul" in node.op_type or "Gemm" in node.op_type:
+            summed, columns = self._matrix(node)
+            elements *= columns / max(1, summed)
         return elements / max(1, steps)
+
+    def _matrix(self, node: onnx.NodeProto) -> tuple[int, int]:
+        """Return how many numbers a product sums, and how many columns its weights have; 1 of each without weights."""
+        if node.op_type in PACKED_PRODUCTS:
+            return _integer(node, "K", 1), _integer(node, "N", 1)
+        shape = next((shape for name in node.input if len(shape := self.weights.get(name, ())) == 2), (1, 1))
+        return (shape[1], shape[0]) if _integer(node, "transB", 0) else (shape[0], shape[1])

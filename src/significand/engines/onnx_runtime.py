@@ -45,6 +45,7 @@ class OnnxRuntimeEngine:
         mode = MODES[setup.precision]
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
             source = trained.onnx_file(Path(folder))
+            _name_operators(source)
             if mode.infers_in == "float32" or trained.quantised:
                 _moved(source, path)
             elif mode.quantisation is None:
@@ -205,6 +206,19 @@ def _options(threads: int) -> onnxruntime.SessionOptions:
     options.log_severity_level = 3  # errors only: it warns of every format that it emulates, and so do we
     options.add_session_config_entry("session.intra_op.spin_duration_us", SPIN_DURATION_US)
     return options
+
+
+def _name_operators(path: Path) -> None:
+    """Give each operator a name of its own, by which the graph and the profiler call it; ONNX asks for none."""
+    model = onnx.load(path, load_external_data=False)
+    seen = {""}
+    if len(names := [node.name for node in nodes_of(model)]) == len({*names} - seen):
+        return
+    for number, node in enumerate(nodes_of(model)):
+        if node.name in seen:
+            node.name = f"{node.op_type} {number}"
+        seen.add(node.name)
+    onnx.save(model, path)
 
 
 def _moved(source: Path, path: Path) -> None:
