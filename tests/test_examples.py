@@ -1,5 +1,6 @@
 import contextlib
 import functools
+import math
 import re
 import runpy
 import sys
@@ -15,7 +16,12 @@ import torch
 import transformers
 from torch.utils import _pytree
 
+from made_up_jobs import nothing_drawn
+from made_up_results import read_runs
+from significand.cli import DONE, main
 from significand.plan.options import OPTIONS
+from significand.results.records import Run
+from significand.results.store import RAW_RUNS
 from significand.workload.arrays import called
 from significand.workload.program import Functions, load_functions, new_network, scored, training_loss
 
@@ -120,6 +126,40 @@ def test_network_of_an_example_learns(name: str) -> None:
     scores = trained_score(loaded(name), epochs)
     assert scores.isfinite().all()
     assert scores.mean() >= least
+
+
+LIGHTEST = [
+    *("--precision=float32", "--repeats=1", "--n-samples=64", "--threads=1", "--on-noise=mark", "--quiet"),
+    *("--latency-rounds=1", "--round-duration-s=0.005"),
+]
+
+
+def ran(words: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run the command as lightly as can be, and return its one run."""
+    nothing_drawn(monkeypatch)
+    assert main(["run", *words, *LIGHTEST, f"--output-dir={folder}"]) == DONE
+    (run,) = read_runs(folder / RAW_RUNS)
+    assert (run.reason, run.n_samples) == ("", 64)
+    return run
+
+
+@pytest.mark.parametrize("name", LEAST_SCORES)
+def test_example_of_a_network_is_measured(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`significand run` trains it, and scores what is held out by the example's own score."""
+    words = ["--engine=torch", "--epochs=1"]  # without the time of an export
+    run = ran([str(EXAMPLES / f"{name}.py"), *words], tmp_path, monkeypatch)
+    assert math.isfinite(run.train_time_per_epoch_s)
+    assert math.isfinite(run.test_accuracy)
+
+
+@pytest.mark.parametrize(("name", "file"), FILES.items())
+def test_onnx_file_of_an_example_is_measured(
+    name: str, file: str, written: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`significand run` takes the file with its data; without labels it agrees with itself."""
+    folder = written(name)
+    run = ran([str(folder / f"{file}.onnx"), f"--data={folder / file}.npz"], tmp_path, monkeypatch)
+    assert run.test_accuracy > 0.8 if name == "onnx_with_labels" else run.test_accuracy == 1
 
 
 def test_size_of_an_example_can_be_set() -> None:
