@@ -225,7 +225,12 @@ def _shared() -> str:
     if named := os.environ.get(CACHE):
         return named
     folder, owner = tempfile.mkdtemp(prefix="inductor-"), os.getpid()
-    atexit.register(lambda: os.getpid() == owner and shutil.rmtree(folder, ignore_errors=True))
+
+    @atexit.register
+    def remove() -> None:
+        if os.getpid() == owner:
+            shutil.rmtree(folder, ignore_errors=True)
+
     return folder
 
 
