@@ -3,7 +3,7 @@
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper, parser
 
 from significand.engines.onnx_graph import operators
 from significand.engines.operators import shares
@@ -57,3 +57,13 @@ def graph(*nodes: onnx.NodeProto, **initializers: np.ndarray) -> onnx.ModelProto
 def test_effective_precision_is_read_from_the_matrix_products(model: onnx.ModelProto, precision: str) -> None:
     """What counts is the type of the products: dequantised weights are float, a mixed graph names both."""
     assert "+".join(shares(operators(model))) == precision
+
+
+def test_work_behind_a_product_of_unknown_shape_is_counted_by_its_weights() -> None:
+    """A graph may tell the shapes of its inputs only: 4 x 8 numbers become 4 x 32, and then 4 x 2."""
+    model = parser.parse_model("""
+        <ir_version: 10, opset_import: ["" : 21]>
+        net (float[4, 8] x) => (y) { h = MatMul(x, a)  y = Gemm<transB = 1>(h, b) }""")
+    weights = {"a": np.ones((8, 32), np.float32), "b": np.ones((2, 32), np.float32)}
+    model.graph.initializer.extend(numpy_helper.from_array(array, name) for name, array in weights.items())
+    assert [one.multiply_adds for one in operators(model)] == [4 * 8 * 32, 4 * 32 * 2]
