@@ -221,7 +221,8 @@ class Fields:
     )
     engine: tuple[str, ...] = option(
         ("onnxruntime",),
-        "what executes the trained network, one or several: onnxruntime, openvino, torch, torch-compile, or one that a package adds",
+        "what executes the trained network, one or several: onnxruntime, openvino, torch, torch-compile, or one that a "
+        "package adds",
         COMPARED,
         Several(Text(), alone=True, once="engine"),
         axis="engine",
