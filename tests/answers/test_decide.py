@@ -52,7 +52,9 @@ def test_a_faster_setup_that_loses_little_is_shipped(tmp_path: Path) -> None:
     assert decision.chosen == "int8"
     told = decision.to_dict()
     assert told["verdict"] == "ship"
-    (_, int8) = told["setups"]  # type: ignore[misc]
+    setups = told["setups"]
+    assert isinstance(setups, list)
+    int8 = setups[1]
     assert int8["ratio"] == pytest.approx(0.5, rel=0.02)
     assert int8["loss_paired_by"] == "repeat"
 

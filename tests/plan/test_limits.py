@@ -22,7 +22,8 @@ from significand.plan.problems import SeveralProblemsError
 def test_a_limit_is_read_into_the_unit_of_its_column(text: str, metric: str, bound: float) -> None:
     """Megabytes, seconds and shares, whatever unit was given."""
     found, value = limit_of(text)
-    assert (found.name, value) == (metric, pytest.approx(bound))
+    assert found.name == metric
+    assert value == pytest.approx(bound)
 
 
 @pytest.mark.parametrize(
