@@ -19,13 +19,11 @@ from significand.plan.precision import MODES
 from significand.plan.problems import PlanError
 from significand.runner.interpreter import environment, python
 from significand.testing.case import fail
-from significand.testing.fresh import IDLE_S, Facts
+from significand.testing.fresh import IDLE_S, LARGEST_IDLE_SHARE, Facts
 from significand.testing.workloads import scratch
 
 LONGEST_S = 300.0
 """After which the process is ended."""
-
-LARGEST_IDLE_SHARE = 0.01
 
 LINGERING_S = 2.0
 """In which processes may still end after the engine's."""
