@@ -306,7 +306,8 @@ def test_without_words_the_first_steps_are_shown(capsys: pytest.CaptureFixture[s
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) <= 14
     steps = [line.split("   ")[0].split()[1:] for line in lines if line.startswith("  significand")]
-    assert [words[0] for words in steps] == ["doctor", "modes", "run", "init", "modes", "run", "report", "compare"]
+    wanted = ["doctor", "modes", "run", "init", "modes", "run", "report", "choose", "explain", "compare"]
+    assert [words[0] for words in steps] == wanted
     for words in steps:
         app.parse_args(words, exit_on_error=False, print_error=False)
 
