@@ -230,7 +230,8 @@ def test_everything_in_a_result_folder_is_documented(tmp_path: Path) -> None:
     machine = manifest.pop("machine")
     assert isinstance(machine, dict)
     known = {name for name in MANIFEST_KEYS if "." not in name}
-    assert known - set(manifest) == {"idle_power_w", "idle_others_cpu_s", "resumed_utc", "allowed", "network"}
+    of_networks, of_resuming = {"network", "network_sources"}, {"resumed_utc", "allowed"}
+    assert known - set(manifest) == {"idle_power_w", "idle_others_cpu_s", *of_resuming, *of_networks}
     assert set(manifest) <= known
     assert {f"machine.{name}" for name in machine} == set(MANIFEST_KEYS) - known
     assert set(machine) == set(describe_machine())

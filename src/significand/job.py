@@ -372,7 +372,7 @@ class _Job:
         keep = (self._directory.folder / NETWORKS).absolute() if self._keep_networks else None
         for repeat in range(self._experiment.most_repeats):
             left = tuple(setup for setup in setups if (repeat, setup.name) not in ended)
-            yield Block(self._experiment, repeat, left, energy, len(setups) - len(left), keep)
+            yield Block(self._experiment, repeat, left, energy, len(setups) - len(left), keep, profiled=True)
 
     def _blocks(self) -> int:
         """Return how many repeats are complete."""

@@ -43,7 +43,7 @@ What does a network gain and lose in another precision? To begin:
   significand modes my.py              try it once in every precision, in seconds
   significand run my.py                measure it
   significand report DIR --open        look at the results
-  significand choose DIR --max-loss 1  which one to ship?
+  significand choose DIR               which one to ship?
   significand explain DIR              why is int8 not faster?
   significand compare OLD NEW          what has changed between two of them?
 

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from significand.engines.base import EngineMissingError, engine_modes, engines_of_modules, runs
+from significand.engines.base import EngineMissingError, engine_modes, engines_of_modules, engines_tried, runs
 from significand.engines.probe import How, ModeSupport
 from significand.meters.counters import EnergyPlan
 from significand.plan.experiment import Experiment, Surroundings, plan_experiment
@@ -49,7 +49,7 @@ def try_network(model: str, data: str | None = None, **fields: object) -> tuple[
     significand.runner.server.RunnerError
         When runs cannot be had.
     """
-    engines = [name for name in engine_modes() if any(not _why_not(name, mode, model) for mode in MODES)]
+    engines = [name for name in engines_tried() if any(not _why_not(name, mode, model) for mode in MODES)]
     modes = [mode for mode in MODES if any(runs(name, mode) for name in engines)]
     given = {**QUICK, "model": model, "data": data, "engine": engines, "precision_modes": modes, **fields}
     if given.get("set") is not None:
@@ -63,7 +63,7 @@ def try_network(model: str, data: str | None = None, **fields: object) -> tuple[
         block = Block(quick, 0, tuple(quick.setups()), EnergyPlan(quick.watts_per_core))
         Here(Path(folder)).run([block], lambda run, details: ended.append(run))  # noqa: ARG005 - single times are not kept
     ran = {(run.engine, run.precision_mode): _support(run) for run in ended}
-    known = [(engine, mode) for engine in engine_modes() for mode in MODES]
+    known = [(engine, mode) for engine in dict.fromkeys((*engines_tried(), *experiment.engine)) for mode in MODES]
     return [ran.get(pair) or _not_run(*pair, model, examined) for pair in known], examined
 
 

@@ -90,6 +90,8 @@ class EngineEntry:
         Whether it runs torch modules only, and no ONNX file.
     variants
         Names of the variants of these modes that it runs.
+    is_tried
+        Whether `modes` and `doctor` try it: what compiles for seconds is tried where it is asked for.
     extra
         The extra of this package that brings what it needs, called as what is then imported; empty where it needs none.
     """
@@ -99,6 +101,7 @@ class EngineEntry:
     native_modes: tuple[str, ...]
     needs_module: bool = False
     variants: tuple[str, ...] = ()
+    is_tried: bool = True
     extra: str = ""
 
 
@@ -129,7 +132,11 @@ ENGINES = {
         "significand.engines.torch_eager", modes=_TORCH_MODES, native_modes=_TORCH_MODES, needs_module=True
     ),
     "torch-compile": EngineEntry(
-        "significand.engines.torch_compile", modes=_COMPILED_MODES, native_modes=_COMPILED_MODES, needs_module=True
+        "significand.engines.torch_compile",
+        modes=_COMPILED_MODES,
+        native_modes=_COMPILED_MODES,
+        needs_module=True,
+        is_tried=False,
     ),
 }
 
@@ -180,6 +187,11 @@ def native_modes(name: str) -> Sequence[str]:
 def engines_of_modules() -> frozenset[str]:
     """Return the engines of this package that run torch modules only, and no ONNX file."""
     return frozenset(name for name, entry in ENGINES.items() if entry.needs_module)
+
+
+def engines_tried() -> list[str]:
+    """Return the engines that are tried where none is asked for."""
+    return [name for name in engine_modes() if name not in ENGINES or ENGINES[name].is_tried]
 
 
 def get_engine(name: str) -> Engine:

@@ -60,7 +60,7 @@ def why_not_native(
     cause = f"this CPU has no {NEEDED[wanted]}" if lacking else f"{engine} has no {wanted} kernels for this CPU"
     unable = engines_of_modules() if is_onnx_file else ()
     able = [name for name in ENGINES if name != engine and name not in unable and runs(name, mode.name)]
-    others = [name for name in able if mode.base in ENGINES[name].native_modes]
+    others = [name for name in able if mode.base in ENGINES[name].native_modes and ENGINES[name].is_tried]
     if not others:
         return cause
     return f"{cause}; {' and '.join(others)} run{'s' if len(others) == 1 else ''} it natively"

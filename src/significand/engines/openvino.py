@@ -22,7 +22,7 @@ from significand.engines import onnx_runtime
 from significand.engines.base import Engine, Session
 from significand.engines.onnx_prepare import QuantisationError
 from significand.engines.onnx_rounded import round_weights
-from significand.engines.openvino_graph import operators, times
+from significand.engines.openvino_graph import operators, stable_names, times
 from significand.engines.operators import CALL, Operator
 from significand.plan.precision import MODES
 from significand.plan.problems import RunFailedError
@@ -85,13 +85,14 @@ class OpenVinoEngine:
         """Return the seconds of each operator in a call, by the plugin's own counters."""
         session = OpenVinoSession(path, setup, PERF_COUNT=True)
         request = session.request(feeds)
+        names = stable_names(request.get_compiled_model())
         request.infer()  # the first may allocate
         first = request.get_profiling_info()
         begin = time.perf_counter()
         for _ in range(calls):
             request.infer()
         call_s = (time.perf_counter() - begin) / calls
-        return {CALL: call_s, **times(first, request.get_profiling_info(), calls)}
+        return {CALL: call_s, **times(first, request.get_profiling_info(), calls, names)}
 
     def open(self, path: Path, setup: Setup) -> "OpenVinoSession":
         """Read the file at `path`, and compile it where the size of the batch says all shapes."""

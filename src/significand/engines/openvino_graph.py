@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from significand.engines.operators import UNKNOWN, Operator
@@ -32,6 +33,9 @@ MISSING = "products not found"
 LEAST_MISSING = 0.01
 """Share of the multiply-adds from which products count as not found: rewriting a graph saves some."""
 
+GENERATED = re.compile(r"(?<=[A-Za-z])_\d{4,}")
+"""The number in a name that OpenVINO has made."""
+
 Shapes = Sequence[tuple[int, ...]]
 
 
@@ -52,12 +56,32 @@ def operators(model: Any, compiled: Any, note: str = "") -> list[Operator]:  # n
     """
     kinds = {node.get_friendly_name(): node.get_type_name() for node in model.get_ops()}
     products = dict(_products(model))
-    found = [_operator(node, kinds, products, note) for node in _computed(compiled.get_runtime_model())]
+    names = stable_names(compiled)
+    computed = _computed(compiled.get_runtime_model())
+    found = [
+        replace(one, name=names[one.name]) for one in (_operator(node, kinds, products, note) for node in computed)
+    ]
     wanted = sum(products.values())
     missing = wanted - sum(one.multiply_adds for one in found)
     if missing > LEAST_MISSING * wanted:
         found.append(Operator(MISSING, "", UNKNOWN, missing, note="of kinds that are not known to multiply"))
     return found
+
+
+def stable_names(compiled: Any) -> dict[str, str]:  # noqa: ANN401 - OpenVINO's own
+    """Return what the operators of a compiled model are called, by their names in it.
+
+    What OpenVINO has made itself bears a number that is another each time a model is read, as ``Multiply_209774``: it
+    is counted in the order of the graph instead.
+    """
+    names: dict[str, str] = {}
+    seen: dict[str, int] = {}
+    for node in compiled.get_runtime_model().get_ordered_ops():
+        name = node.get_friendly_name()
+        plain = GENERATED.sub("", name)
+        seen[plain] = seen.get(plain, 0) + 1
+        names[name] = plain if plain == name or seen[plain] == 1 else f"{plain}#{seen[plain]}"
+    return names
 
 
 def _operator(node: Any, kinds: Mapping[str, str], products: Mapping[str, float], note: str) -> Operator:  # noqa: ANN401
@@ -184,7 +208,7 @@ MULTIPLY_ADDS: Mapping[str, Callable[[Shapes, tuple[int, ...]], float]] = {
 """Kinds of operators that multiply, as OpenVINO's models and its CPU plugin call them."""
 
 
-def times(first: Iterable[Any], last: Iterable[Any], calls: int) -> dict[str, float]:
+def times(first: Iterable[Any], last: Iterable[Any], calls: int, names: Mapping[str, str]) -> dict[str, float]:
     """Return the seconds that each operator takes in a call, to a microsecond.
 
     The plugin tells of each operator its mean over all calls so far.
@@ -195,9 +219,14 @@ def times(first: Iterable[Any], last: Iterable[Any], calls: int) -> dict[str, fl
         What it tells after a first call, which does not count, and after `calls` more.
     calls
         How many count.
+    names
+        As from `stable_names`.
     """
     warm_up = _means(first)
-    return {name: max(0.0, ((calls + 1) * mean - warm_up[name]) / calls) for name, mean in _means(last).items()}
+    return {
+        names.get(name, name): max(0.0, ((calls + 1) * mean - warm_up[name]) / calls)
+        for name, mean in _means(last).items()
+    }
 
 
 def _means(infos: Iterable[Any]) -> dict[str, float]:

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from significand.engines.arithmetic import arithmetic
-from significand.engines.base import ENGINES, EngineMissingError, engine_modes, get_engine, runs
+from significand.engines.base import ENGINES, EngineMissingError, engines_tried, get_engine, runs
 from significand.engines.native import NEEDED, lacks_instructions, why_not_native
 from significand.engines.operators import shares
 from significand.meters.machine import cpu_flags, instruction_sets
@@ -64,7 +64,7 @@ def probe_modes() -> list[ModeSupport]:
     inputs = material.split(seed=0).train.inputs
     support = []
     with tempfile.TemporaryDirectory(prefix="significand-") as folder:
-        for name in engine_modes():
+        for name in engines_tried():
             try:
                 engine = get_engine(name)
             except EngineMissingError as error:

@@ -12,6 +12,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +170,8 @@ def _inductor() -> Any:  # noqa: ANN401 - torch's own module
 
         with config.patch(compile_threads=1):
             from torch._inductor import codecache, compile_fx  # noqa: F401, PLC0415 - Dynamo, too
+    with contextlib.suppress(ImportError):  # which it does when it compiles, where that is there
+        import_module("setuptools")
     headers = Path(_shared()) / "headers"
     codecache._HEADER_DIR, codecache._HEADER_LOCK_DIR = str(headers), str(headers / "locks")
     return config

@@ -1,8 +1,8 @@
 """What a result folder holds besides the tables: its files, the manifest's keys, the arrays of single times.
 
 The columns of raw_runs.csv and steps.csv are explained in `significand.results.records`, those of summary_stats and
-comparisons in `significand.analysis.claims`, the keys of pareto.json in `significand.analysis.pareto_bootstrap`, those of
-answer.json in `significand.answers.choose`.
+comparisons in `significand.analysis.claims`, the keys of pareto.json in `significand.analysis.pareto_bootstrap`, those
+of answer.json in `significand.answers.choose`.
 """
 
 from significand.results.records import OPERATOR_COLUMNS, STEP_COLUMNS

@@ -88,8 +88,8 @@ class Run:
     )
     cpu_utilization_percent: float = column("CPU time over wall time in training; 200 is two busy cores", "%")
     final_train_accuracy: float = column(
-        "share of training samples classified rightly by the inference session, in the mode's own precision; of another "
-        "network its mean score, of the kind that score_kind says",
+        "share of training samples classified rightly by the inference session, in the mode's own precision; of "
+        "another network its mean score, of the kind that score_kind says",
         "1",
     )
     energy_per_epoch_j: float = column("energy of a training epoch; see energy_kind", "J")

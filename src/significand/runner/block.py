@@ -35,6 +35,8 @@ class Block:
         How many further setups of the repeat ended before.
     keep
         A folder in which the measured networks are kept; None where they are not.
+    profiled
+        Whether the first repeat is profiled.
     """
 
     experiment: Experiment
@@ -43,6 +45,7 @@ class Block:
     energy: EnergyPlan
     done: int = 0
     keep: Path | None = None
+    profiled: bool = False
 
     @property
     def seed(self) -> int:

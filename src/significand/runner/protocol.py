@@ -32,6 +32,8 @@ class Start:
         Folder in which networks are kept, each named as its run; None where they are not.
     seed
         Of the first repeat.
+    profiled
+        Whether that is profiled.
     scratch
         Folder for temporary files of the runs; the conductor removes it.
     """
@@ -43,6 +45,7 @@ class Start:
     scratch: Path
     keep: Path | None
     seed: int
+    profiled: bool
 
 
 @dataclass(frozen=True)

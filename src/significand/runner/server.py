@@ -124,6 +124,7 @@ class Server:
             self._scratch,
             block.keep,
             block.experiment.seed,
+            block.profiled,
         )
 
     def _facts(self) -> list[str]:

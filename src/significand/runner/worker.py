@@ -71,7 +71,8 @@ def _run(channel: Connection, job: Fork, start: Start, material: Material) -> Do
             start.energy,
             take_turn=take_turn,
             isolate=in_own_process,
-            profiled=job.seed == start.seed,  # once is enough: it says where the time goes, not how long it is
+            profiled=start.profiled
+            and job.seed == start.seed,  # once is enough: it says where the time goes, not how long it is
             keep=start.keep and start.keep / run_name(job.seed - start.seed, job.setup.name),
         )
     except (EOFError, ConnectionError):

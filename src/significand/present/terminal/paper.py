@@ -11,13 +11,15 @@ from significand.present.rows import (
     SummaryRow,
     energy_estimated,
     enumerated,
-    formats as computed_in,
     mapping,
     metrics_in,
     mode_names,
     number,
     repeats,
     visible,
+)
+from significand.present.rows import (
+    formats as computed_in,
 )
 from significand.present.terminal.compare_view import markdown
 from significand.present.terminal.tables import MetricUnit, metric_units
