@@ -36,7 +36,7 @@ def choose(
     What is not given is what the experiment was asked. The exit code is 0; 1 where --require does not hold; 2 where the
     question has no answer.
 
-    Example: significand choose benchmarks/statistical --max-loss 0.5 --limit memory=50MB --require int8
+    Example: significand choose benchmarks/statistical --max-loss 0.5 --require int8
     """
     from significand.answers.choose import decide, question_of
     from significand.answers.folder import read_folder
