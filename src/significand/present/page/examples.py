@@ -65,5 +65,3 @@ def examples_figure(results: Folder, setups: Sequence[ShownSetup]) -> ExamplesFi
     )
     methods = sorted({one.found.difference.method for one in found.values()})
     return ExamplesFigure(score.noun, (f"{POPULATION[0].upper()}{POPULATION[1:]}: {', '.join(methods)}.", OF_P), lines)
-
-
