@@ -156,7 +156,7 @@ def test_json_and_csv_and_return_value_agree(results: tuple[list[dict[str, objec
     for returned, in_json, in_csv in zip(rows, from_json, from_csv, strict=True):
         assert list(returned) == list(in_json) == list(in_csv)
         for key, value in returned.items():
-            if isinstance(value, float) and math.isnan(value):  # what three runs do not determine
+            if value is None or (isinstance(value, float) and math.isnan(value)):  # what three runs do not determine
                 assert (in_json[key], in_csv[key]) == (None, "")
                 continue
             assert in_json[key] == value

@@ -346,3 +346,28 @@ dict(engine_modes()); runs("openvino", "int8:nncf"); get_engine("onnxruntime"); 
 print([name for name in ("openvino", "nncf", "torch._dynamo") if name in sys.modules])
 """
     assert called(code) == "[]"
+
+
+def test_a_signal_is_handled_after_a_network_was_compiled(tmp_path: Path) -> None:
+    """The plugin frees its own signal stack: left behind, a polite kill would be a segmentation fault."""
+    code = f"""
+import signal
+from pathlib import Path
+import numpy as np
+from conftest import setup_of
+from made_up_networks import feeds, written
+from significand.engines.base import get_engine
+x = np.ones((40, 8), np.float32)
+engine = get_engine("openvino")
+for mode in ("float32", "int8"):
+    setup = setup_of((8, 6, 3), ("relu", "softmax"), mode, "openvino")
+    engine.open(written(engine, setup, Path({str(tmp_path)!r}), x), setup).predict(feeds(x))
+signal.signal(signal.SIGTERM, signal.default_int_handler)
+try:
+    signal.raise_signal(signal.SIGTERM)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+    tests = Path(__file__).parents[1]
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tests)
+    assert (done.returncode, done.stdout.strip()) == (0, "interrupted"), done.stderr

@@ -24,6 +24,7 @@ from significand.engines.onnx_prepare import QuantisationError
 from significand.engines.onnx_rounded import round_weights
 from significand.engines.openvino_graph import operators, stable_names, times
 from significand.engines.operators import CALL, Operator
+from significand.engines.signal_stack import signal_stack_kept
 from significand.plan.precision import MODES
 from significand.plan.problems import RunFailedError
 from significand.plan.setup import Setup
@@ -244,7 +245,8 @@ def _read(path: Path) -> Any:  # noqa: ANN401 - OpenVINO's own
 
 def _compiled(model: Any, shapes: Shapes, setup: Setup, **properties: object) -> Any:  # noqa: ANN401
     """Compile for one call at a time, on as many threads as the setup says, wherever the process may run."""
-    with _told(f"compile it for {', '.join(f'{name} of shape {shape}' for name, shape in shapes.items())}"):
+    what = f"compile it for {', '.join(f'{name} of shape {shape}' for name, shape in shapes.items())}"
+    with signal_stack_kept(), _told(what):
         model.reshape({name: list(shape) for name, shape in shapes.items()})
         return _core().compile_model(
             model,
@@ -267,7 +269,7 @@ def _quantise(source: Path, target: Path, examples: Feeds) -> None:
     ov, nncf, model = _imported("openvino"), _imported("nncf"), _read(source)
     calls = list(_calls(_inputs(model), examples))
     try:
-        with _quiet():
+        with signal_stack_kept(), _quiet():
             quantised = nncf.quantize(
                 model,
                 nncf.Dataset(calls),

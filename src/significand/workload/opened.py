@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import os
 import sys
-import time
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,8 @@ class Opened:
         self._doing = ""
         self._read: dict[str, set[str]] = {}
         self._written: set[str] = set()
-        self._since_ns = time.time_ns()
+        with tempfile.TemporaryFile() as now:  # by the clock by which files are dated
+            self._since_ns = os.fstat(now.fileno()).st_mtime_ns
         sys.addaudithook(self._hear)
 
     def doing(self, what: str) -> None:
