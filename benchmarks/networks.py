@@ -154,9 +154,7 @@ def training() -> None:
         for mode in ("float32", "bfloat16", "float16"):
             of_mode = runs.filter(runs["setup"] == mode)
             scores = ", ".join(f"{score:.3f}" for score in of_mode["test_accuracy"])
-            print(
-                f"  {mode}: held-out scores {scores}; epoch {np.median(of_mode['train_time_per_epoch_s']):.2f} s"
-            )
+            print(f"  {mode}: held-out scores {scores}; epoch {np.median(of_mode['train_time_per_epoch_s']):.2f} s")
     code = "import sys; sys.path.insert(0, sys.argv[1]); import bare_training; bare_training.main(sys.argv[2])"
     for mode in ("float32", "bfloat16", "float16"):
         command = [sys.executable, "-c", code, str(NETWORKS), mode]
