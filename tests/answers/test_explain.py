@@ -101,3 +101,17 @@ def test_without_times_the_formats_are_told_all_the_same(tmp_path: Path) -> None
 def test_a_folder_of_an_earlier_version_has_no_operators(tmp_path: Path) -> None:
     """It is read like any other, and has nothing to explain."""
     assert all(not one.operators for one in explain(folder_with(tmp_path, {})))
+
+
+@pytest.mark.parametrize("lacking", ["operator_time_s", "operator_multiply_adds", "operator_note"])
+def test_arrays_of_which_one_is_missing_explain_nothing(lacking: str, tmp_path: Path) -> None:
+    """Whatever somebody left in a folder, reading it ends in no traceback."""
+    broken = {name: values for name, values in arrays(INT8, 30.0).items() if name != lacking}
+    (setup,) = (one for one in explain(folder_with(tmp_path, {"r000-int8": broken})) if one.setup == "int8")
+    assert not setup.operators
+
+
+def test_calls_that_took_no_time_have_no_shares(tmp_path: Path) -> None:
+    """Of a foreign folder whose latency is 0, nothing can be a share."""
+    setups = explain(folder_with(tmp_path, {"r000-int8": arrays(INT8, 0.0)}))
+    assert all(math.isnan(one.slowing) for one in setups)

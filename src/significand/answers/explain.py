@@ -10,6 +10,7 @@ import numpy as np
 
 from significand.engines.operators import CALL
 from significand.plan.precision import MODES
+from significand.plan.setup import Setup
 from significand.results.records import run_name
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ PRODUCTS, CONVERSIONS, OTHERS, OUTSIDE = "layers", "conversions", "other operato
 """What a call's time goes into: what multiplies, what only brings numbers into another form, the rest, and what no
 operator accounts for, such as the call itself, and threads that wait."""
 
-TEXTS = ("name", "kind", "format", "note")
+COLUMNS = ("name", "kind", "format", "multiply_adds", "is_conversion", "time_s", "note")
 
 WITHOUT = "no operators are recorded: the folder is of an earlier version, or the first repeat's run of it failed"
 
@@ -89,6 +90,11 @@ class Explained:
         for one in self.layers:
             found[one.format] = found.get(one.format, 0.0) + one.share_of_work
         return dict(sorted(found.items(), key=lambda pair: -pair[1]))
+
+    @property
+    def slowest_first(self) -> list[Ran]:
+        """The operators, those that take longest first; in the order of the network where there are no times."""
+        return sorted(self.operators, key=lambda ran: -ran.time_s if math.isfinite(ran.time_s) else 0.0)
 
     @property
     def layers(self) -> list[Ran]:
@@ -169,26 +175,25 @@ def explain(results: "Folder") -> list[Explained]:
     ValueError
         When the file of a run's arrays is damaged.
     """
-    names = [setup.name for setup in results.experiment.setups()]
-    baselines = results.experiment.baselines()
-    found = {name: _explained(results, place) for place, name in enumerate(names)}
+    setups = results.experiment.setups()
+    found = [_explained(results, setup) for setup in setups]
+    baselines = results.experiment.baselines(setups)
     return [
-        found[name] if names[base] == name else _beside(found[name], found[names[base]])
-        for name, base in zip(names, baselines, strict=True)
+        one if base == place else _beside(one, found[base])
+        for place, (one, base) in enumerate(zip(found, baselines, strict=True))
     ]
 
 
-def _explained(results: "Folder", place: int) -> Explained:
-    setup = results.experiment.setups()[place]
+def _explained(results: "Folder", setup: Setup) -> Explained:
     arrays = results.details(run_name(0, setup.name))
-    if "operator_name" not in arrays:
+    if not {f"operator_{name}" for name in COLUMNS} <= arrays.keys():
         return Explained(setup.name, setup.engine, setup.precision, (), math.nan)
     latency_s = float(np.median(arrays.get("call_latency_s", np.array([math.nan]))))
     is_call = arrays["operator_name"] == CALL
     profiled_s = float(arrays["operator_time_s"][is_call][0]) if is_call.any() else math.nan
-    slowing = profiled_s / latency_s
-    found = {name: arrays[f"operator_{name}"][~is_call] for name in (*TEXTS, "is_conversion", "multiply_adds")}
-    times_s = arrays["operator_time_s"][~is_call] / (slowing if slowing > 0 else 1.0)
+    slowing = profiled_s / latency_s if latency_s > 0 else math.nan
+    found = {name: arrays[f"operator_{name}"][~is_call] for name in COLUMNS}
+    times_s = found["time_s"] / (slowing if slowing > 0 else 1.0)
     shares = found["multiply_adds"] / (found["multiply_adds"].sum() or math.nan)
     columns = (found["name"], found["kind"], found["format"], found["is_conversion"].astype(bool), shares, times_s)
     operators = [Ran(*row) for row in zip(*(one.tolist() for one in (*columns, found["note"])), strict=True)]

@@ -13,6 +13,7 @@ from significand.analysis.claims import Claims, claims_of, summary_rows
 from significand.analysis.stopping import Reached, reached_of
 from significand.answers.choose import Decision, decide
 from significand.answers.examples import SetupExamples, examples_of
+from significand.answers.explain import Explained, explain
 from significand.plan.experiment import REFUSED, Experiment
 from significand.plan.metrics import ACCURACY, SCORES
 from significand.plan.options import AXES, OPTIONS
@@ -62,7 +63,7 @@ class Folder:
     def with_manifest(self, manifest: Mapping[str, object]) -> "Folder":
         """Return the same results beside what the manifest says by now; what follows from the runs alone is kept."""
         other = replace(self, manifest=manifest)
-        known = ("claims", "rows", "reached", "examples", "decision")
+        known = ("claims", "rows", "reached", "examples", "explained", "decision")
         other.__dict__.update({name: self.__dict__[name] for name in known if name in self.__dict__})
         return other
 
@@ -186,6 +187,17 @@ class Folder:
             When the file of scores is damaged.
         """
         return examples_of(self)
+
+    @cached_property
+    def explained(self) -> Sequence[Explained]:
+        """Every setup with its operators.
+
+        Raises
+        ------
+        ValueError
+            When the file of a run's arrays is damaged.
+        """
+        return explain(self)
 
     @cached_property
     def decision(self) -> Decision:

@@ -197,13 +197,12 @@ def explain(
 
     Example: significand explain benchmarks/statistical --setup int8
     """
-    from significand.answers.explain import explain as explained
     from significand.answers.folder import read_folder
     from significand.present.terminal.explain_view import explain_view
     from significand.results.comparable import ResultsError
 
     try:
-        setups = explained(read_folder(folder))
+        setups = read_folder(folder).explained
     except ResultsError as error:
         return refuse(error.problems)
     except ValueError as error:

@@ -4,12 +4,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from significand.answers.explain import CONVERSIONS, OTHERS, OUTSIDE, PRODUCTS, Explained, Ran, explain
+from significand.answers.explain import CONVERSIONS, OTHERS, OUTSIDE, PRODUCTS, Explained, Ran
 from significand.answers.folder import Folder
 from significand.plan.metrics import METRICS
 from significand.present.page.setups import ShownSetup
 from significand.present.words.numbers import by_share, choose_unit, per_cent
-from significand.present.words.operators import operators_sentence
+from significand.present.words.operators import does, in_unit, numbers, operators_sentence, times_faster
 
 PARTS = (PRODUCTS, CONVERSIONS, OTHERS, OUTSIDE)
 
@@ -60,7 +60,7 @@ class OperatorsFigure:
 def operators_figure(results: Folder, setups: Sequence[ShownSetup]) -> OperatorsFigure:
     """Prepare the operators of every setup that has some; damaged arrays are told elsewhere on the page."""
     try:
-        found = {one.setup: one for one in explain(results) if one.operators}
+        found = {one.setup: one for one in results.explained if one.operators}
     except ValueError:
         return OperatorsFigure("", ())
     size, unit = choose_unit(METRICS["batch_latency_p50"], [one.latency_s for one in found.values()])
@@ -70,15 +70,15 @@ def operators_figure(results: Folder, setups: Sequence[ShownSetup]) -> Operators
 
 def _shown(setup: ShownSetup, one: Explained, size: float, place: int) -> ShownSetupOperators:
     own_size, own_unit = choose_unit(METRICS["batch_latency_p50"], [one.latency_s])
-    ordered = sorted(one.operators, key=lambda ran: -ran.time_s if math.isfinite(ran.time_s) else 0.0)
+    ordered = one.slowest_first
     rows = ordered[:MOST_ROWS] if place < MOST_SETUPS else []
     return ShownSetupOperators(
         setup,
         operators_sentence(one, setup.name),
         by_share(one.by_format) if one.by_format else "–",
-        _time(one.latency_s, size),
+        in_unit(one.latency_s, size),
         tuple(per_cent(one.share_of_time(one.times_s.get(part, math.nan))) for part in PARTS),
-        _ratio(one.layers_speedup),
+        times_faster(one.layers_speedup),
         own_unit,
         tuple(_operator(one, ran, own_size) for ran in rows),
         len(ordered) - len(rows),
@@ -86,21 +86,4 @@ def _shown(setup: ShownSetup, one: Explained, size: float, place: int) -> ShownS
 
 
 def _operator(one: Explained, ran: Ran, size: float) -> ShownOperator:
-    return ShownOperator(
-        ran.name,
-        ran.kind,
-        ran.format or ("converts" if ran.is_conversion else ""),
-        per_cent(ran.share_of_work) if ran.share_of_work else "",
-        _time(ran.time_s, size),
-        per_cent(one.share_of_time(ran.time_s)),
-        _ratio(ran.baseline_s / ran.time_s) if ran.time_s > 0 else "",
-        ran.note,
-    )
-
-
-def _time(time_s: float, size: float) -> str:
-    return f"{time_s / size:.3g}" if math.isfinite(time_s) else "–"
-
-
-def _ratio(ratio: float) -> str:
-    return f"×{ratio:.2f}" if math.isfinite(ratio) else ""
+    return ShownOperator(ran.name, ran.kind, does(ran), *numbers(one, ran, size), ran.note)

@@ -12,7 +12,7 @@ from significand.answers.explain import CONVERSIONS, OTHERS, OUTSIDE, PRODUCTS, 
 from significand.plan.metrics import METRICS
 from significand.present.rows import visible
 from significand.present.words.numbers import by_share, choose_unit, per_cent
-from significand.present.words.operators import operators_sentence
+from significand.present.words.operators import does, in_unit, numbers, operators_sentence, times_faster
 
 PARTS = {PRODUCTS: "layers", CONVERSIONS: "convert", OTHERS: "other", OUTSIDE: "outside"}
 """Titles of the columns of a call's time."""
@@ -60,7 +60,9 @@ def _summary(setups: Sequence[Explained]) -> Table:
     for one in setups:
         times = [per_cent(one.share_of_time(one.times_s.get(part, math.nan))) for part in PARTS]
         formats = by_share(one.by_format) if one.by_format else "–"
-        table.add_row(visible(one.setup), formats, _time(one.latency_s, size), *times, _ratio(one.layers_speedup))
+        table.add_row(
+            visible(one.setup), formats, in_unit(one.latency_s, size), *times, times_faster(one.layers_speedup)
+        )
     return table
 
 
@@ -81,36 +83,18 @@ def _operators(one: Explained, most: int | None) -> Table:
 
 def _rows(one: Explained, most: int | None, size: float) -> Iterator[tuple[str, ...]]:
     """Write the operators, those that take longest first, then what is left over, so that shares add up to 100 %."""
-    ordered = sorted(one.operators, key=lambda ran: -ran.time_s if math.isfinite(ran.time_s) else 0.0)
+    ordered = one.slowest_first
     shown, others = ordered[:most], ordered[len(ordered[:most]) :]
     for ran in shown:
         name, kind = visible(ran.name), visible(ran.kind)
-        yield (name, kind, ran.format or _what(ran), *_numbers(one, ran, size), visible(ran.note))
+        yield (name, kind, does(ran), *numbers(one, ran, size), visible(ran.note))
     if others:
         rest = Ran("", "", "", False, sum(ran.share_of_work for ran in others), _sum(others), "")
-        yield (f"{len(others)} others", "", "", *_numbers(one, rest, size), "")
+        yield (f"{len(others)} others", "", "", *numbers(one, rest, size), "")
     if one.times_s:
         outside_s = one.times_s[OUTSIDE]
-        yield (OUTSIDE, "", "", "", _time(outside_s, size), per_cent(one.share_of_time(outside_s)), "", "")
-
-
-def _numbers(one: Explained, ran: Ran, size: float) -> tuple[str, str, str, str]:
-    work = per_cent(ran.share_of_work) if ran.share_of_work else ""
-    theirs = _ratio(ran.baseline_s / ran.time_s) if ran.time_s > 0 else ""
-    return work, _time(ran.time_s, size), per_cent(one.share_of_time(ran.time_s)), theirs
-
-
-def _what(ran: Ran) -> str:
-    return "converts" if ran.is_conversion else ""
+        yield (OUTSIDE, "", "", "", in_unit(outside_s, size), per_cent(one.share_of_time(outside_s)), "", "")
 
 
 def _sum(operators: Sequence[Ran]) -> float:
     return sum(ran.time_s for ran in operators if math.isfinite(ran.time_s))
-
-
-def _time(time_s: float, size: float) -> str:
-    return f"{time_s / size:.3g}" if math.isfinite(time_s) else "–"
-
-
-def _ratio(ratio: float) -> str:
-    return f"×{ratio:.2f}" if math.isfinite(ratio) else ""

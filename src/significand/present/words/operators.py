@@ -3,7 +3,7 @@
 import math
 from typing import TYPE_CHECKING
 
-from significand.answers.explain import CONVERSIONS, OUTSIDE, WITHOUT, Explained, explain
+from significand.answers.explain import CONVERSIONS, OUTSIDE, WITHOUT, Explained, Ran
 from significand.present.rows import visible
 from significand.present.words.numbers import by_share, per_cent
 
@@ -31,13 +31,38 @@ def operators_sentence(one: Explained, name: str) -> str:
     return f"{name} {'; '.join(parts)}."
 
 
+def does(ran: Ran) -> str:
+    """Say what an operator computes in, or that it only converts."""
+    return ran.format or ("converts" if ran.is_conversion else "")
+
+
+def numbers(one: Explained, ran: Ran, size: float) -> tuple[str, str, str, str]:
+    """Write an operator's share of the work, time, share of the time, and how many times faster its layer is.
+
+    The time is in a unit of so many seconds.
+    """
+    work = per_cent(ran.share_of_work) if ran.share_of_work else ""
+    faster = times_faster(ran.baseline_s / ran.time_s) if ran.time_s > 0 else ""
+    return work, in_unit(ran.time_s, size), per_cent(one.share_of_time(ran.time_s)), faster
+
+
+def in_unit(time_s: float, size: float) -> str:
+    """Write a time in a unit of so many seconds; a dash where it is not known."""
+    return f"{time_s / size:.3g}" if math.isfinite(time_s) else "–"
+
+
+def times_faster(ratio: float) -> str:
+    """Write how many times faster; nothing where that is not known."""
+    return f"×{ratio:.2f}" if math.isfinite(ratio) else ""
+
+
 def operators_lines(results: "Folder") -> list[str]:
     """Return why the setups of an experiment are as fast as they are: a sentence for each that has a baseline.
 
     Of many setups none: `significand explain` shows them.
     """
     try:
-        setups = [one for one in explain(results) if one.baseline]
+        setups = [one for one in results.explained if one.baseline]
     except ValueError:  # arrays that are damaged: the report says so
         return []
     return [operators_sentence(one, visible(one.setup)) for one in setups] if len(setups) <= MOST_TOLD else []
