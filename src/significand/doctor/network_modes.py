@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from significand.engines.base import EngineMissingError, engine_modes, engines_of_modules, engines_tried, runs
+from significand.engines.base import EngineMissingError, engine_modes, engines_of_modules, engines_tried, lacks, runs
 from significand.engines.probe import How, ModeSupport
 from significand.meters.counters import EnergyPlan
 from significand.plan.experiment import Experiment, Surroundings, plan_experiment
@@ -81,7 +81,7 @@ def _why_not(engine: str, mode: str, model: str) -> str:
             return ""
     except EngineMissingError as error:
         return str(error)
-    return f"not on this engine; on: {', '.join(other for other in engine_modes() if runs(other, mode)) or 'none'}"
+    return lacks(mode)
 
 
 def _no_perceptron(*_: object) -> None:

@@ -179,6 +179,11 @@ def runs(engine_name: str, mode_name: str) -> bool:
         return False
 
 
+def lacks(mode_name: str) -> str:
+    """Say that an engine does not run a mode, and which do."""
+    return f"not on this engine; on: {', '.join(name for name in engine_modes() if runs(name, mode_name)) or 'none'}"
+
+
 def native_modes(name: str) -> Sequence[str]:
     """Return the modes that an engine computes in their own format on any CPU."""
     return ENGINES[name].native_modes if name in ENGINES else tuple(_added_engine(name).native_modes)

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from significand.engines.arithmetic import arithmetic
-from significand.engines.base import ENGINES, EngineMissingError, engines_tried, get_engine, runs
+from significand.engines.base import EngineMissingError, engines_tried, get_engine, lacks, runs
 from significand.engines.native import NEEDED, lacks_instructions, why_not_native
 from significand.engines.operators import shares
 from significand.meters.machine import cpu_flags, instruction_sets
@@ -72,8 +72,7 @@ def probe_modes() -> list[ModeSupport]:
                 continue
             for mode in MODES.values():
                 if not runs(name, mode.name):
-                    able = [other for other, entry in ENGINES.items() if mode.name in entry.modes]
-                    support.append(_unable(name, mode, f"not on this engine; on: {', '.join(able) or 'none'}"))
+                    support.append(_unable(name, mode, lacks(mode.name)))
                     continue
                 setup = Setup(PROBE, mode.name, name, batch_size=32, threads=1)
                 path = Path(folder) / f"{name}-{mode.name}{engine.file_suffix}"
