@@ -224,3 +224,10 @@ def test_every_attempt_is_kept_as_arrays() -> None:
     assert set(arrays) == {name for name in DETAIL_ARRAYS if name.startswith("step_")}
     assert {array.shape for array in arrays.values()} == {(2,)}
     assert np.array_equal(arrays["step_counted"], [False, True])
+
+
+@pytest.mark.parametrize(("asked", "is_told"), [(5000, True), (16, False), (1024, False)])
+def test_fewer_examples_than_scales_were_to_be_taken_from_are_told(asked: int, is_told: bool) -> None:
+    """Two values of the axis beyond the training examples are the same; nobody has asked for the default."""
+    note = str(run(precision_modes=["int8"], calibration_samples=asked).values["precision_note"])
+    assert (f"training examples, not from {asked}" in note) == is_told

@@ -27,6 +27,15 @@ def lacks_instructions(number_format: str, instructions: Collection[str]) -> boo
     return needed is not None and not needed & set(instructions)
 
 
+def lacks_for(mode: PrecisionMode, instructions: Collection[str]) -> str:
+    """Return which instructions a mode is made for and the CPU does not have; empty where there are none.
+
+    Weights that are only stored in few bits are unpacked before the product: no instruction is made for that.
+    """
+    lacking = mode.quantisation != "weights" and lacks_instructions(mode.infers_in, instructions)
+    return NEEDED[mode.infers_in] if lacking else ""
+
+
 def why_not_native(
     engine: str,
     mode: PrecisionMode,
@@ -56,8 +65,8 @@ def why_not_native(
         return ""
     if wanted in effective_precision.split("+"):
         return f"{engine} computes a part of the layers in {wanted} only"
-    lacking = lacks_instructions(wanted, instructions)
-    cause = f"this CPU has no {NEEDED[wanted]}" if lacking else f"{engine} has no {wanted} kernels for this CPU"
+    lacking = lacks_for(mode, instructions)
+    cause = f"this CPU has no {lacking}" if lacking else f"{engine} has no {wanted} kernels for this CPU"
     unable = engines_of_modules() if is_onnx_file else ()
     able = [name for name in ENGINES if name != engine and name not in unable and runs(name, mode.name)]
     others = [name for name in able if mode.base in ENGINES[name].native_modes and ENGINES[name].is_tried]

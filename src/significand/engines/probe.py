@@ -14,7 +14,7 @@ import numpy as np
 
 from significand.engines.arithmetic import arithmetic
 from significand.engines.base import EngineMissingError, engines_tried, get_engine, lacks, runs
-from significand.engines.native import NEEDED, lacks_instructions, why_not_native
+from significand.engines.native import lacks_for, why_not_native
 from significand.engines.operators import shares
 from significand.meters.machine import cpu_flags, instruction_sets
 from significand.plan.precision import MODES, PrecisionMode
@@ -109,6 +109,6 @@ def _why(engine: str, mode: PrecisionMode, effective_precision: str, instruction
     if effective_precision != mode.infers_in:
         reason = why_not_native(engine, mode, effective_precision, instructions)
         return f"{reason}; here only the weights are rounded to {mode.infers_in}"
-    if lacks_instructions(mode.infers_in, instructions):
-        return f"this CPU has no {NEEDED[mode.infers_in]}: measure whether the format pays"
+    if lacking := lacks_for(mode, instructions):
+        return f"this CPU has no {lacking}: measure whether the format pays"
     return ""

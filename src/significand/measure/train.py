@@ -166,12 +166,20 @@ def convert(
 ) -> Conversion:
     """Take a network's yardstick, write it in the engine's format, watch what memory that needs, and hear a witness."""
     reference = trained.reference(split.test.inputs.take(slice(probe_examples)))  # first: the engine may change it
-    calibration = split.train.inputs.take(slice(setup.calibration_samples or CALIBRATION_SAMPLES)).by_name
+    asked = setup.calibration_samples or CALIBRATION_SAMPLES
+    calibration = split.train.inputs.take(slice(asked)).by_name
     settle()
     memory = PeakMemory()
     notes = get_engine(setup.engine).save(trained, setup, calibration, path)
-    note = "; ".join(filter(None, [trained.note, *(notes or ()), _computes_wider(setup)]))
+    told = (trained.note, *(notes or ()), _few_to_calibrate(setup, asked, len(split.train)), _computes_wider(setup))
+    note = "; ".join(filter(None, told))
     return Conversion(reference, memory.peak_mb(), note, witness(setup, split.test.inputs, path))
+
+
+def _few_to_calibrate(setup: Setup, asked: int, there: int) -> str:
+    """Say where there are fewer examples than somebody asked for; nobody has asked for the default."""
+    is_told = MODES[setup.precision].calibration and there < asked != CALIBRATION_SAMPLES
+    return f"scales were taken from all {there} training examples, not from {asked}" if is_told else ""
 
 
 def _computes_wider(setup: Setup) -> str:

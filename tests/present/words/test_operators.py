@@ -62,3 +62,11 @@ def test_layers_that_take_the_same_are_called_as_fast() -> None:
     """A profile is of one run: a few per cent say nothing."""
     same = Ran("a", "QLinearConv", "int8", False, 1.0, 21.9e-6, "")
     assert "the layers themselves are as fast as those of float32" in operators_sentence(int8(same), "int8")
+
+
+def test_shares_of_calls_that_the_profiler_slowed_are_called_rough() -> None:
+    """What the profiler adds to a short operator is more than to a long one."""
+    slowed = Explained("int8", "onnxruntime", "int8", [FIRST, QUANTISE], 20e-6, 2.14, BASE)
+    told = "these shares are rough, because the profiler made calls 2.1 times as long"
+    assert told in operators_sentence(slowed, "int8")
+    assert "rough" not in operators_sentence(int8(FIRST, QUANTISE), "int8")

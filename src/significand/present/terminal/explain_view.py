@@ -20,9 +20,6 @@ PARTS = {PRODUCTS: "layers", CONVERSIONS: "convert", OTHERS: "other", OUTSIDE: "
 MOST_ROWS = 20
 """Operators that are shown of a setup, those that take longest; the others as one row."""
 
-MUCH = 1.25
-SLOWED = "{}: profiled calls took {:.1f} times as long as those that were timed; take its shares as rough."
-
 FOOTNOTES = (
     "of the first repeat; times of operators by the engine's own profiler, in a process that is not timed",
     "times are scaled to the call that was timed, which was not profiled",
@@ -42,7 +39,6 @@ def explain_view(setups: Sequence[Explained], *, in_full: bool = False) -> Rende
     """
     parts: list[RenderableType] = [_summary(setups), Text()]
     parts += [Text(operators_sentence(one, visible(one.setup))) for one in setups]
-    parts += [Text(SLOWED.format(visible(one.setup), one.slowing)) for one in setups if one.slowing > MUCH]
     if in_full or len(setups) == 1:
         for one in setups:
             parts += [Text(), Text(visible(one.setup), style="bold"), _operators(one, None if in_full else MOST_ROWS)]

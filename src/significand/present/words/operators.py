@@ -17,6 +17,10 @@ SAME_SPEED = 0.05
 """Two times that differ by less are called as fast as each other: a profile is of one run."""
 
 
+MUCH_SLOWED = 1.25
+"""From how many times longer on a profiled call's shares are called rough: the profiler's own work is in them."""
+
+
 def operators_sentence(one: Explained, name: str) -> str:
     """Say of a setup, by its name, what its layers computed in and where its time goes; in full sentences."""
     if not one.layers:
@@ -28,6 +32,8 @@ def operators_sentence(one: Explained, name: str) -> str:
             parts.append(speed)
         if (outside := one.share_of_time(one.times_s[OUTSIDE])) > 0.2:
             parts.append(f"{per_cent(outside)} is outside of all operators")
+        if one.slowing > MUCH_SLOWED:
+            parts.append(f"these shares are rough, because the profiler made calls {one.slowing:.1f} times as long")
     return f"{name} {'; '.join(parts)}."
 
 
