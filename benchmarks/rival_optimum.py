@@ -26,6 +26,7 @@ PACKAGES = ("optimum-benchmark==0.6.0", "optimum<2", "transformers<4.54", "torch
 BATCH, PAIRS, REPEATS = 4, 6, 10
 LENGTH, WORDS = 64, 1000
 TARGET = 0.02
+FOUND = "found: "
 
 THEIRS = f"""
 import json, sys, time
@@ -45,7 +46,7 @@ if __name__ == "__main__":
         ),
     ))
     latency_s = found.to_dict()["forward"]["latency"]["mean"]
-    print(json.dumps([latency_s, time.perf_counter() - begin]), flush=True)
+    print("{FOUND}" + json.dumps([latency_s, time.perf_counter() - begin]), flush=True)
 """
 MADE = f"""
 import sys, torch, transformers
@@ -80,7 +81,8 @@ def theirs(python: Path, network: Path, scratch: Path, pairs: int) -> list[tuple
         for kind in ("float32", "bfloat16"):
             command = [str(python), str(script), str(network), kind]
             said = subprocess.run(command, cwd=scratch, capture_output=True, text=True, check=True).stdout
-            latency_s, wall_s = json.loads(said.strip().splitlines()[-1])
+            (line,) = (line for line in said.splitlines() if line.startswith(FOUND))  # among what it logs
+            latency_s, wall_s = json.loads(line.removeprefix(FOUND))
             latencies.append(latency_s)
             walls.append(wall_s)
         found.append((latencies[0], latencies[1], sum(walls)))
