@@ -1,12 +1,12 @@
-# `make bench` runs the main job, `make test` every check, `make quick` what needs neither torch nor processes. They
-# install what they need, once.
+# `make bench` runs the main job, `make test` every check, `make coverage` its tests while coverage is measured,
+# `make quick` what needs neither torch nor processes. They install what they need, once.
 PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Where nothing compiled is kept, every process of the tests compiles the package anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: bench test quick format clean
+.PHONY: bench test coverage quick format clean
 
 bench: .venv/.installed
 	$(BIN)/significand run
@@ -16,6 +16,10 @@ test: .venv/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+# Tracing every process takes the tests half as long again.
+coverage: .venv/.installed-test
 	rm -f .coverage .coverage.*
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term
 

@@ -70,3 +70,12 @@ def test_shares_of_calls_that_the_profiler_slowed_are_called_rough() -> None:
     told = "these shares are rough, because the profiler made calls 2.1 times as long"
     assert told in operators_sentence(slowed, "int8")
     assert "rough" not in operators_sentence(int8(FIRST, QUANTISE), "int8")
+
+
+def test_where_the_profiler_slowed_calls_many_times_no_share_is_told() -> None:
+    """A call of 20 µs is mostly the profiler's own work then."""
+    slowed = Explained("int8", "onnxruntime", "int8", [FIRST, QUANTISE], 20e-6, 54.1, BASE)
+    assert operators_sentence(slowed, "int8") == (
+        "int8 computed its layer in int8; where its time goes is not known: calls of so short a network took 54 times "
+        "as long under the profiler."
+    )

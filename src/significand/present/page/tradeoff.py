@@ -15,7 +15,7 @@ from significand.present.styles import frontier_steps
 from significand.present.words.network import MADE_UP
 from significand.present.words.numbers import in_sentence, span
 
-FRAME_PX = (680, 380)
+FRAME_PX = (680, 340)
 """Width and height of the chart for which the labels are placed."""
 
 MOST_MISSING = 6

@@ -20,13 +20,21 @@ SAME_SPEED = 0.05
 MUCH_SLOWED = 1.25
 """From how many times longer on a profiled call's shares are called rough: the profiler's own work is in them."""
 
+TOO_SLOWED = 4.0
+"""From how many times longer on they say nothing, and are not told."""
+
 
 def operators_sentence(one: Explained, name: str) -> str:
     """Say of a setup, by its name, what its layers computed in and where its time goes; in full sentences."""
     if not one.layers:
         return f"{name}: {WITHOUT if not one.operators else 'nothing in it multiplies'}."
     parts = [_layers(one)]
-    if one.is_timed:
+    if one.is_timed and one.slowing > TOO_SLOWED:
+        parts.append(
+            f"where its time goes is not known: calls of so short a network took {one.slowing:.0f} times as long under "
+            "the profiler"
+        )
+    elif one.is_timed:
         parts.append(f"{per_cent(one.share_of_time(one.times_s[CONVERSIONS]))} of its time goes into conversions")
         if speed := _speed(one):
             parts.append(speed)
