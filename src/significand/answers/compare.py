@@ -13,6 +13,7 @@ from significand.analysis.intervals import mean
 from significand.answers.folder import Folder, read_folder, told_alike
 from significand.plan.kinds import AmbiguousShareError, read_share
 from significand.plan.metrics import METHOD_OF_ESTIMATE, METRICS, headlines, scored
+from significand.plan.options import LARGEST_SCORE_MARGIN
 from significand.plan.phrases import counted, merged
 from significand.plan.problems import listed, nearest, shown
 from significand.results.comparable import ResultsError, differences
@@ -26,7 +27,6 @@ BUSY_SHARE = 0.2
 3 %, and beside a test suite 96 %, when two equal experiments were found to differ by half."""
 
 LARGEST_MARGIN = 10.0
-LARGEST_ACCURACY_MARGIN = 100.0
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def compare_folders(
     problems: list[str] = []
     sizes = {
         "ratio": _margin("margin", margin, LARGEST_MARGIN, problems),
-        "points": _margin("accuracy_margin", accuracy_margin, LARGEST_ACCURACY_MARGIN, problems),
+        "points": _margin("accuracy_margin", accuracy_margin, LARGEST_SCORE_MARGIN, problems),
     }
     sizes["difference"] = sizes["points"]
     problems += metric_problems(metrics or ())

@@ -35,6 +35,9 @@ SYNTHETIC_SAMPLES = 512
 SYNTHETIC_ENDS = (64, 10)
 """Inputs and outputs of a network whose data are made to fit."""
 
+LARGEST_SCORE_MARGIN = 1e9
+"""In the score's own unit, which may be anything."""
+
 HIDDEN = (128,)
 SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|", "space": " "}
 """What may separate the cells of a table: its word, and the character itself."""
@@ -54,6 +57,9 @@ NOISE = "What becomes of disturbed steps"
 UNTIL = "Going on until it is precise"
 GROUPS = (NETWORK, TRAINING, COMPARED, DECIDED, MEASURED, NOISE, UNTIL)
 """In which help shows the fields, in this order."""
+
+LARGEST_MARGIN = 1e9
+"""In the score's own unit, which may be anything."""
 
 
 @dataclass(frozen=True)
@@ -271,7 +277,7 @@ class Fields:
         None,
         "the same for accuracies, in percentage points, and for other scores, in their own unit",
         COMPARED,
-        Real(more_than=0, at_most=100),
+        Real(more_than=0, at_most=LARGEST_SCORE_MARGIN),
         otherwise="none",
         free=True,
     )
@@ -287,7 +293,7 @@ class Fields:
         None,
         "held-out score that may be lost against the baseline: percentage points, or units of another score",
         DECIDED,
-        Real(at_least=0, at_most=100),
+        Real(at_least=0, at_most=LARGEST_SCORE_MARGIN),
         otherwise="1 point; of other scores than shares 0.01",
         free=True,
     )
