@@ -58,9 +58,6 @@ UNTIL = "Going on until it is precise"
 GROUPS = (NETWORK, TRAINING, COMPARED, DECIDED, MEASURED, NOISE, UNTIL)
 """In which help shows the fields, in this order."""
 
-LARGEST_MARGIN = 1e9
-"""In the score's own unit, which may be anything."""
-
 
 @dataclass(frozen=True)
 class Option:
