@@ -102,13 +102,14 @@ def operator_times(operators: Sequence[Operator], run: Callable[[], object], cal
     calls
         Over which the mean is taken.
     """
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiler:
+    # torch.profiler itself would import Inductor, to look whether it is there: 2 s for nothing.
+    with torch.autograd.profiler.profile(use_kineto=True) as profiler:
         begin = time.perf_counter()
         for _ in range(calls):
             run()
         call_s = (time.perf_counter() - begin) / calls
     kinds = {one.kind for one in operators}
-    events = sorted(profiler.events(), key=lambda event: event.time_range.start)
+    events = sorted(profiler.function_events, key=lambda event: event.time_range.start)
     by_kind: dict[str, list[float]] = {kind: [] for kind in kinds}
     for event in events:
         if event.name in kinds and not _is_within(event, kinds):
