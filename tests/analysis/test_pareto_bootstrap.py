@@ -83,6 +83,19 @@ def test_probability_is_right_for_a_true_distance(n: int) -> None:
     assert p.mean() == pytest.approx(stats.t.cdf(quantiles, n - 1).mean(), abs=0.04)
 
 
+def test_means_of_blocks_that_share_examples_are_less_sure() -> None:
+    """Adding so much to 1 / n has the effect of that many fewer blocks, and what is equal in all stays equal."""
+    table = np.random.default_rng(0).standard_normal((10, 3, 1))
+    table[:, 1] += 0.7
+    table[:, 2] = table[:, 1]
+    plain, widened = (frontier_uncertainty(table, [True], overlaps=by) for by in ((), (0.25,)))
+    assert 0.5 < widened.p_dominates[1, 0] < plain.p_dominates[1, 0]
+    assert widened.p_dominates[1, 2] == 0
+    distance = (plain.p_dominates[1, 0], widened.p_dominates[1, 0])
+    ratio = stats.t.ppf(distance[0], 9) / stats.t.ppf(distance[1], 9)
+    assert ratio == pytest.approx(math.sqrt(1 + 10 * 0.25), rel=0.15)
+
+
 @pytest.mark.parametrize("n", [200, MOST_WEIGHTED_BLOCKS + 200])
 def test_many_blocks_agree_with_the_ordinary_bootstrap(n: int) -> None:
     """With many blocks the joint probabilities are those of drawing whole blocks with replacement."""

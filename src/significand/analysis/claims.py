@@ -25,6 +25,7 @@ from significand.analysis.summary import (
 from significand.analysis.turns import beside_baselines
 from significand.plan.metrics import (
     ACCURACY,
+    HELD_OUT,
     LATENCY,
     SCORES,
     SPECIFIED,
@@ -153,7 +154,7 @@ def compare_setups(
         margins=margins,
         energy_measured=bool((runs.texts("energy_kind").filter(pl.Series(finished)) == "measured").all()),
         score=score,
-        overlaps={"test_accuracy": overlap_of(runs)},
+        overlaps={HELD_OUT: overlap_of(runs)},
     )
 
 
@@ -191,7 +192,8 @@ def frontier_of(runs: RunTable, names: Sequence[str]) -> FrontierUncertainty:
         runs.codes[finished],
         (len(repeats), len(runs.setups)),
     )
-    return frontier_uncertainty(table, [not one.lower_is_better for one in objectives])
+    overlaps = [overlap_of(runs) if one.name == HELD_OUT else 0.0 for one in objectives]
+    return frontier_uncertainty(table, [not one.lower_is_better for one in objectives], overlaps=overlaps)
 
 
 def claims_of(runs: RunTable, experiment: "Experiment", score: str = ACCURACY) -> Claims:

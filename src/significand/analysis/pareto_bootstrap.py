@@ -164,7 +164,12 @@ FRONTIER_KEYS = {
 
 
 def frontier_uncertainty(
-    table: ArrayLike, maximise: Sequence[bool], *, resamples: int = RESAMPLES, seed: int = 0
+    table: ArrayLike,
+    maximise: Sequence[bool],
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    overlaps: Sequence[float] = (),
 ) -> FrontierUncertainty:
     """Return the frontier on means with the probabilities that other blocks would have confirmed it.
 
@@ -198,6 +203,9 @@ def frontier_uncertainty(
         How many, at least 1.
     seed
         Of the random weights.
+    overlaps
+        By objective, what is added to 1 / n in the variance of a mean, as blocks share examples: see
+        `significand.analysis.resplits.overlap`. By default nothing.
 
     Raises
     ------
@@ -225,6 +233,10 @@ def frontier_uncertainty(
     resampled = np.empty((0, *means.shape))
     if n > 1:
         resampled = resampled_means(columns, resamples, np.random.default_rng(seed)).reshape(resamples, *means.shape)
+        for objective, overlap in enumerate(overlaps):
+            if overlap:  # the same for all setups, so that what is equal stays equal
+                drawn, centre = resampled[..., objective], means[:, objective]
+                resampled[..., objective] = centre + (drawn - centre) * math.sqrt(1 + n * overlap)
         on, dominates = _dominance_counts(resampled)
         p_on_frontier[ranked] = on / resamples
         p_dominates[np.ix_(ranked, ranked)] = dominates / resamples

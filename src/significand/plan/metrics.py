@@ -196,7 +196,7 @@ METRICS: dict[str, Metric] = {
             specified=4,
             is_headline=True,
             is_objective=True,
-            told="always",
+            told="where it differs",
         ),
         Metric(
             name="test_accuracy",
@@ -209,7 +209,7 @@ METRICS: dict[str, Metric] = {
             family="primary",
             is_headline=True,
             is_objective=True,
-            told="where it differs",
+            told="always",
         ),
         Metric(
             name="training_memory",

@@ -276,11 +276,12 @@ class Fields:
         free=True,
     )
     objectives: tuple[str, ...] = option(
-        ("latency", "accuracy"),
+        ("latency", "test_accuracy"),
         f"of the Pareto frontier, two or more of {', '.join(OBJECTIVES)}",
         COMPARED,
         Several(Word(words=OBJECTIVES, what="an objective")),
         free=True,
+        before=("latency", "accuracy"),
     )
 
     max_loss: float | None = option(

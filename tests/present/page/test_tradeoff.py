@@ -17,12 +17,12 @@ def first_pair(results: Folder) -> Tradeoff:
 
 
 def test_every_pair_of_measured_axes_is_offered(tmp_path: Path) -> None:
-    """Four costs and two accuracies; an estimated energy is no axis, a measured one is."""
+    """Four costs and two accuracies, first the held-out one; an estimated energy is no axis, a measured one is."""
     estimated = made_up_experiment(tmp_path / "a")
     metrics = metrics_of(estimated.rows)
     costs, accuracies = axes_offered(metrics)
     assert costs == ["latency", "train_time", "memory", "model_size"]
-    assert accuracies == ["accuracy", "test_accuracy"]
+    assert accuracies == ["test_accuracy", "accuracy"]
     assert len(tradeoffs(setups_of(estimated), metrics)) == 8
     measured = made_up_experiment(tmp_path / "b", columns={"energy_kind": "measured", "energy_source": "rapl"})
     assert "energy" in axes_offered(metrics_of(measured.rows))[0]

@@ -122,11 +122,14 @@ def test_a_question_without_answer_says_why(problem: str) -> None:
 
 
 def test_details_say_what_was_asked_and_how_each_stands() -> None:
-    """First the question, then a line for each setup but the reference."""
-    asked, int8, dynamic = decision_details(decision([-0.9, -0.4], flips(100), flips(1)))
+    """First the question, then a line for each setup but the reference, then of which population the losses are."""
+    asked, int8, dynamic, population = decision_details(decision([-0.9, -0.4], flips(100), flips(1)))
     assert asked == "Asked: lowest latency, at most 1 point of test accuracy lost."
     assert int8.startswith("int8 on onnxruntime: does not keep what was asked; test accuracy lost 5.0, at most 5.9")
     assert "keeps what was asked; test accuracy lost 0.1, at most 0.3 points (95 %), by 2,000 examples" in dynamic
+    assert population == (
+        "The test accuracy lost is that of these trained weights on new examples like those held out."
+    )
 
 
 def test_control_characters_cannot_move_the_cursor(tmp_path: Path) -> None:

@@ -46,8 +46,7 @@ def test_every_mode_is_told_in_a_sentence_and_then_the_frontier() -> None:
     assert sentence.endswith("0 of 6 runs quiet.")
     assert "the same peak memory" in sentence
     assert (
-        frontier
-        == "On the Pareto frontier of latency and training accuracy with probability: int8 > 0.99, float32 < 0.01."
+        frontier == "On the Pareto frontier of latency and test accuracy with probability: int8 > 0.99, float32 < 0.01."
     )
 
 

@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from significand.analysis.pareto import frontier
+from significand.plan.metrics import HELD_OUT
 from significand.present.axes import Axis, choose_axis, possible_part, score_axis
 from significand.present.page.setups import Mean, ShownMetric, ShownSetup, mean_of
 from significand.present.rows import Cell, made_up, repeats
@@ -67,10 +68,14 @@ class Tradeoff:
 
 
 def axes_offered(metrics: Mapping[str, ShownMetric]) -> tuple[list[str], list[str]]:
-    """Return the costs and accuracies to choose from: what was measured; an estimated energy restates CPU time."""
+    """Return the costs and accuracies to choose from: what was measured; an estimated energy restates CPU time.
+
+    The held-out score comes first: it is what a network is shipped for.
+    """
+    scores = (name for name, metric in metrics.items() if metric.kind.part)
     return (
         [name for name, metric in metrics.items() if metric.kind.is_cost and not metric.estimated],
-        [name for name, metric in metrics.items() if metric.kind.part],
+        sorted(scores, key=lambda name: name != HELD_OUT),
     )
 
 

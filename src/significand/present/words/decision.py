@@ -41,7 +41,8 @@ def decision_details(decision: "Decision") -> list[str]:
     """Return what was asked, and how each setup stands."""
     if decision.choice is None:
         return []
-    return [f"Asked: {question_words(decision)}.", *_standings(decision, decision.choice)]
+    asked = f"Asked: {question_words(decision)}."
+    return [asked, *_standings(decision, decision.choice), *_populations(decision, decision.choice)]
 
 
 def question_words(decision: "Decision") -> str:
@@ -185,6 +186,21 @@ def _standings(decision: "Decision", choice: "Choice") -> Iterator[str]:
         if math.isfinite(one.p_best) and one.status in {"feasible", "open"}:
             parts.append(f"best with probability {probability(one.p_best)}")
         yield f"{_name(decision, place)}: {'; '.join(parts)}."
+
+
+POPULATIONS = {
+    "example": "these trained weights on new examples like those held out",
+    "repeat": "networks trained anew, on new examples like those held out",
+}
+"""What a loss is about, by what was paired."""
+
+
+def _populations(decision: "Decision", choice: "Choice") -> Iterator[str]:
+    """Say of which population the losses are."""
+    units = dict.fromkeys(one.loss.unit for one in choice.candidates if one.loss.evidence)
+    told = [f"{f'by {unit}s ' if len(units) > 1 else ''}of {POPULATIONS[unit]}" for unit in units]
+    if told:
+        yield f"The {decision.score.noun} lost is that {'; '.join(told)}."
 
 
 STATUS_WORDS = {

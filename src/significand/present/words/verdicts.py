@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from significand.analysis.summary import quality_of
-from significand.plan.metrics import METRICS
+from significand.plan.metrics import HELD_OUT, METRICS
 from significand.present.rows import enumerated, visible
 from significand.present.words.numbers import probability
 from significand.present.words.sentences import sentence
@@ -33,19 +32,24 @@ def claim_lines(results: "Folder") -> list[str]:
 
 
 def _comparisons(claims: "Claims", runs: "RunTable") -> Iterator[str]:
-    quality = quality_of(runs)
+    judged = _judged(runs)
     for name in dict.fromkeys(one.setup for one in claims.comparisons):
         of_setup = [one for one in claims.comparisons if one.setup == name]
-        told = [one for one in of_setup if _is_told(one, quality)]
+        told = [one for one in of_setup if _is_told(one, judged)]
         engines = runs.said("engine", runs.rows_of(runs.setups.index(name), finished=False))
         called = f"{name} on {engines[-1]}" if engines else name
         yield f"{sentence(called, told, quiet_runs=_quiet_runs(runs, name, of_setup[0].baseline))}."
 
 
-def _is_told(comparison: "Comparison", quality: str) -> bool:
+def _judged(runs: "RunTable") -> str:
+    """Return which score is told whatever it is: the held-out one, where there is any."""
+    return HELD_OUT if np.isfinite(runs.numbers(METRICS[HELD_OUT].column)[runs.finished]).any() else "accuracy"
+
+
+def _is_told(comparison: "Comparison", judged: str) -> bool:
     told = comparison.measured.told
-    if comparison.measured.part and quality == "test_accuracy":
-        return comparison.metric == quality
+    if comparison.measured.part:
+        return comparison.metric == judged or _differs(comparison)
     return told == "always" or (told == "where it differs" and _differs(comparison))
 
 
