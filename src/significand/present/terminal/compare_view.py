@@ -33,7 +33,7 @@ WIDEST_COLUMN = 17
 
 HISTORY_FOOTNOTES = (
     "runs: finished runs behind each mean, of each mode where they differ",
-    "±: 95 % t interval of the mean over an experiment's runs; times in UTC",
+    "±: 95 % t interval of the mean over an experiment's runs, of those minutes alone; times in UTC",
 )
 
 DRIFT = "The two were measured at different times: what changed on the machine in between counts as a difference, too."
@@ -62,13 +62,13 @@ def compare_markdown(result: "FolderComparison") -> str:
     lines = [markdown(line) + "  " for line in _heading(result)]
     lines += [
         "",
-        "| mode | metric | OLD | NEW | NEW against OLD | verdict |",
-        "| --- | --- | ---: | ---: | ---: | --- |",
+        "| mode | metric | NEW against OLD | verdict | OLD | NEW |",
+        "| --- | --- | ---: | --- | ---: | ---: |",
     ]
     for one in result.comparisons:
         old, new = _means(result, one)
         verdict = f"**{one.verdict}**" if one.verdict == "worse" else one.verdict
-        cells = (markdown(one.setup), one.measured.noun, old, new, " ".join(_change(one)), verdict)
+        cells = (markdown(one.setup), one.measured.noun, " ".join(_change(one)), verdict, old, new)
         lines.append(f"| {' | '.join(cells)} |")
     lines += ["", *(f"- {sentence(markdown(mode), result.of_mode(mode))}." for mode in result.modes())]
     lines += [f"- {markdown(line)}" for line in _findings(result)]
@@ -124,7 +124,7 @@ def _sense(comparison: Comparison) -> str:
 
 def _table(result: "FolderComparison", mode: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    for heading in ("metric", "OLD", "NEW", "NEW against OLD", "verdict"):
+    for heading in ("metric", "NEW against OLD", "verdict", "OLD", "NEW"):
         table.add_column(heading, justify="right" if heading.isupper() or " " in heading else "left", overflow="fold")
     for one in result.of_mode(mode):
         verdict = Text(one.verdict, style=STYLES.get(one.verdict, ""))
@@ -132,7 +132,7 @@ def _table(result: "FolderComparison", mode: str) -> Table:
             verdict.append(f"\n{one.reason}", style="dim")
         elif one.verdict == "no difference shown" and math.isfinite(one.smallest_detectable):
             verdict.append(f"\ndetectable: {_detectable(one)}", style="dim")
-        table.add_row(one.measured.noun, *map(Text, _means(result, one)), Text("\n".join(_change(one))), verdict)
+        table.add_row(one.measured.noun, Text("\n".join(_change(one))), verdict, *map(Text, _means(result, one)))
     return table
 
 
