@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
+from significand.analysis.autocorrelation import widening_of
 from significand.analysis.loss import Loss, More
 from significand.analysis.moments import Floats
 from significand.analysis.multiplicity import holm
@@ -294,8 +295,7 @@ class _Test:
     def of(cls, differences: Floats, *, exact: bool = False, blur: float = 0.0) -> "_Test":
         known = differences[np.isfinite(differences)]
         deviation = float(known.std(ddof=1)) if known.size > 1 else math.nan
-        if deviation <= ROUNDING:
-            deviation = 0.0
+        deviation = 0.0 if deviation <= ROUNDING else deviation * widening_of(known)
         return cls(float(known.mean()) if known.size else math.nan, deviation, known.size, blur, exact)
 
     @property

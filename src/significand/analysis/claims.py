@@ -1,8 +1,9 @@
 """From an experiment's runs to its claims: every setup against its baseline, and the frontier with its uncertainty."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -27,6 +28,7 @@ from significand.plan.metrics import (
     ACCURACY,
     HELD_OUT,
     LATENCY,
+    OF_TRAINING_ALONE,
     SCORES,
     SPECIFIED,
     SPECIFIED_COSTS,
@@ -109,6 +111,7 @@ def compare_setups(
     margin: float | None = None,
     accuracy_margin: float | None = None,
     score: str = ACCURACY,
+    resolution_of: Mapping[str, float] = MappingProxyType({}),
 ) -> list[Comparison]:
     """Compare every setup with its baseline on every one of these metrics, paired by repeat, and judge all together.
 
@@ -128,6 +131,8 @@ def compare_setups(
         The same for accuracies, in percentage points, and for other scores, in their own unit.
     score
         What kind of score the accuracies are, a key of `significand.plan.metrics.SCORES`.
+    resolution_of
+        As for `significand.analysis.comparison.compare`.
     """
     kinds = scored(score)
     sizes = {"ratio": margin, "points": accuracy_margin, "difference": accuracy_margin}
@@ -155,7 +160,26 @@ def compare_setups(
         energy_measured=bool((runs.texts("energy_kind").filter(pl.Series(finished)) == "measured").all()),
         score=score,
         overlaps={HELD_OUT: overlap_of(runs)},
+        resolution_of=resolution_of,
+        constructed=dict.fromkeys(OF_TRAINING_ALONE, _trained_alike(runs, baselines)),
     )
+
+
+TRAINED_BY = ("training_precision", "options", "device", "batch_size", "threads", "variant")
+"""Columns of runs that make their training what it is; engines only infer."""
+
+
+def _trained_alike(runs: RunTable, baselines: Sequence[int]) -> list[int]:
+    """Return the setups whose training is, step by step, that of their baselines: only what follows differs."""
+    alike = []
+    for setup, baseline in enumerate(baselines):
+        sides = [runs.rows_of(one)[:1] for one in (setup, baseline)]
+        if setup == baseline or not all(map(len, sides)):
+            continue
+        own, other = (runs.frame[list(TRAINED_BY)].row(int(side[0])) for side in sides)
+        if own[0] and own == other:
+            alike.append(setup)
+    return alike
 
 
 def _of_one_source(runs: RunTable, values: NDArray[np.float64], baselines: Sequence[int]) -> NDArray[np.float64]:
@@ -196,8 +220,13 @@ def frontier_of(runs: RunTable, names: Sequence[str]) -> FrontierUncertainty:
     return frontier_uncertainty(table, [not one.lower_is_better for one in objectives], overlaps=overlaps)
 
 
-def claims_of(runs: RunTable, experiment: "Experiment", score: str = ACCURACY) -> Claims:
-    """Return everything that an experiment's runs say, as its fields ask for it; `score` as of `compare`."""
+def claims_of(
+    runs: RunTable,
+    experiment: "Experiment",
+    score: str = ACCURACY,
+    resolution_of: Mapping[str, float] = MappingProxyType({}),
+) -> Claims:
+    """Return everything that an experiment's runs say, as its fields ask for it; the rest as of `compare`."""
     baselines = experiment.baselines(setups_of(runs, experiment))
     primary, further = (
         compare_setups(
@@ -207,6 +236,7 @@ def claims_of(runs: RunTable, experiment: "Experiment", score: str = ACCURACY) -
             margin=experiment.margin,
             accuracy_margin=experiment.accuracy_margin,
             score=score,
+            resolution_of=resolution_of,
         )
         for metrics in (of_family("primary"), of_family("further"))
     )
@@ -301,7 +331,9 @@ class ComparisonRow:
     high: float = column("its upper bound", "1, points or the score's, by scale")
     level: float = column("confidence level of the interval; 1 - level is what all tests of a family share", "1")
     method: str = column(
-        "how the interval was made: t, Welch t, t for re-splits (widened), or sequential before one", default=""
+        "how the interval was made: t, Welch t, t for re-splits or for dependent repeats (both widened), or sequential "
+        "before one",
+        default="",
     )
     n: int = column("pairs behind it; runs of both sides where runs are not paired", default=0)
     paired: bool = column("whether runs were compared repeat by repeat", default=False)
@@ -325,6 +357,17 @@ class ComparisonRow:
         "1, points or the score's, by scale",
     )
     reason: str = column("why there is no test, or what is unusual", default="")
+    lag1: float = column("correlation of the differences of neighbouring repeats; empty below five", "1")
+    rank_estimate: float = column(
+        "a second opinion: Hodges and Lehmann's estimate, the median of the averages of every two pairs; none of more "
+        "than 400",
+        "1, points or the score's, by scale",
+    )
+    rank_low: float = column(
+        "lower bound of its interval, by Wilcoxon's signed ranks; empty where so few pairs have none",
+        "1, points or the score's, by scale",
+    )
+    rank_high: float = column("its upper bound", "1, points or the score's, by scale")
 
     @classmethod
     def of(cls, comparison: Comparison) -> "ComparisonRow":
@@ -352,6 +395,8 @@ class ComparisonRow:
             smallest_detectable=comparison.smallest_detectable,
             margin=math.nan if comparison.margin is None else comparison.margin,
             reason=comparison.reason,
+            lag1=comparison.lag1,
+            **dict(zip(("rank_estimate", "rank_low", "rank_high"), comparison.ranks, strict=True)),
         )
 
 

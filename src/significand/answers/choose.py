@@ -211,10 +211,12 @@ def decide(results: "Folder", question: Question | None = None) -> Decision:
         costs = beside_baselines(runs, (reference,) * len(setups))
     logs = _logs(_by_repeat(runs, costs, repeats))
     with np.errstate(invalid="ignore", divide="ignore"):
-        blur = np.log1p(minimised.resolution / np.exp(np.nanmean(logs, axis=0))) if minimised.resolution else None
+        coarse = results.resolution_of[minimised.name]
+        blur = np.log1p(coarse / np.exp(np.nanmean(logs, axis=0))) if coarse else None
     losses_of = _Losses(results, setups, reference, repeats)
     losses = [losses_of.of(k) for k in range(len(setups))]
-    excesses = [_excess(runs, metric, bound, repeats) for metric, bound in limits]
+    coarse_of = results.resolution_of
+    excesses = [_excess(runs, metric, bound - coarse_of[metric.name], repeats) for metric, bound in limits]
     choice = choose(logs, reference, losses, margin, excesses, exact=minimised.is_exact, blur=blur)
     return replace(decision, choice=choice)
 
@@ -245,15 +247,15 @@ def _problems(name: str, metrics: Mapping[str, Metric], runs: RunTable, field: s
     return []
 
 
-def _excess(runs: RunTable, metric: Metric, bound: float, repeats: Rows) -> Limit:
+def _excess(runs: RunTable, metric: Metric, room: float, repeats: Rows) -> Limit:
+    """Return how far runs are beyond a limit, less what the meter cannot tell, which may come on top."""
     values = _by_repeat(runs, runs.numbers(metric.column), repeats)
     sign = 1.0 if metric.lower_is_better else -1.0
     if metric.scale == "ratio":
-        room = bound - metric.resolution  # what the meter cannot tell may come on top
         return Limit(
             sign * (_logs(values) - math.log(room)) if room > 0 else np.full(values.shape, 1.0), metric.is_exact
         )
-    return Limit(sign * (values - bound))
+    return Limit(sign * (values - room))
 
 
 def _logs(values: Floats) -> Floats:

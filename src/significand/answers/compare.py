@@ -10,9 +10,10 @@ import numpy as np
 from significand.analysis.claims import comparison_row, sequential
 from significand.analysis.comparison import Comparison, compare
 from significand.analysis.intervals import mean
+from significand.analysis.resplits import overlap_of
 from significand.answers.folder import Folder, read_folder, told_alike
 from significand.plan.kinds import AmbiguousShareError, read_share
-from significand.plan.metrics import METHOD_OF_ESTIMATE, METRICS, headlines, scored
+from significand.plan.metrics import HELD_OUT, METHOD_OF_ESTIMATE, METRICS, headlines, scored
 from significand.plan.phrases import counted, merged
 from significand.plan.problems import listed, nearest, shown
 from significand.results.comparable import ResultsError, differences
@@ -256,6 +257,8 @@ def _compare(
         margins=margins,
         energy_measured=energy_measured,
         score=other.score,
+        overlaps={HELD_OUT: max(overlap_of(side.runs) for side in (one, other))},
+        resolution_of={name: max(one.resolution_of[name], other.resolution_of[name]) for name in metrics},
     )
     return sequential(comparisons) if _is_sequential(one) or _is_sequential(other) else comparisons
 

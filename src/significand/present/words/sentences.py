@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 from significand.analysis.comparison import Comparison
+from significand.analysis.intervals import DEPENDENT
 from significand.present.words.numbers import (
     LEAST_WITHOUT_EXPONENT,
     MOST_DECIMALS,
@@ -66,7 +67,30 @@ def _clause(comparison: Comparison, than: str) -> str:
         told = f"{noun} not compared{than.replace(' than ', ' with ')}"
         return f"{told}: {comparison.reason}" + _left_out(comparison)
     told = _ratio(comparison, noun, than) if comparison.scale == "ratio" else _points(comparison, noun, than)
-    return told + _judgement(comparison) + _left_out(comparison)
+    return told + _judgement(comparison) + _doubts(comparison) + _left_out(comparison)
+
+
+def _doubts(comparison: Comparison) -> str:
+    """Say where signed ranks come to another result, and why an interval is wider than its runs' spread alone."""
+    told = ""
+    if comparison.disagreement:
+        does = "show one" if comparison.disagreement == "shown" else "do not show it"
+        told = f", though signed ranks {does}: {_by_ranks(comparison)}"
+    if comparison.estimate.method == DEPENDENT:
+        told += f", widened as repeats resemble the one before (correlation {comparison.lag1:.1f})"
+    return told
+
+
+def _by_ranks(comparison: Comparison) -> str:
+    """Write what signed ranks say, in the sense in which the clause tells the mean."""
+    point, low, high = comparison.ranks
+    if comparison.scale != "ratio":
+        size, interval = written(point, low, high, 0)
+        return f"{with_points(size, comparison)}{interval}"
+    if comparison.estimate.point < 1:
+        point, low, high = (inverse(bound) for bound in (point, high, low))
+    factor, interval = written(point, low, high, 1)
+    return f"{factor}x{interval}"
 
 
 def _ratio(comparison: Comparison, noun: str, than: str) -> str:
