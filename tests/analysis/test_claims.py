@@ -53,7 +53,7 @@ def test_halved_costs_are_better_and_estimated_energy_is_not_judged() -> None:
 
 def test_what_is_the_same_by_construction_is_no_test() -> None:
     """Two modes that train in float32 take the same steps: their training is shown, and makes no family larger."""
-    anew = [replace(one, training_precision="float32", threads=2) for one in experiment_runs()]
+    anew = [replace(one, training_precision="float32", threads=2, energy_kind="measured") for one in experiment_runs()]
     other = [replace(one, training_precision=one.setup) for one in anew]
     threads = [replace(one, threads=1) if one.setup == "int8" else one for one in anew]
     variant = [replace(one, variant="again") if one.setup == "int8" else one for one in anew]
@@ -64,7 +64,7 @@ def test_what_is_the_same_by_construction_is_no_test() -> None:
     for runs in (other, threads, variant):
         tested = {one.metric: one for one in compare_setups(table_of(runs), [0, 0])}
         assert tested["train_time"].verdict == "better"
-        assert tested["latency"].family == found["latency"].family + 1
+        assert tested["latency"].family == found["latency"].family + 2
 
 
 @pytest.mark.parametrize("mixed", ["int8", "float32"])

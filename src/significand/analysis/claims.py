@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from significand.analysis.background import background_of
 from significand.analysis.comparison import Comparison, compare
 from significand.analysis.intervals import Estimate
 from significand.analysis.pareto import block_table, select_objectives
@@ -150,7 +151,7 @@ def compare_setups(
         elif metric.may_be_estimated:
             values[metric.name] = _of_one_source(runs, values[metric.name], baselines)
     finished = runs.finished
-    return compare(
+    comparisons = compare(
         {name: column[finished] for name, column in values.items()},
         setups=runs.codes[finished],
         blocks=np.unique(runs.counts("repeat")[finished], return_inverse=True)[1],
@@ -163,6 +164,10 @@ def compare_setups(
         resolution_of=resolution_of,
         constructed=dict.fromkeys(OF_TRAINING_ALONE, _trained_alike(runs, baselines)),
     )
+    background = dict(zip(runs.setups, background_of(runs, baselines).tolist(), strict=True))
+    return [
+        replace(one, background=background[one.setup]) if one.metric == "train_time" else one for one in comparisons
+    ]
 
 
 TRAINED_BY = ("training_precision", "options", "device", "batch_size", "threads", "variant")
@@ -368,6 +373,9 @@ class ComparisonRow:
         "1, points or the score's, by scale",
     )
     rank_high: float = column("its upper bound", "1, points or the score's, by scale")
+    background: float = column(
+        "by what the share of the CPUs that others still took multiplies the ratio of training times", "1"
+    )
 
     @classmethod
     def of(cls, comparison: Comparison) -> "ComparisonRow":
@@ -396,6 +404,7 @@ class ComparisonRow:
             margin=math.nan if comparison.margin is None else comparison.margin,
             reason=comparison.reason,
             lag1=comparison.lag1,
+            background=comparison.background,
             **dict(zip(("rank_estimate", "rank_low", "rank_high"), comparison.ranks, strict=True)),
         )
 

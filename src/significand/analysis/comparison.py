@@ -73,6 +73,8 @@ class Comparison:
     lag1
         Correlation of the differences of neighbouring blocks; NaN where unknown. Where it matters, the interval of a
         cost is widened for it.
+    background
+        By what others' remaining share multiplies the ratio (`significand.analysis.background`); NaN where unknown.
     """
 
     metric: str
@@ -95,6 +97,7 @@ class Comparison:
     score: str = ACCURACY
     ranks: tuple[float, float, float] = (math.nan, math.nan, math.nan)
     lag1: float = math.nan
+    background: float = math.nan
 
     @property
     def disagreement(self) -> str:
@@ -238,7 +241,7 @@ def compare(
         point, low, high = (shown(measured, bound) for bound in (centre, centre - half[k], centre + half[k]))
         runs = int(effect.n[k]) if paired else int(effect.n[k] + effect.n_baseline[k])
         verdict = _verdict(measured, centre, float(p_adjusted[k]), float(p_equivalence[k]), 1 - level)
-        reason = SAME if is_same[k] else ESTIMATED_ENERGY if is_estimate[k] else ""
+        reason = ESTIMATED_ENERGY if is_estimate[k] else SAME if is_same[k] else ""
         reason = reason or _untested(effect, k, measured, paired=paired)
         if identical[k]:
             verdict = "no difference shown"

@@ -44,7 +44,7 @@ def test_sentence_tells_gain_loss_and_quiet() -> None:
     """Costs are told as factors above 1, accuracies in points, with intervals, and what was not shown as such."""
     assert sentence("int8 on onnxruntime", [FASTER, ACCURACY], quiet_runs=(4, 5)) == (
         "int8 on onnxruntime: 4.40x lower latency than float32 [4.18, 4.62]; training accuracy 0.31 points lower "
-        "[-0.62, 0.01], no difference shown (smallest detectable: 0.45 points); 4 of 5 runs quiet"
+        "[-0.62, 0.01], no difference shown (smallest detectable: 0.45 points); 4 of 5 pairs quiet and steady"
     )
 
 

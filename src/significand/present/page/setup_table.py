@@ -212,7 +212,7 @@ def _notes(results: Folder, rows: Sequence[Row], metrics: Mapping[str, ShownMetr
             f"× and {score.scale}{'' if score.scale == 'points' else 's'}: against {visible(against)}, paired by "
             f"repeat, each with its {100 * first.level:.3g} % interval. Verdicts on latency, training time, memory, "
             f"energy and {score.noun} share an error rate of {error_rate} over {first.family} tests (Holm); those on "
-            f"all others share another one: at most {200 * (1 - first.level):.3g} % of experiments have any wrong verdict."
+            f"all others share another one: in at most {200 * (1 - first.level):.3g} % of experiments any is wrong."
         )
         yield f"Frontier: probability of being on the Pareto frontier of {results.claims.sought}, given the repeats."
     if any(metric.estimated for metric in metrics.values()):

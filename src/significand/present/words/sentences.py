@@ -15,6 +15,9 @@ from significand.present.words.numbers import (
 UNSEEN = 1e-9
 """A difference of ratios or points below this is rounding."""
 
+LEAST_BACKGROUND = 0.005
+"""Part of a ratio of training times that others' CPU time may make, from which on it is told."""
+
 NEITHER = "no higher or lower on average"
 
 
@@ -34,7 +37,7 @@ def sentence(name: str, comparisons: Sequence[Comparison], *, quiet_runs: tuple[
     comparisons
         Of that setup with one baseline, in the order in which they are told.
     quiet_runs
-        Runs that nothing disturbed, and all runs; None where that is not known.
+        Runs that nothing disturbed and whose latency was steady, and all runs; None where that is not known.
 
     Returns
     -------
@@ -57,7 +60,7 @@ def sentence(name: str, comparisons: Sequence[Comparison], *, quiet_runs: tuple[
         for first, comparison in zip([True] + [False] * len(comparisons), comparisons, strict=False)
     ]
     if quiet_runs is not None:
-        clauses.append(f"{quiet_runs[0]} of {quiet_runs[1]} runs quiet")
+        clauses.append(f"{quiet_runs[0]} of {quiet_runs[1]} pairs quiet and steady")
     return f"{name}: {'; '.join(clauses)}"
 
 
@@ -78,6 +81,10 @@ def _doubts(comparison: Comparison) -> str:
         told = f", though signed ranks {does}: {_by_ranks(comparison)}"
     if comparison.estimate.method == DEPENDENT:
         told += f", widened as repeats resemble the one before (correlation {comparison.lag1:.1f})"
+    excess = math.log(comparison.background) if comparison.background > 0 else 0.0
+    if abs(excess) >= LEAST_BACKGROUND:
+        whose = "its" if excess > 0 else "the baseline's"
+        told += f", while others took {100 * math.expm1(abs(excess)):.1f} % more of {whose} CPU time"
     return told
 
 

@@ -61,14 +61,16 @@ def _differs(comparison: "Comparison") -> bool:
 
 
 def _quiet_runs(runs: "RunTable", setup: str, baseline: str) -> tuple[int, int] | None:
-    """Count the pairs of which nothing disturbed either run, and all; None where nobody can tell of one of them."""
+    """Count the pairs whose runs were undisturbed and steady, and all; None where nobody can tell of one of them."""
     own, others = (runs.rows_of(runs.setups.index(name)) for name in (setup, baseline))
     repeats = runs.counts("repeat")
     _, first, second = np.intersect1d(repeats[own], repeats[others], return_indices=True)
     pairs = np.stack([own[first], others[second]])
     if not first.size or runs.counts("unknown_steps")[pairs].any():
         return None
-    return int(np.count_nonzero(~runs.counts("disturbed_steps")[pairs].any(axis=0))), first.size
+    unsteady = (runs.frame["steady_state"] == False).fill_null(value=False).to_numpy()  # noqa: E712 - a column
+    odd = (runs.counts("disturbed_steps")[pairs] > 0) | unsteady[pairs]
+    return int(np.count_nonzero(~odd.any(axis=0))), first.size
 
 
 def frontier_lines(claims: "Claims", *, of_grid: bool = False) -> Iterator[str]:
