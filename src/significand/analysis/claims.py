@@ -336,8 +336,8 @@ class ComparisonRow:
     high: float = column("its upper bound", "1, points or the score's, by scale")
     level: float = column("confidence level of the interval; 1 - level is what all tests of a family share", "1")
     method: str = column(
-        "how the interval was made: t, Welch t, t for re-splits or for dependent repeats (both widened), or sequential "
-        "before one",
+        "how the interval was made: t, Welch t, t for re-splits or for dependent repeats (both widened), t over "
+        "sessions, or sequential before one",
         default="",
     )
     n: int = column("pairs behind it; runs of both sides where runs are not paired", default=0)

@@ -12,11 +12,12 @@ from scipy.special import stdtr, stdtrit
 
 from significand.analysis.autocorrelation import widening
 from significand.analysis.columns import numbers
-from significand.analysis.intervals import DEPENDENT, RESPLIT, Estimate, check_level
+from significand.analysis.intervals import DEPENDENT, RESPLIT, SESSIONS, Estimate, check_level
 from significand.analysis.measures import Column, band, checked_codes, scaled_columns, shown
-from significand.analysis.moments import Floats, grouped_spread
+from significand.analysis.moments import Codes, Floats, grouped_spread
 from significand.analysis.multiplicity import assured_detectable, holm, remaining_alpha
 from significand.analysis.pairing import ROUNDING, Effects, Matches, match, paired_effects, unpaired_effects
+from significand.analysis.sessions import Between, allowed_for
 from significand.plan.metrics import ACCURACY, Family, Metric, Scale, resolutions, scored
 
 Verdict = Literal["better", "worse", "no difference shown", "equivalent", "not tested"]
@@ -130,6 +131,7 @@ def compare(
     overlaps: Mapping[str, float] | None = None,
     resolution_of: Mapping[str, float] = MappingProxyType({}),
     constructed: Mapping[str, Collection[int]] = MappingProxyType({}),
+    sessions: Mapping[str, Between] = MappingProxyType({}),
 ) -> list[Comparison]:
     """Compare every setup with its baseline on every metric, and judge all comparisons together.
 
@@ -173,6 +175,8 @@ def compare(
         default that of few CPUs.
     constructed
         By metric, codes of setups that do the very same as their baselines: there is nothing to test.
+    sessions
+        By cost, how much sessions scatter, an entry per setup: where a setup and its baseline are of two sessions.
 
     Returns
     -------
@@ -206,7 +210,8 @@ def compare(
         **{f.name: np.concatenate([getattr(e, f.name)[compared] for e in effects]) for f in fields(Effects)}
     )
     overlap = np.array([(overlaps or {}).get(metric, 0.0) for metric in metrics])
-    effect, is_dependent = _widened(effect, overlap, [known[metric] for metric in metrics])
+    effect, methods = _widened(effect, overlap, [known[metric] for metric in metrics], paired=blocks is not None)
+    effect, methods = _over_sessions(effect, methods, samples, compared, sessions)
     bands_of = np.array([band(known[metric], bands.get(metric, math.nan)) for metric in metrics])
     is_estimate = np.array([known[metric].may_be_estimated and not energy_measured for metric in metrics])
     is_same = np.array([code in constructed.get(metric, ()) for metric in samples for code in compared.tolist()])
@@ -254,7 +259,7 @@ def compare(
                 setup=names[setup],
                 baseline=names[against[setup]],
                 scale=measured.scale,
-                estimate=Estimate(point, low, high, _method(paired, overlap[k], is_dependent[k]), level, runs),
+                estimate=Estimate(point, low, high, methods[k], level, runs),
                 paired=paired,
                 left_out=int(effect.left_out[k]),
                 p_value=float(p_values[k]),
@@ -278,17 +283,31 @@ def compare(
     return comparisons
 
 
-def _widened(effect: Effects, overlap: Floats, metrics: Sequence[Metric]) -> tuple[Effects, NDArray[np.bool_]]:
-    """Return effects with the standard errors of values that depend on each other, and which are so in time."""
+def _widened(effect: Effects, overlap: Floats, metrics: Sequence[Metric], *, paired: bool) -> tuple[Effects, list[str]]:
+    """Return effects with the standard errors of values that depend on each other, and how each interval is made."""
     in_time = np.array([one.scale == "ratio" and not one.is_exact for one in metrics])  # a score knows no time
     dependence = np.where(in_time, widening(effect.lag1, effect.n), 1.0)
     shared = np.sqrt(1 + np.minimum(effect.n, effect.n_baseline) * overlap)
-    return replace(effect, standard_error=effect.standard_error * shared * dependence), dependence > 1
+    of_pairs = (
+        RESPLIT if by else DEPENDENT if wider > 1 else "t" for by, wider in zip(overlap, dependence, strict=True)
+    )
+    methods = [method if paired else "Welch t" for method in of_pairs]
+    return replace(effect, standard_error=effect.standard_error * shared * dependence), methods
 
 
-def _method(paired: bool, overlap: float, is_dependent: bool) -> str:
-    of_pairs = RESPLIT if overlap else DEPENDENT if is_dependent else "t"
-    return of_pairs if paired else "Welch t"
+def _over_sessions(
+    effect: Effects, methods: list[str], metrics: Collection[str], compared: Codes, sessions: Mapping[str, Between]
+) -> tuple[Effects, list[str]]:
+    """Return effects that allow for how much sessions scatter, where that is known, and how each interval is made."""
+    unknown = np.full(compared.size, np.nan)
+    found = [sessions.get(metric) for metric in metrics]
+    parts = [
+        np.concatenate([getattr(one, name)[compared] if one else unknown for one in found])
+        for name in ("variance", "within", "df")
+    ]
+    error, df = allowed_for(effect.standard_error, effect.df, Between(*parts))
+    told = [SESSIONS if wider else own for wider, own in zip(error > effect.standard_error, methods, strict=True)]
+    return replace(effect, standard_error=error, df=df), told
 
 
 def _below_resolution(

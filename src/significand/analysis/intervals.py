@@ -30,6 +30,9 @@ RESPLIT = "t for re-splits"
 DEPENDENT = "t for dependent repeats"
 """How it is called where it is widened because neighbouring repeats resemble each other."""
 
+SESSIONS = "t over sessions"
+"""How it is called where it allows for how much sessions scatter."""
+
 _VALUES_AT_ONCE = 1_000_000  # of all resamples together: bounds the memory of a large sample's bootstrap
 
 

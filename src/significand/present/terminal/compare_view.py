@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from significand.analysis.comparison import Comparison
-from significand.plan.metrics import SCORES, Metric
+from significand.plan.metrics import METRICS, SCORES, Metric
 from significand.plan.phrases import merged
 from significand.present.rows import visible
 from significand.present.words.network import MADE_UP
@@ -38,6 +38,7 @@ HISTORY_FOOTNOTES = (
 
 DRIFT = "The two were measured at different times: what changed on the machine in between counts as a difference, too."
 NO_MARGIN = " Give a margin above it."
+UNKNOWN_SESSIONS = " How much sessions scatter is not known here, and not in the intervals: three others would tell."
 
 _MARKDOWN = re.compile(r"[\\`*_{}\[\]<>&|#~!@$]")
 
@@ -192,7 +193,15 @@ def _footnotes(result: "FolderComparison") -> list[str]:
         "costs" if one.scale == "ratio" else _score(one): margin_words(one) for one in result.comparisons if one.margin
     }
     given = f" Margin: {', '.join(f'{what} {size}' for what, size in margins.items())}." if margins else ""
-    return [f"{intervals}{holm}.{given}", DRIFT + ("" if margins else NO_MARGIN)]
+    return [f"{intervals}{holm}.{given}", f"{DRIFT}{'' if margins else NO_MARGIN}{_of_sessions(result)}"]
+
+
+def _of_sessions(result: "FolderComparison") -> str:
+    """Say how much the very same scatters from session to session, which the intervals of costs then allow for."""
+    if not result.spread:
+        return UNKNOWN_SESSIONS
+    told = ", ".join(f"{METRICS[name].noun} {100 * share:.2g} %" for name, share in result.spread.items())
+    return f" Intervals allow for how {result.sessions} other sessions of the same scatter: {told}."
 
 
 def _score(comparison: Comparison) -> str:
