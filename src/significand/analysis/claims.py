@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from significand.analysis.background import background_of
 from significand.analysis.comparison import Comparison, compare
 from significand.analysis.intervals import Estimate
-from significand.analysis.pareto import block_table, select_objectives
+from significand.analysis.pareto import Zone, block_table, select_objectives
 from significand.analysis.pareto_bootstrap import FrontierUncertainty, Hypervolume, frontier_uncertainty
 from significand.analysis.resplits import overlap_of
 from significand.analysis.summary import (
@@ -25,6 +25,7 @@ from significand.analysis.summary import (
     summarise,
 )
 from significand.analysis.turns import beside_baselines
+from significand.plan.indifference import zones_of
 from significand.plan.metrics import (
     ACCURACY,
     HELD_OUT,
@@ -58,6 +59,8 @@ class Claims:
         None where it is not defined, and then `frontier_missing` says why.
     score
         What kind of score the accuracies are.
+    indifferent
+        What does not matter on the frontier, as texts.
     """
 
     setups: Sequence[str]
@@ -66,6 +69,7 @@ class Claims:
     frontier: FrontierUncertainty | None
     frontier_missing: str = ""
     score: str = ACCURACY
+    indifferent: Sequence[str] = ()
 
     @property
     def sought(self) -> str:
@@ -197,7 +201,9 @@ def _of_one_source(runs: RunTable, values: NDArray[np.float64], baselines: Seque
     return known
 
 
-def frontier_of(runs: RunTable, names: Sequence[str]) -> FrontierUncertainty:
+def frontier_of(
+    runs: RunTable, names: Sequence[str], indifferent: Mapping[str, float] = MappingProxyType({})
+) -> FrontierUncertainty:
     """Return the frontier of the setups, by their means and with the probabilities that the repeats leave open.
 
     Parameters
@@ -206,6 +212,8 @@ def frontier_of(runs: RunTable, names: Sequence[str]) -> FrontierUncertainty:
         Of one experiment on one host; failed ones are left out.
     names
         Objectives, as `significand.analysis.pareto.select_objectives` takes them.
+    indifferent
+        By objective, the difference that does not matter; see `significand.plan.indifference.zones_of`.
 
     Raises
     ------
@@ -222,7 +230,9 @@ def frontier_of(runs: RunTable, names: Sequence[str]) -> FrontierUncertainty:
         (len(repeats), len(runs.setups)),
     )
     overlaps = [overlap_of(runs) if one.name == HELD_OUT else 0.0 for one in objectives]
-    return frontier_uncertainty(table, [not one.lower_is_better for one in objectives], overlaps=overlaps)
+    sizes = [(one, indifferent.get(one.name, 0.0)) for one in objectives]
+    zones = [Zone(share=size) if one.scale == "ratio" else Zone(size=size) for one, size in sizes]
+    return frontier_uncertainty(table, [not one.lower_is_better for one in objectives], overlaps=overlaps, zones=zones)
 
 
 def claims_of(
@@ -248,14 +258,17 @@ def claims_of(
     comparisons = [*primary, *(replace(one, family_name="further") for one in further)]
     frontier, missing = None, ""
     try:
-        frontier = frontier_of(runs, experiment.objectives)
+        zones = zones_of(experiment.indifferent, points=SCORES[score].scale == "points")
+        frontier = frontier_of(runs, experiment.objectives, zones)
     except ValueError as error:
         missing = str(error)
     if experiment.until is not None:  # stopped by the look of the intervals
         comparisons = sequential(comparisons)
         if frontier:
             frontier = replace(_sequential(frontier), hypervolume=_sequential(frontier.hypervolume))
-    return Claims(runs.setups, experiment.objectives, comparisons, frontier, missing, score)
+    return Claims(
+        runs.setups, experiment.objectives, comparisons, frontier, missing, score, tuple(experiment.indifferent)
+    )
 
 
 def sequential(comparisons: Sequence[Comparison]) -> list[Comparison]:
@@ -273,7 +286,7 @@ def summary_rows(
     """Return one row of summary_stats per setup; `made_up` tells whether the network's inputs are."""
     setups = setups_of(runs, experiment)
     objectives = (LATENCY.name, quality_of(runs))
-    is_sought = tuple(experiment.objectives) == objectives
+    is_sought = tuple(experiment.objectives) == objectives and not experiment.indifferent
     frontier = (claims.frontier if is_sought else None) or frontier_of(runs, objectives)
     return [
         summary.to_row()

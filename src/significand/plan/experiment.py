@@ -16,6 +16,7 @@ import psutil
 
 from significand.meters.machine import available_cpus
 from significand.meters.steps import NoisePolicy
+from significand.plan.indifference import zone_of
 from significand.plan.kinds import Kind, Several, Text
 from significand.plan.options import (
     AXES,
@@ -664,6 +665,10 @@ def _check_question(plan: _Plan) -> None:
     objectives = plan.values["objectives"]
     if len(objectives) < 2 or len(set(objectives)) < len(objectives):
         plan.fail("objectives", f"{','.join(objectives) or 'nothing'} given; name two or more, each once")
+        return
+    for name, _ in map(zone_of, plan.values.get("indifferent", ())):
+        if name not in objectives:
+            plan.fail("indifferent", f"{name} is not among the objectives, {','.join(objectives)}; name it there, too")
 
 
 def _classes(layer_sizes: Sequence[int]) -> int:

@@ -50,6 +50,14 @@ def test_every_mode_is_told_in_a_sentence_and_then_the_frontier() -> None:
     )
 
 
+def test_who_is_as_good_as_another_is_told() -> None:
+    """Half a per cent slower and equally accurate, where one per cent does not matter; else nothing is said."""
+    both = [*runs("float32", 1.005), *runs("int8", 1.0)]
+    *_, last = told(both, small_experiment(indifferent="latency=1%,test_accuracy=0.1"))
+    assert last == "float32 is as good as int8, within 1 % of latency and 0.1 points of test accuracy."
+    assert not any("as good as" in line for line in told(both, small_experiment()))
+
+
 def test_without_a_finished_run_nothing_is_claimed() -> None:
     """When every run failed the sentence says that nothing was compared, and there is no probability."""
     failed = [*runs("float32", math.nan, status=FAILED), *runs("int8", math.nan, status=FAILED)]

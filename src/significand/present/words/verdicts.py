@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from significand.plan.metrics import HELD_OUT, METRICS
+from significand.plan.indifference import zone_of
+from significand.plan.metrics import HELD_OUT, METRICS, scored
+from significand.plan.phrases import merged
 from significand.present.rows import enumerated, visible
 from significand.present.words.numbers import probability
 from significand.present.words.sentences import sentence
@@ -86,6 +88,7 @@ def frontier_lines(claims: "Claims", *, of_grid: bool = False) -> Iterator[str]:
         more = f"; {left} other{'s are' if left > 1 else ' is'} less likely to be" if left else ""
         named = ", ".join(f"{name} {probability(p)}" for p, name in likely) or "none with 0.05 or more"
         yield f"On the Pareto frontier of {claims.sought} with probability: {named}{more}."
+    yield from _as_good_as(claims)
     used, of_all = (
         [name for name, is_on in zip(claims.setups, marks, strict=True) if is_on]
         for marks in (claims.frontier.on_frontier, claims.frontier.on_frontier_all_runs)
@@ -97,6 +100,26 @@ def frontier_lines(claims: "Claims", *, of_grid: bool = False) -> Iterator[str]:
             f"{claims.frontier.n_blocks} of {claims.frontier.n_blocks_in_all} repeats that every ranked "
             f"{'setup' if of_grid else 'mode'} finished, as in the probabilities, it is {told(used) or 'empty'}."
         )
+
+
+def _as_good_as(claims: "Claims") -> Iterator[str]:
+    """Say who is as good as whom, where the experiment says what does not matter."""
+    assert claims.frontier is not None  # noqa: S101 - the caller has looked
+    places = claims.frontier.as_good_as.tolist()
+    told = merged((name, claims.setups[of]) for name, of in zip(claims.setups, places, strict=True) if of >= 0)
+    for names, of in told:
+        several = "are" if places.count(claims.setups.index(of)) > 1 else "is"
+        yield f"{names} {several} as good as {of}, within {_indifference(claims)}."
+
+
+def _indifference(claims: "Claims") -> str:
+    """Say what does not matter: ``"1 % of latency and 0.1 points of test accuracy"``."""
+    metrics, told = scored(claims.score), []
+    for name, size in map(zone_of, claims.indifferent):
+        metric = metrics[name]
+        unit = {"ratio": " %", "points": " points", "difference": ""}[metric.scale]
+        told.append(f"{100 * size if metric.scale == 'ratio' else size:.3g}{unit} of {metric.noun}")
+    return enumerated(told)
 
 
 def _first_of(names: Sequence[str]) -> str:
