@@ -101,6 +101,8 @@ class Decision:
             "possible": [self.setups[k].name for k in choice.possible] if choice else [],
             "more_repeats": choice.more.repeats if choice else None,
             "more_examples": choice.more.examples if choice else None,
+            "more_repeats_range": _listed(choice.more.repeats_range if choice else None),
+            "more_examples_range": _listed(choice.more.examples_range if choice else None),
             "setups": list(self._setups()),
             "problems": list(self.problems),
         }
@@ -140,6 +142,11 @@ ANSWER_KEYS = {
     "possible": ("where nothing is decided, or might be decided better: setups that may be cheaper and feasible", ""),
     "more_repeats": ("about how many more repeats would decide; null where that is not known", ""),
     "more_examples": ("about how many more held-out examples would decide instead; null where they would not", ""),
+    "more_repeats_range": (
+        "how many more it takes in four of five cases, at least and at most (null: or more); null where not known",
+        "",
+    ),
+    "more_examples_range": ("the same of held-out examples", ""),
     "setups[].setup": ("name of the setup", ""),
     "setups[].status": (
         "reference; feasible: loss and limits shown to be kept; ruled out: shown not to be; open; or not measured",
@@ -304,6 +311,10 @@ class _Losses:
     def _share_weights(self, setup: int) -> bool:
         """Tell whether both infer with the same weights before conversion."""
         return same_weights(self._setups[setup], self._setups[self._reference])
+
+
+def _listed(ends: tuple[int, int | None] | None) -> list[int | None] | None:
+    return None if ends is None else list(ends)
 
 
 def _ratio(log: float) -> float:
