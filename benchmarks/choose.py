@@ -8,6 +8,7 @@ held-out examples are drawn from one table anew in each repeat, and some of them
 
 import argparse
 import itertools
+import math
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -83,12 +84,14 @@ class Sample:
         """Repeats by now."""
         return len(self._rows)
 
-    def decide(self) -> Choice:
-        """Return what is decided by now."""
+    def decide(self, *, ranges: bool = False) -> Choice:
+        """Return what is decided by now, and how much more it takes in most cases."""
         nothing = Loss(None)
         # One repeat shows no spread of costs, but the size of a file needs none.
         is_size = self._world.repeats == 1
-        return choose(self._logs, 0, [nothing, *map(self._loss, self._differences)], MARGIN, exact=is_size)
+        return choose(
+            self._logs, 0, [nothing, *map(self._loss, self._differences)], MARGIN, exact=is_size, ranges=ranges
+        )
 
     def _loss(self, differences: list[np.ndarray]) -> Loss:
         if not self._world.weights:
@@ -149,34 +152,39 @@ def main() -> int:
         share, _ = rate(world, lambda one: one.verdict == "ship" and one.chosen == 1, experiments, seed=100)
         say(f"  {repeats:2} repeats: {share:.1%}\n")
 
-    say("\nNot decided: how many repeats it really took, over how many were told\n")
+    say("\nNot decided: how often the range of repeats that was told held, looked at after each twentieth more\n")
     for name, world in {
         "loss by examples": World((0.005, 0.03, 0.03), 0.002, fast, 2, 1800),
         "loss by repeats": World((0.003, 0.03, 0.03), 0.004, fast, 4, 1800, weights=False),
         "cost": World((0.0, 0.03, 0.03), 0.0005, (-0.02, -0.3, -0.3), 5, 10_000),
+        "cost, 10 repeats": World((0.0, 0.03, 0.03), 0.0005, (-0.02, -0.3, -0.3), 10, 10_000),
+        "small cost": World((0.0, 0.03, 0.03), 0.0005, (-0.012, -0.3, -0.3), 10, 10_000),
     }.items():
-        ratios = np.array(list(_how_long(world, experiments // 5)))
-        within = np.mean((ratios >= 1 / 1.5) & (ratios <= 1.5)) if ratios.size else np.nan
-        low, median, high = np.quantile(ratios, [0.1, 0.5, 0.9]) if ratios.size else [np.nan] * 3
+        seen = list(_how_long(world, experiments // 5))
+        within = np.mean([low <= took <= high for took, low, high, _ in seen]) if seen else np.nan
+        early = np.mean([took < low for took, low, _, _ in seen]) if seen else np.nan
+        spans = [np.median([one[place] for one in seen]) if seen else np.nan for place in (1, 2, 3)]
         say(
-            f"  {name:16}: {ratios.size:3} not decided; 10, 50, 90 %: {low:.2f}, {median:.2f}, {high:.2f}; "
-            f"within a factor 1.5: {within:.0%}\n"
+            f"  {name:16}: {len(seen):3} not decided; within {within:.0%}, sooner {early:.0%}; median range "
+            f"{spans[0]:.0f} to {spans[1]:.0f} more, by a point {spans[2]:.0f}\n"
         )
     return 0
 
 
-def _how_long(world: World, experiments: int) -> Iterator[float]:
-    """Return, of experiments that are not decided, repeats at the decision over the repeats that were told."""
+def _how_long(world: World, experiments: int) -> Iterator[tuple[int, int, float, int]]:
+    """Return, of experiments that are not decided: repeats that it took, the range that was told, and the point."""
     for k in range(experiments):
         sample = Sample(world, np.random.default_rng([7, k]))
-        choice = sample.decide()
-        if not is_open(choice) or choice.more.repeats is None:
+        choice = sample.decide(ranges=True)
+        told = choice.more.repeats_range
+        if not is_open(choice) or told is None or choice.more.repeats is None:
             continue
-        told = sample.repeats + choice.more.repeats
-        while sample.repeats < 10 * told and is_open(choice):
+        before, (low, high), point = sample.repeats, told, choice.more.repeats
+        while sample.repeats - before <= (high or 3 * low) and is_open(choice):
             sample.go_on(max(1, sample.repeats // 20))
             choice = sample.decide()
-        yield sample.repeats / told
+        took = sample.repeats - before if not is_open(choice) else 10**6
+        yield took, low, math.inf if high is None else high, point
 
 
 if __name__ == "__main__":

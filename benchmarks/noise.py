@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-from significand.analysis.comparison import Costs, log_ratios
+from significand.analysis.ratios import Costs, log_ratios
 from significand.analysis.turns import latencies_beside
 from significand.job import run_experiment_in
 from significand.meters.machine import available_cpus

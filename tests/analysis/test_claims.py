@@ -51,6 +51,22 @@ def test_halved_costs_are_better_and_estimated_energy_is_not_judged() -> None:
     assert by_metric["accuracy"].verdict == "no difference shown"
 
 
+def test_what_is_the_same_by_construction_is_no_test() -> None:
+    """Two modes that train in float32 take the same steps: their training is shown, and makes no family larger."""
+    anew = [replace(one, training_precision="float32", threads=2, energy_kind="measured") for one in experiment_runs()]
+    other = [replace(one, training_precision=one.setup) for one in anew]
+    threads = [replace(one, threads=1) if one.setup == "int8" else one for one in anew]
+    variant = [replace(one, variant="again") if one.setup == "int8" else one for one in anew]
+    found = {one.metric: one for one in compare_setups(table_of(anew), [0, 0])}
+    assert (found["train_time"].verdict, found["train_time"].reason) == ("not tested", "the same by construction")
+    assert found["energy"].reason == "the same by construction"
+    assert found["train_time"].estimate.point == pytest.approx(0.5, rel=0.01)
+    for runs in (other, threads, variant):
+        tested = {one.metric: one for one in compare_setups(table_of(runs), [0, 0])}
+        assert tested["train_time"].verdict == "better"
+        assert tested["latency"].family == found["latency"].family + 2
+
+
 @pytest.mark.parametrize("mixed", ["int8", "float32"])
 def test_energies_of_two_kinds_have_no_ratio(mixed: str) -> None:
     """A measured energy over an estimated one, or a mixture of both, is missing, as it is in the summary."""

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.optimize import brentq
 from scipy.stats import nct, t
 
-from significand.analysis.multiplicity import holm, remaining_alpha, smallest_detectable
+from significand.analysis.multiplicity import assurance, assured_detectable, holm, remaining_alpha, smallest_detectable
 
 P_VALUES = st.lists(st.floats(0, 1) | st.just(math.nan), max_size=12)
 
@@ -104,3 +104,29 @@ def test_without_a_test_nothing_is_detectable() -> None:
     """A missing standard error, degree of freedom or level gives NaN, never 0."""
     missing = smallest_detectable([math.nan, 1.0, 1.0], [4.0, math.nan, 4.0], [0.05, 0.05, math.nan])
     assert np.isnan(missing).all()
+
+
+@pytest.mark.parametrize(("n", "factor"), [(3, 1.55), (5, 1.24), (10, 1.10), (30, 1.03)])
+def test_assurance_of_few_runs(n: int, factor: float) -> None:
+    """The factors that an independent audit of this package found by simulating."""
+    assert assurance(n - 1) == pytest.approx(factor, abs=0.006)
+
+
+def test_what_is_assured_is_found_in_four_of_five() -> None:
+    """On average over what five runs may show of their spread; without assurance it would be seven in ten."""
+    random, n = np.random.default_rng(5), 5
+    told = [assured_detectable(spread / math.sqrt(n), n - 1) for spread in random.normal(size=(60, n)).std(1, ddof=1)]
+    found = []
+    for size in told:
+        samples = random.normal(float(size), 1, (400, n))
+        p = t.sf(samples.mean(1) / samples.std(1, ddof=1) * math.sqrt(n), n - 1)
+        found.append(np.mean(p < 0.025))
+    assert np.mean(found) == pytest.approx(0.8, abs=0.06)
+
+
+def test_assurance_is_defined_wherever_there_is_a_test() -> None:
+    """Of two runs and tiny levels it is a number of at least 1; of missing ones it is missing."""
+    assert 1 <= assurance(1, 0.05) < 64
+    assert 1 <= assurance(1, 1e-6) <= 64
+    assert 1 <= assurance(1e6) < 1.001
+    assert math.isnan(assurance(math.nan))

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from significand.analysis.pareto import (
+    Zone,
     block_table,
     frontier,
     mean_by_host,
@@ -255,3 +256,26 @@ def test_every_block_has_a_host() -> None:
     """Fewer hosts than blocks are refused, so that no block is lost."""
     with pytest.raises(ValueError, match=r"hosts has shape \(1,\) for 2 blocks"):
         mean_by_host(np.ones((2, 1, 1)), ["a"])
+
+
+def test_what_is_worse_by_little_in_all_is_not_pushed_off() -> None:
+    """Half a per cent slower and 0.05 points worse is as good, within 1 % and 0.1 points; more in one is not."""
+    points = [[1.0, 0.900], [1.005, 0.8995], [1.02, 0.900], [1.0, 0.898], [0.5, 0.5]]
+    zones = [Zone(share=0.01), Zone(size=0.001)]
+    assert nondominated(points, [False, True], zones).tolist() == [True, True, False, False, True]
+    assert nondominated(points, [False, True]).tolist() == [True, False, False, False, True]
+
+
+@given(st.lists(st.tuples(st.integers(1, 30), st.integers(1, 30)), min_size=1, max_size=12), st.floats(0, 0.5))
+def test_a_zone_only_adds_to_the_frontier(points: list[tuple[int, int]], share: float) -> None:
+    """Who is on it stays; who is added is beaten by nobody by more than the zone, whoever beats it."""
+    zones = [Zone(share=share), Zone(size=3 * share)]
+    array = np.array(points, dtype=float)
+    plain, wider = nondominated(array), nondominated(array, zones=zones)
+    assert (wider | ~plain).all()
+    for row, on in enumerate(wider):
+        beaten = any(
+            (one <= array[row]).all() and (one[0] * (1 + share) < array[row][0] or one[1] + 3 * share < array[row][1])
+            for one in array
+        )
+        assert on == (not beaten)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from significand.analysis.pareto import frontier, mean_by_host, relative_to_baseline
+from significand.analysis.pareto import Zone, frontier, mean_by_host, relative_to_baseline
 from significand.analysis.pareto_bootstrap import (
     MOST_WEIGHTED_BLOCKS,
     FrontierUncertainty,
@@ -81,6 +81,31 @@ def test_probability_is_right_for_a_true_distance(n: int) -> None:
     p = probabilities_of_pairs(n, 2 * math.sqrt(2 / n))
     quantiles = stats.nct.ppf((np.arange(100) + 0.5) / 100, n - 1, 2)
     assert p.mean() == pytest.approx(stats.t.cdf(quantiles, n - 1).mean(), abs=0.04)
+
+
+def test_who_is_worse_by_what_does_not_matter_is_as_good() -> None:
+    """It is on the frontier of means and of resamples, and the one that beats it is named."""
+    table = noisy(20, [(1.0, 1.0), (1.01, 0.999), (2.0, 0.5)], seed=3)
+    table[:, 1] = table[:, 0] * 1.01
+    table[:, 1, 1] = table[:, 0, 1]
+    plain = uncertainty(table, 200)
+    wide = frontier_uncertainty(table, [False, True], resamples=200, zones=[Zone(share=0.02), Zone()])
+    assert (plain.on_frontier[1], plain.p_on_frontier[1], plain.as_good_as.tolist()) == (False, 0, [-1, -1, -1])
+    assert (wide.on_frontier[1], wide.p_on_frontier[1], wide.as_good_as.tolist()) == (True, 1, [-1, 0, -1])
+    assert wide.to_dict(["a", "b", "c"], ["latency", "accuracy"])["setups"][1]["as_good_as"] == "a"  # type: ignore[index]
+
+
+def test_means_of_blocks_that_share_examples_are_less_sure() -> None:
+    """Adding so much to 1 / n has the effect of that many fewer blocks, and what is equal in all stays equal."""
+    table = np.random.default_rng(0).standard_normal((10, 3, 1))
+    table[:, 1] += 0.7
+    table[:, 2] = table[:, 1]
+    plain, widened = (frontier_uncertainty(table, [True], overlaps=by) for by in ((), (0.25,)))
+    assert 0.5 < widened.p_dominates[1, 0] < plain.p_dominates[1, 0]
+    assert widened.p_dominates[1, 2] == 0
+    distance = (plain.p_dominates[1, 0], widened.p_dominates[1, 0])
+    ratio = stats.t.ppf(distance[0], 9) / stats.t.ppf(distance[1], 9)
+    assert ratio == pytest.approx(math.sqrt(1 + 10 * 0.25), rel=0.15)
 
 
 @pytest.mark.parametrize("n", [200, MOST_WEIGHTED_BLOCKS + 200])
@@ -355,6 +380,7 @@ def test_result_goes_into_a_file() -> None:
     content = uncertainty(table).to_dict(["float32", "int8", "float16"], ["latency", "accuracy"])
     read = json.loads(json.dumps(jsonable(content), allow_nan=False))
     assert read["setups"][2] == {
+        "as_good_as": "",
         "setup": "float16",
         "ranked": False,
         "on_frontier": False,

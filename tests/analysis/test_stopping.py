@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from significand.analysis.comparison import Costs
+from significand.analysis.ratios import Costs
 from significand.analysis.stopping import Reached, ratio_half_width, reached, runs_needed
 from significand.plan.options import FEWEST_SEQUENTIAL
 

@@ -209,13 +209,15 @@ def test_noise_of_a_run_is_that_of_the_steps_that_count() -> None:
             attempt(0, 1, 0.4, counted=False),
             attempt(0, 2, 0.1, counted=True),
             attempt(1, 0, 0.02, counted=True, window_s=3.0),
+            replace(attempt(0, 0, 0.0, counted=True), phase="inference"),
         ]
     )
-    assert (values["steps"], values["disturbed_steps"], values["remeasured_steps"]) == (2, 1, 1)
+    assert (values["steps"], values["disturbed_steps"], values["remeasured_steps"]) == (3, 1, 1)
     assert values["others_cpu_s"] == pytest.approx(0.1 + 0.06)
-    assert values["steal_s"] == 0.5
-    assert values["others_share"] == pytest.approx((0.1 + 3 * 0.02) / 4)
-    assert values["frequency_mhz"] == 2000.5
+    assert values["steal_s"] == 0.75
+    assert values["training_others_share"] == pytest.approx((0.1 + 3 * 0.02) / 4)
+    assert values["others_share"] == pytest.approx((0.1 + 3 * 0.02) / 5)
+    assert values["frequency_mhz"] == pytest.approx(6001 / 3)
 
 
 def test_every_attempt_is_kept_as_arrays() -> None:

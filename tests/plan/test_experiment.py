@@ -92,6 +92,7 @@ BAD = [
     ({"round_duration_s": 61}, ["round_duration_s: 61 is out of range; give at most 60"]),
     ({"baseline": "int9"}, ["baseline: 'int9' is not among the precision modes", "did you mean 'int8'?"]),
     ({"objectives": "latency,akkuracy"}, ["objectives: 'akkuracy'", "did you mean 'accuracy'?", "allowed: latency"]),
+    ({"indifferent": "memory=1%"}, ["indifferent: memory is not among the objectives, latency,test_accuracy"]),
     ({"objectives": ["latency"]}, ["objectives: latency given; name two or more, each once"]),
     ({"margin": "-2%"}, ["margin: '-2%' is out of range; give more than 0"]),
     ({"margin": 2}, ["margin: 2 would be 200 %; write 2% or 200%, as you mean it"]),

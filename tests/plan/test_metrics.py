@@ -19,6 +19,7 @@ from significand.plan.metrics import (
     Metric,
     headlines,
     of_family,
+    resolutions,
     scored,
 )
 from significand.results.records import Run
@@ -111,3 +112,14 @@ def test_a_kind_of_score_changes_how_accuracies_are_told_and_nothing_else(kind: 
 def test_what_nobody_knows_is_an_accuracy() -> None:
     """Of the perceptron, whose manifest says nothing of it, and of a kind that a later version may add."""
     assert scored("f1") == scored(ACCURACY) == METRICS
+
+
+@pytest.mark.parametrize(
+    ("cpus", "usable", "mb"), [(1, None, 0.34), (2, None, 0.34), (64, None, 33.55), (64, 2, 1.049)]
+)
+def test_memory_is_told_apart_less_finely_on_many_cpus(cpus: int, usable: int | None, mb: float) -> None:
+    """Each that may touch the memory counts up to twice as many pages for itself as the machine has CPUs."""
+    found = resolutions(cpus, usable)
+    memories = [found[name] for name in ("memory", "training_memory", "inference_memory")]
+    assert memories == pytest.approx([mb] * 3, rel=1e-3)
+    assert found["latency"] == 0

@@ -8,7 +8,7 @@ chosen; the reference is left only for a setup that is shown to cost less, by Ho
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
@@ -16,9 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
+from significand.analysis.autocorrelation import widening_of
 from significand.analysis.loss import Loss, More
 from significand.analysis.moments import Floats
 from significand.analysis.multiplicity import holm
+from significand.analysis.outlook import Need, certain, need_of_loss, need_of_mean, range_of_examples, range_of_more
 from significand.analysis.pairing import ROUNDING
 from significand.analysis.pareto_bootstrap import resampled_means
 
@@ -126,6 +128,7 @@ def choose(
     exact: bool = False,
     blur: Floats | None = None,
     level: float = 0.95,
+    ranges: bool = True,
 ) -> Choice:
     """Choose among setups.
 
@@ -147,6 +150,8 @@ def choose(
         By setup, how far the log of its cost may be wrong beyond what the runs show; by default not at all.
     level
         1 - level is the chance of even one setup that is called feasible and is not.
+    ranges
+        Whether to find out how much more it takes in most cases, which takes some hundredths of a second.
     """
     blurs = np.zeros(logs.shape[1]) if blur is None else blur
     case = _Case(logs, reference, losses, margin, limits, exact, blurs, 1 - level)
@@ -175,7 +180,15 @@ def choose(
         )
         for k in range(logs.shape[1])
     ]
-    return Choice(verdict, chosen, candidates, possible, _first_to_decide([more[k] for k in possible]))
+    told = _first_to_decide([more[k] for k in possible])
+    needs = [case.outlook(k) for k in possible] if ranges and (len(logs) > 1 or exact) else []
+    examples = max((losses[k].n for k in possible if losses[k].unit == "example"), default=0)
+    told = replace(
+        told,
+        repeats_range=range_of_more(needs, len(logs)) if told.repeats is not None else None,
+        examples_range=range_of_examples(needs, examples) if told.examples is not None else None,
+    )
+    return Choice(verdict, chosen, candidates, possible, told)
 
 
 @dataclass(frozen=True, eq=False)
@@ -267,17 +280,33 @@ class _Case:
         looks_bad = self.losses[k].point >= self.margin or any(one.mean >= 0 for one in self.kept(k))
         return self.cheaper[k].mean < bar and not looks_bad and not self.is_out(k)
 
-    def more(self, k: int) -> More:
-        """Return what would show that a setup is feasible, and costs less than what is chosen."""
-        needs = []
+    def open(self, k: int) -> list[tuple["Loss | _Test", float]]:
+        """Return what must be shown for a setup to be feasible and cost less than what is chosen, with the levels."""
+        found: list[tuple[Loss | _Test, float]] = []
         if not self.feasible[k]:
             alpha = self.alpha / int(np.count_nonzero(self.p_feasible > self.alpha))  # what Holm's method leaves
-            needs = [self.losses[k].needed(self.margin, alpha), *(one.needed(alpha) for one in self.kept(k))]
+            found = [(self.losses[k], alpha), *((one, alpha) for one in self.kept(k))]
         if self.chosen is not None:
             rivals = [j for j in self.others if j == k or (self.feasible[j] and not self.is_cheaper[j])]
             alpha = self.alpha / (len(rivals) if self.chosen == self.reference else 1)
-            needs.append(self.versus(k, self.chosen).needed(alpha))
-        return _together(needs)
+            found.append((self.versus(k, self.chosen), alpha))
+        return found
+
+    def more(self, k: int) -> More:
+        """Return what would show all that."""
+        return _together(
+            [
+                one.needed(self.margin, alpha) if isinstance(one, Loss) else one.needed(alpha)
+                for one, alpha in self.open(k)
+            ]
+        )
+
+    def outlook(self, k: int) -> list[Need]:
+        """Return the same to be drawn."""
+        return [
+            need_of_loss(one, self.margin, alpha, WORTH_WAITING_FOR) if isinstance(one, Loss) else one.need(alpha)
+            for one, alpha in self.open(k)
+        ]
 
 
 @dataclass(frozen=True)
@@ -294,8 +323,7 @@ class _Test:
     def of(cls, differences: Floats, *, exact: bool = False, blur: float = 0.0) -> "_Test":
         known = differences[np.isfinite(differences)]
         deviation = float(known.std(ddof=1)) if known.size > 1 else math.nan
-        if deviation <= ROUNDING:
-            deviation = 0.0
+        deviation = 0.0 if deviation <= ROUNDING else deviation * widening_of(known)
         return cls(float(known.mean()) if known.size else math.nan, deviation, known.size, blur, exact)
 
     @property
@@ -328,6 +356,15 @@ class _Test:
         enough = (n for n in range(self.n, most + 1) if self._p(distance, n) <= alpha)
         n = next(enough, None)
         return More() if n is None else More(n - self.n)
+
+    def need(self, alpha: float) -> Need:
+        """Return the same to be drawn: examples bring nothing to it, unless it is shown already."""
+        distance = self.mean + self.blur
+        if self.n < 2 or self.exact or self.deviation == 0:
+            is_shown = distance < 0 and (self.exact or self.deviation == 0)
+            return Need(certain, certain) if is_shown else Need(None)
+        draw = need_of_mean(distance, self.deviation, self.n, alpha, patience=WORTH_WAITING_FOR)
+        return Need(draw, certain if self.p <= alpha else None)
 
 
 def _together(needs: Sequence[More]) -> More:

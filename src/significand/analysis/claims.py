@@ -1,17 +1,19 @@
 """From an experiment's runs to its claims: every setup against its baseline, and the frontier with its uncertainty."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from significand.analysis.background import background_of
 from significand.analysis.comparison import Comparison, compare
 from significand.analysis.intervals import Estimate
-from significand.analysis.pareto import block_table, select_objectives
+from significand.analysis.pareto import Zone, block_table, select_objectives
 from significand.analysis.pareto_bootstrap import FrontierUncertainty, Hypervolume, frontier_uncertainty
 from significand.analysis.resplits import overlap_of
 from significand.analysis.summary import (
@@ -23,9 +25,12 @@ from significand.analysis.summary import (
     summarise,
 )
 from significand.analysis.turns import beside_baselines
+from significand.plan.indifference import zones_of
 from significand.plan.metrics import (
     ACCURACY,
+    HELD_OUT,
     LATENCY,
+    OF_TRAINING_ALONE,
     SCORES,
     SPECIFIED,
     SPECIFIED_COSTS,
@@ -54,6 +59,8 @@ class Claims:
         None where it is not defined, and then `frontier_missing` says why.
     score
         What kind of score the accuracies are.
+    indifferent
+        What does not matter on the frontier, as texts.
     """
 
     setups: Sequence[str]
@@ -62,6 +69,7 @@ class Claims:
     frontier: FrontierUncertainty | None
     frontier_missing: str = ""
     score: str = ACCURACY
+    indifferent: Sequence[str] = ()
 
     @property
     def sought(self) -> str:
@@ -108,6 +116,7 @@ def compare_setups(
     margin: float | None = None,
     accuracy_margin: float | None = None,
     score: str = ACCURACY,
+    resolution_of: Mapping[str, float] = MappingProxyType({}),
 ) -> list[Comparison]:
     """Compare every setup with its baseline on every one of these metrics, paired by repeat, and judge all together.
 
@@ -127,6 +136,8 @@ def compare_setups(
         The same for accuracies, in percentage points, and for other scores, in their own unit.
     score
         What kind of score the accuracies are, a key of `significand.plan.metrics.SCORES`.
+    resolution_of
+        As for `significand.analysis.comparison.compare`.
     """
     kinds = scored(score)
     sizes = {"ratio": margin, "points": accuracy_margin, "difference": accuracy_margin}
@@ -144,7 +155,7 @@ def compare_setups(
         elif metric.may_be_estimated:
             values[metric.name] = _of_one_source(runs, values[metric.name], baselines)
     finished = runs.finished
-    return compare(
+    comparisons = compare(
         {name: column[finished] for name, column in values.items()},
         setups=runs.codes[finished],
         blocks=np.unique(runs.counts("repeat")[finished], return_inverse=True)[1],
@@ -153,8 +164,31 @@ def compare_setups(
         margins=margins,
         energy_measured=bool((runs.texts("energy_kind").filter(pl.Series(finished)) == "measured").all()),
         score=score,
-        overlaps={"test_accuracy": overlap_of(runs)},
+        overlaps={HELD_OUT: overlap_of(runs)},
+        resolution_of=resolution_of,
+        constructed=dict.fromkeys(OF_TRAINING_ALONE, _trained_alike(runs, baselines)),
     )
+    background = dict(zip(runs.setups, background_of(runs, baselines).tolist(), strict=True))
+    return [
+        replace(one, background=background[one.setup]) if one.metric == "train_time" else one for one in comparisons
+    ]
+
+
+TRAINED_BY = ("training_precision", "options", "device", "batch_size", "threads", "variant")
+"""Columns of runs that make their training what it is; engines only infer."""
+
+
+def _trained_alike(runs: RunTable, baselines: Sequence[int]) -> list[int]:
+    """Return the setups whose training is, step by step, that of their baselines: only what follows differs."""
+    alike = []
+    for setup, baseline in enumerate(baselines):
+        sides = [runs.rows_of(one)[:1] for one in (setup, baseline)]
+        if setup == baseline or not all(map(len, sides)):
+            continue
+        own, other = (runs.frame[list(TRAINED_BY)].row(int(side[0])) for side in sides)
+        if own[0] and own == other:
+            alike.append(setup)
+    return alike
 
 
 def _of_one_source(runs: RunTable, values: NDArray[np.float64], baselines: Sequence[int]) -> NDArray[np.float64]:
@@ -167,7 +201,9 @@ def _of_one_source(runs: RunTable, values: NDArray[np.float64], baselines: Seque
     return known
 
 
-def frontier_of(runs: RunTable, names: Sequence[str]) -> FrontierUncertainty:
+def frontier_of(
+    runs: RunTable, names: Sequence[str], indifferent: Mapping[str, float] = MappingProxyType({})
+) -> FrontierUncertainty:
     """Return the frontier of the setups, by their means and with the probabilities that the repeats leave open.
 
     Parameters
@@ -176,6 +212,8 @@ def frontier_of(runs: RunTable, names: Sequence[str]) -> FrontierUncertainty:
         Of one experiment on one host; failed ones are left out.
     names
         Objectives, as `significand.analysis.pareto.select_objectives` takes them.
+    indifferent
+        By objective, the difference that does not matter; see `significand.plan.indifference.zones_of`.
 
     Raises
     ------
@@ -191,11 +229,19 @@ def frontier_of(runs: RunTable, names: Sequence[str]) -> FrontierUncertainty:
         runs.codes[finished],
         (len(repeats), len(runs.setups)),
     )
-    return frontier_uncertainty(table, [not one.lower_is_better for one in objectives])
+    overlaps = [overlap_of(runs) if one.name == HELD_OUT else 0.0 for one in objectives]
+    sizes = [(one, indifferent.get(one.name, 0.0)) for one in objectives]
+    zones = [Zone(share=size) if one.scale == "ratio" else Zone(size=size) for one, size in sizes]
+    return frontier_uncertainty(table, [not one.lower_is_better for one in objectives], overlaps=overlaps, zones=zones)
 
 
-def claims_of(runs: RunTable, experiment: "Experiment", score: str = ACCURACY) -> Claims:
-    """Return everything that an experiment's runs say, as its fields ask for it; `score` as of `compare`."""
+def claims_of(
+    runs: RunTable,
+    experiment: "Experiment",
+    score: str = ACCURACY,
+    resolution_of: Mapping[str, float] = MappingProxyType({}),
+) -> Claims:
+    """Return everything that an experiment's runs say, as its fields ask for it; the rest as of `compare`."""
     baselines = experiment.baselines(setups_of(runs, experiment))
     primary, further = (
         compare_setups(
@@ -205,20 +251,24 @@ def claims_of(runs: RunTable, experiment: "Experiment", score: str = ACCURACY) -
             margin=experiment.margin,
             accuracy_margin=experiment.accuracy_margin,
             score=score,
+            resolution_of=resolution_of,
         )
         for metrics in (of_family("primary"), of_family("further"))
     )
     comparisons = [*primary, *(replace(one, family_name="further") for one in further)]
     frontier, missing = None, ""
     try:
-        frontier = frontier_of(runs, experiment.objectives)
+        zones = zones_of(experiment.indifferent, points=SCORES[score].scale == "points")
+        frontier = frontier_of(runs, experiment.objectives, zones)
     except ValueError as error:
         missing = str(error)
     if experiment.until is not None:  # stopped by the look of the intervals
         comparisons = sequential(comparisons)
         if frontier:
             frontier = replace(_sequential(frontier), hypervolume=_sequential(frontier.hypervolume))
-    return Claims(runs.setups, experiment.objectives, comparisons, frontier, missing, score)
+    return Claims(
+        runs.setups, experiment.objectives, comparisons, frontier, missing, score, tuple(experiment.indifferent)
+    )
 
 
 def sequential(comparisons: Sequence[Comparison]) -> list[Comparison]:
@@ -236,7 +286,7 @@ def summary_rows(
     """Return one row of summary_stats per setup; `made_up` tells whether the network's inputs are."""
     setups = setups_of(runs, experiment)
     objectives = (LATENCY.name, quality_of(runs))
-    is_sought = tuple(experiment.objectives) == objectives
+    is_sought = tuple(experiment.objectives) == objectives and not experiment.indifferent
     frontier = (claims.frontier if is_sought else None) or frontier_of(runs, objectives)
     return [
         summary.to_row()
@@ -299,7 +349,9 @@ class ComparisonRow:
     high: float = column("its upper bound", "1, points or the score's, by scale")
     level: float = column("confidence level of the interval; 1 - level is what all tests of a family share", "1")
     method: str = column(
-        "how the interval was made: t, Welch t, t for re-splits (widened), or sequential before one", default=""
+        "how the interval was made: t, Welch t, t for re-splits or for dependent repeats (both widened), t over "
+        "sessions, or sequential before one",
+        default="",
     )
     n: int = column("pairs behind it; runs of both sides where runs are not paired", default=0)
     paired: bool = column("whether runs were compared repeat by repeat", default=False)
@@ -323,6 +375,20 @@ class ComparisonRow:
         "1, points or the score's, by scale",
     )
     reason: str = column("why there is no test, or what is unusual", default="")
+    lag1: float = column("correlation of the differences of neighbouring repeats; empty below five", "1")
+    rank_estimate: float = column(
+        "a second opinion: Hodges and Lehmann's estimate, the median of the averages of every two pairs; none of more "
+        "than 400",
+        "1, points or the score's, by scale",
+    )
+    rank_low: float = column(
+        "lower bound of its interval, by Wilcoxon's signed ranks; empty where so few pairs have none",
+        "1, points or the score's, by scale",
+    )
+    rank_high: float = column("its upper bound", "1, points or the score's, by scale")
+    background: float = column(
+        "by what the share of the CPUs that others still took multiplies the ratio of training times", "1"
+    )
 
     @classmethod
     def of(cls, comparison: Comparison) -> "ComparisonRow":
@@ -350,6 +416,9 @@ class ComparisonRow:
             smallest_detectable=comparison.smallest_detectable,
             margin=math.nan if comparison.margin is None else comparison.margin,
             reason=comparison.reason,
+            lag1=comparison.lag1,
+            background=comparison.background,
+            **dict(zip(("rank_estimate", "rank_low", "rank_high"), comparison.ranks, strict=True)),
         )
 
 

@@ -1,26 +1,30 @@
 """Setups against a baseline: ratios and differences with their tests and verdicts."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtr, stdtrit
 
+from significand.analysis.autocorrelation import widening
 from significand.analysis.columns import numbers
-from significand.analysis.intervals import RESPLIT, Estimate, check_level, mean_t
+from significand.analysis.intervals import DEPENDENT, RESPLIT, SESSIONS, Estimate, check_level
 from significand.analysis.measures import Column, band, checked_codes, scaled_columns, shown
-from significand.analysis.moments import grouped_spread
-from significand.analysis.multiplicity import holm, remaining_alpha, smallest_detectable
+from significand.analysis.moments import Codes, Floats, grouped_spread
+from significand.analysis.multiplicity import assured_detectable, holm, remaining_alpha
 from significand.analysis.pairing import ROUNDING, Effects, Matches, match, paired_effects, unpaired_effects
-from significand.plan.metrics import ACCURACY, LATENCY, METRICS, Family, Metric, Scale, scored
+from significand.analysis.sessions import Between, allowed_for
+from significand.plan.metrics import ACCURACY, Family, Metric, Scale, resolutions, scored
 
 Verdict = Literal["better", "worse", "no difference shown", "equivalent", "not tested"]
 
 
 ESTIMATED_ENERGY = "estimated energy restates CPU time"
+SAME = "the same by construction"
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,14 @@ class Comparison:
         Which of an experiment's families of tests this is one of: each has the whole level to itself.
     score
         What kind of score the accuracies are.
+    ranks
+        A second opinion on paired values, by signed ranks (`significand.analysis.ranks`), in the same sense as
+        `estimate`; bounds are NaN with too few pairs.
+    lag1
+        Correlation of the differences of neighbouring blocks; NaN where unknown. Where it matters, the interval of a
+        cost is widened for it.
+    background
+        By what others' remaining share multiplies the ratio (`significand.analysis.background`); NaN where unknown.
     """
 
     metric: str
@@ -84,6 +96,20 @@ class Comparison:
     reason: str
     family_name: Family = "primary"
     score: str = ACCURACY
+    ranks: tuple[float, float, float] = (math.nan, math.nan, math.nan)
+    lag1: float = math.nan
+    background: float = math.nan
+
+    @property
+    def disagreement(self) -> str:
+        """What signed ranks say otherwise: ``"shown"`` or ``"not shown"``; empty where both say the same."""
+        nothing = 1.0 if self.scale == "ratio" else 0.0
+        _, *by_ranks = self.ranks
+        by_t = (self.estimate.low, self.estimate.high)
+        if self.verdict in {"not tested", "equivalent"} or not all(map(math.isfinite, (*by_ranks, *by_t))):
+            return ""
+        is_shown, was_shown = (not low <= nothing <= high for low, high in (by_ranks, by_t))
+        return "" if is_shown == was_shown else "shown" if is_shown else "not shown"
 
     @property
     def measured(self) -> Metric:
@@ -103,6 +129,9 @@ def compare(
     energy_measured: bool = False,
     score: str = ACCURACY,
     overlaps: Mapping[str, float] | None = None,
+    resolution_of: Mapping[str, float] = MappingProxyType({}),
+    constructed: Mapping[str, Collection[int]] = MappingProxyType({}),
+    sessions: Mapping[str, Between] = MappingProxyType({}),
 ) -> list[Comparison]:
     """Compare every setup with its baseline on every metric, and judge all comparisons together.
 
@@ -139,8 +168,15 @@ def compare(
     score
         What kind of score the accuracies are, a key of `significand.plan.metrics.SCORES`.
     overlaps
-        By metric, what is added to 1 / n in the variance of the mean of paired differences, as blocks share examples;
-        see `significand.analysis.resplits.overlap`.
+        By metric, what is added to 1 / n in the variance of a mean, of paired differences or of either side, as blocks
+        share examples; see `significand.analysis.resplits.overlap`.
+    resolution_of
+        By metric, the smallest difference that the meters can tell; see `significand.plan.metrics.resolutions`. By
+        default that of few CPUs.
+    constructed
+        By metric, codes of setups that do the very same as their baselines: there is nothing to test.
+    sessions
+        By cost, how much sessions scatter, an entry per setup: where a setup and its baseline are of two sessions.
 
     Returns
     -------
@@ -166,21 +202,27 @@ def compare(
     if matches is None:
         effects = [unpaired_effects(column, own, against) for column in columns]
     else:
-        effects = [paired_effects(column, matches) for column in columns]
+        effects = [paired_effects(column, matches, level) for column in columns]
     compared = np.flatnonzero(against != np.arange(len(names)))
     metrics = np.repeat(list(samples), compared.size)
     # From here on one entry per comparison, on the scale of logs and points.
     effect = Effects(
         **{f.name: np.concatenate([getattr(e, f.name)[compared] for e in effects]) for f in fields(Effects)}
     )
-    overlap = np.array([(overlaps or {}).get(metric, 0.0) for metric in metrics]) * (blocks is not None)
-    effect = replace(effect, standard_error=effect.standard_error * np.sqrt(1 + effect.n * overlap))
+    overlap = np.array([(overlaps or {}).get(metric, 0.0) for metric in metrics])
+    effect, methods = _widened(effect, overlap, [known[metric] for metric in metrics], paired=blocks is not None)
+    effect, methods = _over_sessions(effect, methods, samples, compared, sessions)
     bands_of = np.array([band(known[metric], bands.get(metric, math.nan)) for metric in metrics])
-    is_estimate = [known[metric].may_be_estimated and not energy_measured for metric in metrics]
-    unjudged = np.array(is_estimate, dtype=np.bool_)
+    is_estimate = np.array([known[metric].may_be_estimated and not energy_measured for metric in metrics])
+    is_same = np.array([code in constructed.get(metric, ()) for metric in samples for code in compared.tolist()])
+    unjudged = is_estimate.astype(np.bool_) | is_same.astype(np.bool_)
+    smallest = {**resolutions(), **resolution_of}
     unresolved, resolution = (
         np.concatenate([part[compared] for part in parts])
-        for parts in zip(*(_below_resolution(*named, own, against, matches) for named in samples.items()), strict=True)
+        for parts in zip(
+            *(_below_resolution(smallest[name], column, own, against, matches) for name, column in samples.items()),
+            strict=True,
+        )
     )
     p_values = np.where(unjudged, math.nan, 2 * stdtr(effect.df, -np.abs(effect.mean) / effect.standard_error))
     # By symmetry, the larger of the two one-sided tests is the one against the nearer end of the band.
@@ -193,7 +235,7 @@ def compare(
     p_equivalence = holm(np.where(unjudged | too_coarse, math.nan, p_equivalence))
     # A difference that the meter cannot tell is no rejection, so it leaves no level to the other tests.
     p_adjusted = holm(np.where(unresolved & ~np.isnan(p_values), 1.0, p_values))
-    detectable = smallest_detectable(effect.standard_error, effect.df, remaining_alpha(p_adjusted, 1 - level))
+    detectable = assured_detectable(effect.standard_error, effect.df, remaining_alpha(p_adjusted, 1 - level))
     detectable = np.maximum(detectable, coarse)
     half = np.where(effect.constant, 0.0, stdtrit(effect.df, (1 + level) / 2) * effect.standard_error)
     identical = effect.constant & (np.abs(effect.mean) <= ROUNDING) & ~unjudged
@@ -204,19 +246,20 @@ def compare(
         point, low, high = (shown(measured, bound) for bound in (centre, centre - half[k], centre + half[k]))
         runs = int(effect.n[k]) if paired else int(effect.n[k] + effect.n_baseline[k])
         verdict = _verdict(measured, centre, float(p_adjusted[k]), float(p_equivalence[k]), 1 - level)
-        reason = ESTIMATED_ENERGY if unjudged[k] else _untested(effect, k, measured, paired=paired)
+        reason = ESTIMATED_ENERGY if is_estimate[k] else SAME if is_same[k] else ""
+        reason = reason or _untested(effect, k, measured, paired=paired)
         if identical[k]:
             verdict = "no difference shown"
         elif unresolved[k] and verdict != "equivalent" and effect.n[k] > 1:
             verdict = "no difference shown"
-            reason = f"peaks less than {measured.resolution:g} {measured.unit} apart cannot be told apart"
+            reason = f"peaks less than {smallest[metric]:.3g} {measured.unit} apart cannot be told apart"
         comparisons.append(
             Comparison(
                 metric=metric,
                 setup=names[setup],
                 baseline=names[against[setup]],
                 scale=measured.scale,
-                estimate=Estimate(point, low, high, _method(paired, overlap[k]), level, runs),
+                estimate=Estimate(point, low, high, methods[k], level, runs),
                 paired=paired,
                 left_out=int(effect.left_out[k]),
                 p_value=float(p_values[k]),
@@ -229,24 +272,52 @@ def compare(
                 family=family,
                 reason=reason,
                 score=score,
+                ranks=(
+                    shown(measured, effect.rank_point[k]),
+                    shown(measured, effect.rank_low[k]),
+                    shown(measured, effect.rank_high[k]),
+                ),
+                lag1=float(effect.lag1[k]),
             )
         )
     return comparisons
 
 
-def _method(paired: bool, overlap: float) -> str:
-    return "Welch t" if not paired else RESPLIT if overlap else "t"
+def _widened(effect: Effects, overlap: Floats, metrics: Sequence[Metric], *, paired: bool) -> tuple[Effects, list[str]]:
+    """Return effects with the standard errors of values that depend on each other, and how each interval is made."""
+    in_time = np.array([one.scale == "ratio" and not one.is_exact for one in metrics])  # a score knows no time
+    dependence = np.where(in_time, widening(effect.lag1, effect.n), 1.0)
+    shared = np.sqrt(1 + np.minimum(effect.n, effect.n_baseline) * overlap)
+    of_pairs = (
+        RESPLIT if by else DEPENDENT if wider > 1 else "t" for by, wider in zip(overlap, dependence, strict=True)
+    )
+    methods = [method if paired else "Welch t" for method in of_pairs]
+    return replace(effect, standard_error=effect.standard_error * shared * dependence), methods
+
+
+def _over_sessions(
+    effect: Effects, methods: list[str], metrics: Collection[str], compared: Codes, sessions: Mapping[str, Between]
+) -> tuple[Effects, list[str]]:
+    """Return effects that allow for how much sessions scatter, where that is known, and how each interval is made."""
+    unknown = np.full(compared.size, np.nan)
+    found = [sessions.get(metric) for metric in metrics]
+    parts = [
+        np.concatenate([getattr(one, name)[compared] if one else unknown for one in found])
+        for name in ("variance", "within", "df")
+    ]
+    error, df = allowed_for(effect.standard_error, effect.df, Between(*parts))
+    told = [SESSIONS if wider else own for wider, own in zip(error > effect.standard_error, methods, strict=True)]
+    return replace(effect, standard_error=error, df=df), told
 
 
 def _below_resolution(
-    metric: str, values: Column, own: NDArray[np.int64], against: NDArray[np.int64], matches: Matches | None
+    resolution: float, values: Column, own: NDArray[np.int64], against: NDArray[np.int64], matches: Matches | None
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
     """Tell of every setup whether its mean differs from the baseline's by less than the meter can tell.
 
     And how large that smallest difference is, as a share of the smaller of the two; both of shape (n_setups,). The
     test rests on the spread of the runs, which does not hold the meter's own error.
     """
-    resolution = METRICS[metric].resolution
     if not resolution:
         return np.zeros(against.size, dtype=np.bool_), np.zeros(against.size)
     column = np.asarray(values, dtype=np.float64)
@@ -287,41 +358,3 @@ def _untested(effect: Effects, k: int, metric: Metric, *, paired: bool) -> str:
             return f"identical {where}"
         return f"the same {'ratio' if metric.scale == 'ratio' else 'difference'} {where}"
     return "" if math.isfinite(effect.df[k]) else "the spread is too large for a number"
-
-
-@dataclass(frozen=True, eq=False)
-class Costs:
-    """A cost of some runs and the repeats that they are of, shape (n_runs,) each; of a repeat one at most."""
-
-    repeats: NDArray[np.int64]
-    values: NDArray[np.float64]
-
-
-def paired_ratio(costs: Costs, baseline: Costs) -> Estimate:
-    """Return the ratio of costs to those of a baseline, paired by repeat.
-
-    The mean of the log ratios with Student's t interval, taken back by exp: a geometric mean, so that the ratio of a
-    to b is the inverse of that of b to a. Pairs in which either side is missing, not positive or infinite are left out.
-
-    Returns
-    -------
-    Estimate
-        Without unit, at 95 %; all NaN without a pair, bounds NaN with a single one.
-    """
-    logs = mean_t(log_ratios(costs, baseline))
-    point, low, high = (shown(LATENCY, bound) for bound in (logs.point, logs.low, logs.high))
-    return replace(logs, point=point, low=low, high=high)
-
-
-def log_ratios(costs: Costs, baseline: Costs) -> NDArray[np.float64]:
-    """Return the log of the ratio in every repeat where both costs are positive and finite, by repeat."""
-    _, own, other = np.intersect1d(costs.repeats, baseline.repeats, return_indices=True)
-    sides = costs.values[own], baseline.values[other]
-    usable = np.logical_and(*((side > 0) & (side < math.inf) for side in sides))
-    ours, theirs = (logs_of(side[usable]) for side in sides)
-    return ours - theirs
-
-
-def logs_of(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return natural logarithms to the last bit as the C library has them: NumPy's depend on the processor."""
-    return np.fromiter(map(math.log, values.tolist()), np.float64, values.size)

@@ -217,12 +217,19 @@ def tango_score(delta: float, lost: float, gained: float, n: float, shift: float
 
     `shift` is added to the excess, in answers: a correction for continuity.
     """
+    return float(tango_scores(delta, np.float64(lost), np.float64(gained), np.float64(n), shift))
+
+
+def tango_scores(delta: float, lost: ArrayLike, gained: ArrayLike, n: ArrayLike, shift: float = 0.0) -> Floats:
+    """Return the same of many answers lost and gained, of any common shape."""
+    lost, gained, n = (np.asarray(one, dtype=np.float64) for one in (lost, gained, n))
     b = -gained - lost + (2 * n - gained + lost) * delta
     c = -lost * delta * (1 - delta)
-    share_lost = (math.sqrt(max(0.0, b * b - 8 * n * c)) - b) / (4 * n)
+    share_lost = (np.sqrt(np.maximum(0.0, b * b - 8 * n * c)) - b) / (4 * n)
     variance = n * (2 * share_lost + delta * (1 - delta))
     excess = gained - lost - n * delta + shift
-    return excess / math.sqrt(variance) if variance > 0 else math.copysign(math.inf, excess)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(variance > 0, excess / np.sqrt(variance), np.copysign(math.inf, excess))
 
 
 def _crossing(is_beyond: Callable[[float], bool], low: float, high: float) -> float:

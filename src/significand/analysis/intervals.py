@@ -6,7 +6,7 @@ offered: at the handful of runs that an experiment has, they cover less than the
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,12 @@ FEWEST_FOR_BOOTSTRAP = 10
 
 RESPLIT = "t for re-splits"
 """How Student's interval is called where it is widened because repeats hold out other examples of one table."""
+
+DEPENDENT = "t for dependent repeats"
+"""How it is called where it is widened because neighbouring repeats resemble each other."""
+
+SESSIONS = "t over sessions"
+"""How it is called where it allows for how much sessions scatter."""
 
 _VALUES_AT_ONCE = 1_000_000  # of all resamples together: bounds the memory of a large sample's bootstrap
 
@@ -250,6 +256,14 @@ def median_exact(values: Sample, level: float = 0.95) -> Estimate:
         return Estimate(point, math.nan, math.nan, "order statistics", level, n)
     exact = float(1 - 2 * outside[k - 1])
     return Estimate(point, float(sample[k - 1]), float(sample[n - k]), "order statistics", exact, n)
+
+
+def wider(estimate: Estimate, factor: float) -> Estimate:
+    """Return a t interval that reaches so many times as far, and is called so where that is more than once."""
+    if not factor > 1:
+        return estimate
+    low, high = (estimate.point + factor * (end - estimate.point) for end in (estimate.low, estimate.high))
+    return replace(estimate, low=low, high=high, method=DEPENDENT)
 
 
 def check_level(level: float) -> None:

@@ -118,10 +118,21 @@ Evidence = Flips | Spread
 
 @dataclass(frozen=True)
 class More:
-    """How many more repeats, or instead held-out examples, would decide; None where none of them would."""
+    """How many more repeats, or instead held-out examples, would decide; None where none of them would.
+
+    Attributes
+    ----------
+    repeats, examples
+        If all stays as it is.
+    repeats_range, examples_range
+        What it takes in four of five cases (`significand.analysis.outlook`), the last None: or more; None where that is
+        not known.
+    """
 
     repeats: int | None = None
     examples: int | None = None
+    repeats_range: tuple[int, int | None] | None = None
+    examples_range: tuple[int, int | None] | None = None
 
 
 @dataclass(frozen=True)

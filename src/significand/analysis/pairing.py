@@ -4,12 +4,14 @@ Values are logs of costs or accuracies in percentage points, so neither has a un
 Millions of rows are a matter of array operations: nothing here loops over rows.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from significand.analysis.autocorrelation import lag1
 from significand.analysis.moments import Codes, Floats, grouped_moments
+from significand.analysis.ranks import hodges_lehmann
 
 ROUNDING = 1e-12
 """A deviation below this, of logs or percentage points, is rounding: no clock, counter or count resolves as much."""
@@ -51,6 +53,10 @@ class Effects:
         Pairs of which a side is missing or unusable; where values are not paired, unusable rows.
     constant
         Whether all differences are equal up to rounding, so that no test exists; never with a single one.
+    lag1
+        Correlation of neighbouring differences; NaN where values are not paired.
+    rank_point, rank_low, rank_high
+        Hodges and Lehmann's estimate and its interval; NaN where values are not paired, or are too few.
     """
 
     mean: Floats
@@ -60,6 +66,10 @@ class Effects:
     n_baseline: Codes
     left_out: Codes
     constant: NDArray[np.bool_]
+    lag1: Floats
+    rank_point: Floats
+    rank_low: Floats
+    rank_high: Floats
 
 
 def match(setups: Codes, blocks: Codes, baselines: Codes) -> Matches:
@@ -99,7 +109,7 @@ def match(setups: Codes, blocks: Codes, baselines: Codes) -> Matches:
     return Matches(rows, partners, setups[rows], n_rows + n_rows[baselines] - n_matched)
 
 
-def paired_effects(values: Floats, matches: Matches) -> Effects:
+def paired_effects(values: Floats, matches: Matches, level: float = 0.95) -> Effects:
     """Return the mean of the differences within blocks.
 
     Parameters
@@ -108,6 +118,8 @@ def paired_effects(values: Floats, matches: Matches) -> Effects:
         Shape (n_rows,); what is not finite is left out with its partner.
     matches
         From `match`.
+    level
+        Confidence level of the interval by ranks.
     """
     n_setups = matches.blocks.size
     ours, theirs = values[matches.rows], values[matches.partners]
@@ -116,7 +128,15 @@ def paired_effects(values: Floats, matches: Matches) -> Effects:
     usable = np.isfinite(differences)
     codes = matches.setups[usable]
     mean, variance, n = grouped_moments(differences[usable], codes, n_setups)
-    return _effects(mean, variance / np.maximum(n, 1), (n - 1).astype(np.float64), (n, n), matches.blocks - n)
+    effects = _effects(mean, variance / np.maximum(n, 1), (n - 1).astype(np.float64), (n, n), matches.blocks - n)
+    ranks = hodges_lehmann(differences[usable], codes, n_setups, level)
+    return replace(
+        effects,
+        lag1=lag1(differences[usable], codes, n_setups),
+        rank_point=ranks.point,
+        rank_low=ranks.low,
+        rank_high=ranks.high,
+    )
 
 
 def unpaired_effects(values: Floats, setups: Codes, baselines: Codes) -> Effects:
@@ -158,4 +178,5 @@ def _effects(mean: Floats, squared_error: Floats, df: Floats, counts: tuple[Code
         n_baseline,
         left_out,
         constant,
+        *np.full((4, mean.size), np.nan),
     )

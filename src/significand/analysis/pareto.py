@@ -7,6 +7,7 @@ This module may import NumPy and moocore only, and what reads numbers.
 """
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 import moocore  # at the top: 0.05 s beyond NumPy, which is too little to hide in a function
 import numpy as np
@@ -55,7 +56,21 @@ def select_objectives(names: str | Sequence[str], energy_kinds: Collection[str] 
     return chosen
 
 
-def nondominated(points: ArrayLike, maximise: bool | Sequence[bool] = False) -> NDArray[np.bool_]:
+@dataclass(frozen=True)
+class Zone:
+    """What does not matter in one objective: a share of what is better, or a plain difference; 0 and 0 where all does.
+
+    The zone of indifference of Roy (Revue Francaise d'Informatique et de Recherche Operationnelle 8, 1968): who is
+    worse by no more in every objective is as good.
+    """
+
+    share: float = 0.0
+    size: float = 0.0
+
+
+def nondominated(
+    points: ArrayLike, maximise: bool | Sequence[bool] = False, zones: Sequence[Zone] = ()
+) -> NDArray[np.bool_]:
     """Mark the points that no other point dominates.
 
     A point dominates another if it is at least as good in every objective and strictly better in one. Equal
@@ -67,6 +82,9 @@ def nondominated(points: ArrayLike, maximise: bool | Sequence[bool] = False) -> 
         Shape ``(n, m)``: n points with m objectives, each column in a unit of its own.
     maximise
         Whether larger is better: one bool for all objectives, or one for each of the m.
+    zones
+        For each objective what does not matter: a point is then dominated only by one that is at least as good in every
+        objective and better by more than that in one. By default everything matters.
 
     Returns
     -------
@@ -96,7 +114,21 @@ def nondominated(points: ArrayLike, maximise: bool | Sequence[bool] = False) -> 
     rankable = np.isfinite(array).all(axis=1)
     if rankable.any():
         marked[rankable] = moocore.is_nondominated(array[rankable], maximise=directions, keep_weakly=True)
+        if any(zone != Zone() for zone in zones):
+            signs = np.where(directions, -1.0, 1.0)
+            candidates = np.flatnonzero(rankable & ~marked)
+            best = signs * array[marked]
+            for row in candidates:  # what dominates by more is dominated by a point on the frontier, by as much
+                marked[row] = not dominates(best, signs * array[row], zones).any()
     return marked
+
+
+def dominates(costs: Floats, other: Floats, zones: Sequence[Zone]) -> NDArray[np.bool_]:
+    """Tell which costs, shape (..., objectives), are no worse than others and in one better by more than its zone."""
+    factors, sizes = (np.array([getattr(zone, name) for zone in zones]) for name in ("share", "size"))
+    no_worse = (costs <= other).all(axis=-1)
+    beyond = (costs + np.abs(costs) * factors + sizes < other).any(axis=-1)
+    return np.asarray(no_worse & beyond)
 
 
 def frontier(latency: ArrayLike, accuracy: ArrayLike) -> NDArray[np.bool_]:

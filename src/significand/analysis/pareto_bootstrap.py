@@ -16,7 +16,7 @@ import moocore
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from significand.analysis.pareto import Floats, checked_table, nondominated
+from significand.analysis.pareto import Floats, Zone, checked_table, nondominated
 from significand.results.records import told_method
 
 RESAMPLES = 2000
@@ -86,6 +86,9 @@ class FrontierUncertainty:
         Blocks used: those in which every ranked setup has a result; and how many there are.
     resamples
         Draws behind the probabilities; one of 0 or 1 means fewer than about one in `resamples`.
+    as_good_as
+        Shape (setups,): of a setup that is on the frontier only because what it is worse by does not matter, one that
+        beats it by so little; else -1.
     method
         How the probabilities came about.
     sequential
@@ -101,6 +104,7 @@ class FrontierUncertainty:
     n_blocks: int
     n_blocks_in_all: int
     resamples: int
+    as_good_as: NDArray[np.int64]
     method: str = "multiplier bootstrap over blocks, paired across setups, Student t scale"
     sequential: bool = False
 
@@ -119,6 +123,7 @@ class FrontierUncertainty:
                     "ranked": bool(self.ranked[i]),
                     "on_frontier": bool(self.on_frontier[i]),
                     "on_frontier_all_runs": bool(self.on_frontier_all_runs[i]),
+                    "as_good_as": setups[self.as_good_as[i]] if self.as_good_as[i] >= 0 else "",
                     "p_on_frontier": float(self.p_on_frontier[i]),
                     "p_dominates": dict(zip(setups, self.p_dominates[i].tolist(), strict=True)),
                 }
@@ -146,6 +151,10 @@ FRONTIER_KEYS = {
     "setups[].ranked": ("whether it has a result in at least half of the repeats, and so takes part", ""),
     "setups[].on_frontier": ("whether no other dominates it on the means over the repeats used", ""),
     "setups[].on_frontier_all_runs": ("the same on the means over all finished runs, as in summary_stats", ""),
+    "setups[].as_good_as": (
+        "where it is on the frontier only because of --indifferent: a setup that beats it by less than matters",
+        "",
+    ),
     "setups[].p_on_frontier": ("probability of being on the frontier, given the repeats", "1"),
     "setups[].p_dominates": ("by setup, the probability of dominating it", "1"),
     "hypervolume.method": ("how its interval came about", ""),
@@ -164,7 +173,13 @@ FRONTIER_KEYS = {
 
 
 def frontier_uncertainty(
-    table: ArrayLike, maximise: Sequence[bool], *, resamples: int = RESAMPLES, seed: int = 0
+    table: ArrayLike,
+    maximise: Sequence[bool],
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    overlaps: Sequence[float] = (),
+    zones: Sequence[Zone] = (),
 ) -> FrontierUncertainty:
     """Return the frontier on means with the probabilities that other blocks would have confirmed it.
 
@@ -198,6 +213,11 @@ def frontier_uncertainty(
         How many, at least 1.
     seed
         Of the random weights.
+    overlaps
+        By objective, what is added to 1 / n in the variance of a mean, as blocks share examples: see
+        `significand.analysis.resplits.overlap`. By default nothing.
+    zones
+        By objective, what does not matter; see `significand.analysis.pareto.nondominated`. By default everything does.
 
     Raises
     ------
@@ -219,18 +239,25 @@ def frontier_uncertainty(
     means = (columns.mean(axis=1) if n else np.full(len(columns), np.nan)).reshape(-1, n_objectives)
 
     on_frontier = np.zeros(n_setups, dtype=np.bool_)
-    on_frontier[ranked] = nondominated(means)
+    zones = tuple(zones) or (Zone(),) * n_objectives
+    on_frontier[ranked] = nondominated(means, zones=zones)
+    as_good_as = np.full(n_setups, -1)
+    as_good_as[ranked] = _as_good_as(means, on_frontier[ranked], np.flatnonzero(ranked))
     p_on_frontier = np.full(n_setups, np.nan)
     p_dominates = np.full((n_setups, n_setups), np.nan)
     resampled = np.empty((0, *means.shape))
     if n > 1:
         resampled = resampled_means(columns, resamples, np.random.default_rng(seed)).reshape(resamples, *means.shape)
-        on, dominates = _dominance_counts(resampled)
+        for objective, overlap in enumerate(overlaps):
+            if overlap:  # the same for all setups, so that what is equal stays equal
+                drawn, centre = resampled[..., objective], means[:, objective]
+                resampled[..., objective] = centre + (drawn - centre) * math.sqrt(1 + n * overlap)
+        on, dominates = _dominance_counts(resampled, zones)
         p_on_frontier[ranked] = on / resamples
         p_dominates[np.ix_(ranked, ranked)] = dominates / resamples
     return FrontierUncertainty(
         on_frontier=on_frontier,
-        on_frontier_all_runs=nondominated(_means_of_all(values), maximise),
+        on_frontier_all_runs=nondominated(_means_of_all(values), maximise, zones),
         p_on_frontier=p_on_frontier,
         p_dominates=p_dominates,
         hypervolume=_hypervolume(means, resampled, signs),
@@ -238,7 +265,18 @@ def frontier_uncertainty(
         n_blocks=n,
         n_blocks_in_all=len(values),
         resamples=resamples if n > 1 else 0,
+        as_good_as=as_good_as,
     )
+
+
+def _as_good_as(means: Floats, on: NDArray[np.bool_], places: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return which setup beats each one by no more than does not matter, by its place; -1 where none does."""
+    best = np.flatnonzero(nondominated(means))
+    found = np.full(len(means), -1)
+    for row in np.flatnonzero(on & ~nondominated(means)):
+        beating = best[(means[best] <= means[row]).all(axis=1)]
+        found[row] = places[beating[0]]
+    return found
 
 
 def _means_of_all(values: Floats) -> Floats:
@@ -272,7 +310,7 @@ def resampled_means(columns: Floats, resamples: int, rng: np.random.Generator) -
     return np.asarray((means + weights @ deviations)[:, place])
 
 
-def _dominance_counts(costs: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _dominance_counts(costs: Floats, zones: Sequence[Zone]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Count, over costs of shape (resamples, setups, objectives), who is on the frontier and who dominates whom."""
     n_setups = costs.shape[1]
     on = np.zeros(n_setups, dtype=np.int64)
@@ -281,9 +319,15 @@ def _dominance_counts(costs: Floats) -> tuple[NDArray[np.int64], NDArray[np.int6
     for start in range(0, len(costs), step):
         part = np.ascontiguousarray(np.moveaxis(costs[start : start + step], 2, 0))
         no_worse = np.ones((part.shape[1], n_setups, n_setups), dtype=np.bool_)
-        for cost in part:
+        beyond = np.zeros_like(no_worse)
+        for cost, zone in zip(part, zones, strict=True):
             no_worse &= cost[:, :, np.newaxis] <= cost[:, np.newaxis, :]
-        dominating = no_worse & ~no_worse.swapaxes(1, 2)
+            if zone != Zone():
+                least = cost + np.abs(cost) * zone.share + zone.size
+                beyond |= least[:, :, np.newaxis] < cost[:, np.newaxis, :]
+            else:
+                beyond |= cost[:, :, np.newaxis] < cost[:, np.newaxis, :]
+        dominating = no_worse & beyond
         dominates += dominating.sum(axis=0)
         on += (~dominating.any(axis=1)).sum(axis=0)
     return on, dominates

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from significand.analysis.comparison import Costs, log_ratios, logs_of
 from significand.analysis.intervals import Sample, mean_t, sample_std
+from significand.analysis.ratios import Costs, log_ratios, logs_of
 from significand.analysis.turns import beside_baselines
 from significand.plan.metrics import LATENCY, METRICS
 from significand.plan.options import FEWEST_SEQUENTIAL

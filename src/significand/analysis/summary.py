@@ -6,7 +6,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from significand.analysis.comparison import Costs, paired_ratio
 from significand.analysis.intervals import (
     ci95_half_width,
     finite,
@@ -17,6 +16,7 @@ from significand.analysis.intervals import (
     sample_std,
 )
 from significand.analysis.pareto import frontier
+from significand.analysis.ratios import Costs, paired_ratio
 from significand.analysis.resplits import overlap_of
 from significand.analysis.turns import beside_baselines
 from significand.plan.metrics import LATENCY, METRICS, SPECIFIED, SPECIFIED_COSTS, SUMMARISED, Metric

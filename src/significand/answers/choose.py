@@ -101,6 +101,8 @@ class Decision:
             "possible": [self.setups[k].name for k in choice.possible] if choice else [],
             "more_repeats": choice.more.repeats if choice else None,
             "more_examples": choice.more.examples if choice else None,
+            "more_repeats_range": _listed(choice.more.repeats_range if choice else None),
+            "more_examples_range": _listed(choice.more.examples_range if choice else None),
             "setups": list(self._setups()),
             "problems": list(self.problems),
         }
@@ -140,6 +142,11 @@ ANSWER_KEYS = {
     "possible": ("where nothing is decided, or might be decided better: setups that may be cheaper and feasible", ""),
     "more_repeats": ("about how many more repeats would decide; null where that is not known", ""),
     "more_examples": ("about how many more held-out examples would decide instead; null where they would not", ""),
+    "more_repeats_range": (
+        "how many more it takes in four of five cases, at least and at most (null: or more); null where not known",
+        "",
+    ),
+    "more_examples_range": ("the same of held-out examples", ""),
     "setups[].setup": ("name of the setup", ""),
     "setups[].status": (
         "reference; feasible: loss and limits shown to be kept; ruled out: shown not to be; open; or not measured",
@@ -211,10 +218,12 @@ def decide(results: "Folder", question: Question | None = None) -> Decision:
         costs = beside_baselines(runs, (reference,) * len(setups))
     logs = _logs(_by_repeat(runs, costs, repeats))
     with np.errstate(invalid="ignore", divide="ignore"):
-        blur = np.log1p(minimised.resolution / np.exp(np.nanmean(logs, axis=0))) if minimised.resolution else None
+        coarse = results.resolution_of[minimised.name]
+        blur = np.log1p(coarse / np.exp(np.nanmean(logs, axis=0))) if coarse else None
     losses_of = _Losses(results, setups, reference, repeats)
     losses = [losses_of.of(k) for k in range(len(setups))]
-    excesses = [_excess(runs, metric, bound, repeats) for metric, bound in limits]
+    coarse_of = results.resolution_of
+    excesses = [_excess(runs, metric, bound - coarse_of[metric.name], repeats) for metric, bound in limits]
     choice = choose(logs, reference, losses, margin, excesses, exact=minimised.is_exact, blur=blur)
     return replace(decision, choice=choice)
 
@@ -245,15 +254,15 @@ def _problems(name: str, metrics: Mapping[str, Metric], runs: RunTable, field: s
     return []
 
 
-def _excess(runs: RunTable, metric: Metric, bound: float, repeats: Rows) -> Limit:
+def _excess(runs: RunTable, metric: Metric, room: float, repeats: Rows) -> Limit:
+    """Return how far runs are beyond a limit, less what the meter cannot tell, which may come on top."""
     values = _by_repeat(runs, runs.numbers(metric.column), repeats)
     sign = 1.0 if metric.lower_is_better else -1.0
     if metric.scale == "ratio":
-        room = bound - metric.resolution  # what the meter cannot tell may come on top
         return Limit(
             sign * (_logs(values) - math.log(room)) if room > 0 else np.full(values.shape, 1.0), metric.is_exact
         )
-    return Limit(sign * (values - bound))
+    return Limit(sign * (values - room))
 
 
 def _logs(values: Floats) -> Floats:
@@ -302,6 +311,10 @@ class _Losses:
     def _share_weights(self, setup: int) -> bool:
         """Tell whether both infer with the same weights before conversion."""
         return same_weights(self._setups[setup], self._setups[self._reference])
+
+
+def _listed(ends: tuple[int, int | None] | None) -> list[int | None] | None:
+    return None if ends is None else list(ends)
 
 
 def _ratio(log: float) -> float:

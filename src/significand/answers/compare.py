@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +10,12 @@ import numpy as np
 from significand.analysis.claims import comparison_row, sequential
 from significand.analysis.comparison import Comparison, compare
 from significand.analysis.intervals import mean
+from significand.analysis.resplits import overlap_of
+from significand.analysis.sessions import Between
 from significand.answers.folder import Folder, read_folder, told_alike
+from significand.answers.sessions import pools_beside, spread_of
 from significand.plan.kinds import AmbiguousShareError, read_share
-from significand.plan.metrics import METHOD_OF_ESTIMATE, METRICS, headlines, scored
+from significand.plan.metrics import HELD_OUT, METHOD_OF_ESTIMATE, METRICS, headlines, scored
 from significand.plan.options import LARGEST_SCORE_MARGIN
 from significand.plan.phrases import counted, merged
 from significand.plan.problems import listed, nearest, shown
@@ -49,6 +52,10 @@ class FolderComparison:
         Modes that finished in old, were planned in new, and have no run there.
     notes
         What a reader must know besides, a sentence each.
+    sessions
+        Other sessions that tell how much the very same scatters from one to the next.
+    spread
+        How much, a standard deviation as a share, by metric, the median over modes; empty where unknown.
     """
 
     old: Folder
@@ -59,6 +66,8 @@ class FolderComparison:
     lost: Sequence[str]
     unreached: Sequence[str]
     notes: Sequence[str]
+    sessions: int = 0
+    spread: Mapping[str, float] = field(default_factory=dict)
 
     def modes(self) -> list[str]:
         """Return the modes that were compared."""
@@ -82,6 +91,8 @@ class FolderComparison:
             "lost_modes": list(self.lost),
             "unreached_modes": list(self.unreached),
             "notes": list(self.notes),
+            "sessions": self.sessions,
+            "session_spread": dict(self.spread),
         }
 
 
@@ -159,10 +170,13 @@ def compare_folders(
         raise ResultsError(problems)
     kinds = scored(other.score)
     margins = {name: size for name in chosen if (size := sizes[kinds[name].scale]) is not None}
+    pools = pools_beside(sides, modes, methods) if modes else []
+    costs = [name for name in chosen if kinds[name].scale == "ratio" and not kinds[name].is_exact]
+    scatter = {name: spread_of(pools, modes, name) for name in costs if any(pools)}
     return FolderComparison(
         one,
         other,
-        _compare(one, other, modes, chosen, margins, energy_measured=measured),
+        _compare(one, other, modes, chosen, margins, scatter, energy_measured=measured),
         {(mode, name): (_mean(one, mode, name), _mean(other, mode, name)) for mode in modes for name in chosen},
         admitted,
         lost,
@@ -172,6 +186,12 @@ def compare_folders(
             if len(one.finished(mode)) and mode in other.planned() and mode not in other.setups()
         ],
         list(_notes(one, other, modes, unrecorded)),
+        sum(map(len, pools)),
+        {
+            name: float(np.expm1(np.sqrt(np.median(of.variance[of.known]))))
+            for name, of in scatter.items()
+            if of.known.any()
+        },
     )
 
 
@@ -237,10 +257,14 @@ def _compare(
     modes: Sequence[str],
     metrics: Sequence[str],
     margins: Mapping[str, float],
+    scatter: Mapping[str, Between],
     *,
     energy_measured: bool,
 ) -> list[Comparison]:
     """Compare 2 k setups, of which the second k have the first as baselines."""
+    twice = {
+        name: Between(*(np.tile(part, 2) for part in (of.variance, of.within, of.df))) for name, of in scatter.items()
+    }
     rows = [(side, side.finished(mode)) for side in (one, other) for mode in modes]
     paired = one.fields["seed"] == other.fields["seed"]
     seeds = np.concatenate([np.empty(0, dtype=np.int64), *(side.runs.counts("seed")[mine] for side, mine in rows)])
@@ -256,6 +280,9 @@ def _compare(
         margins=margins,
         energy_measured=energy_measured,
         score=other.score,
+        overlaps={HELD_OUT: max(overlap_of(side.runs) for side in (one, other))},
+        resolution_of={name: max(one.resolution_of[name], other.resolution_of[name]) for name in metrics},
+        sessions=twice,
     )
     return sequential(comparisons) if _is_sequential(one) or _is_sequential(other) else comparisons
 

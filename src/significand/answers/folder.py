@@ -15,7 +15,7 @@ from significand.answers.choose import Decision, decide
 from significand.answers.examples import SetupExamples, examples_of
 from significand.answers.explain import Explained, explain
 from significand.plan.experiment import REFUSED, Experiment
-from significand.plan.metrics import ACCURACY, SCORES
+from significand.plan.metrics import ACCURACY, SCORES, resolutions
 from significand.plan.options import AXES, OPTIONS
 from significand.plan.paths import shell_word
 from significand.plan.problems import shown
@@ -31,6 +31,9 @@ from significand.results.table_file import read_table
 
 IDENTIFYING = ("files", "weights_sha256", "score")
 """Of what is known of a network, what must be the same for a comparison."""
+
+MOST_CPUS = 2**20
+"""That a manifest is believed to tell of."""
 
 MOST_REPEATS = 2**31
 """Of an experiment; no more can be planned."""
@@ -107,6 +110,14 @@ class Folder:
         """Whether the network's inputs are made up."""
         return self.network.get("made_up") is True
 
+    @property
+    def resolution_of(self) -> Mapping[str, float]:
+        """By metric, the smallest difference that the meters of its machine can tell."""
+        machine = self.manifest.get("machine")
+        found = machine if isinstance(machine, dict) else {}
+        cpus, usable = (_count(found.get(name)) for name in ("logical_cpus", "available_cpus"))
+        return resolutions(max(1, cpus, usable), usable or None)
+
     @cached_property
     def fields(self) -> Mapping[str, object]:
         """The experiment's fields as the manifest has them; those that its version did not know are what it did."""
@@ -165,7 +176,7 @@ class Folder:
     @cached_property
     def claims(self) -> Claims:
         """The setups against the baseline, and the frontier with its uncertainty."""
-        return claims_of(self.runs, self.experiment, self.score)
+        return claims_of(self.runs, self.experiment, self.score, self.resolution_of)
 
     @cached_property
     def rows(self) -> Sequence[Mapping[str, object]]:
@@ -326,6 +337,10 @@ def _check_unique(path: Path, runs: RunTable) -> None:
 
 def _refused(problem: str) -> ResultsError:
     return ResultsError([problem])
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) and 0 < value <= MOST_CPUS else 0
 
 
 def _text(value: object) -> str:

@@ -5,8 +5,7 @@ the narrower spread of the runs within one.
 """
 
 import math
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,9 +26,10 @@ from significand.answers.compare import (
     metric_problems,
 )
 from significand.answers.folder import Folder, read_folder, told_alike
+from significand.answers.sessions import archived_folders
 from significand.plan.metrics import METRICS, Metric, scored
 from significand.results.comparable import ResultsError, differences
-from significand.results.store import HISTORY, MANIFEST
+from significand.results.store import MANIFEST
 
 FEWEST_RESULTS = 5
 """With fewer, a level of two results cannot be told from two odd ones."""
@@ -275,7 +275,7 @@ def _told_skipped(one: Skipped) -> str:
 
 def _read_all(folder: Path) -> tuple[list[tuple[datetime, Folder]], list[Skipped]]:
     dated, skipped = [], []
-    for one in _folders(folder):
+    for one in archived_folders(folder):
         try:
             results = read_folder(one, empty=True)
         except ResultsError as error:
@@ -288,17 +288,6 @@ def _read_all(folder: Path) -> tuple[list[tuple[datetime, Folder]], list[Skipped
         else:
             dated.append((start, results))
     return dated, skipped
-
-
-def _folders(folder: Path) -> Iterator[Path]:
-    try:
-        # An archive that is not complete has a name that begins with a dot.
-        archived = [one for one in sorted((folder / HISTORY).iterdir()) if one.is_dir() and one.name[0] != "."]
-    except OSError:
-        archived = []
-    yield from archived
-    if os.path.lexists(folder / MANIFEST):
-        yield folder
 
 
 def _differing(here: Mapping[str, object], newest: Mapping[str, object]) -> str:

@@ -14,9 +14,10 @@ from typing import Literal
 import numpy as np
 from scipy.stats import binomtest
 
-from significand.analysis.comparison import Comparison, Costs, compare, log_ratios
+from significand.analysis.comparison import Comparison, compare
 from significand.analysis.intervals import Estimate, sample_std
 from significand.analysis.multiplicity import POWER, smallest_detectable
+from significand.analysis.ratios import Costs, log_ratios
 from significand.analysis.turns import latencies_beside
 from significand.engines.base import engine_modes
 from significand.meters.counters import EnergyPlan

@@ -28,6 +28,7 @@ from significand.meters.energy import EnergyCounter
 from significand.meters.machine import cpu_flags, instruction_sets
 from significand.meters.memory import return_free_memory, take_large_blocks_from_the_system
 from significand.meters.noise import NoiseMeter
+from significand.meters.noise_share import Noise
 from significand.meters.steps import Attempt, DisturbedError
 from significand.plan.precision import MODES
 from significand.plan.setup import Perceptron, Protocol, Setup, is_onnx
@@ -271,16 +272,23 @@ def noise_values(attempts: Sequence[Attempt]) -> dict[str, object]:
     """Return what others did during the steps that count, as the run's columns."""
     counted = [attempt for attempt in attempts if attempt.counted]
     noise = [attempt.noise for attempt in counted]
-    windows_s = [one.window_s for one in noise]
+    training = [attempt.noise for attempt in counted if attempt.phase == "training"]
     sums: dict[str, object] = {name: float(sum(getattr(one, name) for one in noise)) for name in NOISE_SUMS}
     return sums | {
         "steps": len(counted),
         "disturbed_steps": sum(attempt.disturbed for attempt in counted),
         "unknown_steps": sum(math.isnan(attempt.noise.share) for attempt in counted),
         "remeasured_steps": sum(attempt.attempt == 1 for attempt in attempts),
-        "others_share": float(np.average([one.share for one in noise], weights=windows_s)),
+        "others_share": _share(noise),
+        "training_others_share": _share(training),
         "frequency_mhz": float(np.mean([one.frequency_mhz for one in noise])),
     }
+
+
+def _share(noise: Sequence[Noise]) -> float:
+    """Return the share that others took, weighted by the length of the steps; NaN of none."""
+    windows_s = [one.window_s for one in noise]
+    return float(np.average([one.share for one in noise], weights=windows_s)) if noise else math.nan
 
 
 def step_arrays(attempts: Sequence[Attempt]) -> dict[str, np.ndarray]:

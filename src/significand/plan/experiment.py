@@ -16,6 +16,7 @@ import psutil
 
 from significand.meters.machine import available_cpus
 from significand.meters.steps import NoisePolicy
+from significand.plan.indifference import zone_of
 from significand.plan.kinds import Kind, Several, Text
 from significand.plan.options import (
     AXES,
@@ -282,7 +283,7 @@ def plan_experiment(fields: Mapping[str, object], surroundings: Surroundings) ->
     _check_product(plan)
     refused = _check_engines(plan, surroundings)
     _check_baseline(plan)
-    _check_untrained(plan, given)
+    _check_untrained(plan)
     _check_question(plan)
     if plan.has("until", "max_repeats", "repeats") and plan.values["until"] is not None:
         fewest = max(FEWEST_SEQUENTIAL, plan.values["repeats"])
@@ -355,7 +356,6 @@ def _check_data(plan: _Plan, surroundings: Surroundings) -> DataFacts | None:
         return None
 
 
-OBJECTIVES_UNTRAINED = ("latency", "test_accuracy")
 OF_TRAINING = ("accuracy", "train_time", "energy")
 """Metrics that a network which is only inferred has not."""
 
@@ -648,12 +648,10 @@ def _fail_baseline(plan: _Plan, value: str, values: Sequence[str], axis: str) ->
     plan.fail("baseline", f"{shown(value)} is not among {told}{nearest(value, values)}; give one of {listed(values)}")
 
 
-def _check_untrained(plan: _Plan, given: Mapping[str, object]) -> None:
+def _check_untrained(plan: _Plan) -> None:
     """See to it that nothing is asked about a training that there is not."""
     if plan.values.get("epochs") != 0:
         return
-    if given.get("objectives") is None and plan.has("objectives"):
-        plan.values["objectives"] = OBJECTIVES_UNTRAINED
     for name in ("objectives", "until_metric", "minimise", "limit"):
         asked = plan.values.get(name, ())
         for metric in [asked] if isinstance(asked, str) else [one.partition("=")[0] for one in asked]:
@@ -667,6 +665,10 @@ def _check_question(plan: _Plan) -> None:
     objectives = plan.values["objectives"]
     if len(objectives) < 2 or len(set(objectives)) < len(objectives):
         plan.fail("objectives", f"{','.join(objectives) or 'nothing'} given; name two or more, each once")
+        return
+    for name, _ in map(zone_of, plan.values.get("indifferent", ())):
+        if name not in objectives:
+            plan.fail("indifferent", f"{name} is not among the objectives, {','.join(objectives)}; name it there, too")
 
 
 def _classes(layer_sizes: Sequence[int]) -> int:

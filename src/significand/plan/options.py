@@ -7,6 +7,7 @@ add a field is a line here, and one where a run uses it. Nothing heavy is import
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
+from significand.plan.indifference import Indifferences
 from significand.plan.kinds import (
     HIDDEN_SIZES,
     NONE,
@@ -279,10 +280,19 @@ class Fields:
         free=True,
     )
     objectives: tuple[str, ...] = option(
-        ("latency", "accuracy"),
+        ("latency", "test_accuracy"),
         f"of the Pareto frontier, two or more of {', '.join(OBJECTIVES)}",
         COMPARED,
         Several(Word(words=OBJECTIVES, what="an objective")),
+        free=True,
+        before=("latency", "accuracy"),
+    )
+    indifferent: tuple[str, ...] = option(
+        (),
+        "what does not matter in objectives, as latency=1%,test_accuracy=0.1 (points): who is worse by less in all is "
+        "as good",
+        COMPARED,
+        Indifferences(),
         free=True,
     )
 

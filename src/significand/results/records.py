@@ -177,6 +177,7 @@ class Run:
     others_share: float = column(
         "share of the CPU time the counted steps needed that others took; see steps.csv for each step", "1"
     )
+    training_others_share: float = column("the same of the counted training turns alone", "1")
     others_cpu_s: float = column("CPU time of other processes during the counted steps", "s")
     steal_s: float = column("time a hypervisor gave to others during the counted steps", "s")
     throttled_s: float = column("CPU time withheld by the control group's quota during the counted steps", "s")

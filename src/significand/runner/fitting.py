@@ -4,7 +4,7 @@ import dataclasses
 from pathlib import Path
 
 from significand.engines.base import engines_of_modules
-from significand.plan.experiment import OBJECTIVES_UNTRAINED, OF_TRAINING, Experiment
+from significand.plan.experiment import OF_TRAINING, Experiment
 from significand.plan.options import OPTIONS
 from significand.plan.precision import MODES
 from significand.plan.problems import PlanError
@@ -87,8 +87,6 @@ def _without_targets(experiment: Experiment, examined: Examined, problems: list[
     """Do not train what has no targets."""
     if not experiment.epochs or examined.targets is not None:
         return {}
-    if experiment.objectives == OPTIONS["objectives"].default:
-        return {"epochs": 0, "objectives": OBJECTIVES_UNTRAINED}
     if wrong := [name for name in experiment.objectives if name in OF_TRAINING]:
         problems.append(f"objectives: {wrong[0]!r} is of training, and the data have no targets; leave it out")
     return {"epochs": 0}

@@ -107,7 +107,7 @@ def test_without_a_grid_there_are_no_parts(cached_vega: None) -> None:  # noqa: 
     assert grid_parts(results, setups_of(results)).parts == ()
     assert 'id="ratio-' not in page
     assert 'aria-label="Modes"' in page
-    assert next(iter(charts(page)["tradeoff"]["views"])) == "latency accuracy"
+    assert next(iter(charts(page)["tradeoff"]["views"])) == "latency test_accuracy"
 
 
 @pytest.fixture(scope="module")

@@ -208,7 +208,7 @@ def test_the_answer_is_that_of_the_terminal(tmp_path: Path) -> None:
     first, second, last = contents.answer
     assert (first.name, second.name, last.name) == ("float16", "int8", "")
     assert first.text.startswith(" on onnxruntime: 1.39")
-    assert last.text.startswith("On the Pareto frontier of latency and training accuracy")
+    assert last.text.startswith("On the Pareto frontier of latency and test accuracy")
     assert contents.findings[0].startswith("This experiment is not complete (interrupted)")
     assert contents.title == "16-32-4 on synthetic in 3 precisions"
     assert contents.subtitle == "onnxruntime, 4 repeats, Made-up 9000, 2026-01-02"

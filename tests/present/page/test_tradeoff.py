@@ -17,12 +17,12 @@ def first_pair(results: Folder) -> Tradeoff:
 
 
 def test_every_pair_of_measured_axes_is_offered(tmp_path: Path) -> None:
-    """Four costs and two accuracies; an estimated energy is no axis, a measured one is."""
+    """Four costs and two accuracies, first the held-out one; an estimated energy is no axis, a measured one is."""
     estimated = made_up_experiment(tmp_path / "a")
     metrics = metrics_of(estimated.rows)
     costs, accuracies = axes_offered(metrics)
     assert costs == ["latency", "train_time", "memory", "model_size"]
-    assert accuracies == ["accuracy", "test_accuracy"]
+    assert accuracies == ["test_accuracy", "accuracy"]
     assert len(tradeoffs(setups_of(estimated), metrics)) == 8
     measured = made_up_experiment(tmp_path / "b", columns={"energy_kind": "measured", "energy_source": "rapl"})
     assert "energy" in axes_offered(metrics_of(measured.rows))[0]
@@ -100,3 +100,18 @@ def test_costs_of_different_size_get_a_logarithmic_axis(tmp_path: Path) -> None:
     pair = first_pair(results)
     assert pair.x.is_log
     assert all(pair.x.low < point.x < pair.x.high for point in pair.points)
+
+
+def test_who_is_as_good_as_one_on_the_line_is_filled(tmp_path: Path) -> None:
+    """Beaten by less than what does not matter: it is off the line, which stays where it is; the caption says so."""
+    results = made_up_experiment(tmp_path / "a")
+    metrics, wide = (metrics_of(results.rows, zones) for zones in ({}, {"latency": 9.0, "test_accuracy": 0.9}))
+    pairs = [tradeoffs(setups_of(results), of) for of in (metrics, wide)]
+    beaten = [place for place, one in enumerate(pairs[0]) if not all(point.on_frontier for point in one.points)]
+    near = [place for place in beaten if pairs[1][place].points != pairs[0][place].points]
+    assert near
+    for place in near:
+        plain, filled = (of[place] for of in pairs)
+        assert filled.steps == plain.steps
+        assert "as good as one on it" in filled.caption
+        assert "as good as" not in plain.caption

@@ -64,7 +64,7 @@ def test_a_setup_is_one_line_of_80_columns(full: Folder) -> None:
 def test_the_head_says_what_is_compared_with_what() -> None:
     """And the footnote, that all else is equal."""
     lines = printed(full_grid().rows, 80)
-    assert lines[0].split() == ["latency", "against", "float32", "accuracy", "memory"]
+    assert lines[0].split() == ["against", "float32", "latency", "accuracy", "memory"]
     assert any(line.startswith("×: latency relative to float32 with all else equal") for line in lines)
 
 

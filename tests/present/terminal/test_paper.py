@@ -59,7 +59,10 @@ def test_the_half_width_is_students(tmp_path: Path) -> None:
 def test_notes_say_what_the_numbers_are_and_where_they_are_from(table: PaperTable) -> None:
     """What ± and × are, that energy is estimated, network, threads, program and processor."""
     means, ratios, energy, origin = table.notes
-    assert means == "Means over 8 runs; ±: half-width of the 95 % interval (Student's t)."
+    assert (
+        means
+        == "Means over 8 runs; ±: half-width of the 95 % interval (Student's t), of these minutes on this machine."
+    )
     assert ratios == "×: ratio to float32, paired by repeat, with its 95 % t interval."
     assert energy.startswith("Est. energy: CPU time restated")
     assert re.fullmatch(

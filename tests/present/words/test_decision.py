@@ -1,5 +1,7 @@
 """The decision in words: short, plain, and with no more digits than the interval has."""
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 
 from conftest import small_experiment
 from significand.analysis.choose import Limit, choose
-from significand.analysis.loss import Flips, Loss
+from significand.analysis.loss import Flips, Loss, More
 from significand.answers.choose import Decision, Question
 from significand.plan.metrics import scored
 from significand.present.words.decision import decision_details, decision_told, question_words
@@ -64,8 +66,32 @@ def test_the_baseline_is_kept_with_what_was_asked() -> None:
 def test_what_would_decide_is_said() -> None:
     """Both are possible, and test examples are missing."""
     told = str(decision_told(decision([-0.5, -0.4], flips(1, 360), flips(1, 360))))
-    assert told.startswith("Not decided: int8 on onnxruntime and int8-dynamic on onnxruntime are both possible; about ")
-    assert told.endswith(" more test examples would decide.")
+    assert re.fullmatch(
+        "Not decided: int8 on onnxruntime and int8-dynamic on onnxruntime are both possible; "
+        r"(up to [\d,]+|[\d,]+ to [\d,]+) more test examples would decide in four of five cases[.]",
+        told,
+    )
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (More(12, None, (8, 20)), "8 to 20 more repeats would decide in four of five cases"),
+        (
+            More(12, 900, (1, 20), (310, 2471)),
+            "up to 20 more repeats, or 310 to 2,500 more test examples, would decide",
+        ),
+        (More(12, None, (8, None)), "8 more repeats or many more would decide"),
+        (More(1, None, (1, 1)), "1 more repeat would decide in four"),
+        (More(12, None), "about 12 more repeats would decide."),
+    ],
+)
+def test_how_much_more_is_told_as_a_range(more: More, words: str) -> None:
+    """With two digits; where no range is known, about what it takes if all stays as it is."""
+    one = decision([-0.5], flips(1, 360))
+    assert one.choice
+    told = Decision(**{**vars(one), "choice": replace(one.choice, verdict="undecided", possible=[1], more=more)})
+    assert words in str(decision_told(told))
 
 
 def test_one_repeat_is_told_to_be_one() -> None:
@@ -122,11 +148,14 @@ def test_a_question_without_answer_says_why(problem: str) -> None:
 
 
 def test_details_say_what_was_asked_and_how_each_stands() -> None:
-    """First the question, then a line for each setup but the reference."""
-    asked, int8, dynamic = decision_details(decision([-0.9, -0.4], flips(100), flips(1)))
+    """First the question, then a line for each setup but the reference, then of which population the losses are."""
+    asked, int8, dynamic, population = decision_details(decision([-0.9, -0.4], flips(100), flips(1)))
     assert asked == "Asked: lowest latency, at most 1 point of test accuracy lost."
     assert int8.startswith("int8 on onnxruntime: does not keep what was asked; test accuracy lost 5.0, at most 5.9")
     assert "keeps what was asked; test accuracy lost 0.1, at most 0.3 points (95 %), by 2,000 examples" in dynamic
+    assert population == (
+        "The test accuracy lost is that of these trained weights on new examples like those held out."
+    )
 
 
 def test_control_characters_cannot_move_the_cursor(tmp_path: Path) -> None:

@@ -229,7 +229,7 @@ def test_a_setup_without_its_baseline_is_named() -> None:
 def test_lower_accuracy_is_told_beside_what_pays() -> None:
     """A gain is not told without its price."""
     lines = lines_of(full_grid())
-    assert any(line.startswith("int8: training accuracy lower") for line in lines)
+    assert any(line.startswith("int8: test accuracy lower") for line in lines)
 
 
 def test_the_answer_of_a_large_grid_is_short() -> None:

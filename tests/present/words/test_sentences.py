@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from significand.analysis.comparison import Comparison, Verdict
-from significand.analysis.intervals import Estimate
+from significand.analysis.intervals import DEPENDENT, Estimate
 from significand.plan.metrics import METRICS
 from significand.present.words.sentences import sentence
 
@@ -44,7 +44,7 @@ def test_sentence_tells_gain_loss_and_quiet() -> None:
     """Costs are told as factors above 1, accuracies in points, with intervals, and what was not shown as such."""
     assert sentence("int8 on onnxruntime", [FASTER, ACCURACY], quiet_runs=(4, 5)) == (
         "int8 on onnxruntime: 4.40x lower latency than float32 [4.18, 4.62]; training accuracy 0.31 points lower "
-        "[-0.62, 0.01], no difference shown (smallest detectable: 0.45 points); 4 of 5 runs quiet"
+        "[-0.62, 0.01], no difference shown (smallest detectable: 0.45 points); 4 of 5 pairs quiet and steady"
     )
 
 
@@ -166,3 +166,31 @@ def test_a_reason_stands_behind_its_verdict() -> None:
     """What cannot be told apart by the meter is still a difference that is not shown, and the reader hears both."""
     near = replace(comparison("memory", (1.05, 1.02, 1.08), "no difference shown"), reason="peaks cannot be told apart")
     assert sentence("x", [near]).endswith("[1.020, 1.080], no difference shown: peaks cannot be told apart")
+
+
+@pytest.mark.parametrize(
+    ("told", "text"),
+    [
+        (
+            comparison("latency", (1 / 1.04, 1 / 1.07, 1 / 1.01), "better", ranks=(1 / 1.02, 1 / 1.05, 1.01)),
+            "lower latency than float32 [1.010, 1.070], though signed ranks do not show it: 1.020x [0.990, 1.050]",
+        ),
+        (
+            comparison("accuracy", (0.2, -0.1, 0.5), "no difference shown", ranks=(0.25, 0.05, 0.45)),
+            "[-0.10, 0.50], no difference shown, though signed ranks show one: 0.25 points [0.05, 0.45]",
+        ),
+    ],
+)
+def test_a_second_opinion_is_told_where_it_is_another(told: Comparison, text: str) -> None:
+    """In the sense in which the mean is told; where both say the same, it is not mentioned."""
+    assert sentence("x", [told]).endswith(text)
+    agreeing = replace(told, ranks=(told.estimate.point, told.estimate.low, told.estimate.high))
+    assert "ranks" not in sentence("x", [agreeing])
+
+
+def test_an_interval_that_was_widened_says_why() -> None:
+    """Repeats that resemble the one before tell less than as many independent ones."""
+    told = comparison("latency", (1.5, 1.2, 1.8), "worse", lag1=0.52)
+    widened = replace(told, estimate=replace(told.estimate, method=DEPENDENT))
+    assert sentence("x", [widened]).endswith(", widened as repeats resemble the one before (correlation 0.5)")
+    assert "widened" not in sentence("x", [told])

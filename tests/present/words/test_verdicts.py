@@ -43,12 +43,19 @@ def test_every_mode_is_told_in_a_sentence_and_then_the_frontier() -> None:
     sentence, frontier = told(both, small_experiment())
     assert sentence.startswith("int8 on onnxruntime: 4x lower latency than float32")
     assert "size" not in sentence
-    assert sentence.endswith("0 of 6 runs quiet.")
+    assert sentence.endswith("0 of 6 pairs quiet and steady.")
     assert "the same peak memory" in sentence
     assert (
-        frontier
-        == "On the Pareto frontier of latency and training accuracy with probability: int8 > 0.99, float32 < 0.01."
+        frontier == "On the Pareto frontier of latency and test accuracy with probability: int8 > 0.99, float32 < 0.01."
     )
+
+
+def test_who_is_as_good_as_another_is_told() -> None:
+    """Half a per cent slower and equally accurate, where one per cent does not matter; else nothing is said."""
+    both = [*runs("float32", 1.005), *runs("int8", 1.0)]
+    *_, last = told(both, small_experiment(indifferent="latency=1%,test_accuracy=0.1"))
+    assert last == "float32 is as good as int8, within 1 % of latency and 0.1 points of test accuracy."
+    assert not any("as good as" in line for line in told(both, small_experiment()))
 
 
 def test_without_a_finished_run_nothing_is_claimed() -> None:
@@ -93,10 +100,12 @@ def test_the_metric_of_the_target_is_named() -> None:
 @pytest.mark.parametrize(
     ("of_float32", "of_int8", "words"),
     [
-        ([{}] * 5, [{}] * 5, "5 of 5 runs quiet."),
-        ([{}] * 4 + [{"disturbed_steps": 1}], [{}] * 5, "4 of 5 runs quiet."),
-        ([{}] * 5, [{"disturbed_steps": 2}] + [{}] * 4, "4 of 5 runs quiet."),
-        ([{"status": FAILED}] + [{}] * 4, [{"disturbed_steps": 2}] + [{}] * 4, "4 of 4 runs quiet."),
+        ([{}] * 5, [{}] * 5, "5 of 5 pairs quiet and steady."),
+        ([{}] * 4 + [{"disturbed_steps": 1}], [{}] * 5, "4 of 5 pairs quiet and steady."),
+        ([{}] * 5, [{"disturbed_steps": 2}] + [{}] * 4, "4 of 5 pairs quiet and steady."),
+        ([{}] * 5, [{}] * 4 + [{"steady_state": False, "disturbed_steps": 1}], "4 of 5 pairs quiet and steady."),
+        ([{"steady_state": False}] + [{}] * 4, [{}] * 4 + [{"steady_state": None}], "4 of 5 pairs quiet and steady."),
+        ([{"status": FAILED}] + [{}] * 4, [{"disturbed_steps": 2}] + [{}] * 4, "4 of 4 pairs quiet and steady."),
         ([{"unknown_steps": 1}] + [{}] * 4, [{}] * 5, ""),
         ([{}] * 5, [{"unknown_steps": 1}] * 5, ""),
     ],

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from significand.answers.folder import Folder
+from significand.plan.indifference import zones_of
+from significand.plan.metrics import SCORES
 from significand.present.page.provenance import Facts, caveats, machine_facts, method, warnings, workload_facts
 from significand.present.page.reproduce import Reproduction, reproduction
 from significand.present.page.setup_table import Table, table_of
@@ -68,7 +70,8 @@ class Contents:
 
 def contents_of(results: Folder) -> Contents:
     """Prepare what the report says."""
-    setups, metrics = setups_of(results), metrics_of(results.rows)
+    zones = zones_of(results.experiment.indifferent, points=SCORES[results.score].scale == "points")
+    setups, metrics = setups_of(results), metrics_of(results.rows, zones)
     return Contents(
         title=_title(results),
         subtitle=_subtitle(results),

@@ -15,6 +15,7 @@ from significand.present.varying import grid_of
 from significand.present.words.grid import baseline_words
 from significand.present.words.numbers import probability, with_bounds, with_half_width
 from significand.present.words.places import TITLES
+from significand.present.words.population import THESE_MINUTES
 from significand.present.words.sentences import HOPELESS, is_hopeless
 from significand.results.records import told_method
 
@@ -196,7 +197,10 @@ def _notes(results: Folder, rows: Sequence[Row], metrics: Mapping[str, ShownMetr
     if max(counts, default=0) >= 2:
         sequential = any(map(is_sequential, results.rows))
         kind = told_method("t", sequential=sequential)
-        yield f"±: half-width of the 95 % {kind} interval of the mean over the runs."
+        yield (
+            f"±: half-width of the 95 % {kind} interval of the mean over the runs, of {THESE_MINUTES}: later it may be "
+            "another. Ratios hold for longer, and come first."
+        )
     if 1 in counts:
         yield "No ±: a single run has no interval."
     primary = results.claims.primary
@@ -208,7 +212,7 @@ def _notes(results: Folder, rows: Sequence[Row], metrics: Mapping[str, ShownMetr
             f"× and {score.scale}{'' if score.scale == 'points' else 's'}: against {visible(against)}, paired by "
             f"repeat, each with its {100 * first.level:.3g} % interval. Verdicts on latency, training time, memory, "
             f"energy and {score.noun} share an error rate of {error_rate} over {first.family} tests (Holm); those on "
-            "all others share another one."
+            f"all others share another one: in at most {200 * (1 - first.level):.3g} % of experiments any is wrong."
         )
         yield f"Frontier: probability of being on the Pareto frontier of {results.claims.sought}, given the repeats."
     if any(metric.estimated for metric in metrics.values()):

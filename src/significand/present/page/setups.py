@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from significand.answers.folder import Folder
 from significand.plan.metrics import Metric
@@ -28,6 +29,8 @@ class ShownMetric:
         The unit's size in the unit of the rows, by which to divide, and its name: ``"µs/sample"``.
     estimated
         Whether some of it was not measured: then it is in no chart and no verdict.
+    zone
+        What does not matter in it: a share of a cost, or a difference of a score, in the unit of its column.
     """
 
     kind: Metric
@@ -35,6 +38,7 @@ class ShownMetric:
     size: float
     unit: str
     estimated: bool = False
+    zone: float = 0.0
 
     @property
     def name(self) -> str:
@@ -118,8 +122,8 @@ def setups_of(results: Folder) -> list[ShownSetup]:
     ]
 
 
-def metrics_of(rows: Sequence[SummaryRow]) -> dict[str, ShownMetric]:
-    """Return the metrics of which there is any value, each with a unit that suits its size."""
+def metrics_of(rows: Sequence[SummaryRow], zones: Mapping[str, float] = MappingProxyType({})) -> dict[str, ShownMetric]:
+    """Return the metrics of which there is any value, each with a unit that suits its size; `zones` by metric."""
     shown = {}
     for metric in metrics_in(rows).values():
         means = [number(row, f"{metric.name}_mean") for row in rows]
@@ -128,7 +132,7 @@ def metrics_of(rows: Sequence[SummaryRow]) -> dict[str, ShownMetric]:
         size, unit = unit_per(metric, means)
         estimated = metric.may_be_estimated and any(map(energy_estimated, rows))
         told = f"Estimated {metric.noun}" if estimated else metric.title
-        shown[metric.name] = ShownMetric(metric, told, size, unit, estimated)
+        shown[metric.name] = ShownMetric(metric, told, size, unit, estimated, zones.get(metric.name, 0.0))
     return shown
 
 

@@ -7,7 +7,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from significand.analysis.pareto import frontier
+from significand.analysis.pareto import Zone, nondominated
+from significand.plan.metrics import HELD_OUT
 from significand.present.axes import Axis, choose_axis, possible_part, score_axis
 from significand.present.page.setups import Mean, ShownMetric, ShownSetup, mean_of
 from significand.present.rows import Cell, made_up, repeats
@@ -67,10 +68,14 @@ class Tradeoff:
 
 
 def axes_offered(metrics: Mapping[str, ShownMetric]) -> tuple[list[str], list[str]]:
-    """Return the costs and accuracies to choose from: what was measured; an estimated energy restates CPU time."""
+    """Return the costs and accuracies to choose from: what was measured; an estimated energy restates CPU time.
+
+    The held-out score comes first: it is what a network is shipped for.
+    """
+    scores = (name for name, metric in metrics.items() if metric.kind.part)
     return (
         [name for name, metric in metrics.items() if metric.kind.is_cost and not metric.estimated],
-        [name for name, metric in metrics.items() if metric.kind.part],
+        sorted(scores, key=lambda name: name != HELD_OUT),
     )
 
 
@@ -84,7 +89,9 @@ def tradeoff(setups: Sequence[ShownSetup], cost: ShownMetric, accuracy: ShownMet
     """Prepare one pair of axes. Setups without both means have no point, and the caption names them."""
     means = [(setup, mean_of(setup.row, cost), mean_of(setup.row, accuracy)) for setup in setups]
     drawn = [(setup, x, y) for setup, x, y in means if math.isfinite(x.value) and math.isfinite(y.value)]
-    members = frontier([x.value for _, x, _ in drawn], [y.value for _, _, y in drawn])
+    values = np.array([[x.value, y.value] for _, x, y in drawn]).reshape(-1, 2)
+    members = nondominated(values, [False, True], [Zone(share=cost.zone), Zone(size=accuracy.zone / accuracy.size)])
+    best = nondominated(values, [False, True])
     x_axis = choose_axis(cost.title, [cost.unit], _extent(drawn, cost, which=1))
     y_axis = score_axis(
         accuracy.kind, accuracy.kind.axis_title, (accuracy.size, accuracy.unit), _extent(drawn, accuracy, which=2)
@@ -95,7 +102,7 @@ def tradeoff(setups: Sequence[ShownSetup], cost: ShownMetric, accuracy: ShownMet
         )
         for (setup, x, y), on in zip(drawn, members, strict=True)
     ]
-    on_line = sorted({(point.x, point.y) for point in points if point.on_frontier})
+    on_line = sorted({(point.x, point.y) for point, on in zip(points, best, strict=True) if on})
     steps = frontier_steps(on_line, y_axis.low, x_axis.high)
     places = _label_places(points, [setup.label for setup, _, _ in drawn], steps, x_axis, y_axis)
     return Tradeoff(
@@ -105,7 +112,7 @@ def tradeoff(setups: Sequence[ShownSetup], cost: ShownMetric, accuracy: ShownMet
         y_axis,
         tuple(replace(point, label_px=at) for point, at in zip(points, places, strict=True)),
         steps,
-        _caption(setups, drawn, cost, accuracy),
+        _caption(setups, drawn, cost, accuracy, near=bool((members & ~best).any())),
     )
 
 
@@ -178,6 +185,8 @@ def _caption(
     drawn: Sequence[tuple[ShownSetup, Mean, Mean]],
     cost: ShownMetric,
     accuracy: ShownMetric,
+    *,
+    near: bool,
 ) -> str:
     flagged = [f"{MADE_UP.capitalize()}."] if made_up([setup.row for setup in setups]) else []
     parts = [*flagged, "Better is up and to the left."]
@@ -190,6 +199,8 @@ def _caption(
         parts.append(
             "Filled and on the line: the frontier by the means, which no other mode beats in both. Hollow: beaten."
         )
+    if near:
+        parts.append("Filled and off the line: as good as one on it, by what was said not to matter.")
     points = {setup.index for setup, _, _ in drawn}
     missing = [setup for setup in setups if setup.index not in points]
     if len(missing) > MOST_MISSING:

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from significand.analysis.comparison import Comparison
-from significand.plan.metrics import SCORES, Metric
+from significand.plan.metrics import METRICS, SCORES, Metric
 from significand.plan.phrases import merged
 from significand.present.rows import visible
 from significand.present.words.network import MADE_UP
@@ -33,11 +33,12 @@ WIDEST_COLUMN = 17
 
 HISTORY_FOOTNOTES = (
     "runs: finished runs behind each mean, of each mode where they differ",
-    "±: 95 % t interval of the mean over an experiment's runs; times in UTC",
+    "±: 95 % t interval of the mean over an experiment's runs, of those minutes alone; times in UTC",
 )
 
 DRIFT = "The two were measured at different times: what changed on the machine in between counts as a difference, too."
 NO_MARGIN = " Give a margin above it."
+UNKNOWN_SESSIONS = " How much sessions scatter is not known here, and not in the intervals: three others would tell."
 
 _MARKDOWN = re.compile(r"[\\`*_{}\[\]<>&|#~!@$]")
 
@@ -62,13 +63,13 @@ def compare_markdown(result: "FolderComparison") -> str:
     lines = [markdown(line) + "  " for line in _heading(result)]
     lines += [
         "",
-        "| mode | metric | OLD | NEW | NEW against OLD | verdict |",
-        "| --- | --- | ---: | ---: | ---: | --- |",
+        "| mode | metric | NEW against OLD | verdict | OLD | NEW |",
+        "| --- | --- | ---: | --- | ---: | ---: |",
     ]
     for one in result.comparisons:
         old, new = _means(result, one)
         verdict = f"**{one.verdict}**" if one.verdict == "worse" else one.verdict
-        cells = (markdown(one.setup), one.measured.noun, old, new, " ".join(_change(one)), verdict)
+        cells = (markdown(one.setup), one.measured.noun, " ".join(_change(one)), verdict, old, new)
         lines.append(f"| {' | '.join(cells)} |")
     lines += ["", *(f"- {sentence(markdown(mode), result.of_mode(mode))}." for mode in result.modes())]
     lines += [f"- {markdown(line)}" for line in _findings(result)]
@@ -124,7 +125,7 @@ def _sense(comparison: Comparison) -> str:
 
 def _table(result: "FolderComparison", mode: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    for heading in ("metric", "OLD", "NEW", "NEW against OLD", "verdict"):
+    for heading in ("metric", "NEW against OLD", "verdict", "OLD", "NEW"):
         table.add_column(heading, justify="right" if heading.isupper() or " " in heading else "left", overflow="fold")
     for one in result.of_mode(mode):
         verdict = Text(one.verdict, style=STYLES.get(one.verdict, ""))
@@ -132,7 +133,7 @@ def _table(result: "FolderComparison", mode: str) -> Table:
             verdict.append(f"\n{one.reason}", style="dim")
         elif one.verdict == "no difference shown" and math.isfinite(one.smallest_detectable):
             verdict.append(f"\ndetectable: {_detectable(one)}", style="dim")
-        table.add_row(one.measured.noun, *map(Text, _means(result, one)), Text("\n".join(_change(one))), verdict)
+        table.add_row(one.measured.noun, Text("\n".join(_change(one))), verdict, *map(Text, _means(result, one)))
     return table
 
 
@@ -192,7 +193,15 @@ def _footnotes(result: "FolderComparison") -> list[str]:
         "costs" if one.scale == "ratio" else _score(one): margin_words(one) for one in result.comparisons if one.margin
     }
     given = f" Margin: {', '.join(f'{what} {size}' for what, size in margins.items())}." if margins else ""
-    return [f"{intervals}{holm}.{given}", DRIFT + ("" if margins else NO_MARGIN)]
+    return [f"{intervals}{holm}.{given}", f"{DRIFT}{'' if margins else NO_MARGIN}{_of_sessions(result)}"]
+
+
+def _of_sessions(result: "FolderComparison") -> str:
+    """Say how much the very same scatters from session to session, which the intervals of costs then allow for."""
+    if not result.spread:
+        return UNKNOWN_SESSIONS
+    told = ", ".join(f"{METRICS[name].noun} {100 * share:.2g} %" for name, share in result.spread.items())
+    return f" Intervals allow for how {result.sessions} other sessions of the same scatter: {told}."
 
 
 def _score(comparison: Comparison) -> str:

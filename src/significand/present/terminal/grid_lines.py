@@ -145,15 +145,15 @@ def _table(prepared: GridTable, with_half_widths: Sequence[str], gap: str = GAP)
     units = prepared.units
     against = ("against", visible(prepared.against)) if prepared.has_ratios else ("", "")
     judged = ", ".join(filter(None, [prepared.judged, units["accuracy"]]))
-    head = ("", "latency", *against, prepared.score, "memory", "")
-    below = ("", units["latency"], "", "", judged, f"peak, {units['memory']}", "")
+    head = ("", *against, "latency", prepared.score, "memory", "")
+    below = ("", "", "", units["latency"], judged, f"peak, {units['memory']}", "")
     cells = [
         [
             (
                 f"{INDENT if heading else ''}{line.label}",
-                line.means["latency"][0],
                 line.ratio,
                 line.interval,
+                line.means["latency"][0],
                 *(line.means[name][name not in with_half_widths] for name in SHOWN[1:]),
                 line.marks,
             )

@@ -27,6 +27,7 @@ from significand.present.varying import grid_of, ratio_texts
 from significand.present.words.findings import findings
 from significand.present.words.grid import baseline_words, refused_lines
 from significand.present.words.numbers import span, with_half_width
+from significand.present.words.population import THESE_MINUTES
 
 if TYPE_CHECKING:
     from significand.answers.folder import Folder
@@ -218,7 +219,8 @@ def _notes(results: "Folder", shown: Collection[str]) -> Iterator[str]:
     several = bool(counts) and counts[-1] >= 2
     if several:
         sequential = ", sequential" if results.experiment.until is not None else ""
-        yield f"Means over {span(counts)} runs; ±: half-width of the 95 % interval (Student's t{sequential})."
+        interval = f"half-width of the 95 % interval (Student's t{sequential})"
+        yield f"Means over {span(counts)} runs; ±: {interval}, of {THESE_MINUTES}."
     elif counts:
         yield "One run each: no interval."
     if any(any(ratio_texts(row, cost.name)) for row in rows for cost in SPECIFIED_COSTS):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 STYLES = {
     "trust": "bold green",
-    "trust so far": "green",
+    "trust so far": "yellow",  # so few experiments with no false alarm exclude little
     "trust with more repeats": "bold yellow",
     "cannot say": "bold yellow",
 }

@@ -31,9 +31,13 @@ from significand.present.terminal.grid_lines import FirstThatFits, compared_word
 from significand.present.varying import grid_of, ratio_texts
 from significand.present.words.findings import count, findings
 from significand.present.words.numbers import choose_unit, span, unit_per, with_half_width
+from significand.present.words.population import THESE_MINUTES
 
 if TYPE_CHECKING:
     from significand.engines.probe import ModeSupport  # which imports torch
+
+ITSELF = ("×1", "")
+"""In place of a ratio and its interval, of what the others are compared with."""
 
 LONGEST_NAME = 24
 """Characters of a mode's name on one line; a longer name is broken, so that it leaves room for the numbers."""
@@ -174,7 +178,10 @@ def _ran_as(row: SummaryRow) -> Text:
 
 
 def _wide_table(setups: Sequence[_ShownSetup], units: Mapping[str, MetricUnit], *, gap: int) -> Table:
-    """Lay out a column per metric; below each mean its ratio and that ratio's interval, or the held-out accuracy."""
+    """Lay out a column per metric: the ratio, its interval and the mean; of the accuracy the held-out one last.
+
+    The ratio comes first: it holds for longer than the minutes that the mean is of.
+    """
     table = Table(box=box.SIMPLE_HEAD, padding=(0, gap - 1, 0, 0), pad_edge=False, show_edge=False)
     table.add_column("mode", max_width=LONGEST_NAME)
     for metric, unit in units.items():
@@ -183,10 +190,15 @@ def _wide_table(setups: Sequence[_ShownSetup], units: Mapping[str, MetricUnit], 
             parts = "train, test" if any(one.test_accuracy for one in setups) else "test"
             heading = f"{unit.heading} {unit.name}".rstrip() + f"\n{parts}"
         table.add_column(heading, justify="right", no_wrap=True)
+    compared = {metric for one in setups for metric in one.ratios}
     for setup in setups:
-        below = {metric: "\n".join(ratio) for metric, ratio in setup.ratios.items()} | {"accuracy": setup.test_accuracy}
-        cells = [Text(f"{mean}\n{below.get(metric, '')}".rstrip()) for metric, mean in setup.means.items()]
-        table.add_row(Group(setup.mode, setup.ran_as), *cells)
+        lines = {
+            metric: [*(setup.ratios.get(metric, ITSELF) if metric in compared else ()), mean]
+            for metric, mean in setup.means.items()
+        }
+        if "accuracy" in lines and setup.test_accuracy:
+            lines["accuracy"].append(setup.test_accuracy)
+        table.add_row(Group(setup.mode, setup.ran_as), *(Text("\n".join(cell)) for cell in lines.values()))
     return table
 
 
@@ -206,9 +218,10 @@ def _narrow_table(setups: Sequence[_ShownSetup], units: Mapping[str, MetricUnit]
         for metric, unit in units.items():
             part = "" if metric != "accuracy" else "train " if setup.test_accuracy else "test "
             heading = f"  {part}{unit.heading}"
-            table.add_row(Text(heading), Text(setup.means[metric]), Text(unit.name))
             if metric in setup.ratios:
-                table.add_row(Text(), Text(" ".join(setup.ratios[metric])))
+                table.add_row(Text(heading), Text(" ".join(setup.ratios[metric])))
+                heading = ""
+            table.add_row(Text(heading), Text(setup.means[metric]), Text(unit.name))
             if metric == "accuracy" and setup.test_accuracy:
                 table.add_row(Text(f"  test {unit.heading}"), Text(setup.test_accuracy), Text(unit.name))
     return table
@@ -219,7 +232,7 @@ def _footnotes(rows: Sequence[SummaryRow], compared: str) -> list[str]:
     several = [count for count in counts if count >= 2]
     lines = []
     if several:
-        lines.append(f"±: 95 % interval of the mean over {span(several)} runs, 1.96 standard errors")
+        lines.append(f"±: 95 % interval of {THESE_MINUTES}: mean over {span(several)} runs, 1.96 standard errors")
     if 1 in counts:
         lines.append("no ±: a single run has no interval" if several else "one run each: no interval")
     if compared:

@@ -14,7 +14,7 @@ from significand.present.words.sentences import written
 
 if TYPE_CHECKING:
     from significand.analysis.choose import Candidate, Choice
-    from significand.analysis.loss import Loss
+    from significand.analysis.loss import Loss, More
     from significand.answers.choose import Decision
 
 CHEAPER = {
@@ -41,7 +41,8 @@ def decision_details(decision: "Decision") -> list[str]:
     """Return what was asked, and how each setup stands."""
     if decision.choice is None:
         return []
-    return [f"Asked: {question_words(decision)}.", *_standings(decision, decision.choice)]
+    asked = f"Asked: {question_words(decision)}."
+    return [asked, *_standings(decision, decision.choice), *_populations(decision, decision.choice)]
 
 
 def question_words(decision: "Decision") -> str:
@@ -76,7 +77,7 @@ def _undecided(decision: "Decision", choice: "Choice") -> Told:
     told = f": {_names(decision, choice.possible)} {'are' if several else 'is'} {both}possible"
     if decision.repeats < 2 and choice.more.examples is None:
         return Told("Not decided", f"{told}, but one repeat shows no spread; give --repeats {ENOUGH}.")
-    return Told("Not decided", f"{told}; {_more(decision, choice)} would decide.")
+    return Told("Not decided", f"{told}; {_more(decision, choice)} would decide{_in_most_cases(choice.more)}.")
 
 
 def _nothing_fits(decision: "Decision", choice: "Choice") -> Told:
@@ -153,16 +154,34 @@ def _lost(decision: "Decision", loss: "Loss") -> str:
 
 
 def _more(decision: "Decision", choice: "Choice") -> str:
-    """Say how much more would decide: ``"about 12 more repeats, or 900 more test examples,"``."""
+    """Say how much more would decide: ``"8 to 20 more repeats, or 500 to 1,400 more test examples,"``."""
     more = choice.more
     parts = []
     if more.repeats is not None:
-        parts.append(f"{max(1, more.repeats)} more repeat{'' if more.repeats <= 1 else 's'}")
+        parts.append(_range(more.repeats, more.repeats_range, "repeat"))
     if more.examples is not None:
-        parts.append(f"{_rounded(max(1, more.examples)):,} more test examples")
+        parts.append(_range(more.examples, more.examples_range, "test example"))
     if not parts:
         return f"more repeats, such as --repeats {max(ENOUGH, 2 * decision.repeats)},"
-    return f"about {', or '.join(parts)}{',' if len(parts) > 1 else ''}"
+    return f"{', or '.join(parts)}{',' if len(parts) > 1 else ''}"
+
+
+def _range(point: int, most_cases: tuple[int, int | None] | None, noun: str) -> str:
+    """Write what it takes in most cases; where that is not known, about what it takes if all stays as it is."""
+    if most_cases is None:
+        return f"about {_rounded(max(1, point)):,} more {noun}{'' if point <= 1 else 's'}"
+    low, high = (number and _rounded(number) for number in most_cases)
+    if high is None:
+        return f"{low:,} more {noun}{'' if low == 1 else 's'} or many more"
+    if low == high:
+        return f"{high:,} more {noun}{'' if high == 1 else 's'}"
+    return f"{'up to' if low == 1 else f'{low:,} to'} {high:,} more {noun}s"
+
+
+def _in_most_cases(more: "More") -> str:
+    """Say how often that holds, where it is a range."""
+    ranges = [one for one in (more.repeats_range, more.examples_range) if one]
+    return " in four of five cases" if any(high is not None for _, high in ranges) else ""
 
 
 def _rounded(number: int) -> int:
@@ -185,6 +204,21 @@ def _standings(decision: "Decision", choice: "Choice") -> Iterator[str]:
         if math.isfinite(one.p_best) and one.status in {"feasible", "open"}:
             parts.append(f"best with probability {probability(one.p_best)}")
         yield f"{_name(decision, place)}: {'; '.join(parts)}."
+
+
+POPULATIONS = {
+    "example": "these trained weights on new examples like those held out",
+    "repeat": "networks trained anew, on new examples like those held out",
+}
+"""What a loss is about, by what was paired."""
+
+
+def _populations(decision: "Decision", choice: "Choice") -> Iterator[str]:
+    """Say of which population the losses are."""
+    units = dict.fromkeys(one.loss.unit for one in choice.candidates if one.loss.evidence)
+    told = [f"{f'by {unit}s ' if len(units) > 1 else ''}of {POPULATIONS[unit]}" for unit in units]
+    if told:
+        yield f"The {decision.score.noun} lost is that {'; '.join(told)}."
 
 
 STATUS_WORDS = {

@@ -331,7 +331,7 @@ def size_text(comparison: Comparison) -> str:
 def _others(grid: Grid, rows: Sequence[SummaryRow], comparisons: Sequence[Comparison]) -> Iterator[Told]:
     """Say of each subject what else was shown to differ, of the metrics that are always told."""
     metrics = [one for one in METRICS.values() if one.told == "always" and one is not LATENCY]
-    metrics.append(METRICS["test_accuracy"])
+    metrics.append(METRICS["accuracy"])
     by_metric = {metric: cases_of(grid, rows, comparisons, metric) for metric in metrics}
     for subject in dict.fromkeys(name for cases in by_metric.values() for name in cases):
         clauses = [told for metric in metrics for told in _shown(by_metric[metric].get(subject, []), metric, grid)]

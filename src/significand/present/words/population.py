@@ -1,4 +1,4 @@
-"""Which population the interval of a held-out score is about, in words."""
+"""What intervals are about, in words: a held-out score's of which population, a mean's of which time."""
 
 from typing import TYPE_CHECKING
 
@@ -7,6 +7,11 @@ from significand.plan.metrics import scored
 
 if TYPE_CHECKING:
     from significand.answers.folder import Folder
+
+
+THESE_MINUTES = "these minutes on this machine"
+"""What the interval of a mean is about: on a shared machine it held a quarter to a third of the means of minutes later,
+where that of a ratio held 94 to 96 % (benchmarks/RESULTS.md)."""
 
 
 def population_sentence(results: "Folder") -> str:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 from significand.analysis.comparison import Comparison
+from significand.analysis.intervals import DEPENDENT
 from significand.present.words.numbers import (
     LEAST_WITHOUT_EXPONENT,
     MOST_DECIMALS,
@@ -13,6 +14,9 @@ from significand.present.words.numbers import (
 
 UNSEEN = 1e-9
 """A difference of ratios or points below this is rounding."""
+
+LEAST_BACKGROUND = 0.005
+"""Part of a ratio of training times that others' CPU time may make, from which on it is told."""
 
 NEITHER = "no higher or lower on average"
 
@@ -33,7 +37,7 @@ def sentence(name: str, comparisons: Sequence[Comparison], *, quiet_runs: tuple[
     comparisons
         Of that setup with one baseline, in the order in which they are told.
     quiet_runs
-        Runs that nothing disturbed, and all runs; None where that is not known.
+        Runs that nothing disturbed and whose latency was steady, and all runs; None where that is not known.
 
     Returns
     -------
@@ -56,7 +60,7 @@ def sentence(name: str, comparisons: Sequence[Comparison], *, quiet_runs: tuple[
         for first, comparison in zip([True] + [False] * len(comparisons), comparisons, strict=False)
     ]
     if quiet_runs is not None:
-        clauses.append(f"{quiet_runs[0]} of {quiet_runs[1]} runs quiet")
+        clauses.append(f"{quiet_runs[0]} of {quiet_runs[1]} pairs quiet and steady")
     return f"{name}: {'; '.join(clauses)}"
 
 
@@ -66,7 +70,34 @@ def _clause(comparison: Comparison, than: str) -> str:
         told = f"{noun} not compared{than.replace(' than ', ' with ')}"
         return f"{told}: {comparison.reason}" + _left_out(comparison)
     told = _ratio(comparison, noun, than) if comparison.scale == "ratio" else _points(comparison, noun, than)
-    return told + _judgement(comparison) + _left_out(comparison)
+    return told + _judgement(comparison) + _doubts(comparison) + _left_out(comparison)
+
+
+def _doubts(comparison: Comparison) -> str:
+    """Say where signed ranks come to another result, and why an interval is wider than its runs' spread alone."""
+    told = ""
+    if comparison.disagreement:
+        does = "show one" if comparison.disagreement == "shown" else "do not show it"
+        told = f", though signed ranks {does}: {_by_ranks(comparison)}"
+    if comparison.estimate.method == DEPENDENT:
+        told += f", widened as repeats resemble the one before (correlation {comparison.lag1:.1f})"
+    excess = math.log(comparison.background) if comparison.background > 0 else 0.0
+    if abs(excess) >= LEAST_BACKGROUND:
+        whose = "its" if excess > 0 else "the baseline's"
+        told += f", while others took {100 * math.expm1(abs(excess)):.1f} % more of {whose} CPU time"
+    return told
+
+
+def _by_ranks(comparison: Comparison) -> str:
+    """Write what signed ranks say, in the sense in which the clause tells the mean."""
+    point, low, high = comparison.ranks
+    if comparison.scale != "ratio":
+        size, interval = written(point, low, high, 0)
+        return f"{with_points(size, comparison)}{interval}"
+    if comparison.estimate.point < 1:
+        point, low, high = (inverse(bound) for bound in (point, high, low))
+    factor, interval = written(point, low, high, 1)
+    return f"{factor}x{interval}"
 
 
 def _ratio(comparison: Comparison, noun: str, than: str) -> str:

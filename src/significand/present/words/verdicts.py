@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from significand.analysis.summary import quality_of
-from significand.plan.metrics import METRICS
+from significand.plan.indifference import zone_of
+from significand.plan.metrics import HELD_OUT, METRICS, scored
+from significand.plan.phrases import merged
 from significand.present.rows import enumerated, visible
 from significand.present.words.numbers import probability
 from significand.present.words.sentences import sentence
@@ -33,19 +34,24 @@ def claim_lines(results: "Folder") -> list[str]:
 
 
 def _comparisons(claims: "Claims", runs: "RunTable") -> Iterator[str]:
-    quality = quality_of(runs)
+    judged = _judged(runs)
     for name in dict.fromkeys(one.setup for one in claims.comparisons):
         of_setup = [one for one in claims.comparisons if one.setup == name]
-        told = [one for one in of_setup if _is_told(one, quality)]
+        told = [one for one in of_setup if _is_told(one, judged)]
         engines = runs.said("engine", runs.rows_of(runs.setups.index(name), finished=False))
         called = f"{name} on {engines[-1]}" if engines else name
         yield f"{sentence(called, told, quiet_runs=_quiet_runs(runs, name, of_setup[0].baseline))}."
 
 
-def _is_told(comparison: "Comparison", quality: str) -> bool:
+def _judged(runs: "RunTable") -> str:
+    """Return which score is told whatever it is: the held-out one, where there is any."""
+    return HELD_OUT if np.isfinite(runs.numbers(METRICS[HELD_OUT].column)[runs.finished]).any() else "accuracy"
+
+
+def _is_told(comparison: "Comparison", judged: str) -> bool:
     told = comparison.measured.told
-    if comparison.measured.part and quality == "test_accuracy":
-        return comparison.metric == quality
+    if comparison.measured.part:
+        return comparison.metric == judged or _differs(comparison)
     return told == "always" or (told == "where it differs" and _differs(comparison))
 
 
@@ -57,14 +63,16 @@ def _differs(comparison: "Comparison") -> bool:
 
 
 def _quiet_runs(runs: "RunTable", setup: str, baseline: str) -> tuple[int, int] | None:
-    """Count the pairs of which nothing disturbed either run, and all; None where nobody can tell of one of them."""
+    """Count the pairs whose runs were undisturbed and steady, and all; None where nobody can tell of one of them."""
     own, others = (runs.rows_of(runs.setups.index(name)) for name in (setup, baseline))
     repeats = runs.counts("repeat")
     _, first, second = np.intersect1d(repeats[own], repeats[others], return_indices=True)
     pairs = np.stack([own[first], others[second]])
     if not first.size or runs.counts("unknown_steps")[pairs].any():
         return None
-    return int(np.count_nonzero(~runs.counts("disturbed_steps")[pairs].any(axis=0))), first.size
+    unsteady = (runs.frame["steady_state"] == False).fill_null(value=False).to_numpy()  # noqa: E712 - a column
+    odd = (runs.counts("disturbed_steps")[pairs] > 0) | unsteady[pairs]
+    return int(np.count_nonzero(~odd.any(axis=0))), first.size
 
 
 def frontier_lines(claims: "Claims", *, of_grid: bool = False) -> Iterator[str]:
@@ -80,6 +88,7 @@ def frontier_lines(claims: "Claims", *, of_grid: bool = False) -> Iterator[str]:
         more = f"; {left} other{'s are' if left > 1 else ' is'} less likely to be" if left else ""
         named = ", ".join(f"{name} {probability(p)}" for p, name in likely) or "none with 0.05 or more"
         yield f"On the Pareto frontier of {claims.sought} with probability: {named}{more}."
+    yield from _as_good_as(claims)
     used, of_all = (
         [name for name, is_on in zip(claims.setups, marks, strict=True) if is_on]
         for marks in (claims.frontier.on_frontier, claims.frontier.on_frontier_all_runs)
@@ -91,6 +100,26 @@ def frontier_lines(claims: "Claims", *, of_grid: bool = False) -> Iterator[str]:
             f"{claims.frontier.n_blocks} of {claims.frontier.n_blocks_in_all} repeats that every ranked "
             f"{'setup' if of_grid else 'mode'} finished, as in the probabilities, it is {told(used) or 'empty'}."
         )
+
+
+def _as_good_as(claims: "Claims") -> Iterator[str]:
+    """Say who is as good as whom, where the experiment says what does not matter."""
+    assert claims.frontier is not None  # noqa: S101 - the caller has looked
+    places = claims.frontier.as_good_as.tolist()
+    told = merged((name, claims.setups[of]) for name, of in zip(claims.setups, places, strict=True) if of >= 0)
+    for names, of in told:
+        several = "are" if places.count(claims.setups.index(of)) > 1 else "is"
+        yield f"{names} {several} as good as {of}, within {_indifference(claims)}."
+
+
+def _indifference(claims: "Claims") -> str:
+    """Say what does not matter: ``"1 % of latency and 0.1 points of test accuracy"``."""
+    metrics, told = scored(claims.score), []
+    for name, size in map(zone_of, claims.indifferent):
+        metric = metrics[name]
+        unit = {"ratio": " %", "points": " points", "difference": ""}[metric.scale]
+        told.append(f"{100 * size if metric.scale == 'ratio' else size:.3g}{unit} of {metric.noun}")
+    return enumerated(told)
 
 
 def _first_of(names: Sequence[str]) -> str:

@@ -1,0 +1,206 @@
+"""How much more it takes until something is decided, as a range: by going on in simulation from what is known so far.
+
+So few repeats do not know their own mean and spread, so that no single number is right: what is drawn first is what may
+be true (of a mean and a deviation with the usual flat prior: Gelman et al., Bayesian Data Analysis, 3rd edition, 2013,
+section 3.2; of answers lost and gained, gamma distributions), then runs or answers to come, with a look after every
+twentieth more. Decided is when it is shown, or when it does not look so any more. The range holds the middle 94 % of
+what is drawn: if what is true happens to be hard to show, it holds less often, and should hold in four of five cases.
+
+This module may import NumPy and SciPy's special functions only.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri, stdtrit
+
+from significand.analysis.examples import tango_scores
+from significand.analysis.loss import Flips, Loss
+from significand.analysis.moments import Floats
+
+DRAWS = 500
+TAILS = (0.03, 0.97)
+LOOK_EVERY = 20
+"""One look after every so much more, of what there is: one after each repeat up to forty."""
+
+LONGEST = 20
+"""Times as much as there is, beyond which nobody looks, or `LONGEST_REPEATS` more."""
+
+LONGEST_REPEATS = 300
+LONGEST_EXAMPLES = 1000
+MOST_DF = 1e6
+
+Marks = NDArray[np.bool_]
+Draw = Callable[[Floats, np.random.Generator], tuple[Marks, Marks]]
+"""Returns by draw and look whether something is shown, and whether it does not look so any more."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """Something that has to be shown of a setup.
+
+    Attributes
+    ----------
+    by_repeats, by_examples
+        Draw what becomes of it at numbers of repeats, or at multiples of the examples; None where these do not help.
+    """
+
+    by_repeats: Draw | None
+    by_examples: Draw | None = None
+
+
+def range_of_more(setups: Sequence[Sequence[Need]], repeats: int) -> tuple[int, int | None] | None:
+    """Return how many more repeats it takes: in four of five cases so many to so many; None for the last: or longer.
+
+    Parameters
+    ----------
+    setups
+        Of each setup that may be chosen what has to be shown. It is decided when all is shown of one of them, or when
+        none of them looks so any more.
+    repeats
+        That there are.
+
+    Returns
+    -------
+    tuple or None
+        None where repeats do not help.
+    """
+    drawn = [[need.by_repeats for need in needs] for needs in setups]
+    looks = [float(repeats)]
+    while looks[-1] < max(LONGEST * repeats, repeats + LONGEST_REPEATS):
+        looks.append(looks[-1] + max(1, looks[-1] // LOOK_EVERY))
+    found = _decided_at(drawn, np.array(looks))
+    if found is None:
+        return None
+    low, high = found
+    return max(1, math.floor(low - repeats)), None if high is None else math.ceil(high - repeats)
+
+
+def range_of_examples(setups: Sequence[Sequence[Need]], examples: int) -> tuple[int, int | None] | None:
+    """Return the same of held-out examples, where these alone decide."""
+    drawn = [[need.by_examples for need in needs] for needs in setups]
+    looks = (1 + 1 / LOOK_EVERY) ** np.arange(math.log(LONGEST_EXAMPLES) * LOOK_EVERY)
+    found = _decided_at(drawn, looks)
+    if found is None:
+        return None
+    low, high = found
+    return max(1, math.floor((low - 1) * examples)), None if high is None else math.ceil((high - 1) * examples)
+
+
+def _decided_at(setups: Sequence[Sequence[Draw | None]], looks: Floats) -> tuple[float, float | None] | None:
+    shown, over = np.zeros((DRAWS, looks.size), dtype=np.bool_), np.ones((DRAWS, looks.size), dtype=np.bool_)
+    random = np.random.default_rng(0)
+    known = [[draw for draw in needs if draw] for needs in setups if None not in needs]
+    for needs in known:
+        parts = [draw(looks, random) for draw in needs]
+        shown |= np.logical_and.reduce([part[0] for part in parts])
+        over &= np.logical_or.reduce([part[1] for part in parts])
+    if not any(known):
+        return None
+    decided = (shown | over)[:, 1:]  # nothing is at the first look, which is what there is
+    at = np.where(decided.any(axis=1), looks[1:][decided.argmax(axis=1)], np.inf)
+    low, high = np.quantile(at, TAILS, method="inverted_cdf").tolist()
+    return (low, high if math.isfinite(high) else None) if math.isfinite(low) else None
+
+
+def certain(looks: Floats, random: np.random.Generator) -> tuple[Marks, Marks]:
+    """Draw what is shown already, at every look."""
+    del random
+    shown = np.ones((DRAWS, looks.size), dtype=np.bool_)
+    return shown, ~shown
+
+
+def need_of_mean(
+    mean: float, deviation: float, n: float, alpha: float, *, shared: float = 0.0, patience: float = math.inf
+) -> Draw:
+    """Return how a mean of differences is shown to be below 0, by Student's t.
+
+    Parameters
+    ----------
+    mean, deviation, n
+        What is known, from so many repeats.
+    alpha
+        Level of the test.
+    shared
+        What is added to 1 / n in the variance of the mean.
+    patience
+        Repeats that one would wait for at most: what takes longer is given up.
+    """
+
+    def draw(looks: Floats, random: np.random.Generator) -> tuple[Marks, Marks]:
+        scale = looks[0] / n  # looks are repeats, or multiples of what there is
+        sizes = looks / scale
+        deviations = deviation * np.sqrt((n - 1) / random.chisquare(n - 1, DRAWS))
+        true = mean + deviations * random.normal(size=DRAWS) / math.sqrt(n)
+        found, squares = np.full(DRAWS, mean), np.full(DRAWS, (n - 1) * deviation**2)
+        shown, over = (np.zeros((DRAWS, looks.size), dtype=np.bool_) for _ in range(2))
+        for place, size in enumerate(sizes.tolist()):
+            if place:
+                before = sizes[place - 1]
+                more = size - before
+                batch = true + deviations * random.normal(size=DRAWS) / math.sqrt(more)
+                squares += deviations**2 * random.chisquare(more - 1, DRAWS) if more > 1 else 0.0
+                squares += (batch - found) ** 2 * before * more / size
+                found = found + (batch - found) * more / size
+            spread = np.sqrt(squares / (size - 1))
+            shown[:, place] = found <= stdtrit(size - 1, alpha) * spread * math.sqrt(1 / size + shared)
+            at_last = size + patience
+            hopeless = found > stdtrit(min(at_last, MOST_DF) - 1, alpha) * spread * math.sqrt(1 / at_last + shared)
+            over[:, place] = (found >= 0) | hopeless
+        return shown, over
+
+    return draw
+
+
+def need_of_flips(flips: Flips, margin: float, alpha: float, factor_of: Callable[[Floats], Floats]) -> Draw:
+    """Return how it is shown that fewer answers are lost than a margin.
+
+    Parameters
+    ----------
+    flips
+        What is known.
+    margin, alpha
+        Share of the answers, and the level of the test.
+    factor_of
+        Returns how many times as many independent answers there are at the looks.
+    """
+    critical = float(ndtri(alpha))
+
+    def draw(looks: Floats, random: np.random.Generator) -> tuple[Marks, Marks]:
+        factors = factor_of(looks)
+        steps = np.diff(factors, prepend=1.0)
+        rates = [random.gamma(known + 0.5, size=(DRAWS, 1)) for known in (flips.lost, flips.gained)]
+        lost, gained = (
+            known + np.cumsum(random.poisson(rate * steps), axis=1)
+            for known, rate in zip((flips.lost, flips.gained), rates, strict=True)
+        )
+        n = flips.n * factors
+        return -tango_scores(-margin, lost, gained, n, -0.5) <= critical, lost - gained >= margin * n
+
+    return draw
+
+
+def need_of_loss(loss: Loss, margin: float, alpha: float, patience: float) -> Need:
+    """Return what has to be shown of a loss; nothing helps where there is no evidence."""
+    evidence, repeats, overlap = loss.evidence, loss.repeats, min(1.0, loss.overlap)
+    if evidence is None:
+        return Need(None)
+    if loss.unit == "repeat":
+        assert not isinstance(evidence, Flips)  # noqa: S101 - repeats have means
+        distance, shared = evidence.point - margin, evidence.shared
+        return Need(need_of_mean(distance, evidence.deviation, evidence.n, alpha, shared=shared, patience=patience))
+    if not isinstance(evidence, Flips):
+        return Need(None, need_of_mean(evidence.point - margin, evidence.deviation, evidence.n, alpha))
+
+    def worth(at: Floats) -> Floats:
+        """Return how many independent answers repeats hold, over those that there are; see `Loss.needed`."""
+        of = at / (1 + (at - 1) * overlap)
+        return np.asarray(of / (repeats / (1 + (repeats - 1) * overlap)))
+
+    return Need(
+        need_of_flips(evidence, margin, alpha, worth) if overlap < 1 else None,
+        need_of_flips(evidence, margin, alpha, lambda at: at),
+    )

@@ -1,0 +1,92 @@
+"""How much the same differs from one session to the next, and what that leaves of the difference of two sessions.
+
+A session's runs know how much they differ among themselves, and nothing of what else the machine does an hour later. So
+a session is a random effect, estimated from other sessions that measured the very same.
+
+This module may import NumPy only.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from significand.analysis.moments import Floats
+
+FEWEST_DF = 2
+"""Of the variance between sessions: of fewer, as two sessions have, hardly anything can be said."""
+
+
+@dataclass(frozen=True, eq=False)
+class Between:
+    """What sessions show of their scatter; all arrays have one entry per setup.
+
+    Attributes
+    ----------
+    variance
+        Of the mean of a session around those of others, on the scale of logs; NaN where unknown.
+    within
+        What of that is the scatter of its own runs.
+    df
+        Degrees of freedom of `variance`.
+    """
+
+    variance: Floats
+    within: Floats
+    df: Floats
+
+    @property
+    def known(self) -> np.ndarray:
+        """Where enough sessions tell."""
+        return np.isfinite(self.variance) & (self.df >= FEWEST_DF)
+
+
+def between(pools: Sequence[Sequence[Floats]]) -> tuple[float, float, float]:
+    """Return variance, its part within sessions, and degrees of freedom, as `Between` has them, of one setup.
+
+    Parameters
+    ----------
+    pools
+        Sessions that measured the very same; of each the logs of its runs, shape (runs,). Each pool has a level of its
+        own.
+    """
+    squares, df, within = 0.0, 0, []
+    for pool in pools:
+        sessions = [one[np.isfinite(one)] for one in pool]
+        sessions = [one for one in sessions if one.size]
+        if len(sessions) > 1:
+            means = np.array([one.mean() for one in sessions])
+            squares += float(((means - means.mean()) ** 2).sum())
+            df += len(sessions) - 1
+            within += [float(one.var(ddof=1)) / one.size for one in sessions if one.size > 1]
+    if not df:
+        return np.nan, np.nan, 0.0
+    return squares / df, float(np.mean(within)) if within else 0.0, float(df)
+
+
+def allowed_for(standard_error: Floats, df: Floats, sessions: Between) -> tuple[Floats, Floats]:
+    """Return standard error and degrees of freedom of a difference of two sessions.
+
+    Its variance is twice that of a session's mean, and what the two sessions' own runs scatter beyond those of the
+    others. Degrees of freedom by Satterthwaite (Biometrics Bulletin 2, 1946). Where the same is measured in sessions of
+    as many runs, this is the t test of a new observation against earlier ones.
+
+    Parameters
+    ----------
+    standard_error, df
+        Of the difference, from the runs of the two sessions alone, shape (setups,).
+    sessions
+        Of the same setups.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        The same where sessions are unknown.
+    """
+    of_sessions = 2 * sessions.variance
+    beyond = np.maximum(standard_error**2 - 2 * sessions.within, 0.0)
+    squared = of_sessions + beyond
+    with np.errstate(invalid="ignore", divide="ignore"):
+        together = squared**2 / (of_sessions**2 / sessions.df + beyond**2 / df)
+    matters = sessions.known & np.isfinite(standard_error) & (squared > standard_error**2)
+    return np.where(matters, np.sqrt(squared), standard_error), np.where(matters, together, df)
