@@ -54,7 +54,18 @@ STAGED = {
 }
 """What else an experiment begins with, and what it is called while earlier results are still in the folder."""
 
-TEMPORARY = re.compile(r"\..+\.(csv|jsonl?|png|html|npz)\.[0-9a-f]{8}")
+FLEET = "fleet.json"
+BUNDLE = "experiment.zip"
+HOSTS = "hosts"
+HOSTS_CSV = "hosts.csv"
+HOST_RATIOS_CSV = "host_ratios.csv"
+HOST_RATIOS_JSON = "host_ratios.json"
+RATIO_BY_HOST = "ratio_by_host.png"
+
+OF_FLEET = (FLEET, BUNDLE, HOSTS, HOSTS_CSV, HOST_RATIOS_CSV, HOST_RATIOS_JSON, RATIO_BY_HOST)
+"""What an experiment on several machines leaves beside that."""
+
+TEMPORARY = re.compile(r"\..+\.(csv|jsonl?|png|html|npz|zip)\.[0-9a-f]{8}")
 """Names that `replacing` gives to files before they are whole."""
 
 PLOTS = (
@@ -83,6 +94,7 @@ RESULTS = (
     REPORT,
     DETAILS,
     NETWORKS,
+    *OF_FLEET,
 )
 """Everything an experiment leaves; nothing else in the folder is ever touched."""
 
@@ -117,7 +129,7 @@ def _refused(folder: Path, cause: str | None, remedy: str = "") -> PlanError:
     return PlanError([f"output_dir: {str(folder)!r} cannot be written: {cause}; {remedies}"])
 
 
-def _unwritable(folder: Path, error: OSError) -> PlanError:
+def unwritable(folder: Path, error: OSError) -> PlanError:
     """Say why a folder cannot be written, with what is in the way, and the remedy."""
     if isinstance(error, ForeignFileError):
         return _refused(folder, error.strerror, error.remedy)
@@ -164,7 +176,7 @@ class RunDirectory:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._lock = FolderLock(self.folder)
         except OSError as error:
-            raise _unwritable(self.folder, error) from None
+            raise unwritable(self.folder, error) from None
         return self
 
     def __exit__(
@@ -209,7 +221,7 @@ class RunDirectory:
             with replacing(self.folder / NEXT, "w") as file:
                 file.write(first_line(identity))
         except OSError as error:
-            raise _unwritable(self.folder, error) from None
+            raise unwritable(self.folder, error) from None
         self._announced = True
 
     def begin(self, identity: Mapping[str, object], facts: Mapping[str, object] = NOTHING) -> Path | None:
@@ -241,11 +253,12 @@ class RunDirectory:
         try:
             self.check_ours()
             self._stage({"schema_version": SCHEMA_VERSION, **identity, **facts})
-            return self._change_over()
+            staged = [(self.folder / source, self.folder / name) for name, source in STAGED.items()]
+            return self._change_over([(self.folder / NEXT, self.folder / JOURNAL), *staged])
         except StrandedError:
             raise
         except OSError as error:
-            raise _unwritable(self.folder, error) from None
+            raise unwritable(self.folder, error) from None
 
     def reopen(self, journal: Journal, facts: Mapping[str, object], defaults: Mapping[str, object] = NOTHING) -> None:
         """Go on with the experiment in this folder: everything that a crash may have left is put right.
@@ -278,7 +291,7 @@ class RunDirectory:
             (self.folder / DETAILS).mkdir(exist_ok=True)
             self._write_runs(self.folder / RAW_RUNS)
         except OSError as error:
-            raise _unwritable(self.folder, error) from None
+            raise unwritable(self.folder, error) from None
 
     def append(self, run: Run, details: Mapping[str, np.ndarray]) -> None:
         """Keep a run and the single times behind it; both are on the disk on return.
@@ -353,10 +366,11 @@ class RunDirectory:
         write_json(self._manifest, self.folder / STAGED[MANIFEST])
         _sync(self.folder)
 
-    def _change_over(self) -> Path | None:
+    def _change_over(self, arrivals: Sequence[tuple[Path, Path]]) -> Path | None:
         """Move earlier results to history, and begin: all of it, or nothing.
 
-        Renames are all that is left to do. An archive that a crash has left half moved is completed first.
+        Renames are all that is left to do: those, and `arrivals`. An archive that a crash has left half moved is
+        completed first.
         """
         history, moving = self.folder / HISTORY, self.folder / HISTORY / MOVING
         check_folder(history)
@@ -368,8 +382,7 @@ class RunDirectory:
         made = [folder for folder in (history, moving) if earlier and not folder.exists()]
         renames = [(self.folder / name, moving / name) for name in earlier]
         renames += [(moving, archive)] if archive else []
-        renames.append((self.folder / NEXT, self.folder / JOURNAL))
-        renames += [(self.folder / staged, self.folder / name) for name, staged in STAGED.items()]
+        renames += arrivals
         try:
             for folder in made:
                 folder.mkdir()
