@@ -155,7 +155,7 @@ def run_fleet_in(
             return job.by_hand(before, write)
         scratch = Path(kept.enter_context(tempfile.TemporaryDirectory(prefix="significand-bundle-")))
         bundle = folder / BUNDLE if before else _written(scratch / BUNDLE, write)
-        make = new_place or _place_of(options, allow, folder)
+        make = new_place or _place_of(options, allow, folder, each=hosts == MODES[0])
         with make(bundle) as place:
             return job.run(place, before, write)
 
@@ -199,7 +199,7 @@ def kind_of(on: str) -> str:
     return on if on in {SLURM, HAND} else ""
 
 
-def _place_of(options: FleetOptions, allow: Sequence[str], folder: Path) -> NewPlace:
+def _place_of(options: FleetOptions, allow: Sequence[str], folder: Path, *, each: bool) -> NewPlace:
     if kind_of(options.on) == DASK:
         from significand.runner.dask_place import DaskPlace  # noqa: PLC0415 - an extra
 
@@ -208,7 +208,7 @@ def _place_of(options: FleetOptions, allow: Sequence[str], folder: Path) -> NewP
         return lambda bundle: DaskPlace(address, lambda: bundle, allow)
     from significand.runner.slurm_place import SlurmPlace  # noqa: PLC0415 - an extra
 
-    return lambda bundle: SlurmPlace(options.slurm, bundle, folder, allow, each=options.hosts != "share")
+    return lambda bundle: SlurmPlace(options.slurm, bundle, folder, allow, each=each)
 
 
 Write = Callable[[IO[bytes]], object]
@@ -386,7 +386,9 @@ class _FleetJob:
         if before is not None:
             state.machines, state.blocks = before.machines, before.blocks
         for host in hosts:
-            entry = state.machine(host.name)
+            if not host.machine:  # a place in a queue, whose machine shows with its first block
+                continue
+            entry = state.machine(str(host.machine.get("host", host.name)))
             entry.cpu = host.machine.get("cpu")
             entry.unfit, entry.clock_offset_s, entry.note = host.unfit, host.clock_offset_s, ""
             if host.clock_offset_s is not None and abs(host.clock_offset_s) > FAR_OFF_S:
