@@ -393,9 +393,8 @@ class _FleetJob:
             entry.unfit, entry.clock_offset_s, entry.note = host.unfit, host.clock_offset_s, ""
             if host.clock_offset_s is not None and abs(host.clock_offset_s) > FAR_OFF_S:
                 ahead = "ahead" if host.clock_offset_s > 0 else "behind"
-                entry.note = (
-                    f"its clock is {abs(host.clock_offset_s):.0f} s {ahead}: only times in its own folder are off"
-                )
+                told = f"its clock is {abs(host.clock_offset_s):.0f} s {ahead}"
+                entry.note = f"{told}: the times here are the submitting machine's"
             elif host.unfit:
                 entry.note = f"unfit: {'; '.join(host.unfit)}"
         return state

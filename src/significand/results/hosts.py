@@ -116,10 +116,11 @@ class HostFolders:
         with replacing(folder / RAW_RUNS, "wb") as file:
             file.write(_as_csv([dict(zip(COLUMNS, COLUMNS, strict=True)), *rows]))
         self._manifest(found, journal.facts)
-        for repeat in counts.keys() - repeats:  # its lines were being added when a crash came
-            with contextlib.suppress(OSError, BlockError):
-                content = (folder / DETAILS / block_archive(repeat)).read_bytes()
-                self.keep([self._receiver.receive(content, repeat)])
+        for path in sorted((folder / DETAILS).glob("r*.zip")):
+            number = path.stem.removeprefix("r")
+            if number.isdecimal() and int(number) not in repeats:  # its lines were being added when a crash came
+                with contextlib.suppress(OSError, BlockError):
+                    self.keep([self._receiver.receive(path.read_bytes(), int(number))])
 
     def keep(self, blocks: Sequence[SentBlock]) -> list[str]:
         """Add blocks; return for each why it was not added, or nothing.

@@ -33,6 +33,9 @@ OF_EXPERIMENT = tuple(name for name in IDENTITY if name not in {"machine", "ener
 OF_PROGRAM = ("machine.python", "machine.versions")
 """What else they must have in common, unless it is allowed to differ."""
 
+_FIRST, _END, _END_BYTES = b"PK\3\4", b"PK\5\6", 22
+"""How a .zip file begins, and how the last of its bytes do (PKWARE, APPNOTE 6.3.10, 4.3.7 and 4.3.16)."""
+
 _KINDS = {one.name: one.type for one in fields(Run)}
 
 
@@ -157,6 +160,9 @@ class Receiver:
         return SentBlock(facts, first, repeat, lines, self._rows(lines, repeat), content)
 
     def _journal(self, content: bytes, repeat: int) -> bytes:
+        # What is inside ends in the same way, so that the end of one of these might be taken for that of the whole.
+        if not content.startswith(_FIRST) or not content[-_END_BYTES:].startswith(_END):
+            raise BlockError("it was cut off on its way")
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             members = archive.infolist()
             names = [member.filename for member in members]
