@@ -211,7 +211,10 @@ class DaskPlace:
         return events
 
     def _known_workers(self) -> dict[str, Any]:
-        return dict(self._client.scheduler_info(n_workers=-1)["workers"])
+        known = self._client.scheduler_info(n_workers=-1).get("workers")
+        if known is None:  # the connection is closed
+            raise ConnectionError(self._address)
+        return dict(known)
 
     def _problems_of(self, known: Mapping[str, Any]) -> list[str]:
         start = WORKER.format(address=self._address)
