@@ -104,9 +104,7 @@ def test_what_workers_lack_is_said_before_anything(dask: LocalDask, tmp_path: Pa
     dask.worker("d", ())
     dask.wait_for("d")
     try:
-        with pytest.raises(
-            PlanError, match=r"offers no resource 'significand'; start it as dask worker .* --resources"
-        ):
+        with pytest.raises(PlanError, match=r"offers no resource 'significand'; start it as dask worker"):
             run(dask, tmp_path / "f")
     finally:
         dask.kill("d")
