@@ -79,7 +79,6 @@ def _line(experiments: int, k: int, repeats: int, apart: float, unequal: float) 
     told = np.isfinite(pooled.tau)  # not where no host has two pairs
     own = by_own_errors(means, variances, pairs) if repeats else None
     half = (pooled.high - pooled.low) / 2
-    factor = np.where(pooled.by_chance, _guard(pooled, means, pairs), 1.0)
     following = tau * random.normal(size=experiments)
     reach = (pooled.prediction_high - pooled.prediction_low) / 2
     narrower = stdtrit(k - 1, 0.975) / stdtrit(k - 2, 0.975)
@@ -88,7 +87,7 @@ def _line(experiments: int, k: int, repeats: int, apart: float, unequal: float) 
     shares = (
         "      –" if own is None else f"{100 * _share((own.low <= 0) & (own.high >= 0)):7.1f}",
         f"{100 * covered:6.1f}",
-        f"{100 * _share(np.abs(pooled.mean) <= half * factor):7.1f} |",
+        f"{100 * _share(np.abs(pooled.mean) <= half * _guard(pooled, means, pairs)):7.1f} |",
         f"{100 * _share(off[told] <= reach[told]):8.1f}",
         f"{100 * _share(off[told] <= narrower * reach[told]):4.1f} |",
         f"{100 * _share(((pooled.tau_low <= tau) & (tau <= pooled.tau_high))[told]):5.1f}",
@@ -100,9 +99,9 @@ def _line(experiments: int, k: int, repeats: int, apart: float, unequal: float) 
 
 def _guard(found: OverHosts, means: Floats, pairs: NDArray[np.int64]) -> Floats:
     """Return by how much the usual guard widens the interval where Q is small."""
-    errors = found.within[:, None] ** 2 / pairs
+    errors = found.within[:, None] ** 2 / pairs + found.tau[:, None] ** 2
     q = (((means - found.mean[:, None]) ** 2) / errors).sum(axis=1) / (means.shape[1] - 1)
-    return np.asarray(1 / np.sqrt(np.minimum(q, 1.0)))
+    return np.nan_to_num(1 / np.sqrt(np.minimum(q, 1.0)), nan=1.0)
 
 
 def _share(marks: NDArray[np.bool_]) -> float:

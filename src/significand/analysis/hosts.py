@@ -24,6 +24,9 @@ FEWEST_FOR_PREDICTION = 3
 METHOD = "Hartung-Knapp t"
 """How the interval of a mean over hosts was made."""
 
+BY_CHANCE = 0.05
+"""Probability with which hosts that do not differ agree so closely that this is told."""
+
 _MOST_STEPS = 200
 _CLOSE = 1e-13  # of a root, relative
 
@@ -52,7 +55,7 @@ class OverHosts:
     prediction_low, prediction_high
         Where the true value of one more host of the kind lies.
     by_chance
-        Whether hosts agree so closely that the interval is narrower than their own errors would make it.
+        Whether hosts agree more closely than their own errors make likely, so that the interval is narrow by chance.
     """
 
     hosts: Codes
@@ -86,7 +89,7 @@ def over_hosts(
     the variance of the mean from how far hosts lie apart. No guard is put on a small Q. The usual one, never to take a
     factor below 1, is for studies of unequal precision (Roever, Knapp and Friede, BMC Medical Research Methodology 15,
     2015, who find the plain one right for comparable precision); here it would cover up to 100 % where hosts are alike.
-    `by_chance` marks where it would have acted.
+    `by_chance` marks the intervals to be wary of.
 
     The variance of a pair is pooled over the hosts of a group, weighted by degrees of freedom. Of the few repeats that
     a host has, its own variance makes weights that scatter, and intervals of 95 % that cover 84 % with two repeats and
@@ -157,7 +160,7 @@ def over_hosts(
         i_squared_high=shares[2],
         prediction_low=mu - reach,
         prediction_high=mu + reach,
-        by_chance=told & (pooled > ROUNDING**2) & (q < freedom * (1 - 1e-9)) & (tau2 == 0),
+        by_chance=told & (pooled > ROUNDING**2) & (tau2 == 0) & (q < chdtri(freedom, 1 - BY_CHANCE)),
     )
 
 
