@@ -32,7 +32,7 @@ LEVEL = 0.95
 
 ONE_HOST = "one host: says nothing of others"
 SAME_SEEDS = "hosts that repeat the same seeds are no independent evidence of a score"
-BY_CHANCE = "hosts agree more closely than their own errors: the interval may be narrow by chance"
+BY_CHANCE = "hosts agree more closely than their errors make likely"
 UNRESOLVED = "differs by less than the meter can tell"
 
 _TURNS = ("repeat", "session", "steady_from_round", "status", LATENCY.column)
