@@ -101,7 +101,7 @@ def _guard(found: OverHosts, means: Floats, pairs: NDArray[np.int64]) -> Floats:
     """Return by how much the usual guard widens the interval where Q is small."""
     errors = found.within[:, None] ** 2 / pairs + found.tau[:, None] ** 2
     q = (((means - found.mean[:, None]) ** 2) / errors).sum(axis=1) / (means.shape[1] - 1)
-    return np.nan_to_num(1 / np.sqrt(np.minimum(q, 1.0)), nan=1.0)
+    return np.asarray(np.nan_to_num(1 / np.sqrt(np.minimum(q, 1.0)), nan=1.0))
 
 
 def _share(marks: NDArray[np.bool_]) -> float:

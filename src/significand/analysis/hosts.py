@@ -169,7 +169,8 @@ def _pooled(variances: Floats, n: Codes, groups: Codes, n_groups: int) -> Floats
     several = np.isfinite(variances) & (n > 1)
     freedom = np.bincount(groups[several], weights=n[several] - 1.0, minlength=n_groups)
     squares = np.bincount(groups[several], weights=(n[several] - 1) * variances[several], minlength=n_groups)
-    return np.divide(squares, freedom, out=np.full(n_groups, np.nan), where=freedom > 0)
+    pooled: Floats = np.divide(squares, freedom, out=np.full(n_groups, np.nan), where=freedom > 0)
+    return pooled
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,7 +183,7 @@ class _Sums:
     n_groups: int
 
     def _sum(self, values: Floats) -> Floats:
-        return np.bincount(self.groups, weights=values, minlength=self.n_groups)
+        return np.asarray(np.bincount(self.groups, weights=values, minlength=self.n_groups), dtype=np.float64)
 
     def _residuals(self, tau2: Floats) -> tuple[Floats, Floats, Floats, Floats]:
         weights = 1 / (self.error + np.nan_to_num(tau2, nan=0.0)[self.groups])

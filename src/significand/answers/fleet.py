@@ -7,7 +7,7 @@ same seeds train the same networks, so that their scores are no independent evid
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -59,6 +59,8 @@ class MetricOnHosts:
     p_value, p_adjusted
         Two-sided, of no difference, alone and by Holm's method among all kinds and setups of the metric's family, of
         the same shape; NaN where no test was made.
+    tests
+        How many tests of no difference share the family's level.
     hosts
         Hosts behind each, of the same shape.
     reasons
@@ -77,6 +79,7 @@ class MetricOnHosts:
     point_high: Floats
     p_value: Floats
     p_adjusted: Floats
+    tests: int
     hosts: Codes
     reasons: NDArray[np.object_]
 
@@ -255,6 +258,7 @@ def _metric_on_hosts(
         point_high=said[2],
         p_value=p_value,
         p_adjusted=p_value,
+        tests=0,
         hosts=hosts,
         reasons=reasons,
     )
@@ -298,4 +302,4 @@ def _judged(found: Sequence[MetricOnHosts]) -> Iterator[MetricOnHosts]:
         members = [one for one in found if one.metric.family == family]
         adjusted = holm(np.stack([one.p_value for one in members]))
         for one, p_adjusted in zip(members, adjusted, strict=True):
-            yield MetricOnHosts(**vars(one) | {"p_adjusted": p_adjusted})
+            yield replace(one, p_adjusted=p_adjusted, tests=int(np.count_nonzero(~np.isnan(adjusted))))

@@ -100,9 +100,7 @@ def read_manifest(path: Path) -> dict[str, object]:
         raise refused(f"{str(path)!r} {what}; give a folder that `significand run` has written")
     file = path / MANIFEST
     if not os.path.lexists(file):
-        if os.path.lexists(path / FLEET):
-            raise refused(_of_a_fleet(path))
-        raise refused(f"{str(path)!r} holds no results; give a folder that `significand run` has written")
+        raise refused(no_results(path))
     try:
         with open_to_read(file, MANIFEST_BYTES, "it is no manifest of an experiment") as opened:
             manifest = json_object(opened.read())
@@ -143,8 +141,10 @@ def _check_unique(path: Path, runs: RunTable) -> None:
             raise refused(f"{str(path)!r} has {run} twice; remove the wrong line")
 
 
-def _of_a_fleet(path: Path) -> str:
-    """Say which folder to give in place of a fleet's."""
+def no_results(path: Path) -> str:
+    """Say that a folder is no result folder, and what to give instead: of a fleet, one of its hosts'."""
+    if not os.path.lexists(path / FLEET):
+        return f"{str(path)!r} holds no results; give a folder that `significand run` has written"
     try:
         with os.scandir(path / HOSTS) as found:
             first = min((one.name for one in found if not one.name.startswith(".")), default="HOST")

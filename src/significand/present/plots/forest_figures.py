@@ -64,6 +64,8 @@ class ForestFigure:
 
     Attributes
     ----------
+    noun
+        The metric.
     x
         Axis of ratios or differences.
     rows
@@ -76,6 +78,7 @@ class ForestFigure:
         What to read.
     """
 
+    noun: str
     x: Axis
     rows: tuple[ForestRow, ...]
     panels: tuple[ForestPanel, ...]
@@ -123,6 +126,7 @@ def forest_figure(answer: FleetAnswer, metric: str) -> ForestFigure:
         title = f"Difference of {one.metric.noun} to the baseline"
         x = choose_axis(title, [unit], [Cell(0.0, math.nan), *cells], possible=ANYTHING, min_span=0.5)
     return ForestFigure(
+        noun=one.metric.noun,
         x=x,
         rows=tuple(rows),
         panels=panels,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from significand.answers.fleet import LEVEL, SAME_SEEDS, FleetAnswer, MetricOnHosts
+from significand.answers.fleet import LEVEL, SAME_SEEDS, UNRESOLVED, FleetAnswer, MetricOnHosts
 from significand.plan.metrics import LATENCY, Metric
 from significand.present.rows import enumerated, visible
 from significand.present.words.grid import Told
@@ -102,10 +102,18 @@ def _judgement(one: MetricOnHosts, kind: int, setup: int) -> Iterator[str]:
     reason = str(one.reasons[kind, setup])
     p_value = one.p_adjusted[kind, setup]
     told = "" if reason == SAME_SEEDS else reason
-    if math.isfinite(p_value) and p_value > 1 - LEVEL:
-        yield f"no difference shown{': ' if told else ''}{told}"
-    elif told:
+    if not is_shown(one, kind, setup) and math.isfinite(p_value):
+        # The interval is that of one comparison, so it may exclude what all of them together cannot.
+        together = f" among {one.tests} comparisons" if one.p_value[kind, setup] <= 1 - LEVEL else ""
+        told, because = ("", f": {told}") if told == UNRESOLVED else (told, "")
+        yield f"no difference shown{together}{because}"
+    if told:
         yield told
+
+
+def is_shown(one: MetricOnHosts, kind: int, setup: int) -> bool:
+    """Tell whether a difference is shown, among all kinds and setups of the family."""
+    return bool(one.p_adjusted[kind, setup] <= 1 - LEVEL)
 
 
 @dataclass(frozen=True)
@@ -130,10 +138,23 @@ def fleet_answers(answer: FleetAnswer) -> list[SetupAnswer]:
         return []
     name = [visible(setup) for setup in answer.setups]
     made = [
-        SetupAnswer(name[k], name[answer.baselines[k]], tuple(clauses(answer, one, k)))
+        SetupAnswer(name[k], name[answer.baselines[k]], tuple(_of_setup(answer, one, k)))
         for k in _most_changed(one, answer.compared)[:MOST_SETUPS]
     ]
     return [told for told in made if told.clauses]
+
+
+def _of_setup(answer: FleetAnswer, one: MetricOnHosts, setup: int) -> Iterator[str]:
+    """Say what each kind shows of the latency, or that several kinds show nothing."""
+    known = np.isfinite(one.p_adjusted[:, setup])
+    if np.count_nonzero(known) > 1 and not (one.p_adjusted[known, setup] <= 1 - LEVEL).any():
+        low, high = (float(end(one.shown(one.point)[known, setup])) for end in (np.min, np.max))
+        yield (
+            f"no difference of {one.metric.noun} shown on any of {np.count_nonzero(known)} kinds of hosts; the ratios "
+            f"are {low:.3g} to {high:.3g}"
+        )
+    else:
+        yield from clauses(answer, one, setup)
 
 
 def rest_words(answer: FleetAnswer) -> str:
@@ -164,7 +185,7 @@ def further_lines(answer: FleetAnswer) -> list[str]:
                 lines.append(f"{name}: {score_words(one, k)}.")
             elif not (one.p_adjusted[:, k] <= 1 - LEVEL).any():
                 if one.metric.told == "always" and np.isfinite(one.point[:, k]).any():
-                    lines.append(f"{name}: no difference of {one.metric.noun} shown on any kind of host.")
+                    lines.append(f"{name}: no difference of {one.metric.noun} is shown on any kind of host.")
             else:
                 lines.append(f"{name}: {'; '.join(clauses(answer, one, k))}.")
     return lines
