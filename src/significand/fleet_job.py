@@ -334,11 +334,11 @@ class _FleetJob:
         except OSError as error:
             self._end(place, state, file, "failed")
             raise ResultsLostError(f"{error}; make room, and {self._how_to_go_on()}") from None
-        self._end(place, state, file, "failed" if missing else "finished")
-        notes = [f"{one.name}: {one.note}" for one in state.machines if one.note]
+        unwritten = self._end(place, state, file, "failed" if missing else "finished")
+        notes = [*unwritten, *(f"{one.name}: {one.note}" for one in state.machines if one.note)]
         return FleetOutcome(self._folder, missing, self._folders.runs[1], archive, notes)
 
-    def _end(self, place: FleetPlace, state: FleetState, file: FleetFile, how: FleetEnd) -> None:
+    def _end(self, place: FleetPlace, state: FleetState, file: FleetFile, how: FleetEnd) -> list[str]:
         """End what runs elsewhere, and write what there is; a second Ctrl-C or a full disk costs summaries only."""
         with contextlib.suppress(Exception, KeyboardInterrupt):
             place.cancel()
@@ -349,7 +349,8 @@ class _FleetJob:
         with contextlib.suppress(KeyboardInterrupt, OSError):
             file.write()
             self._folders.end("finished" if how == "finished" else how, _times(state))
-            write_views(self._folder)
+            return write_views(self._folder)
+        return []
 
     def _how_to_go_on(self) -> str:
         return (
@@ -419,9 +420,12 @@ def _times(state: FleetState) -> dict[str, dict[str, object]]:
     return times
 
 
-def write_views(folder: Path) -> None:
-    """Write the tables, pictures and the page of an experiment on several machines."""
-    if importlib.util.find_spec("significand.fleet_files") is None:
-        return
-    module = importlib.import_module("significand.fleet_files")
-    module.write_fleet(folder)
+def write_views(folder: Path) -> list[str]:
+    """Write the tables, pictures and the page of an experiment on several machines; say what could not be made."""
+    from significand.fleet_files import write_fleet  # noqa: PLC0415 - takes long to import, and is for the end
+    from significand.results.comparable import ResultsError  # noqa: PLC0415 - the same
+
+    try:
+        return list(write_fleet(folder).missing)
+    except ResultsError as error:  # no machine has a whole block
+        return list(error.problems)

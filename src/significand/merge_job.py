@@ -102,7 +102,7 @@ def merge_folders(out: Path, folders: Sequence[str | Path], *, allow: Sequence[s
         state.state = "finished"
         FleetFile(out, state).write()
         hosts.end("finished", {})
-        write_views(out)
+        notes += write_views(out)
     return Merged(out, archive, {name: len(repeats) for name, repeats in hosts.done.items()}, notes)
 
 

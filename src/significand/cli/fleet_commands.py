@@ -132,12 +132,12 @@ def status(
 
 
 def tell_answer(folder: Path) -> None:
-    """Print what an experiment on several machines says, where that can be worked out."""
-    from importlib.util import find_spec
+    """Print what an experiment on several machines says, where any of them has a whole block."""
+    from significand.present.terminal.fleet_view import fleet_answer
+    from significand.results.comparable import ResultsError
 
-    if find_spec("significand.fleet_files") is None:
-        return
-    from importlib import import_module
-
-    for line in import_module("significand.present.terminal.fleet_view").fleet_answer(folder):
-        console().print(line, markup=False)
+    try:
+        for line in fleet_answer(folder):
+            console().print(line, markup=False)
+    except ResultsError as error:
+        complain(error)
