@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from significand.job import (
     ExperimentInterrupted,
@@ -30,6 +30,9 @@ from significand.runner.bundle import Bundle, write_bundle
 from significand.runner.conductor import OnProgress
 from significand.runner.fleet import PATIENCE_S, Coordinator, Mode, Plan
 from significand.runner.places import FleetPlace, HostFacts, PlaceError
+
+if TYPE_CHECKING:
+    from significand.answers.fleet import FleetAnswer
 
 HAND, SLURM, DASK = "hand", "slurm", "dask://"
 EXTRAS = {SLURM: ("submitit", "slurm"), DASK: ("distributed", "dask")}
@@ -85,6 +88,8 @@ class FleetOutcome:
         What else to know, a line each.
     bundle
         The bundle, where blocks are measured by hand; else None.
+    answer
+        What the machines say together; None where none of them has a whole block.
     """
 
     folder: Path
@@ -93,6 +98,7 @@ class FleetOutcome:
     archive: Path | None = None
     notes: Sequence[str] = ()
     bundle: Path | None = None
+    answer: "FleetAnswer | None" = None
 
 
 def fleet_of(output_dir: Path | str | None) -> str:
@@ -334,11 +340,11 @@ class _FleetJob:
         except OSError as error:
             self._end(place, state, file, "failed")
             raise ResultsLostError(f"{error}; make room, and {self._how_to_go_on()}") from None
-        unwritten = self._end(place, state, file, "failed" if missing else "finished")
-        notes = [*unwritten, *(f"{one.name}: {one.note}" for one in state.machines if one.note)]
-        return FleetOutcome(self._folder, missing, self._folders.runs[1], archive, notes)
+        views = self._end(place, state, file, "failed" if missing else "finished")
+        notes = [*views.missing, *(f"{one.name}: {one.note}" for one in state.machines if one.note)]
+        return FleetOutcome(self._folder, missing, self._folders.runs[1], archive, notes, answer=views.answer)
 
-    def _end(self, place: FleetPlace, state: FleetState, file: FleetFile, how: FleetEnd) -> list[str]:
+    def _end(self, place: FleetPlace, state: FleetState, file: FleetFile, how: FleetEnd) -> "Views":
         """End what runs elsewhere, and write what there is; a second Ctrl-C or a full disk costs summaries only."""
         with contextlib.suppress(Exception, KeyboardInterrupt):
             place.cancel()
@@ -350,7 +356,7 @@ class _FleetJob:
             file.write()
             self._folders.end("finished" if how == "finished" else how, _times(state))
             return write_views(self._folder)
-        return []
+        return Views((), None)
 
     def _how_to_go_on(self) -> str:
         return (
@@ -420,12 +426,29 @@ def _times(state: FleetState) -> dict[str, dict[str, object]]:
     return times
 
 
-def write_views(folder: Path) -> list[str]:
-    """Write the tables, pictures and the page of an experiment on several machines; say what could not be made."""
+@dataclass(frozen=True)
+class Views:
+    """The tables, pictures and the page of an experiment on several machines.
+
+    Attributes
+    ----------
+    missing
+        What could not be made, a line each.
+    answer
+        What they say; None where no machine has a whole block.
+    """
+
+    missing: Sequence[str]
+    answer: "FleetAnswer | None"
+
+
+def write_views(folder: Path) -> Views:
+    """Write them."""
     from significand.fleet_files import write_fleet  # noqa: PLC0415 - takes long to import, and is for the end
     from significand.results.comparable import ResultsError  # noqa: PLC0415 - the same
 
     try:
-        return list(write_fleet(folder).missing)
-    except ResultsError as error:  # no machine has a whole block
-        return list(error.problems)
+        written = write_fleet(folder)
+    except ResultsError as error:
+        return Views(error.problems, None)
+    return Views(written.missing, written.answer)

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from significand.fleet_job import write_views
 from significand.plan.experiment import Experiment
@@ -20,6 +20,9 @@ from significand.results.journal import JOURNAL, JournalError, read_journal
 from significand.results.read import read_json_object
 from significand.results.sent_blocks import BlockError, Receiver, different_facts, pack_block
 from significand.results.store import HOSTS, MANIFEST, check_writable
+
+if TYPE_CHECKING:
+    from significand.answers.fleet import FleetAnswer
 
 
 @dataclass(frozen=True)
@@ -36,12 +39,15 @@ class Merged:
         How many blocks each machine has, by name.
     notes
         What was left out, and why, a line each.
+    answer
+        What the machines say together; None where none of them has a whole block.
     """
 
     folder: Path
     archive: Path | None
     blocks: Mapping[str, int]
     notes: Sequence[str]
+    answer: "FleetAnswer | None"
 
 
 @dataclass(frozen=True)
@@ -102,8 +108,14 @@ def merge_folders(out: Path, folders: Sequence[str | Path], *, allow: Sequence[s
         state.state = "finished"
         FleetFile(out, state).write()
         hosts.end("finished", {})
-        notes += write_views(out)
-    return Merged(out, archive, {name: len(repeats) for name, repeats in hosts.done.items()}, notes)
+        views = write_views(out)
+    return Merged(
+        out,
+        archive,
+        {name: len(repeats) for name, repeats in hosts.done.items()},
+        [*notes, *views.missing],
+        views.answer,
+    )
 
 
 def _before(out: Path) -> FleetState | None:

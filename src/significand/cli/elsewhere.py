@@ -83,7 +83,7 @@ def tell_fleet(outcome: "FleetOutcome", *, quiet: bool) -> int:
         say(f"Then: significand merge {folder} HOST ...")
         return DONE
     if not quiet:
-        tell_answer(outcome.folder)
+        tell_answer(outcome.answer)
         if outcome.archive:
             say(f"Earlier results: {visible(outcome.archive)}")
         say(f"Results: {visible(outcome.folder)}")

@@ -2,12 +2,15 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from significand.cli.common import DONE, SOME_RUN_FAILED, complain, console, folder_of, print_json, refuse, say
 from significand.cli.ends import ended_by, failures
+
+if TYPE_CHECKING:
+    from significand.answers.fleet import FleetAnswer
 
 Quiet = Annotated[
     bool,
@@ -94,7 +97,7 @@ def merge(
     if not quiet:
         for name, blocks in merged.blocks.items():
             say(f"{visible(name)}: {blocks} blocks")
-        tell_answer(merged.folder)
+        tell_answer(merged.answer)
         if merged.archive:
             say(f"Earlier results: {visible(merged.archive)}")
         say(f"Results: {visible(merged.folder)}")
@@ -131,13 +134,9 @@ def status(
     return DONE
 
 
-def tell_answer(folder: Path) -> None:
+def tell_answer(answer: "FleetAnswer | None") -> None:
     """Print what an experiment on several machines says, where any of them has a whole block."""
-    from significand.present.terminal.fleet_view import fleet_answer
-    from significand.results.comparable import ResultsError
+    from significand.present.terminal.fleet_view import fleet_view
 
-    try:
-        for line in fleet_answer(folder):
-            console().print(line, markup=False)
-    except ResultsError as error:
-        complain(error)
+    if answer is not None:
+        console().print(fleet_view(answer))
