@@ -202,7 +202,9 @@ def _counted(states: Iterable[str]) -> tuple[int, int]:
 
 def _as_csv(rows: Iterable[Mapping[str, str]]) -> bytes:
     text = io.StringIO(newline="")
-    csv.writer(text).writerows([row.get(column, "") for column in COLUMNS] for row in rows)
+    csv.writer(text).writerows(
+        row.values() if tuple(row) == COLUMNS else [row.get(column, "") for column in COLUMNS] for row in rows
+    )
     return text.getvalue().encode("utf-8", errors="surrogateescape")
 
 
