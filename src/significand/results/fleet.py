@@ -22,7 +22,7 @@ from significand.results.files import TooLargeError, most_runs, open_to_read
 from significand.results.folder import FLEET, HOSTS, checked_runs, filled, read_plan, refused
 from significand.results.read import json_object
 from significand.results.store import RAW_RUNS
-from significand.results.table import Codes, RunTable, tabled
+from significand.results.table import Codes, RunTable, setup_codes
 from significand.results.table_file import read_tables
 
 FLEET_BYTES = 500_000_000
@@ -155,10 +155,13 @@ class Fleet:
     @cached_property
     def runs(self) -> RunTable:
         """The runs of all hosts, host by host. Repeats of one number on two hosts are not the same repeat."""
+        tables = [host.table for host in self.hosts]
         # Pieces stay where they are: nothing is copied.
-        frame = pl.concat([host.table.frame for host in self.hosts], rechunk=False)
-        planned = [setup.name for setup in self.experiment.setups()]
-        return tabled(frame, frozenset[str]().union(*(host.table.columns for host in self.hosts)), planned)
+        frame = pl.concat([table.frame for table in tables], rechunk=False)
+        rounds_s = pl.concat([table.rounds_s for table in tables], rechunk=False)
+        columns = frozenset[str]().union(*(table.columns for table in tables))
+        setups, codes = setup_codes(frame, [setup.name for setup in self.experiment.setups()])
+        return RunTable(frame, rounds_s, columns, setups, codes)
 
 
 def read_fleet(path: Path) -> Fleet:
