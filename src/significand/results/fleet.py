@@ -18,7 +18,7 @@ from significand.plan.problems import capped, listed, shown
 from significand.results.comparable import ResultsError, differences
 from significand.results.difference import flat
 from significand.results.facts import FactsError, check_facts
-from significand.results.files import TooLargeError, most_runs, open_to_read
+from significand.results.files import TooLargeError, most_runs, most_table_bytes, open_to_read
 from significand.results.folder import FLEET, HOSTS, checked_runs, filled, read_plan, refused
 from significand.results.read import json_object
 from significand.results.store import RAW_RUNS
@@ -217,7 +217,7 @@ def _parts(path: Path, experiment: Experiment, problems: list[str]) -> Iterator[
         if count > most:
             raise refused(f"{str(path)!r} has more than {most} runs, and no more fit the memory; read hosts alone")
         if len(runs):
-            yield Host(folder.name, folder, manifest, "", runs)
+            yield Host(_text(folder.name), folder, manifest, "", runs)
 
 
 def is_fleet(path: Path) -> bool:
@@ -250,7 +250,7 @@ def instruction_words(machine: Mapping[str, object]) -> str:
 def _facts(path: Path) -> dict[str, object]:
     file = path / FLEET
     try:
-        with open_to_read(file, FLEET_BYTES, "it is no list of blocks") as opened:
+        with open_to_read(file, min(FLEET_BYTES, most_table_bytes()), "it is no list of blocks") as opened:
             facts = json_object(opened.read())
     except TooLargeError as error:
         raise refused(str(error)) from None
@@ -297,7 +297,7 @@ def _values(entry: Mapping[str, object]) -> Iterator[tuple[str, object]]:
         value = entry.get(field.name)
         if value is None:
             value = "" if field.name not in {"repeat", "attempt"} else 1 if field.name == "attempt" else None
-        yield field.name, value[:LONGEST] if isinstance(value, str) else value
+        yield field.name, _text(value) if isinstance(value, str) else value
 
 
 def _few(problems: Sequence[str]) -> tuple[str, ...]:
@@ -307,4 +307,5 @@ def _few(problems: Sequence[str]) -> tuple[str, ...]:
 
 
 def _text(value: object) -> str:
-    return value[:LONGEST] if isinstance(value, str) else ""
+    """Return a text as tables hold it: Unicode whatever a file or its name said, and not too long."""
+    return value[:LONGEST].encode(errors="surrogatepass").decode(errors="replace") if isinstance(value, str) else ""
