@@ -1,13 +1,20 @@
 """Behaviour of reading a fleet: what is right is read, and a host that is not is named and costs no other."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from made_up_fleets import CORE, EPYC, XEON, made_up_fleet
+from significand.answers.fleet import read_answer
+from significand.answers.fleet_tables import hosts_frame
+from significand.fleet_files import write_fleet
+from significand.present.page.fleet_parts import bars_of, blocks_table
 from significand.results.comparable import ResultsError
 from significand.results.fleet import FleetBlock, instruction_words, kinds_of, read_fleet
 from significand.results.folder import FLEET, HOSTS
@@ -164,3 +171,48 @@ def test_many_tables_are_read_as_each_alone(folder: Path, tmp_path: Path) -> Non
     found = read_tables(paths)
     assert isinstance(found[1], ValueError)
     assert all(isinstance(found[k], RunTable) for k in (0, 2))
+
+
+@pytest.mark.slow
+def test_names_that_are_no_unicode_cost_a_sign(folder: Path) -> None:
+    """Of a host's folder, its processor and its versions: they can be in every table."""
+    host = folder / HOSTS / "node02"
+    manifest = json.loads((host / MANIFEST).read_text("utf-8"))
+    manifest["machine"] |= {"cpu": "Odd \udcff", "os": "Odd \udcff", "versions": {"torch": "2\udcff"}}
+    (host / MANIFEST).write_text(json.dumps(manifest), "utf-8")
+    host.rename(host.with_name(os.fsdecode(b"node\xff")))
+    answer = read_answer(folder)
+    assert "node\ufffd" in [one.name for one in answer.fleet.hosts]
+    assert "Odd \ufffd" in hosts_frame(answer)["cpu"].to_list()
+    assert write_fleet(folder).missing == ()
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+keys = st.sampled_from(["repeat", "host", "attempt", "state", "started_utc", "ended_utc", "reason"])
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write a fleet that is only read, but for its list of blocks."""
+    return made_up_fleet(tmp_path_factory.mktemp("fleets") / "small", ((EPYC, 1),), repeats=1)
+
+
+@settings(max_examples=40)
+@given(blocks=anything | st.lists(st.dictionaries(keys, anything, max_size=7), max_size=4), state=anything)
+def test_whatever_stands_in_the_list_of_blocks_is_no_crash(small: Path, blocks: object, state: object) -> None:
+    """It is read, or left out with a problem, or refused in a line."""
+    facts = json.loads((small / FLEET).read_text("utf-8"))
+    (small / FLEET).write_text(json.dumps(facts | {"blocks": blocks, "state": state}), "utf-8")
+    try:
+        fleet = read_fleet(small)
+    except ResultsError as error:
+        assert error.problems  # noqa: PT017 - either may be
+        return
+    answer = read_answer(small)
+    assert hosts_frame(answer).height == 1
+    assert blocks_table(fleet.blocks).headings
+    bars_of(answer)

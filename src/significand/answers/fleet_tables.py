@@ -12,6 +12,7 @@ from significand.answers.fleet import LEVEL, FleetAnswer, MetricOnHosts
 from significand.plan.metrics import SUMMARISED
 from significand.results.fleet import Host
 from significand.results.records import Run, described
+from significand.results.table import clean
 
 Columns = Mapping[str, tuple[str, str]]
 """By name: what it means, and its unit."""
@@ -210,8 +211,8 @@ def _host_row(host: Host) -> dict[str, object]:
         "host": host.name,
         "kind": host.kind,
         "instructions": host.instructions or None,
-        **{name: value for name, value in told.items() if isinstance(value, str | int | float)},
-        "versions": ", ".join(f"{name} {version}" for name, version in known if version) or None,
+        **{name: clean(value) for name, value in told.items() if isinstance(value, str | int | float)},
+        "versions": clean(", ".join(f"{name} {version}" for name, version in known if version)),
         "repeats": np.unique(host.table.counts("repeat")[finished]).size,
         "finished_runs": int(finished.sum()),
         "failed_runs": int((~finished).sum()),

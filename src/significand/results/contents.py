@@ -34,6 +34,42 @@ FILES = {
 }
 """By name, what each file and folder of a result folder is; ``.significand.lock`` is empty."""
 
+FLEET_FILES = {
+    "report.html": "everything below as one page: the answer by kind of host, host by host, and when what ran where",
+    "hosts": "folder: an ordinary result folder for each host, with what that host measured",
+    "fleet.json": "what was asked for, and which block ran on which host and when",
+    "hosts.csv": "every host: its machine, what it measured and when",
+    "host_ratios.csv": "every host's ratios to the baseline, and what the hosts of a kind show together",
+    "host_ratios.json": "the same values",
+    "raw_runs.csv": "every run of every host: `host`, then the columns of a host's own raw_runs.csv",
+    "summary_stats.csv": "every host and setup: means and intervals, never over hosts",
+    "summary_stats.json": "the same values",
+    "ratio_by_host.png": "ratio of the latency to the baseline's, host by host and kind by kind",
+}
+"""By name, what each file and folder of an experiment on several hosts is."""
+
+FLEET_KEYS = {
+    "schema_version": ("version of the file format", ""),
+    "experiment_hash": ("SHA-256 of the experiment's fields", ""),
+    "experiment": ("every field of the experiment; see options.md", ""),
+    "hosts": (
+        "each: every host does every repeat; share: repeats are dealt out; merged: put together by hand",
+        "",
+    ),
+    "place": ("where blocks were sent to, or merge", ""),
+    "state": ("running, finished, interrupted or failed", ""),
+    "blocks": ("one entry per block and attempt, with the keys below", ""),
+    "blocks.repeat": ("index of the repeat, from 0", ""),
+    "blocks.host": ("name of the host, as of its folder below hosts", ""),
+    "blocks.attempt": ("how often this block had been tried, from 1", ""),
+    "blocks.state": ("finished, lost or failed", ""),
+    "blocks.submitted_utc": ("when it was sent", "UTC"),
+    "blocks.started_utc": ("when it started, by the host's clock", "UTC"),
+    "blocks.ended_utc": ("when it ended, by the host's clock", "UTC"),
+    "blocks.reason": ("why it was lost or failed", ""),
+}
+"""Keys of fleet.json: what each means, and its unit."""
+
 MANIFEST_KEYS = {
     "schema_version": ("version of the file format", ""),
     "experiment_hash": ("SHA-256 of the experiment's fields", ""),

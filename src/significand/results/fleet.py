@@ -18,11 +18,11 @@ from significand.plan.problems import capped, listed, shown
 from significand.results.comparable import ResultsError, differences
 from significand.results.difference import flat
 from significand.results.facts import FactsError, check_facts
-from significand.results.files import TooLargeError, most_runs, open_to_read
+from significand.results.files import TooLargeError, most_runs, most_table_bytes, open_to_read
 from significand.results.folder import FLEET, HOSTS, checked_runs, filled, read_plan, refused
 from significand.results.read import json_object
 from significand.results.store import RAW_RUNS
-from significand.results.table import Codes, RunTable, tabled
+from significand.results.table import Codes, RunTable, setup_codes
 from significand.results.table_file import read_tables
 
 FLEET_BYTES = 500_000_000
@@ -155,10 +155,13 @@ class Fleet:
     @cached_property
     def runs(self) -> RunTable:
         """The runs of all hosts, host by host. Repeats of one number on two hosts are not the same repeat."""
+        tables = [host.table for host in self.hosts]
         # Pieces stay where they are: nothing is copied.
-        frame = pl.concat([host.table.frame for host in self.hosts], rechunk=False)
-        planned = [setup.name for setup in self.experiment.setups()]
-        return tabled(frame, frozenset[str]().union(*(host.table.columns for host in self.hosts)), planned)
+        frame = pl.concat([table.frame for table in tables], rechunk=False)
+        rounds_s = pl.concat([table.rounds_s for table in tables], rechunk=False)
+        columns = frozenset[str]().union(*(table.columns for table in tables))
+        setups, codes = setup_codes(frame, [setup.name for setup in self.experiment.setups()])
+        return RunTable(frame, rounds_s, columns, setups, codes)
 
 
 def read_fleet(path: Path) -> Fleet:
@@ -214,7 +217,7 @@ def _parts(path: Path, experiment: Experiment, problems: list[str]) -> Iterator[
         if count > most:
             raise refused(f"{str(path)!r} has more than {most} runs, and no more fit the memory; read hosts alone")
         if len(runs):
-            yield Host(folder.name, folder, manifest, "", runs)
+            yield Host(_text(folder.name), folder, manifest, "", runs)
 
 
 def is_fleet(path: Path) -> bool:
@@ -247,7 +250,7 @@ def instruction_words(machine: Mapping[str, object]) -> str:
 def _facts(path: Path) -> dict[str, object]:
     file = path / FLEET
     try:
-        with open_to_read(file, FLEET_BYTES, "it is no list of blocks") as opened:
+        with open_to_read(file, min(FLEET_BYTES, most_table_bytes()), "it is no list of blocks") as opened:
             facts = json_object(opened.read())
     except TooLargeError as error:
         raise refused(str(error)) from None
@@ -294,7 +297,7 @@ def _values(entry: Mapping[str, object]) -> Iterator[tuple[str, object]]:
         value = entry.get(field.name)
         if value is None:
             value = "" if field.name not in {"repeat", "attempt"} else 1 if field.name == "attempt" else None
-        yield field.name, value[:LONGEST] if isinstance(value, str) else value
+        yield field.name, _text(value) if isinstance(value, str) else value
 
 
 def _few(problems: Sequence[str]) -> tuple[str, ...]:
@@ -304,4 +307,5 @@ def _few(problems: Sequence[str]) -> tuple[str, ...]:
 
 
 def _text(value: object) -> str:
-    return value[:LONGEST] if isinstance(value, str) else ""
+    """Return a text as tables hold it: Unicode whatever a file or its name said, and not too long."""
+    return value[:LONGEST].encode(errors="surrogatepass").decode(errors="replace") if isinstance(value, str) else ""

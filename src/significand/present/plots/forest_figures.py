@@ -93,7 +93,7 @@ class ForestFigure:
         count = len(self.rows)
         return Axis(
             "",
-            count - 0.5,
+            max(count, 1) - 0.5,
             -0.5,
             tuple(map(float, range(count))),
             tuple(row.label for row in self.rows),

@@ -19,6 +19,9 @@ MOST_SETUPS = 6
 MOST_KINDS = 4
 """That one sentence tells."""
 
+NEARLY = 1.05
+"""A ratio nearer to 1 than this or its inverse, of which nothing is shown, is not told kind by kind."""
+
 ABOUT = (
     "Intervals are at 95 %, of one comparison each, and about hosts like these: what the mean over many more of the "
     "kind would be. Of one host it is about that host, in these hours. The next host is where one more of the kind is "
@@ -147,12 +150,11 @@ def fleet_answers(answer: FleetAnswer) -> list[SetupAnswer]:
 def _of_setup(answer: FleetAnswer, one: MetricOnHosts, setup: int) -> Iterator[str]:
     """Say what each kind shows of the latency, or that several kinds show nothing."""
     known = np.isfinite(one.p_adjusted[:, setup])
-    if np.count_nonzero(known) > 1 and not (one.p_adjusted[known, setup] <= 1 - LEVEL).any():
-        low, high = (float(end(one.shown(one.point)[known, setup])) for end in (np.min, np.max))
-        yield (
-            f"no difference of {one.metric.noun} shown on any of {np.count_nonzero(known)} kinds of hosts; the ratios "
-            f"are {low:.3g} to {high:.3g}"
-        )
+    points = one.shown(one.point)[known, setup]
+    nothing = known.sum() > 1 and not (one.p_adjusted[known, setup] <= 1 - LEVEL).any()
+    if nothing and points.min() > 1 / NEARLY and points.max() < NEARLY:
+        span = f"{points.min():.3f} to {points.max():.3f}"
+        yield f"no difference of {one.metric.noun} shown on any of {points.size} kinds of hosts; the ratios are {span}"
     else:
         yield from clauses(answer, one, setup)
 
