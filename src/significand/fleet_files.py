@@ -10,11 +10,15 @@ from significand.answers.fleet import FleetAnswer, read_answer
 from significand.answers.fleet_tables import hosts_frame, ratios_frame, runs_frame, summary_frame
 from significand.present.page import ReportError, write_fleet_report
 from significand.present.plots.write import PlotError, save_forest_plot
-from significand.results.store import RAW_RUNS, SUMMARY_CSV, SUMMARY_JSON, replacing
-
-HOSTS_CSV = "hosts.csv"
-RATIOS_CSV = "host_ratios.csv"
-RATIOS_JSON = "host_ratios.json"
+from significand.results.store import (
+    HOST_RATIOS_CSV,
+    HOST_RATIOS_JSON,
+    HOSTS_CSV,
+    RAW_RUNS,
+    SUMMARY_CSV,
+    SUMMARY_JSON,
+    replacing,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +75,10 @@ def write_fleet(folder: Path) -> WrittenFleet:
 def _tables(answer: FleetAnswer) -> list[Path]:
     path = answer.path
     written = [write_frame(hosts_frame(answer), path / HOSTS_CSV)]
-    for made, names in ((ratios_frame, (RATIOS_CSV, RATIOS_JSON)), (summary_frame, (SUMMARY_CSV, SUMMARY_JSON))):
+    for made, names in (
+        (ratios_frame, (HOST_RATIOS_CSV, HOST_RATIOS_JSON)),
+        (summary_frame, (SUMMARY_CSV, SUMMARY_JSON)),
+    ):
         frame = made(answer)
         written += [write_frame(frame, path / name) for name in names]
     return [*written, write_frame(runs_frame(answer), path / RAW_RUNS)]

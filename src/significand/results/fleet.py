@@ -19,9 +19,9 @@ from significand.results.comparable import ResultsError, differences
 from significand.results.difference import flat
 from significand.results.facts import FactsError, check_facts
 from significand.results.files import TooLargeError, most_runs, most_table_bytes, open_to_read
-from significand.results.folder import FLEET, HOSTS, checked_runs, filled, read_plan, refused
+from significand.results.folder import checked_runs, filled, read_plan, refused
 from significand.results.read import json_object
-from significand.results.store import RAW_RUNS
+from significand.results.store import FLEET, HOSTS, RAW_RUNS
 from significand.results.table import Codes, RunTable, setup_codes
 from significand.results.table_file import read_tables
 

@@ -57,19 +57,6 @@ class BlockEntry:
     reason: str = ""
 
 
-BLOCK_KEYS = {
-    "repeat": "which repeat, from 0",
-    "host": "the machine's name; empty while it is not known which one takes it",
-    "attempt": "1 the first time; counts up each time the block was lost and given out again",
-    "state": "waiting, running, finished, lost (given out again) or failed (not any more)",
-    "submitted_utc": "when it was given out, by the submitting machine's clock",
-    "started_utc": "when it began, by the same clock",
-    "ended_utc": "when it ended, by the same clock",
-    "reason": "why it was lost or failed",
-}
-"""What each entry of ``blocks`` says."""
-
-
 @dataclass
 class HostEntry:
     """A machine that is there.
@@ -93,30 +80,6 @@ class HostEntry:
     unfit: tuple[str, ...] = ()
     clock_offset_s: float | None = None
     note: str = ""
-
-
-HOST_KEYS = {
-    "name": "what the machine is called",
-    "cpu": "its processor",
-    "unfit": "what `significand doctor` found bad there, a line each",
-    "clock_offset_s": "how far its clock is ahead of the submitting machine's, in seconds; null where nobody looked",
-    "note": "what else to know, such as why it gets no more blocks",
-}
-"""What each entry of ``machines`` says."""
-
-FLEET_KEYS = {
-    "schema_version": "version of the file format",
-    "experiment_hash": "SHA-256 of the experiment's fields",
-    "experiment": "every field of the experiment, as in manifest.json",
-    "hosts": "each: every machine does every repeat; share: they are dealt out; merged: folders were put together",
-    "place": "where blocks ran: the scheduler's address, slurm, hand, or merge",
-    "state": "running, finished, interrupted or failed",
-    "submitted_from": "the machine that gave the blocks out",
-    "updated_utc": "when the file was written",
-    "machines": "what is known of each machine: `name`, `cpu`, `unfit`, `clock_offset_s`, `note`",
-    "blocks": "every block as it was given out, in order; see below",
-}
-"""Keys of fleet.json."""
 
 
 @dataclass

@@ -16,18 +16,12 @@ from significand.results.facts import FactsError, check_facts
 from significand.results.files import TooLargeError, open_to_read
 from significand.results.read import MANIFEST_BYTES, json_object
 from significand.results.records import SCHEMA_VERSION, TableError
-from significand.results.store import MANIFEST, RAW_RUNS
+from significand.results.store import FLEET, HOSTS, MANIFEST, RAW_RUNS
 from significand.results.table import RunTable
 from significand.results.table_file import read_table
 
 MOST_REPEATS = 2**31
 """Of an experiment; no more can be planned."""
-
-FLEET = "fleet.json"
-"""What a fleet's folder has in place of a manifest: see `significand.results.fleet`."""
-
-HOSTS = "hosts"
-"""Folder below a fleet's with a result folder for each host."""
 
 
 def read_contents(path: Path, *, empty: bool = False) -> tuple[dict[str, object], Experiment, RunTable]:

@@ -55,15 +55,19 @@ STAGED = {
 """What else an experiment begins with, and what it is called while earlier results are still in the folder."""
 
 FLEET = "fleet.json"
-BUNDLE = "experiment.zip"
+"""Which block ran on which machine; its presence says that an experiment ran on several."""
+
 HOSTS = "hosts"
+"""The folder in which each machine has a result folder of its own."""
+
+BUNDLE = "experiment.zip"
 HOSTS_CSV = "hosts.csv"
 HOST_RATIOS_CSV = "host_ratios.csv"
 HOST_RATIOS_JSON = "host_ratios.json"
 RATIO_BY_HOST = "ratio_by_host.png"
 
 OF_FLEET = (FLEET, BUNDLE, HOSTS, HOSTS_CSV, HOST_RATIOS_CSV, HOST_RATIOS_JSON, RATIO_BY_HOST)
-"""What an experiment on several machines leaves beside that."""
+"""What an experiment on several machines leaves beside tables and a page."""
 
 TEMPORARY = re.compile(r"\..+\.(csv|jsonl?|png|html|npz|zip)\.[0-9a-f]{8}")
 """Names that `replacing` gives to files before they are whole."""
@@ -94,7 +98,6 @@ RESULTS = (
     REPORT,
     DETAILS,
     NETWORKS,
-    *OF_FLEET,
 )
 """Everything an experiment leaves; nothing else in the folder is ever touched."""
 
@@ -375,7 +378,7 @@ class RunDirectory:
         history, moving = self.folder / HISTORY, self.folder / HISTORY / MOVING
         check_folder(history)
         check_folder(moving)
-        earlier = [name for name in RESULTS if os.path.lexists(self.folder / name)]
+        earlier = [name for name in (*RESULTS, *OF_FLEET) if os.path.lexists(self.folder / name)]
         if any(os.path.lexists(moving / name) for name in earlier):  # these are of another experiment than those
             moving.rename(self._archive_name())
         archive = self._archive_name() if earlier or moving.exists() else None

@@ -26,7 +26,7 @@ from significand.present.plots.grid_figures import GridFigure, grid_figure, grid
 from significand.present.plots.ratio_figures import RatioFigure, ratio_figures
 from significand.present.rows import SummaryRow
 from significand.present.varying import grid_of
-from significand.results.store import replacing
+from significand.results.store import RATIO_BY_HOST, replacing
 from significand.runner.interpreter import environment, python
 
 DRAWING_TIMEOUT_S = 120.0
@@ -44,7 +44,6 @@ from significand.present.plots.drawing import serve
 serve()
 """
 
-FOREST_PNG = "ratio_by_host.png"
 
 _OF_MATPLOTLIB = ("MPL", "MATPLOTLIB", "FREETYPE_")
 """How variables begin that decide on how Matplotlib draws."""
@@ -287,7 +286,7 @@ def save_forest_plot(answer: FleetAnswer, out_dir: Path) -> list[Path]:
     if LATENCY.name not in answer.ratios:
         return []
     (image,) = _drawn([of_panels(forest_figure(answer, LATENCY.name))])
-    return [_write(image, Path(out_dir) / FOREST_PNG)]
+    return [_write(image, Path(out_dir) / RATIO_BY_HOST)]
 
 
 def _drawn(figures: Sequence[_Figure]) -> list[bytes]:
