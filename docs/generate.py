@@ -18,10 +18,23 @@ from significand.analysis.claims import LAST_FACTS, ComparisonRow, summary_colum
 from significand.analysis.pareto_bootstrap import FRONTIER_KEYS
 from significand.analysis.summary import FACTS, RATIO_STATISTICS
 from significand.answers.choose import ANSWER_KEYS
+from significand.answers.fleet_tables import (
+    HOST_COLUMNS,
+    RATIO_COLUMNS,
+    SUMMARY_STATISTICS,
+    fleet_summary_columns,
+)
 from significand.cli import BAD_INPUT, DONE, INTERRUPTED, SOME_RUN_FAILED, app
 from significand.plan.metrics import SPECIFIED_COSTS, SUMMARISED
 from significand.plan.options import GROUPS, OPTIONS
-from significand.results.contents import DETAIL_ARRAYS, EXAMPLE_ARRAYS, FILES, MANIFEST_KEYS
+from significand.results.contents import (
+    DETAIL_ARRAYS,
+    EXAMPLE_ARRAYS,
+    FILES,
+    FLEET_FILES,
+    FLEET_KEYS,
+    MANIFEST_KEYS,
+)
 from significand.results.records import EXAMPLE_COLUMNS, STATISTICS, STEP_COLUMNS, Run, described
 
 DOCS = Path(__file__).parent
@@ -63,6 +76,16 @@ One JSON object a line. The first says what the experiment is and where it runs:
 DETAILS_TEXT = """\
 NumPy archives named by repeat and mode, such as `details/r000-float32.npz`; `numpy.load` reads them. Latency rounds
 before the steady state are here too: `steady_from_round` in raw_runs.csv says how many do not count.
+"""
+
+FLEET_TEXT = """\
+The folder of one experiment on several hosts holds a result folder for each of them, which every command reads, and
+files about all of them, which `significand report` writes. Names and columns beyond those below are each host's own.
+"""
+
+RATIOS_TEXT = """\
+Of every metric first each host's ratio, setup by setup, then what the hosts of each kind show together: see method.md.
+An interval is that of one comparison alone. In JSON a list of objects with the same keys.
 """
 
 OPTIONS_INTRO = """\
@@ -144,7 +167,29 @@ def files_page() -> str:
     parts.append(_section("manifest.json", _columns(MANIFEST_KEYS, "key")))
     parts.append(_section("journal.jsonl", JOURNAL_TEXT))
     parts.append(_section("details", DETAILS_TEXT, _columns(DETAIL_ARRAYS, "array")))
+    parts += list(_fleet_sections())
     return _page(parts)
+
+
+def _fleet_sections() -> Iterator[str]:
+    """Describe the files of an experiment on several hosts."""
+    yield _section("An experiment on several hosts", FLEET_TEXT, _table(("file", "content"), _coded(FLEET_FILES)))
+    yield _section("fleet.json", _columns(FLEET_KEYS, "key"))
+    yield _section("hosts.csv", "One line per host.\n", _columns(HOST_COLUMNS))
+    yield _section("host_ratios.csv and host_ratios.json", RATIOS_TEXT, _columns(RATIO_COLUMNS))
+    columns = fleet_summary_columns()
+    of_metrics = [f"{metric.name}_{name}" for metric in SUMMARISED for name in SUMMARY_STATISTICS]
+    yield _section(
+        "summary_stats of several hosts",
+        "One row per host and setup; nothing is put together over hosts.\n",
+        _columns({name: told for name, told in columns.items() if name not in of_metrics}),
+        "Then for each metric, as in a host's own summary_stats, `<metric>_<statistic>`:\n",
+        _table(("statistic", "meaning"), ((_code(f"_{name}"), told) for name, told in SUMMARY_STATISTICS.items())),
+    )
+
+
+def _coded(told: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    return ((_code(name), meaning) for name, meaning in told.items())
 
 
 def options_page() -> str:

@@ -16,6 +16,7 @@ import pytest
 from cyclopts import CycloptsError
 
 from conftest import NO_DATA, SMALL, small_experiment
+from made_up_fleets import EPYC, XEON, made_up_fleet
 from made_up_results import made_up_folder, made_up_runs
 from significand.analysis.claims import ComparisonRow, claims_of, comparison_row, summary_columns, summary_rows
 from significand.analysis.pareto_bootstrap import FRONTIER_KEYS, frontier_uncertainty
@@ -305,9 +306,10 @@ def test_python_examples_are_run_or_marked() -> None:
     ids=lambda one: one.place,
 )
 def test_python_examples_run(block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every Python example of the docs runs beside the result folders of the tutorial."""
+    """Every Python example of the docs runs beside the result folders of the tutorial, and a fleet's."""
     for name in ("digits", "spirals"):
         made_up_folder(tmp_path / "results" / name, [*made_up_runs(1), *made_up_runs(2, mode="int8", slower=0.5)])
+    made_up_fleet(tmp_path / "results" / "fleet", ((EPYC, 6), (XEON, 2)), repeats=2)
     monkeypatch.chdir(tmp_path)
     exec(compile(block.text, block.place, "exec"), {"__name__": "__main__"})  # noqa: S102 - our own documentation
 

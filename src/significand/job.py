@@ -161,7 +161,7 @@ class ResultsLostError(OSError):
 
 def default_output_dir(start: Path | None = None) -> Path:
     """Return ``benchmarks/statistical`` below the repository root, or below `start` where there is none."""
-    start = start or _working_directory()
+    start = start or working_directory()
     if start is None:
         raise PlanError(
             ["output_dir: the working directory was removed; give an absolute folder, or go to another one"]
@@ -219,22 +219,22 @@ def run_experiment_in(
         When a result cannot be written, as on a full disk or in a folder that was removed; what was written before is
         kept.
     """
-    folder = _result_folder(output_dir)
+    folder = result_folder(output_dir)
     allow = as_names(allow)
     if allow and not resume:
         raise PlanError([f"allow: {shown(list(allow))} means nothing without resume; leave it out"])
-    fields = _with_home(fields)
+    fields = with_home(fields)
     begun = find_begun(folder, fields).facts if resume else {}
     stored = begun.get("experiment")
     given = resumed_fields(stored, fields) if isinstance(stored, dict) else fields
     with contextlib.ExitStack() as kept:
-        plan = _plan(given, folder, functions, begun, allow, yes=yes or resume, kept=kept)
+        plan = plan_in(given, folder, functions, begun, allow, yes=yes or resume, kept=kept)
         return _run_planned(folder, plan, fields, on_progress, resume=resume, allow=allow, keep_networks=keep_networks)
 
 
 def _run_planned(
     folder: Path,
-    plan: "_Plan",
+    plan: "Plan",
     fields: Mapping[str, object],
     on_progress: OnProgress,
     *,
@@ -242,7 +242,7 @@ def _run_planned(
     allow: Sequence[str],
     keep_networks: bool,
 ) -> Outcome:
-    identity = _identity(plan)
+    identity = identity_of(plan)
     with RunDirectory(folder) as directory:
         journal, allowed = None, []
         if resume:
@@ -250,12 +250,13 @@ def _run_planned(
             if begun.facts:
                 allowed = check_same(folder, begun.facts, identity, allow)
             journal = begun.journal
-        job = _Job(directory, plan.experiment, plan.data, identity, journal, allowed, keep_networks=keep_networks)
+        job = Job(directory, plan.experiment, plan.data, identity, journal, allowed, keep_networks=keep_networks)
         outcome = job.run(on_progress)
         return dataclasses.replace(outcome, note=_what_was_resumed(journal, outcome.runs) if resume else "")
 
 
-def _result_folder(output_dir: Path | str | None) -> Path:
+def result_folder(output_dir: Path | str | None) -> Path:
+    """Return the folder of the results, the default where none is given."""
     if output_dir is None:
         return default_output_dir()
     try:
@@ -265,7 +266,7 @@ def _result_folder(output_dir: Path | str | None) -> Path:
     return Path(expanded("output_dir", os.fspath(output_dir)))  # pathlib would make ~ of ./~
 
 
-def _with_home(fields: Mapping[str, object]) -> Mapping[str, object]:
+def with_home(fields: Mapping[str, object]) -> Mapping[str, object]:
     """Return the fields with ``~`` in the path of the data as the home folder."""
     data = fields.get("data")
     return {**fields, "data": expanded("data", data)} if isinstance(data, str) else fields
@@ -278,8 +279,24 @@ def _what_was_resumed(journal: Journal | None, runs: Sequence[Run]) -> str:
     return f"{before} of {len(runs)} runs were there already{'' if before < len(runs) else ': nothing was measured'}"
 
 
-class _Job:
-    """An experiment while it runs in its locked folder."""
+class Job:
+    """An experiment while it runs in its locked folder.
+
+    Parameters
+    ----------
+    directory
+        The folder.
+    experiment, data, identity
+        What is run: see `Plan` and `identity_of`.
+    journal
+        What the folder holds of it already; None where it begins.
+    allowed
+        What differed from then and was allowed to.
+    keep_networks
+        Whether the networks that are measured are kept.
+    repeats
+        Those that are run here; by default all of them.
+    """
 
     def __init__(
         self,
@@ -290,7 +307,8 @@ class _Job:
         journal: Journal | None,
         allowed: Sequence[Difference],
         *,
-        keep_networks: bool,
+        keep_networks: bool = False,
+        repeats: Sequence[int] | None = None,
     ) -> None:
         self._directory = directory
         self._experiment = experiment
@@ -299,6 +317,8 @@ class _Job:
         self._journal = journal
         self._allowed = allowed
         self._keep_networks = keep_networks
+        self._repeats = range(experiment.most_repeats) if repeats is None else repeats
+        self._summarised = repeats is None
         self._runs: list[Run] = list(journal.runs) if journal else []
         self._session = max((run.session for run in self._runs), default=0) + 1 if journal else 0
         self._archive: Path | None = None
@@ -309,11 +329,20 @@ class _Job:
         self._started_s = time.perf_counter()
 
     def run(self, on_progress: OnProgress) -> Outcome:
+        """Measure what is left, and write what follows from it."""
         with contextlib.ExitStack() as self._open:
             return self._run(on_progress)
 
+    def measure(self, on_progress: OnProgress) -> list[Run]:
+        """Measure what is left and leave the summaries to whoever has the other repeats; return all runs there are."""
+        with contextlib.ExitStack() as self._open, self._ended_well():
+            self._measure(on_progress)
+            with self._storing():
+                self._end("finished")
+        return self._runs
+
     def _run(self, on_progress: OnProgress) -> Outcome:
-        try:
+        with self._ended_well():
             self._measure(on_progress)
             results = self._write_summaries()
             with futures.ThreadPoolExecutor(1) as beside:
@@ -323,6 +352,14 @@ class _Job:
                 report, missing = self._write_report(results, lambda: futures.wait([plots]))
                 with self._storing():
                     self._plots_missing = plots.result()
+        missing = "\n".join(filter(None, [self._plots_missing, missing]))
+        return Outcome(self._directory.folder, results, self._runs, self._archive, report, missing)
+
+    @contextlib.contextmanager
+    def _ended_well(self) -> Iterator[None]:
+        """Say in the manifest, and to the caller, how it ended where it did not end well."""
+        try:
+            yield
         except KeyboardInterrupt:
             raise self._interrupted() from None
         except BaseException as error:
@@ -330,19 +367,23 @@ class _Job:
             if isinstance(error, RunnerError) and self._directory.begun:
                 raise RunnerError(f"{error}; {self._kept()}: go on with --resume") from None
             raise
-        missing = "\n".join(filter(None, [self._plots_missing, missing]))
-        return Outcome(self._directory.folder, results, self._runs, self._archive, report, missing)
 
     @property
     def _planned(self) -> int:
-        return self._experiment.most_repeats * len(self._experiment.setups())
+        return len(self._repeats) * len(self._experiment.setups())
+
+    @property
+    def _left(self) -> int:
+        """How many runs are still to be measured."""
+        wanted = frozenset(self._repeats)
+        return self._planned - sum(run.repeat in wanted for run in self._runs)
 
     def _measure(self, on_progress: OnProgress) -> None:
         """Run what is not in the journal yet."""
         on_progress(Progress(0, self._experiment.most_repeats, len(self._runs), self._planned, 0.0))
         if not self._journal:
             self._directory.announce(self._identity)
-        if len(self._runs) == self._planned or self._is_enough(self._blocks()):  # only what comes after was interrupted
+        if not self._left or self._is_enough(self._blocks()):  # only what comes after was interrupted
             self._begin()
             return
         place = Here(
@@ -352,12 +393,14 @@ class _Job:
             self._prepare_the_end,
         )
         energy = self._energy()
-        timing = place.run(self._blocks_left(energy), self._keep, self._is_enough)
+        timing = place.run(self._blocks_to_run(energy), self._keep, self._is_enough)
         with self._storing():
             self._directory.update_manifest(dataclasses.asdict(timing))
 
     def _prepare_the_end(self) -> None:
         """Import what is needed after the runs, and start what draws, while the forkserver imports what runs need."""
+        if not self._summarised:
+            return
         from significand.present.plots.write import one_artist  # noqa: PLC0415 - this is when
 
         rests = self._open.enter_context(one_artist())
@@ -365,12 +408,12 @@ class _Job:
         import_parts()
         rests()
 
-    def _blocks_left(self, energy: EnergyPlan) -> Iterator[Block]:
+    def _blocks_to_run(self, energy: EnergyPlan) -> Iterator[Block]:
         """Give every block with the setups that have not ended yet."""
         ended = {(run.repeat, run.setup) for run in self._runs}
         setups = self._experiment.setups()
         keep = (self._directory.folder / NETWORKS).absolute() if self._keep_networks else None
-        for repeat in range(self._experiment.most_repeats):
+        for repeat in self._repeats:
             left = tuple(setup for setup in setups if (repeat, setup.name) not in ended)
             yield Block(self._experiment, repeat, left, energy, len(setups) - len(left), keep, profiled=True)
 
@@ -438,16 +481,16 @@ class _Job:
                 self._directory.networks()
 
     def _begin(self) -> None:
-        here = _working_directory()
+        here = working_directory()
         begun = {
             "working_directory": str(here) if here else None,
             "git_revision": git_revision(here) if here else None,
             "overridden_environment": overridden(),
-            "started_utc": _now(),
+            "started_utc": now_utc(),
             **self._idle,
         }
         if self._journal:
-            resumed = {"state": "running", "resumed_utc": _now()}
+            resumed = {"state": "running", "resumed_utc": now_utc()}
             self._directory.reopen(self._journal, resumed | self._allowed_facts(), begun)
             return
         try:
@@ -477,7 +520,7 @@ class _Job:
         self._directory.update_manifest(
             {
                 "state": state,
-                "ended_utc": _now(),
+                "ended_utc": now_utc(),
                 "elapsed_s": time.perf_counter() - self._started_s,
                 "finished_runs": sum(run.finished for run in self._runs),
                 "failed_runs": sum(not run.finished for run in self._runs),
@@ -501,7 +544,7 @@ class _Job:
                 journal = read_journal(self._directory.folder / JOURNAL)
                 self._runs = list(journal.runs)
                 self._directory.reopen(journal, {"state": "interrupted"})
-                if self._runs:
+                if self._runs and self._summarised:
                     summary = self._write_summaries()
                     self._plots_missing = write_plots(summary)
         self._try_to_end("interrupted")
@@ -621,7 +664,7 @@ def write_plots(results: "Folder") -> str:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Plan:
+class Plan:
     """An experiment, what its network is measured with, and what is to be known of both.
 
     Attributes
@@ -639,7 +682,7 @@ class _Plan:
     sources: Mapping[str, str] | None = None
 
 
-def _plan(
+def plan_in(
     fields: Mapping[str, object],
     folder: Path,
     functions: bytes | None,
@@ -648,10 +691,12 @@ def _plan(
     *,
     yes: bool,
     kept: contextlib.ExitStack,
-) -> _Plan:
+    elsewhere: bool = False,
+) -> Plan:
     """Check the plan, the folder and the energy counter, and report what is wrong with any of them at once.
 
-    What is wrong with a user's own functions shows when they are called, after everything else is right.
+    What is wrong with a user's own functions shows when they are called, after everything else is right. What is
+    measured `elsewhere` needs no energy counter here.
     """
     sources = DataSources()
     problems: list[str] = []
@@ -665,24 +710,24 @@ def _plan(
         raise PlanError([*error.problems, *problems]) from None
     is_mlp = experiment.data is not None and isinstance(experiment.workload, Perceptron)
     dataset = sources.dataset(experiment.data or "", experiment.table_format) if is_mlp else None
-    problems += [*_energy_problems(experiment), *_split_problems(experiment, dataset)]
+    problems += [*([] if elsewhere else energy_problems(experiment)), *_split_problems(experiment, dataset)]
     if problems:
         raise PlanError(problems)
     if not yes:
         _check_size(experiment)
     if is_mlp:
-        return _Plan(experiment, lambda: dataset, dataset.sha256() if dataset else None)
+        return Plan(experiment, lambda: dataset, dataset.sha256() if dataset else None)
     if functions is None and _is_begun(experiment, begun):
         return _as_begun(experiment, begun, folder, allow, kept)
     return _examined(experiment, functions, kept)
 
 
-def _examined(experiment: Experiment, functions: bytes | None, kept: contextlib.ExitStack) -> _Plan:
+def _examined(experiment: Experiment, functions: bytes | None, kept: contextlib.ExitStack) -> Plan:
     """Have the network's functions called, and fit the experiment to what they are."""
     material = Path(kept.enter_context(tempfile.TemporaryDirectory(prefix="significand-network-")))
     examined = examined_network(experiment, material, functions)
     experiment = fitted(experiment, examined)
-    return _Plan(experiment, lambda: material, examined.data_sha256, examined.told(), examined.sources)
+    return Plan(experiment, lambda: material, examined.data_sha256, examined.told(), examined.sources)
 
 
 def _is_begun(experiment: Experiment, begun: Mapping[str, object]) -> bool:
@@ -704,7 +749,7 @@ def _as_begun(
     folder: Path,
     allow: Sequence[str],
     kept: contextlib.ExitStack,
-) -> _Plan:
+) -> Plan:
     """Return the plan of a network as it was examined when the experiment was begun: it is again only to be measured.
 
     What files do not tell, such as data from elsewhere, shows then, and is refused.
@@ -712,14 +757,14 @@ def _as_begun(
 
     def data() -> Data:
         again = _examined(experiment, None, kept)
-        check_same(folder, begun, _identity(again), allow)
+        check_same(folder, begun, identity_of(again), allow)
         return again.data()
 
     facts: Mapping[str, Any] = begun
-    return _Plan(experiment, data, facts.get("data_sha256"), facts.get("network"), facts.get("network_sources"))
+    return Plan(experiment, data, facts.get("data_sha256"), facts.get("network"), facts.get("network_sources"))
 
 
-def _energy_problems(experiment: Experiment) -> list[str]:
+def energy_problems(experiment: Experiment) -> list[str]:
     """Return what is asked of an energy counter that none here can answer."""
     problems = []
     if experiment.idle_baseline_s:
@@ -769,7 +814,7 @@ def _check_size(experiment: Experiment) -> None:
         raise PlanError([f"axes: {told}; more than {MOST_SETUPS} are begun with --yes only: give it, or fewer values"])
 
 
-def _identity(plan: _Plan) -> dict[str, object]:
+def identity_of(plan: Plan) -> dict[str, object]:
     """Return what must be the same for an experiment to be gone on with, as JSON keeps it."""
     fields = plan.experiment.to_json()
     text = json.dumps(jsonable(fields), sort_keys=True, allow_nan=False)
@@ -785,7 +830,7 @@ def _identity(plan: _Plan) -> dict[str, object]:
     }
 
 
-def _working_directory() -> Path | None:
+def working_directory() -> Path | None:
     """Return the working directory; None where somebody has removed it."""
     try:
         return Path.cwd()
@@ -793,5 +838,6 @@ def _working_directory() -> Path | None:
         return None
 
 
-def _now() -> str:
+def now_utc() -> str:
+    """Return the time of day as files say it."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -12,11 +12,15 @@ from typing import TYPE_CHECKING, NamedTuple
 import polars as pl
 
 from significand.analysis.claims import ComparisonRow, comparison_row
+from significand.answers.fleet import FleetAnswer, folder_of, read_answer
+from significand.answers.fleet_tables import hosts_frame, ratios_frame, runs_frame, summary_frame
 from significand.answers.folder import Folder, read_folder
 from significand.plan.paths import expanded, path_of
-from significand.plan.problems import PlanError
+from significand.plan.problems import PlanError, listed
 from significand.present.rows import visible
+from significand.present.words.hosts import title_words
 from significand.results.comparable import ResultsError
+from significand.results.fleet import is_fleet
 from significand.results.records import column_types
 from significand.results.table import POLARS_TYPES, clean
 
@@ -89,18 +93,82 @@ class Result:
         return core_html(self.source)
 
 
+@dataclass(frozen=True, repr=False)
+class FleetResult(Result):
+    """What a fleet's folder says: one experiment on several hosts, which its frames hold side by side.
+
+    Attributes
+    ----------
+    source
+        The first host's part.
+    answer
+        Everything behind it: all hosts, their runs, and what they show together.
+    """
+
+    answer: FleetAnswer
+
+    @property
+    def folder(self) -> Path:
+        """Where the files are."""
+        return self.answer.path
+
+    @property
+    def runs(self) -> "pl.DataFrame":
+        """Every run of every host, the host's name first."""
+        return runs_frame(self.answer)
+
+    @property
+    def summary(self) -> "pl.DataFrame":
+        """One row per host and setup, with the columns of a fleet's summary_stats.csv."""
+        return summary_frame(self.answer)
+
+    @property
+    def comparisons(self) -> "pl.DataFrame":
+        """Each host's ratios and those of each kind of host, with the columns of host_ratios.csv."""
+        return ratios_frame(self.answer)
+
+    @property
+    def hosts(self) -> "pl.DataFrame":
+        """One row per host, with the columns of hosts.csv."""
+        return hosts_frame(self.answer)
+
+    def host(self, name: str) -> Result:
+        """Return one host's results, as of an experiment on it alone.
+
+        Raises
+        ------
+        KeyError
+            Where there is no such host.
+        """
+        fleet = self.answer.fleet
+        found = next((host for host in fleet.hosts if host.name == name), None)
+        if found is None:
+            raise KeyError(f"host {name!r}: there are {listed([host.name for host in fleet.hosts])}")
+        return Result(folder_of(fleet, found))
+
+    def __repr__(self) -> str:
+        return f"<significand result of {title_words(self.answer)}; in {visible(self.folder)}>"
+
+    def _repr_html_(self) -> str:
+        from significand.present.page import fleet_core_html  # noqa: PLC0415 - as above
+
+        return fleet_core_html(self.answer)
+
+
 def load(folder: Path | str) -> Result:
     """Read a result folder.
 
     Parameters
     ----------
     folder
-        That of an experiment, finished or interrupted, or one of those in its ``history``.
+        That of an experiment, finished or interrupted, or one of those in its ``history``; or that of an experiment on
+        several hosts.
 
     Returns
     -------
     Result
-        With ``runs``, ``summary`` and ``comparisons`` as polars data frames.
+        With ``runs``, ``summary`` and ``comparisons`` as polars data frames; of several hosts a `FleetResult`, with
+        ``hosts`` as well.
 
     Raises
     ------
@@ -111,7 +179,11 @@ def load(folder: Path | str) -> Result:
     """
     given = str(path_of("folder", folder))
     try:
-        return Result(read_folder(Path(expanded("folder", given))))
+        path = Path(expanded("folder", given))
+        if not is_fleet(path):
+            return Result(read_folder(path))
+        answer = read_answer(path)
+        return FleetResult(folder_of(answer.fleet, answer.fleet.hosts[0]), answer)
     except PlanError as error:
         raise ResultsError(error.problems) from None
 

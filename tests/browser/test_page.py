@@ -10,9 +10,12 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from made_up_fleets import made_up_fleet
 from made_up_grids import full_grid
 from made_up_pages import HOSTILE, made_up_experiment
+from significand.answers.fleet import read_answer
 from significand.present.page import report_html
+from significand.present.page.fleet_page import fleet_page
 
 pytestmark = pytest.mark.slow
 
@@ -46,6 +49,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         results = made_up_experiment(folder / name, modes, details=DETAILS, columns={"data": HOSTILE[0]})
         (folder / f"{name}.html").write_text(report_html(results), encoding="utf-8", errors="replace")
     (folder / "grid.html").write_text(report_html(full_grid()), encoding="utf-8")
+    fleet = made_up_fleet(folder / "fleet", precision_modes=("float32", "int8", "float16"))
+    (folder / "fleet.html").write_text(fleet_page(read_answer(fleet)), encoding="utf-8")
     return folder
 
 
@@ -231,3 +236,47 @@ def test_a_grid_has_panels_to_choose_and_columns_to_sort(open_page: Open) -> Non
     sizes = [int(value) for value in column(page, "Batch size")]
     assert sizes == sorted(sizes)
     assert page.locator("tbody.grouped").count() == 0
+
+
+def test_a_fleet_is_shown_host_by_host(open_page: Open) -> None:
+    """The forest has a point per host and kind; another setup or metric draws it anew; hosts are sorted by a column."""
+    page = open_page("fleet")
+    figure = page.locator("figure[data-figure=forest]")
+    labels = figure.locator(".chart").inner_text()
+    assert "node03" in labels
+    assert "4 hosts together" in labels
+    seen = {figure.locator(".chart").inner_html()}
+    setup, metric = figure.locator("select").all()
+    for select, value in ((setup, "1"), (metric, "memory"), (metric, "test_accuracy")):
+        before = figure.locator(".chart").inner_html()
+        select.select_option(value)
+        page.wait_for_function(
+            "([chart, before]) => chart.innerHTML !== before", arg=[figure.locator(".chart").element_handle(), before]
+        )
+        seen.add(figure.locator(".chart").inner_html())
+    assert len(seen) == 4
+    table = page.locator("section[aria-labelledby=hosts] table")
+    table.locator("thead button").last.click()
+    ratios = table.locator("tbody tr td:last-child").evaluate_all(
+        "cells => cells.map((one) => Number(one.dataset.value))"
+    )
+    assert ratios == sorted(ratios)
+
+
+@pytest.mark.parametrize("width", [360, 1200])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_fleet_fits_and_is_accessible(open_page: Open, width: int, scheme: str) -> None:
+    """Nothing sticks out sideways on a phone, no label covers another, and Axe finds nothing serious."""
+    page = open_page("fleet", width=width, color_scheme=scheme)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    boxes = page.locator("figure[data-figure=forest] .role-axis-label text").evaluate_all(
+        "labels => labels.filter((one) => one.textContent && getComputedStyle(one).opacity !== '0')"
+        ".map((one) => one.getBoundingClientRect()).map((box) => [box.left, box.top, box.right, box.bottom])"
+    )
+    assert len(boxes) > 10
+    for k, (left, top, right, bottom) in enumerate(boxes):
+        assert left >= 0
+        for other in boxes[k + 1 :]:
+            assert min(right, other[2]) - max(left, other[0]) < 2 or min(bottom, other[3]) - max(top, other[1]) < 4
+    found = Axe().run(page).response["violations"]
+    assert [(one["id"], one["impact"]) for one in found if one["impact"] in {"serious", "critical"}] == []

@@ -1,6 +1,5 @@
 """A result folder, read once: what was asked for, the runs as columns, and everything that follows from them."""
 
-import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -8,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from significand import __version__
 from significand.analysis.claims import Claims, claims_of, summary_rows
 from significand.analysis.stopping import Reached, reached_of
 from significand.answers.choose import Decision, decide
@@ -16,27 +14,19 @@ from significand.answers.examples import SetupExamples, examples_of
 from significand.answers.explain import Explained, explain
 from significand.plan.experiment import REFUSED, Experiment
 from significand.plan.metrics import ACCURACY, SCORES, resolutions
-from significand.plan.options import AXES, OPTIONS
-from significand.plan.paths import shell_word
-from significand.plan.problems import shown
-from significand.results.comparable import BEFORE, NEEDED, ResultsError
+from significand.plan.options import AXES
 from significand.results.difference import flat
-from significand.results.facts import FactsError, check_facts
-from significand.results.files import TooLargeError, open_to_read
-from significand.results.read import MANIFEST_BYTES, json_object, read_details
-from significand.results.records import FIRST_METHOD, SCHEMA_VERSION, TableError
-from significand.results.store import DETAILS, MANIFEST, RAW_RUNS
+from significand.results.folder import filled, read_contents
+from significand.results.read import read_details
+from significand.results.records import FIRST_METHOD
+from significand.results.store import DETAILS
 from significand.results.table import RunTable
-from significand.results.table_file import read_table
 
 IDENTIFYING = ("files", "weights_sha256", "score")
 """Of what is known of a network, what must be the same for a comparison."""
 
 MOST_CPUS = 2**20
 """That a manifest is believed to tell of."""
-
-MOST_REPEATS = 2**31
-"""Of an experiment; no more can be planned."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +111,7 @@ class Folder:
     @cached_property
     def fields(self) -> Mapping[str, object]:
         """The experiment's fields as the manifest has them; those that its version did not know are what it did."""
-        return _filled(self.manifest) | self.experiment.to_json()
+        return filled(self.manifest) | self.experiment.to_json()
 
     @cached_property
     def facts(self) -> Mapping[str, object]:
@@ -258,85 +248,7 @@ def read_folder(path: Path, *, empty: bool = False) -> Folder:
     significand.results.comparable.ResultsError
         Where it is none, is damaged, has no runs, or was written by a newer version.
     """
-    manifest = _manifest(path)
-    try:
-        experiment = check_facts(path / MANIFEST, {**manifest, "experiment": _filled(manifest)})
-    except FactsError as error:
-        raise ResultsError(error.problems) from None
-    table = path / RAW_RUNS
-    try:
-        runs = read_table(table, [setup.name for setup in experiment.setups()])
-    except TooLargeError as error:
-        raise _refused(str(error)) from None
-    except (OSError, TableError) as error:
-        cause = (error.strerror or error) if isinstance(error, OSError) else error
-        raise _refused(f"{str(table)!r} cannot be read ({cause}); measure again") from None
-    if lacking := [name for name in NEEDED if name not in runs.columns]:
-        raise _refused(f"{str(table)!r} lacks the column {', '.join(lacking)}; it is no table of runs")
-    _check_unique(table, runs)
-    if not (len(runs) or empty):
-        command = f"`significand run --resume --output-dir={shell_word(path)}`"
-        raise _refused(f"{str(path)!r} has no runs yet; go on with {command}")
-    return Folder(path, manifest, experiment, runs)
-
-
-def _filled(manifest: Mapping[str, object]) -> dict[str, object]:
-    """Return the experiment's fields as the manifest has them; those that its version did not know are what it did."""
-    stored = manifest.get("experiment")
-    defaults = {name: option.default for name, option in OPTIONS.items()} | BEFORE
-    return defaults | (stored if isinstance(stored, dict) else {})
-
-
-def _manifest(path: Path) -> dict[str, object]:
-    """Read a folder's manifest, which has an experiment and a machine and is of a version that is known."""
-    if not os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where a name is too long
-        what = "is a file, no folder" if os.path.lexists(path) else "does not exist"
-        raise _refused(f"{str(path)!r} {what}; give a folder that `significand run` has written")
-    file = path / MANIFEST
-    if not os.path.lexists(file):
-        raise _refused(f"{str(path)!r} holds no results; give a folder that `significand run` has written")
-    try:
-        with open_to_read(file, MANIFEST_BYTES, "it is no manifest of an experiment") as opened:
-            manifest = json_object(opened.read())
-    except TooLargeError as error:
-        raise _refused(str(error)) from None
-    except OSError as error:
-        raise _refused(f"{str(file)!r} cannot be read ({error.strerror}); give a readable one") from None
-    machine = manifest.get("machine")
-    if not isinstance(manifest.get("experiment"), dict) or not isinstance(machine, dict):
-        raise _refused(
-            f"{str(file)!r} is damaged or without experiment and machine; give a folder that `significand run` has "
-            "written"
-        )
-    version = manifest.get("schema_version")
-    if not isinstance(version, int) or isinstance(version, bool) or not 1 <= version <= SCHEMA_VERSION:
-        versions = machine.get("versions")
-        made_by = versions.get("significand") if isinstance(versions, dict) else None
-        known = f"was made by significand {made_by}, " if isinstance(made_by, str) else "is "
-        raise _refused(
-            f"{str(path)!r} {known}of schema version {shown(version)}; this significand, {__version__}, reads 1 to "
-            f"{SCHEMA_VERSION}: upgrade it"
-        )
-    return manifest
-
-
-def _check_unique(path: Path, runs: RunTable) -> None:
-    """Refuse two runs of one setup with one seed, or in one repeat."""
-    repeats = runs.counts("repeat")
-    if (odd := repeats[(repeats < 0) | (repeats >= MOST_REPEATS)]).size:
-        told = f"has the repeat {odd[0]}; they count from 0 to {MOST_REPEATS - 1}; correct the line"
-        raise _refused(f"{str(path)!r} {told}")
-    for column in ("seed", "repeat"):
-        numbers, places = np.unique(runs.counts(column), return_inverse=True)
-        keys, counts = np.unique(runs.codes * max(numbers.size, 1) + places, return_counts=True)
-        if (twice := keys[counts > 1]).size:
-            setup, place = divmod(int(twice[0]), numbers.size)
-            run = f"the run of {shown(runs.setups[setup])} with {column} {numbers[place]}"
-            raise _refused(f"{str(path)!r} has {run} twice; remove the wrong line")
-
-
-def _refused(problem: str) -> ResultsError:
-    return ResultsError([problem])
+    return Folder(path, *read_contents(path, empty=empty))
 
 
 def _count(value: object) -> int:

@@ -29,6 +29,7 @@ from significand.answers.folder import Folder, read_folder, told_alike
 from significand.answers.sessions import archived_folders
 from significand.plan.metrics import METRICS, Metric, scored
 from significand.results.comparable import ResultsError, differences
+from significand.results.folder import no_results
 from significand.results.store import MANIFEST
 
 FEWEST_RESULTS = 5
@@ -170,8 +171,7 @@ def read_history(folder: Path, *, metrics: Sequence[str] | None = None) -> Histo
     problems = metric_problems(metrics or ())
     dated, skipped = _read_all(folder)
     if not dated:
-        none = f"{str(folder)!r} holds no results; give a folder that `significand run` has written"
-        problems += [_told_skipped(one) for one in skipped] or [none]
+        problems += [_told_skipped(one) for one in skipped] or [no_results(folder)]
     if problems:
         raise ResultsError(problems)
     everything = told_alike([results for _, results in sorted(dated, key=lambda pair: pair[0])])

@@ -23,13 +23,29 @@ from significand.cli.common import (
 )
 from significand.cli.completion import install_completion
 from significand.cli.flags import Flags
+from significand.cli.fleet_commands import block, merge, status
 from significand.cli.read_commands import compare, explain, history, report, table
 from significand.cli.run_commands import doctor, init, modes, run, selftest
 from significand.cli.streams import open_missing_descriptors, settle, standard_streams
 
 __all__ = ["BAD_INPUT", "DONE", "INTERRUPTED", "SOME_RUN_FAILED", "UNFIT", "Flags", "app", "main", "program"]
 
-for command in (run, modes, init, doctor, report, choose, explain, table, compare, history, selftest):
+for command in (
+    run,
+    modes,
+    init,
+    doctor,
+    report,
+    choose,
+    explain,
+    table,
+    compare,
+    history,
+    selftest,
+    block,
+    merge,
+    status,
+):
     app.command(command)
 app.command(install_completion, name="--install-completion")
 

@@ -150,21 +150,20 @@ def report(
 ) -> int:
     """Write report.html into a result folder: everything in it on one page, which needs no network.
 
-    `significand run` does so at its end; this is for results of earlier versions, and of interrupted experiments.
+    `significand run` does so at its end; this is for results of earlier versions, and of interrupted experiments. Of an
+    experiment on several hosts it also writes the tables of all of them, and says what they show.
 
     Example: significand report benchmarks/statistical --open
     """
-    from significand.answers.folder import read_folder
-    from significand.present.page import ReportError, write_report
     from significand.present.rows import visible
     from significand.results.comparable import ResultsError
+    from significand.results.fleet import is_fleet
 
     try:
-        path = write_report(read_folder(folder))
+        path = _fleet_report(folder) if is_fleet(folder) else _report(folder)
     except ResultsError as error:
         return refuse(error.problems)
-    except ReportError as error:
-        complain(error)
+    if path is None:
         return NOT_WRITTEN
     if open_it:
         import webbrowser
@@ -173,6 +172,35 @@ def report(
             complain("no browser can be started here; open the file elsewhere")
     say(f"Report: {visible(path)}")
     return DONE
+
+
+def _report(folder: Path) -> Path | None:
+    """Write the report of one folder; None where it could not be, which is told."""
+    from significand.answers.folder import read_folder
+    from significand.present.page import ReportError, write_report
+
+    try:
+        return write_report(read_folder(folder))
+    except ReportError as error:
+        complain(error)
+        return None
+
+
+def _fleet_report(folder: Path) -> Path | None:
+    """Write the files of a fleet and show what it says; None where the report could not be, which is told."""
+    from significand.fleet_files import write_fleet
+    from significand.present.terminal.fleet_view import fleet_view
+    from significand.results.store import REPORT
+
+    try:
+        written = write_fleet(folder)
+    except OSError as error:
+        complain(f"{str(folder)!r} cannot be written: {error.strerror or error}; make room, or copy the folder")
+        return None
+    console().print(fleet_view(written.answer))
+    for line in written.missing:
+        complain(line)
+    return next((path for path in written.files if path.name == REPORT), None)
 
 
 def explain(

@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,15 +22,13 @@ from significand.cli.common import (
     say,
     tell_overridden,
 )
+from significand.cli.ends import ended_by, failures
 from significand.cli.flags import NO_FLAGS, Flags, flag
 from significand.cli.streams import streams
 from significand.plan.options import FEWEST_SEQUENTIAL
 
 if TYPE_CHECKING:
     from significand.job import Outcome
-
-FAILED_NAMED = 3
-"""Of the runs that failed for one reason, how many are named; raw_runs.csv has them all."""
 
 
 def run(
@@ -81,6 +78,43 @@ def run(
         bool,
         Parameter(negative="", show_default=False, help="keep the measured networks, in the folder's networks"),
     ] = False,
+    on: Annotated[
+        str | None,
+        Parameter(
+            show_default=False,
+            metavar="PLACE",
+            help="where the blocks run: dask://HOST:PORT, slurm, or hand, which writes a bundle for `significand "
+            "block` (default: here)",
+        ),
+    ] = None,
+    hosts: Annotated[
+        str | None,
+        Parameter(
+            show_default=False,
+            metavar="HOW",
+            help="with --on: each, where every machine does every repeat, or share, where equal machines deal them out "
+            "(default: each)",
+        ),
+    ] = None,
+    slurm: Annotated[
+        str | None,
+        Parameter(
+            show_default=False,
+            metavar="WISHES",
+            help="with --on slurm: what to ask for, of partition=bench, constraint=zen4, time=30 (minutes), "
+            "nodelist=n[1-4] and jobs=8, with commas between",
+        ),
+    ] = None,
+    require_fit: Annotated[
+        bool,
+        Parameter(negative="", show_default=False, help="with --on: refuse machines that the doctor finds unfit"),
+    ] = False,
+    allow_mixed: Annotated[
+        bool,
+        Parameter(
+            negative="", show_default=False, help="with --hosts share: machines of different processors may share"
+        ),
+    ] = False,
     traceback: Annotated[
         bool,
         Parameter(negative="", show_default=False, help="show all lines of the trace of an error in your functions"),
@@ -109,6 +143,7 @@ def run(
     try:
         with ProgressDisplay(console(stderr=True, quiet=quiet or json)) as display:
             # What measures takes longer to import than anybody should wait for a sign of life.
+            from significand.cli.elsewhere import Elsewhere, options_of, run_elsewhere, tell_fleet
             from significand.job import run_experiment_in
             from significand.plan.config import read_config
 
@@ -117,41 +152,30 @@ def run(
             fields.pop("output_dir", None)
             fields |= {name: value for name, value in vars(flags).items() if value is not None}
             fields |= {"model": file} if file is not None else {}
-            outcome = run_experiment_in(
-                folder,
-                fields,
-                display.update,
-                resume=resume,
-                yes=yes,
-                allow=allow,
-                keep_networks=keep_networks,
-            )
+            asked = Elsewhere(on, hosts, slurm, require_fit=require_fit, allow_mixed=allow_mixed)
+            elsewhere = options_of(asked, folder, resume=resume)
+            if elsewhere is not None:
+                fleet = run_elsewhere(
+                    folder,
+                    fields,
+                    elsewhere,
+                    display.update,
+                    resume=resume,
+                    yes=yes,
+                    allow=allow,
+                    keep_networks=keep_networks,
+                )
+            else:
+                outcome = run_experiment_in(
+                    folder, fields, display.update, resume=resume, yes=yes, allow=allow, keep_networks=keep_networks
+                )
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - told, or raised again
-        return _ended_by(error)
+        return ended_by(error)
+    if elsewhere is not None:
+        return tell_fleet(fleet, quiet=quiet)
     streams().kept = f"the results are in {outcome.folder}; `significand table` prints them"
     _show(outcome, quiet=quiet, as_json=json)
     return SOME_RUN_FAILED if outcome.failed else DONE
-
-
-def _ended_by(error: BaseException) -> int:
-    """Tell what ended an experiment, where it is one of the known ends, and return the exit code."""
-    from significand.job import ExperimentInterrupted, ResultsLostError
-    from significand.plan.problems import PlanError
-    from significand.present.rows import visible
-    from significand.runner.server import RunnerError
-
-    match error:
-        case PlanError():
-            for line in error.trace.splitlines():
-                note(visible(line))
-            return refuse(error.problems)
-        case RunnerError() | ResultsLostError():
-            complain(error)
-            return SOME_RUN_FAILED
-        case ExperimentInterrupted():
-            complain(error)
-            return INTERRUPTED
-    raise error
 
 
 def modes(
@@ -186,7 +210,7 @@ def modes(
         try:
             support, examined = try_network(file, data, set=set, shape=shape)
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - told, or raised again
-            return _ended_by(error)
+            return ended_by(error)
         lines = list(network_lines({"network": examined.told()}))
     if json:
         print_json([dataclasses.asdict(one) for one in support])
@@ -220,6 +244,9 @@ def init(
 
 def doctor(
     *,
+    without_modes: Annotated[
+        bool, Parameter(negative="", show_default=False, help="leave out trying every mode on every engine")
+    ] = False,
     json: Annotated[
         bool, Parameter(negative="", show_default=False, help="print the checks as JSON instead of a table")
     ] = False,
@@ -232,7 +259,7 @@ def doctor(
     """
     from significand.doctor.examine import examine
 
-    checks = examine()
+    checks = examine(without=["modes"] if without_modes else [])
     if json:
         print_json([dataclasses.asdict(check) for check in checks])
     else:
@@ -323,20 +350,5 @@ def _show(outcome: "Outcome", *, quiet: bool, as_json: bool) -> None:
             say(f"Report: {visible(outcome.report)}")
     if outcome.report_missing:
         complain(outcome.report_missing)
-    for line in _failures(outcome):
+    for line in failures(outcome.failed):
         complain(line)
-
-
-def _failures(outcome: "Outcome") -> list[str]:
-    """Return a line for every reason for which runs failed."""
-    by_reason: dict[str, list[str]] = {}
-    for run in outcome.failed:
-        by_reason.setdefault(run.reason, []).append(run.name)
-    return [_failure(names, reason) for reason, names in by_reason.items()]
-
-
-def _failure(names: Sequence[str], reason: str) -> str:
-    if len(names) == 1:
-        return f"run {names[0]} failed: {reason}"
-    more = ", ..." if len(names) > FAILED_NAMED else ""
-    return f"{len(names)} runs failed, {', '.join(names[:FAILED_NAMED])}{more}: {reason}"

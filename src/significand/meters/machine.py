@@ -1,6 +1,7 @@
 """What machine this is: the facts that a result depends on."""
 
 import math
+import os
 import platform
 import subprocess
 from collections.abc import Iterable, Iterator
@@ -30,6 +31,16 @@ PRECISION_FLAGS = {
 """Flags of /proc/cpuinfo that decide which formats have instructions, and the word for each in results."""
 
 PACKAGES = ("significand", "torch", "onnx", "onnxruntime", "torchao", "numpy", "scipy", "scikit-learn")
+
+
+HOST = "SIGNIFICAND_HOST"
+"""Variable of the environment that names the machine, where the system's own name does not tell it from others, as in
+containers."""
+
+
+def host_name() -> str:
+    """Return what this machine is called."""
+    return os.environ.get(HOST, "").strip() or platform.node()
 
 
 def cpu_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
@@ -185,7 +196,7 @@ def describe_machine(root: Path = Path("/")) -> dict[str, object]:
     flags = cpu_flags(cpuinfo)
     boost = turbo(root)
     return {
-        "host": platform.node(),
+        "host": host_name(),
         "cpu": cpu_model(root),
         "architecture": platform.machine(),
         "physical_cores": psutil.cpu_count(logical=False),

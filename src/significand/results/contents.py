@@ -34,6 +34,54 @@ FILES = {
 }
 """By name, what each file and folder of a result folder is; ``.significand.lock`` is empty."""
 
+FLEET_FILES = {
+    "report.html": "everything below as one page: the answer by kind of host, host by host, and when what ran where",
+    "hosts": "folder: an ordinary result folder for each host, with what that host measured",
+    "fleet.json": "what was asked for, and which block ran on which host and when; written while blocks run, too",
+    "experiment.zip": "what the experiment needs on a host: what it is, its data and the network's own files",
+    "hosts.csv": "every host: its machine, what it measured and when",
+    "host_ratios.csv": "every host's ratios to the baseline, and what the hosts of a kind show together",
+    "host_ratios.json": "the same values",
+    "raw_runs.csv": "every run of every host: `host`, then the columns of a host's own raw_runs.csv",
+    "summary_stats.csv": "every host and setup: means and intervals, never over hosts",
+    "summary_stats.json": "the same values",
+    "ratio_by_host.png": "ratio of the latency to the baseline's, host by host and kind by kind",
+}
+"""By name, what each file and folder of an experiment on several hosts is."""
+
+FLEET_KEYS = {
+    "schema_version": ("version of the file format", ""),
+    "experiment_hash": ("SHA-256 of the experiment's fields", ""),
+    "experiment": ("every field of the experiment; see options.md", ""),
+    "hosts": (
+        "each: every host does every repeat; share: repeats are dealt out; merged: put together by hand",
+        "",
+    ),
+    "place": ("where blocks were sent to: a scheduler's address, slurm and what it is asked for, hand or merge", ""),
+    "state": ("running, finished, interrupted or failed", ""),
+    "machine": ("the submitting machine, and other keys that are in manifest.json, too", ""),
+    "updated_utc": ("when the file was written", "UTC"),
+    "machines": ("what is known of each host, with the keys below", ""),
+    "machines.name": ("the host's name", ""),
+    "machines.cpu": ("its processor's name", ""),
+    "machines.unfit": ("what `significand doctor` found bad there, a line each", ""),
+    "machines.clock_offset_s": (
+        "how far its clock was ahead of the submitting machine's; null where nobody looked",
+        "s",
+    ),
+    "machines.note": ("what else to know, such as why it gets no more blocks", ""),
+    "blocks": ("one entry per block and attempt, with the keys below", ""),
+    "blocks.repeat": ("index of the repeat, from 0", ""),
+    "blocks.host": ("name of the host, as of its folder below hosts", ""),
+    "blocks.attempt": ("how often this block had been tried, from 1", ""),
+    "blocks.state": ("waiting, running, finished, lost (sent again) or failed (not any more)", ""),
+    "blocks.submitted_utc": ("when it was sent, by the submitting machine's clock", "UTC"),
+    "blocks.started_utc": ("when it started, by the same clock; of folders put together by the host's", "UTC"),
+    "blocks.ended_utc": ("when it ended, by the same clock", "UTC"),
+    "blocks.reason": ("why it was lost or failed", ""),
+}
+"""Keys of fleet.json: what each means, and its unit."""
+
 MANIFEST_KEYS = {
     "schema_version": ("version of the file format", ""),
     "experiment_hash": ("SHA-256 of the experiment's fields", ""),

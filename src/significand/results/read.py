@@ -3,6 +3,7 @@
 import io
 import json
 import struct
+import zipfile
 from collections.abc import Collection
 from pathlib import Path
 from typing import IO, get_args
@@ -24,6 +25,9 @@ DETAILS_BYTES = 1_000_000_000
 
 MOST_MEMBERS = 1_000
 """Arrays in a file of single times, by the room that their list takes. `DETAIL_ARRAYS` are all that is written."""
+
+MOST_RUNS = 50_000
+"""Files in the archive of a block, by the room that their list takes."""
 
 TEXTS = frozenset({"setup_name", *(f"operator_{name}" for name in ("name", "kind", "format", "note"))})
 
@@ -62,6 +66,8 @@ def json_object(text: bytes) -> dict[str, object]:
 def read_details(path: Path) -> dict[str, np.ndarray]:
     """Read the single times behind a run, those of `DETAIL_ARRAYS`; nothing where there is no such file.
 
+    Those of a block that was sent from another machine are in one archive, ``details/r003.zip``.
+
     Raises
     ------
     ValueError
@@ -94,8 +100,8 @@ def read_examples(path: Path) -> dict[str, np.ndarray]:
 def _read_arrays(path: Path, known: Collection[str]) -> dict[str, np.ndarray]:
     most_bytes = min(DETAILS_BYTES, psutil.virtual_memory().available // 2)
     try:
-        with open_to_read(path, most_bytes, "remove it") as file:
-            _check_directory(file)
+        with _opened(path, most_bytes) as file:
+            _check_directory(file, MOST_MEMBERS)
             with np.load(file, allow_pickle=False) as archive:
                 names = [name for name in known if name in archive.files]
                 _check_room(unpacked_bytes(archive.zip.infolist(), names), most_bytes)
@@ -106,7 +112,30 @@ def _read_arrays(path: Path, known: Collection[str]) -> dict[str, np.ndarray]:
         raise ValueError(f"{str(path)!r} is damaged: {error}") from None
 
 
-def _check_directory(file: IO[bytes]) -> None:
+def _opened(path: Path, most_bytes: int) -> IO[bytes]:
+    """Open a file, or take it out of the archive of its block.
+
+    Raises
+    ------
+    FileNotFoundError
+        Where it is in neither.
+    """
+    try:
+        return open_to_read(path, most_bytes, "remove it")
+    except FileNotFoundError:
+        block = path.with_name(f"{path.name.partition('-')[0]}.zip")
+        with open_to_read(block, most_bytes, "remove it") as file:
+            _check_directory(file, MOST_RUNS)
+            with zipfile.ZipFile(file) as archive:
+                name = f"{path.parent.name}/{path.name}"
+                if name not in archive.namelist():
+                    raise
+                if archive.getinfo(name).compress_type != zipfile.ZIP_STORED:
+                    raise ValueError("it is packed otherwise than a block is") from None
+                return io.BytesIO(archive.read(name))
+
+
+def _check_directory(file: IO[bytes], most: int) -> None:
     """Refuse an archive of more members than ours have, before they are all looked at."""
     size = file.seek(0, io.SEEK_END)
     file.seek(max(0, size - _END_OF_ZIP.size - _LOCATOR_BYTES))
@@ -116,8 +145,8 @@ def _check_directory(file: IO[bytes]) -> None:
     if len(end) < _END_OF_ZIP.size or not end.startswith(b"PK\5\6") or before.startswith(b"PK\6\7"):
         raise ValueError("it is no .npz file as numpy.savez writes it")
     entries, size_bytes = _END_OF_ZIP.unpack(end)[4:6]
-    if max(entries, size_bytes // _LEAST_ENTRY_BYTES) > MOST_MEMBERS:
-        raise ValueError(f"it has more than {MOST_MEMBERS} arrays")
+    if max(entries, size_bytes // _LEAST_ENTRY_BYTES) > most:
+        raise ValueError(f"it has more than {most} {'arrays' if most == MOST_MEMBERS else 'files'}")
 
 
 def _check_room(unpacked: int, most_bytes: int) -> None:

@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,7 +112,7 @@ def check_same(
     old, new = (
         {name: jsonable(facts.get(name)) for name in IDENTITY} for facts in ({"method": FIRST_METHOD, **then}, now)
     )
-    found = _telling(list(differing(old, _with_memory_of(old, new))))
+    found = telling(differing(old, _with_memory_of(old, new)))
     problems = _allow_problems(allow, [*dict(flat(old)), *dict(flat(new))])
     refused = [one for one in found if not (_can_be_allowed(one.field) and is_admitted(one.field, allow))]
     problems += [
@@ -128,12 +128,13 @@ def check_same(
     return found
 
 
-def _telling(found: Sequence[Difference]) -> list[Difference]:
+def telling(differences: Iterable[Difference]) -> list[Difference]:
     """Leave out what says nothing of the network.
 
     A file that was opened only once, as where a cache was made of it, may be as it was: what came of it, weights and
     data, is compared, too. Initial weights that are drawn may be rounded otherwise by another processor or version.
     """
+    found = list(differences)
     elsewhere = any(is_admitted(one.field, ["machine"]) for one in found)
     return [
         one

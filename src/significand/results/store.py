@@ -54,7 +54,22 @@ STAGED = {
 }
 """What else an experiment begins with, and what it is called while earlier results are still in the folder."""
 
-TEMPORARY = re.compile(r"\..+\.(csv|jsonl?|png|html|npz)\.[0-9a-f]{8}")
+FLEET = "fleet.json"
+"""Which block ran on which machine; its presence says that an experiment ran on several."""
+
+HOSTS = "hosts"
+"""The folder in which each machine has a result folder of its own."""
+
+BUNDLE = "experiment.zip"
+HOSTS_CSV = "hosts.csv"
+HOST_RATIOS_CSV = "host_ratios.csv"
+HOST_RATIOS_JSON = "host_ratios.json"
+RATIO_BY_HOST = "ratio_by_host.png"
+
+OF_FLEET = (FLEET, BUNDLE, HOSTS, HOSTS_CSV, HOST_RATIOS_CSV, HOST_RATIOS_JSON, RATIO_BY_HOST)
+"""What an experiment on several machines leaves beside tables and a page."""
+
+TEMPORARY = re.compile(r"\..+\.(csv|jsonl?|png|html|npz|zip)\.[0-9a-f]{8}")
 """Names that `replacing` gives to files before they are whole."""
 
 PLOTS = (
@@ -117,7 +132,7 @@ def _refused(folder: Path, cause: str | None, remedy: str = "") -> PlanError:
     return PlanError([f"output_dir: {str(folder)!r} cannot be written: {cause}; {remedies}"])
 
 
-def _unwritable(folder: Path, error: OSError) -> PlanError:
+def unwritable(folder: Path, error: OSError) -> PlanError:
     """Say why a folder cannot be written, with what is in the way, and the remedy."""
     if isinstance(error, ForeignFileError):
         return _refused(folder, error.strerror, error.remedy)
@@ -164,7 +179,7 @@ class RunDirectory:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._lock = FolderLock(self.folder)
         except OSError as error:
-            raise _unwritable(self.folder, error) from None
+            raise unwritable(self.folder, error) from None
         return self
 
     def __exit__(
@@ -209,7 +224,7 @@ class RunDirectory:
             with replacing(self.folder / NEXT, "w") as file:
                 file.write(first_line(identity))
         except OSError as error:
-            raise _unwritable(self.folder, error) from None
+            raise unwritable(self.folder, error) from None
         self._announced = True
 
     def begin(self, identity: Mapping[str, object], facts: Mapping[str, object] = NOTHING) -> Path | None:
@@ -241,11 +256,12 @@ class RunDirectory:
         try:
             self.check_ours()
             self._stage({"schema_version": SCHEMA_VERSION, **identity, **facts})
-            return self._change_over()
+            staged = [(self.folder / source, self.folder / name) for name, source in STAGED.items()]
+            return self._change_over([(self.folder / NEXT, self.folder / JOURNAL), *staged])
         except StrandedError:
             raise
         except OSError as error:
-            raise _unwritable(self.folder, error) from None
+            raise unwritable(self.folder, error) from None
 
     def reopen(self, journal: Journal, facts: Mapping[str, object], defaults: Mapping[str, object] = NOTHING) -> None:
         """Go on with the experiment in this folder: everything that a crash may have left is put right.
@@ -278,7 +294,7 @@ class RunDirectory:
             (self.folder / DETAILS).mkdir(exist_ok=True)
             self._write_runs(self.folder / RAW_RUNS)
         except OSError as error:
-            raise _unwritable(self.folder, error) from None
+            raise unwritable(self.folder, error) from None
 
     def append(self, run: Run, details: Mapping[str, np.ndarray]) -> None:
         """Keep a run and the single times behind it; both are on the disk on return.
@@ -353,23 +369,23 @@ class RunDirectory:
         write_json(self._manifest, self.folder / STAGED[MANIFEST])
         _sync(self.folder)
 
-    def _change_over(self) -> Path | None:
+    def _change_over(self, arrivals: Sequence[tuple[Path, Path]]) -> Path | None:
         """Move earlier results to history, and begin: all of it, or nothing.
 
-        Renames are all that is left to do. An archive that a crash has left half moved is completed first.
+        Renames are all that is left to do: those, and `arrivals`. An archive that a crash has left half moved is
+        completed first.
         """
         history, moving = self.folder / HISTORY, self.folder / HISTORY / MOVING
         check_folder(history)
         check_folder(moving)
-        earlier = [name for name in RESULTS if os.path.lexists(self.folder / name)]
+        earlier = [name for name in (*RESULTS, *OF_FLEET) if os.path.lexists(self.folder / name)]
         if any(os.path.lexists(moving / name) for name in earlier):  # these are of another experiment than those
             moving.rename(self._archive_name())
         archive = self._archive_name() if earlier or moving.exists() else None
         made = [folder for folder in (history, moving) if earlier and not folder.exists()]
         renames = [(self.folder / name, moving / name) for name in earlier]
         renames += [(moving, archive)] if archive else []
-        renames.append((self.folder / NEXT, self.folder / JOURNAL))
-        renames += [(self.folder / staged, self.folder / name) for name, staged in STAGED.items()]
+        renames += arrivals
         try:
             for folder in made:
                 folder.mkdir()

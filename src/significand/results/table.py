@@ -123,6 +123,11 @@ class RunTable:
             rows = np.flatnonzero(rows)
         return RunTable(self.frame[rows], self.rounds_s[rows], self.columns, self.setups, self.codes[rows])
 
+    def between(self, start: int, end: int) -> "RunTable":
+        """Return the runs of some neighbouring rows; nothing is copied."""
+        rows = slice(start, end)
+        return RunTable(self.frame[rows], self.rounds_s[rows], self.columns, self.setups, self.codes[rows])
+
     def said(self, column: str, rows: Rows) -> list[str]:
         """Return the different texts of a column in some rows, in the order of the first ones; none that is empty."""
         return [text for text in self.frame[column].gather(rows).unique(maintain_order=True).to_list() if text]

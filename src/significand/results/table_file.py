@@ -2,15 +2,24 @@
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
+import numpy as np
 import polars as pl
 
 from significand.plan.problems import shown
 from significand.plan.setup import name_of
-from significand.results.files import ELSEWHERE, lines_of, most_runs, most_table_bytes, open_to_read, too_many_runs
+from significand.results.files import (
+    ELSEWHERE,
+    TooLargeError,
+    lines_of,
+    most_runs,
+    most_table_bytes,
+    open_to_read,
+    too_many_runs,
+)
 from significand.results.records import TRUTH_VALUES, TableError
 from significand.results.table import POLARS_TYPES, ROUNDS, TYPES, RunTable, tabled
 
@@ -22,6 +31,10 @@ MOST_BYTES = 8_000_000_000
 MOST_COLUMNS = 1_000
 """Of a table of runs: a short line would be filled up to all of them."""
 
+FILES_AT_ONCE = 100
+"""That are read together: bounds what is read again where something in one of them is odd."""
+
+_PATH = "_path"
 _TRUTHS = [text for text, value in TRUTH_VALUES.items() if value is not None]
 
 
@@ -48,11 +61,80 @@ def read_table(path: Path, planned: Sequence[str] = ()) -> RunTable:
         When it is no such table, or holds a cell that is not of its column's type.
     """
     header, lacked = _as_now(_header(path))
+    frame, is_doubtful = _collected([path], header)
+    if is_doubtful:
+        _check_lines(path, header)
+    try:
+        return tabled(_completed(frame.drop(_PATH), lacked), frozenset(header) | lacked.keys(), planned)
+    except TableError:
+        _check_lines(path, header)
+        raise
+
+
+def read_tables(paths: Sequence[Path], planned: Sequence[str] = ()) -> list[RunTable | Exception]:
+    """Read many small tables of runs: each as `read_table` gives it, or the error that it raises.
+
+    Files with the same columns are read together, some at a time: to begin reading takes longer than a file of some
+    hundred runs. Where anything in them is odd they are read one by one.
+    """
+    found: dict[Path, RunTable | Exception] = {}
+    alike: dict[tuple[str, ...], list[Path]] = {}
+    for path in paths:
+        try:
+            alike.setdefault(tuple(_header(path)), []).append(path)
+        except (OSError, ValueError) as error:
+            found[path] = error
+    for names, files in alike.items():
+        for start in range(0, len(files), FILES_AT_ONCE):
+            some = files[start : start + FILES_AT_ONCE]
+            together = _read_together(some, list(names), planned)
+            found |= together or {path: _read_or_error(path, planned) for path in some}
+    return [found[path] for path in paths]
+
+
+def _read_or_error(path: Path, planned: Sequence[str]) -> RunTable | Exception:
+    try:
+        return read_table(path, planned)
+    except (OSError, ValueError) as error:
+        return error
+
+
+def _read_together(paths: Sequence[Path], names: list[str], planned: Sequence[str]) -> dict[Path, RunTable | Exception]:
+    """Return the tables of files with these columns; none where anything is odd."""
+    header, lacked = _as_now(names)
+    try:
+        frame, is_doubtful = _collected(paths, header)
+        if is_doubtful:
+            return {}
+        ends = np.cumsum(_counts(frame[_PATH], [str(path.absolute()) for path in paths]))
+        whole = tabled(_completed(frame.drop(_PATH), lacked), frozenset(header) | lacked.keys(), planned)
+    except (TableError, TooLargeError):
+        return {}
+    if ends[-1] != frame.height:
+        return {}
+    starts = [0, *ends[:-1].tolist()]
+    return {path: whole.between(*ends_of) for path, *ends_of in zip(paths, starts, ends.tolist(), strict=True)}
+
+
+def _counts(files: pl.Series, paths: Sequence[str]) -> list[int]:
+    """Return how many rows are of each file."""
+    counted = dict(files.value_counts().iter_rows())
+    return [counted.get(path, 0) for path in paths]
+
+
+def _collected(paths: Sequence[Path], header: Sequence[str]) -> tuple[pl.DataFrame, bool]:
+    """Return the known columns of files with the same header, and whether their lines must be looked at one by one.
+
+    Raises
+    ------
+    TableError, TooLargeError
+        As `read_table`.
+    """
     known = [name for name in TYPES if name in header]
     if not known:
-        raise TableError(f"{str(path)!r} has none of the columns of a table of runs")
+        raise TableError(f"{str(paths[0])!r} has none of the columns of a table of runs")
     lazy = pl.scan_csv(
-        path.absolute(),  # a name that begins with ~ is no home folder here
+        [path.absolute() for path in paths],  # a name that begins with ~ is no home folder here
         glob=False,
         has_header=False,
         skip_rows=1,
@@ -61,12 +143,13 @@ def read_table(path: Path, planned: Sequence[str] = ()) -> RunTable:
         truncate_ragged_lines=True,
         extra_columns="ignore",
         missing_columns="insert",
+        include_file_paths=_PATH,
     )
     place = {name: str(index) for index, name in enumerate(header)}
     texts = {name: pl.col(place[name]) for name in known}
     typed = {name: _typed(text, TYPES[name]) for name, text in texts.items()}
     damaged = [typed[name].is_null() & texts[name].is_not_null() for name in known if TYPES[name] is not str]
-    blank = pl.all_horizontal(pl.all().is_null())
+    blank = pl.all_horizontal(pl.exclude(_PATH).is_null())
     most = most_runs()
     try:
         frame = (
@@ -76,23 +159,25 @@ def read_table(path: Path, planned: Sequence[str] = ()) -> RunTable:
                 *(_without_nan(typed[name], TYPES[name]).alias(name) for name in known),
                 (pl.any_horizontal(damaged) if damaged else pl.lit(value=False)).alias("_damaged"),
                 pl.col(str(len(header) - 1)).is_null().alias("_ends early"),
+                pl.col(_PATH),
             )
             .collect(engine="streaming")
         )
     except pl.exceptions.PolarsError as error:
-        raise TableError(f"{str(path)!r} is not a CSV table: {str(error).splitlines()[0]}") from None
+        raise TableError(f"{str(paths[0])!r} is not a CSV table: {str(error).splitlines()[0]}") from None
     if frame.height > most:
-        raise too_many_runs(path, most)
+        raise too_many_runs(paths[0], most)
     # A line that was cut off has no last cell. Nor has one whose last cell is empty: only then are separators counted.
-    if frame["_damaged"].any() or (frame["_ends early"].any() and _may_be_cut(path, len(header))):
-        _check_lines(path, header)
-    missing = {name: pl.lit(None, POLARS_TYPES[kind]).alias(name) for name, kind in TYPES.items() if name not in known}
-    frame = frame.select(missing.get(name, pl.col(name)) for name in TYPES).with_columns(**lacked)
-    try:
-        return tabled(frame, frozenset(header) | lacked.keys(), planned)
-    except TableError:
-        _check_lines(path, header)
-        raise
+    is_doubtful = bool(frame["_damaged"].any() or (frame["_ends early"].any() and _may_be_cut(paths, len(header))))
+    return frame.drop("_damaged", "_ends early"), is_doubtful
+
+
+def _completed(frame: pl.DataFrame, lacked: Mapping[str, pl.Expr]) -> pl.DataFrame:
+    """Return a frame with all columns of runs; of those that the file lacks nothing is known."""
+    missing = {
+        name: pl.lit(None, POLARS_TYPES[kind]).alias(name) for name, kind in TYPES.items() if name not in frame.columns
+    }
+    return frame.select(missing.get(name, pl.col(name)) for name in TYPES).with_columns(**lacked)
 
 
 def _as_now(header: list[str]) -> tuple[list[str], dict[str, pl.Expr]]:
@@ -142,12 +227,12 @@ def _without_nan(column: pl.Expr, kind: type) -> pl.Expr:
     return column.fill_nan(None) if kind is float else column
 
 
-def _may_be_cut(path: Path, n_columns: int) -> bool:
-    """Tell whether a line has too few cells, or a line break inside a cell makes it look so."""
+def _may_be_cut(paths: Sequence[Path], n_columns: int) -> bool:
+    """Tell whether a line of one of them has too few cells, or a line break inside a cell makes it look so."""
     line = pl.col("line")
     separators = line.str.replace_all('"[^"]*"', "").str.count_matches(",", literal=True)
     lines = pl.scan_csv(
-        path.absolute(),
+        [path.absolute() for path in paths],
         glob=False,
         has_header=False,
         skip_rows=1,

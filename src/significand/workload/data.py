@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -61,7 +62,7 @@ class Dataset:
         digest.update(np.ascontiguousarray(self.y).data)
         return digest.hexdigest()
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path | IO[bytes]) -> None:
         """Write the data set for `load_saved`."""
         np.savez(path, x=self.x, y=self.y, names=np.array(self.names, dtype=str))
 

@@ -106,6 +106,9 @@ class Examined:
         The user's: what their functions open may be named from there.
     not_alone
         Why the network cannot be trained on a batch of one example, as with batch norm; empty where it can.
+    source
+        Where the user's file is, and the name in it, on a machine that it was brought to; empty where it is what the
+        experiment says.
     """
 
     inputs: Signature
@@ -130,6 +133,7 @@ class Examined:
     made_up: bool = False
     working_directory: str = ""
     not_alone: str = ""
+    source: str = ""
 
     @property
     def files(self) -> dict[str, str]:

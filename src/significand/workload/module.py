@@ -121,7 +121,8 @@ class ProgramMaterial(ExaminedMaterial):
                 os.chdir(self._facts.working_directory)
         pickled = self._folder / PICKLED
         with unchanged(self._facts.held):
-            return load_functions(self._workload.model, pickled.read_bytes() if pickled.exists() else None)
+            source = self._facts.source or self._workload.model
+            return load_functions(source, pickled.read_bytes() if pickled.exists() else None)
 
     def _new_network(self, setup: Setup, seed: int) -> nn.Module:
         with unchanged(self._facts.held):

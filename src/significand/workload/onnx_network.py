@@ -13,6 +13,7 @@ from significand.workload.arrays import Arrays, Form
 from significand.workload.base import PRODUCTS, Examples, Outputs, Trained
 from significand.workload.examined import Examined
 from significand.workload.onnx_file import external_files
+from significand.workload.onnx_names import FILE
 from significand.workload.ort import fed, onnxruntime
 from significand.workload.parts import ExaminedMaterial, unchanged
 
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from significand.workload.training import Trainer
 
 REFERENCE_BATCH = 32
-
-FILE = "network.onnx"
-"""What the user's file is called in the folder of its examination: a link."""
 
 
 class OnnxFileNetwork:

@@ -20,7 +20,8 @@ from significand.workload.onnx_file import (
     read_signature,
     reason_of,
 )
-from significand.workload.onnx_network import FILE, computed
+from significand.workload.onnx_names import FILE
+from significand.workload.onnx_network import computed
 
 MADE_UP = 64
 """Examples that are made up where there are no data: enough to calibrate with, and to compare outputs on."""

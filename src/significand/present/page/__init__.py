@@ -15,6 +15,7 @@ from significand.plan.paths import shell_word
 from significand.results.store import REPORT, replacing
 
 if TYPE_CHECKING:
+    from significand.answers.fleet import FleetAnswer
     from significand.answers.folder import Folder
 
 
@@ -53,6 +54,19 @@ def core_html(results: "Folder") -> str:
     from significand.present.page.layout import core  # noqa: PLC0415 - see above
 
     return core(results)
+
+
+def fleet_core_html(answer: "FleetAnswer") -> str:
+    """Return a fleet's answer for a notebook: its sentences and what hosts of each kind show; no script.
+
+    Parameters
+    ----------
+    answer
+        As for `write_fleet_report`.
+    """
+    from significand.present.page.fleet_page import fleet_core  # noqa: PLC0415 - see above
+
+    return fleet_core(answer)
 
 
 LAYOUT = "significand.present.page.layout"
@@ -103,6 +117,33 @@ def write_report(results: "Folder", meanwhile: Callable[[], object] = lambda: No
     with _telling(results.path), replacing(path, "w") as file:
         file.write(page)
     return path
+
+
+def write_fleet_report(answer: "FleetAnswer") -> Path:
+    """Write report.html into a fleet's folder, over the one that is there.
+
+    Parameters
+    ----------
+    answer
+        As from `significand.answers.fleet.read_answer`.
+
+    Returns
+    -------
+    pathlib.Path
+        Where it is.
+
+    Raises
+    ------
+    ReportError
+        When it cannot be made or written, whatever the cause; an older one is left as it is.
+    """
+    with _telling(answer.path):
+        from significand.present.page.fleet_page import fleet_page  # noqa: PLC0415 - see above
+
+        page = fleet_page(answer)
+        with replacing(answer.path / REPORT, "w") as file:
+            file.write(page)
+    return answer.path / REPORT
 
 
 @contextlib.contextmanager

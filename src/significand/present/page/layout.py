@@ -1,15 +1,9 @@
 """The page and its core: prepared contents and charts, set by one Jinja template."""
 
-import base64
-import hashlib
-import json
 from collections.abc import Sequence
-from functools import cache
-from importlib.resources import files
 from typing import Any
 
 import altair as alt
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from significand.answers.folder import Folder
@@ -27,6 +21,7 @@ from significand.present.page.learning import AGAINST, TrainingFigure, training_
 from significand.present.page.operators import PARTS, operators_figure
 from significand.present.page.prepared import Contents, contents_of
 from significand.present.page.rounds import RoundsFigure, rounds_figures
+from significand.present.page.setting import as_json, policy, resource, script, template
 from significand.present.page.setups import chances
 from significand.present.page.theme import CHART_CONFIG, variable, variables
 from significand.present.page.times import MOST_READ, read_times
@@ -34,7 +29,6 @@ from significand.present.page.tradeoff import FRAME_PX, Tradeoff, axes_offered, 
 from significand.present.page.vega import VegaScript, still_picture
 from significand.present.page.vegalite import SETUPS, setup_rows
 from significand.present.plots.ratio_figures import RatioFigure
-from significand.present.rows import visible
 
 MOST_BYTES = 3_000_000
 """Of the page."""
@@ -62,11 +56,11 @@ def page(results: Folder) -> str:
         training = training_figure(times)
         rounds = rounds_figures(times)
         charts = _charts(results, contents, pairs, calls, training, rounds, grid.parts, [one for one, _ in ratios])
-        scripts = [_script(vega.text()), _script(_resource("page.js"))]
+        scripts = [script(vega.text()), script(resource("page.js"))]
     most = MOST_BYTES_OF_A_GRID if grid.parts else MOST_BYTES
     room = most - _OTHER_BYTES - sum(len(text.encode()) for text in (charts, *scripts))
     costs, accuracies = axes_offered(contents.metrics)
-    html: str = _template().render(
+    html: str = template(_TEMPLATE).render(
         whole=True,
         contents=contents,
         costs=[contents.metrics[name] for name in costs],
@@ -84,9 +78,9 @@ def page(results: Folder) -> str:
         rounds=rounds,
         unread=unread,
         downloads=downloads(results, room),
-        charts=Markup(charts),  # noqa: S704 - JSON in which no tag can begin, see `_json`
+        charts=Markup(charts),  # noqa: S704 - JSON in which no tag can begin, see `as_json`
         scripts=scripts,
-        policy=_policy(scripts),
+        policy=policy(scripts),
         style=_style(contents, "core.css", "page.css"),
     )
     return html.strip()
@@ -104,7 +98,7 @@ def core(results: Folder) -> str:
             spec = _still(pair, contents, grid.parts)
         spec["datasets"] |= _shared(results, contents) | {RUNS: run_rows(contents.setups, contents.metrics)}
         picture, caption = still_picture({**spec, "config": CHART_CONFIG}), pair.caption
-    html: str = _template().render(
+    html: str = template(_TEMPLATE).render(
         whole=False,
         contents=contents,
         grid=grid,
@@ -183,61 +177,13 @@ def _charts(
             },
             **{f"steps-{one.phase}": {"data": {}, "views": {"": {"spec": rounds_spec(one)}}} for one in rounds},
         }
-    return _json({"config": CHART_CONFIG, "data": _shared(results, contents), "figures": figures})
+    return as_json({"config": CHART_CONFIG, "data": _shared(results, contents), "figures": figures})
 
 
 def _shared(results: Folder, contents: Contents) -> dict[str, Any]:
     return {SETUPS: setup_rows(contents.setups, contents.metrics, chances(results))}
 
 
-def _json(value: object) -> str:
-    """Return JSON that can stand in a script element, whatever its texts are."""
-    text = json.dumps(value, allow_nan=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c")
-
-
-def _script(text: str) -> Markup:
-    """Return a script that can stand in a page; its text must not end the element."""
-    return Markup(text.replace("</script", "<\\/script").replace("<!--", "<\\!--"))  # noqa: S704 - our own and Vega's
-
-
-def _policy(scripts: Sequence[str]) -> str:
-    """Return the page's content security policy: these scripts and nothing else, and nothing from any network.
-
-    Vega interprets its expressions (``ast``), so that no text ever becomes code.
-    """
-    hashes = " ".join(
-        f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'" for script in scripts
-    )
-    return (
-        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
-        "form-action 'none'"
-    )
-
-
 def _style(contents: Contents, *names: str) -> Markup:
     own = f".significand{{{variables(contents.setups)}}}\n"
-    return Markup(own + "".join(map(_resource, names)))  # noqa: S704 - our own style sheets
-
-
-@cache
-def _resource(name: str) -> str:
-    return (files("significand.present.page") / name).read_text(encoding="utf-8")
-
-
-@cache
-def _template() -> Any:  # noqa: ANN401 - jinja2.Template, whose render takes anything
-    environment = Environment(
-        loader=PackageLoader("significand.present", "page"),
-        autoescape=True,
-        finalize=_shown,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
-    return environment.get_template(_TEMPLATE)
-
-
-def _shown(value: object) -> object:
-    """Make control characters visible in whatever the template sets."""
-    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    return Markup(own + "".join(map(resource, names)))  # noqa: S704 - our own style sheets

@@ -4,7 +4,7 @@ Charts name the variables instead of colours, so that one chart serves both them
 """
 
 import colorsys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from significand.present.page.setups import ShownSetup
 
@@ -33,9 +33,12 @@ def mode_variable(index: int) -> str:
 
 def variables(setups: Sequence[ShownSetup]) -> str:
     """Return the declarations of all colours, the setups' among them."""
-    pairs = COLOURS | {
-        f"mode-{setup.index}": (setup.style.colour.lower(), on_dark(setup.style.colour)) for setup in setups
-    }
+    return declarations({f"mode-{setup.index}": setup.style.colour for setup in setups})
+
+
+def declarations(colours: Mapping[str, str]) -> str:
+    """Return the declarations of the page's own colours and of further ones, given by name as they are on white."""
+    pairs = COLOURS | {name: (colour.lower(), on_dark(colour)) for name, colour in colours.items()}
     return "".join(f"--{name}:light-dark({light},{dark});" for name, (light, dark) in pairs.items())
 
 

@@ -137,7 +137,7 @@ def _page(
         left = _LEFT + column * (wide + _BETWEEN[0])
         base = height - _TOP - (line + 1) * high - line * _BETWEEN[1]
         axes = figure.add_axes((left / width, base / height, wide / width, high / height), facecolor="white")
-        frame(axes, _thinned(x, wide / _X_TICK), _thinned(y, high / _Y_TICK))
+        frame(axes, thinned(x, wide / _X_TICK), thinned(y, high / _Y_TICK))
         axes.tick_params(labelbottom=k + columns >= count, labelleft=column == 0)
         hint(axes, title if count > 1 else better)
         made.append(axes)
@@ -156,7 +156,7 @@ def _page(
     return figure, made
 
 
-def _thinned(axis: Axis, most: float) -> Axis:
+def thinned(axis: Axis, most: float) -> Axis:
     """Leave out the label, and ticks that there is no room for: of a logarithmic axis those between powers of ten."""
     ticks = list(zip(axis.ticks, axis.tick_labels, strict=True))
     powers = [one for one in ticks if axis.is_log and one[0] > 0 and math.log10(one[0]).is_integer()]

@@ -19,8 +19,10 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import IdentityTransform
 
+from significand.present.plots.draw_forest import draw_forest
 from significand.present.plots.draw_grid import draw_grid, draw_ratio
 from significand.present.plots.figures import Point, TradeoffFigure
+from significand.present.plots.forest_figures import ForestFigure
 from significand.present.plots.grid_figures import GridFigure
 from significand.present.plots.labels import Pixels, nearest, place_beside, place_in_column
 from significand.present.plots.marks import dark, make_line, make_text
@@ -78,10 +80,12 @@ def draw(prepared: TradeoffFigure) -> Figure:
     return figure
 
 
-def draw_any(prepared: TradeoffFigure | GridFigure | RatioFigure) -> Figure:
+def draw_any(prepared: TradeoffFigure | GridFigure | RatioFigure | ForestFigure) -> Figure:
     """Draw prepared values, whichever they are."""
     if isinstance(prepared, GridFigure):
         return draw_grid(prepared)
+    if isinstance(prepared, ForestFigure):
+        return draw_forest(prepared)
     return draw_ratio(prepared) if isinstance(prepared, RatioFigure) else draw(prepared)
 
 

@@ -17,13 +17,16 @@ from pathlib import Path
 from typing import IO, Self
 
 from significand.analysis.comparison import Comparison
+from significand.answers.fleet import FleetAnswer
+from significand.plan.metrics import LATENCY
 from significand.present.cache import cache_folder
 from significand.present.plots.figures import TradeoffFigure, pareto_figure, tradeoff_figure
+from significand.present.plots.forest_figures import ForestFigure, forest_figure, of_panels
 from significand.present.plots.grid_figures import GridFigure, grid_figure, grid_frontier_figure
 from significand.present.plots.ratio_figures import RatioFigure, ratio_figures
 from significand.present.rows import SummaryRow
 from significand.present.varying import grid_of
-from significand.results.store import replacing
+from significand.results.store import RATIO_BY_HOST, replacing
 from significand.runner.interpreter import environment, python
 
 DRAWING_TIMEOUT_S = 120.0
@@ -41,11 +44,12 @@ from significand.present.plots.drawing import serve
 serve()
 """
 
+
 _OF_MATPLOTLIB = ("MPL", "MATPLOTLIB", "FREETYPE_")
 """How variables begin that decide on how Matplotlib draws."""
 
 
-_Figure = TradeoffFigure | GridFigure | RatioFigure
+_Figure = TradeoffFigure | GridFigure | RatioFigure | ForestFigure
 
 
 class PlotError(RuntimeError):
@@ -257,6 +261,32 @@ def save_ratio_plots(
     names = [f"ratio_vs_{figure.axis}.png" for figure in figures]
     images = _drawn(figures) if figures else []
     return [_write(image, Path(out_dir) / name) for image, name in zip(images, names, strict=True)]
+
+
+def save_forest_plot(answer: FleetAnswer, out_dir: Path) -> list[Path]:
+    """Plot the ratio of the latency to the baseline's, host by host and kind by kind.
+
+    Parameters
+    ----------
+    answer
+        What a fleet says.
+    out_dir
+        Where the file goes; it is created if needed.
+
+    Returns
+    -------
+    list of pathlib.Path
+        ``ratio_by_host.png``, at 140 DPI; none where no host has a ratio.
+
+    Raises
+    ------
+    PlotError, OSError
+        As for `save_tradeoff_plots`.
+    """
+    if LATENCY.name not in answer.ratios:
+        return []
+    (image,) = _drawn([of_panels(forest_figure(answer, LATENCY.name))])
+    return [_write(image, Path(out_dir) / RATIO_BY_HOST)]
 
 
 def _drawn(figures: Sequence[_Figure]) -> list[bytes]:

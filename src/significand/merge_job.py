@@ -1,0 +1,221 @@
+"""Result folders of several machines put together as one experiment on several machines."""
+
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from significand.fleet_job import write_views
+from significand.plan.experiment import Experiment
+from significand.plan.paths import path_of
+from significand.plan.problems import PlanError, shown
+from significand.results.difference import as_names, differing
+from significand.results.facts import FactsError, check_facts
+from significand.results.fleet_state import BlockEntry, FleetError, FleetFile, FleetState, read_fleet_state, utc
+from significand.results.fleet_store import FleetDirectory, has_fleet
+from significand.results.hosts import MOMENTARY, HostFolders
+from significand.results.journal import JOURNAL, JournalError, read_journal
+from significand.results.read import read_json_object
+from significand.results.sent_blocks import BlockError, Receiver, different_facts, pack_block
+from significand.results.store import HOSTS, MANIFEST, check_writable
+
+if TYPE_CHECKING:
+    from significand.answers.fleet import FleetAnswer
+
+
+@dataclass(frozen=True)
+class Merged:
+    """What was put together.
+
+    Attributes
+    ----------
+    folder
+        Where it is.
+    archive
+        Where earlier results in that folder were put; None where there were none.
+    blocks
+        How many blocks each machine has, by name.
+    notes
+        What was left out, and why, a line each.
+    answer
+        What the machines say together; None where none of them has a whole block.
+    """
+
+    folder: Path
+    archive: Path | None
+    blocks: Mapping[str, int]
+    notes: Sequence[str]
+    answer: "FleetAnswer | None"
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A folder that is put in: its facts, under the name that its machine shall have."""
+
+    folder: Path
+    facts: Mapping[str, Any]
+    experiment: Experiment
+    host: str
+    counts: Mapping[int, int]
+
+    @property
+    def machine(self) -> Mapping[str, Any]:
+        return {**self.facts["machine"], "host": self.host}
+
+
+def merge_folders(out: Path, folders: Sequence[str | Path], *, allow: Sequence[str] = ()) -> Merged:
+    """Put result folders together; those of one machine become one.
+
+    Parameters
+    ----------
+    out
+        Folder of the whole. What another merge, or `significand run --on hand`, has left there is added to.
+    folders
+        Result folders, or folders of several machines. ``NAME=FOLDER`` gives the machine another name.
+    allow
+        Fields of the machine that may differ, such as ``machine.versions.numpy``.
+
+    Raises
+    ------
+    PlanError
+        With one line for everything that does not fit together, before anything is written.
+    """
+    allow = as_names(allow)
+    before = _before(out)
+    sources = _sources(folders)
+    first: Mapping[str, Any] = before.facts if before else sources[0].facts
+    problems = [
+        f"{one.told(str(out if before else sources[0].folder), str(source.folder))}{_remedy(one.field)}"
+        for source in sources
+        for one in different_facts(first, source.facts, allow)
+    ]
+    problems += _two_of_a_name(sources)
+    if problems:
+        raise PlanError(problems)
+    check_writable(out)
+    receiver = Receiver(first, sources[0].experiment, allow)
+    hosts = HostFolders(out, receiver)
+    state = before or FleetState(first, "merged", "merge")
+    with FleetDirectory(out) as directory:
+        if before:
+            archive = None
+            hosts.read(sources[0].experiment)
+        else:
+            archive = directory.begin_fleet(state, None)
+        notes = [note for source in sources for note in _put_in(source, hosts, receiver, state)]
+        state.state = "finished"
+        FleetFile(out, state).write()
+        hosts.end("finished", {})
+        views = write_views(out)
+    return Merged(
+        out,
+        archive,
+        {name: len(repeats) for name, repeats in hosts.done.items()},
+        [*notes, *views.missing],
+        views.answer,
+    )
+
+
+def _before(out: Path) -> FleetState | None:
+    if not has_fleet(out):
+        return None
+    try:
+        return read_fleet_state(out)
+    except FleetError as error:
+        raise PlanError(error.problems) from None
+
+
+def _sources(words: Sequence[str | Path]) -> list[_Source]:
+    """Read what each folder holds."""
+    found, problems = [], []
+    for word in words:
+        name, folder = _named(word)
+        folders = sorted((folder / HOSTS).iterdir()) if has_fleet(folder) and (folder / HOSTS).is_dir() else [folder]
+        if name and len(folders) > 1:
+            problems.append(f"{word}: {str(folder)!r} holds {len(folders)} machines, not one; leave the name out")
+        for one in folders:
+            try:
+                found.append(_read(one, name))
+            except (JournalError, OSError) as error:
+                problems.append(f"{str(one)!r} cannot be put in: {error}")
+            except FactsError as error:
+                problems += error.problems
+    if not found and not problems:
+        problems.append("nothing is to be put together; give the folders of several machines")
+    if problems:
+        raise PlanError(problems)
+    return found
+
+
+def _named(word: str | Path) -> tuple[str, Path]:
+    """Return the name before ``=``, where there is one, and the folder."""
+    text = os.fspath(word)
+    name, equals, rest = text.partition("=")
+    try:
+        if equals and name and "/" not in name and not Path(text).exists():
+            return name, path_of("the folder", rest)
+        return "", path_of("the folder", text)
+    except ValueError as error:
+        raise PlanError([str(error)]) from None
+
+
+def _read(folder: Path, name: str) -> _Source:
+    path = folder / JOURNAL
+    journal = read_journal(path)
+    experiment = check_facts(path, journal.facts)
+    facts: dict[str, Any] = dict(journal.facts)
+    machine = facts.get("machine")
+    host = name or (machine.get("host") if isinstance(machine, dict) else None)
+    if not isinstance(machine, dict) or not host:
+        raise JournalError(f"{str(path)!r} does not say which machine it is from; name it: NAME={folder}")
+    return _Source(folder, facts, experiment, str(host), Counter(run.repeat for run in journal.runs))
+
+
+def _remedy(field: str) -> str:
+    if field.startswith("machine."):
+        return f"; give --allow {field} if they may be put together all the same"
+    return "; these are different experiments, and are never put together"
+
+
+def _two_of_a_name(sources: Sequence[_Source]) -> list[str]:
+    """Return a line for each folder whose machine has the name of another one."""
+    first: dict[str, _Source] = {}
+    problems = []
+    for source in sources:
+        known = first.setdefault(source.host, source)
+        for one in differing(known.machine, source.machine, "machine."):
+            if one.field.removeprefix("machine.") not in MOMENTARY:
+                told = one.told(str(known.folder), str(source.folder))
+                problems.append(
+                    f"both are from {shown(source.host)}, but {told}; if these are two machines, name one: "
+                    f"{source.host}-2={source.folder}"
+                )
+                break
+    return problems
+
+
+def _put_in(source: _Source, hosts: HostFolders, receiver: Receiver, state: FleetState) -> list[str]:
+    """Add the whole blocks of a folder; say what was left out."""
+    notes = []
+    whole = len(source.experiment.setups())
+    manifest = read_json_object(source.folder / MANIFEST)
+    times = {name: str(manifest.get(name) or "") for name in ("started_utc", "ended_utc")}
+    for repeat, count in sorted(source.counts.items()):
+        place = f"{source.folder}: repeat {repeat}"
+        if count < whole:
+            notes.append(f"{place} has {count} of {whole} runs, and was left out; measure the rest of it there")
+            continue
+        try:
+            block = receiver.receive(pack_block(source.folder, repeat, source.host), repeat)
+            reason = hosts.keep([block])[0]
+        except BlockError as error:
+            reason = str(error)
+        if reason:
+            notes.append(f"{place} was left out: {reason}")
+        else:
+            state.blocks.append(BlockEntry(repeat, source.host, 1, "finished", utc(), **times))
+    entry = state.machine(source.host)
+    entry.cpu = source.machine.get("cpu")
+    return notes

@@ -1,0 +1,184 @@
+"""Blocks on a real Dask scheduler with real workers, each of which believes to be a machine of its own."""
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from conftest import SMALL, eventually
+from made_up_dask import LocalDask
+from significand.fleet_job import FleetOptions, run_fleet_in
+from significand.job import ExperimentInterrupted
+from significand.plan.problems import PlanError
+from significand.results.fleet_state import read_fleet_state
+from significand.results.records import Progress
+from significand.runner.dask_place import DaskPlace, unfit_of
+from significand.runner.places import PlaceError
+
+pytestmark = pytest.mark.slow
+
+TINY: dict[str, object] = {**SMALL, "threads": 1, "epochs": 1, "repeats": 2}
+
+
+@pytest.fixture(scope="module")
+def dask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalDask]:
+    """Return a scheduler with the workers a, b and c."""
+    with LocalDask(tmp_path_factory.mktemp("dask")) as local:
+        for host in "abc":
+            local.worker(host)
+        local.wait_for(*"abc")
+        yield local
+
+
+def run(dask: LocalDask, folder: Path, fields: dict[str, object] | None = None, **more: Any) -> Any:  # noqa: ANN401
+    """Run a tiny experiment on the workers, without the doctor, who takes its time."""
+    options = FleetOptions(f"dask://{dask.address.removeprefix('tcp://')}", more.pop("hosts", None))
+    new_place = lambda bundle: DaskPlace(dask.address, lambda: bundle, (), with_doctor=False)  # noqa: E731
+    given = TINY if fields is None else fields
+    return run_fleet_in(folder, given, options, new_place=new_place, **more)
+
+
+def runs_of(folder: Path) -> dict[str, int]:
+    """Return how many runs each machine's folder has."""
+    found = sorted((folder / "hosts").iterdir())
+    return {one.name: len((one / "journal.jsonl").read_text().splitlines()) - 1 for one in found}
+
+
+def test_an_interrupt_ends_what_runs_elsewhere_and_the_rest_follows(dask: LocalDask, tmp_path: Path) -> None:
+    """Ctrl-C at the submitter ends the blocks on the machines; finished ones are kept, and the others follow.
+
+    In the end each of the three machines has measured all repeats, on all CPUs whatever its worker is bound to.
+    """
+
+    def press(progress: Progress) -> None:
+        if progress.ended:
+            raise KeyboardInterrupt
+
+    with pytest.raises(ExperimentInterrupted, match="go on with: significand run --resume"):
+        run(dask, tmp_path, on_progress=press)
+    assert eventually(lambda: not any(dask.blocks_of(host) for host in "abc"), 20)
+    assert 2 <= sum(runs_of(tmp_path).values()) < 12
+    assert run(dask, tmp_path, {}, resume=True).missing == []
+    assert runs_of(tmp_path) == {"a": 4, "b": 4, "c": 4}
+    for host in "abc":
+        manifest = json.loads((tmp_path / "hosts" / host / "manifest.json").read_text())
+        assert (manifest["machine"]["host"], manifest["machine"]["available_cpus"]) == (host, psutil.cpu_count())
+        assert (tmp_path / "hosts" / host / "raw_runs.csv").read_text().count("finished") == 4
+
+
+def test_a_worker_killed_in_the_middle_of_a_block_costs_nothing(dask: LocalDask, tmp_path: Path) -> None:
+    """SIGKILL in mid-block: nothing of the block outlives its worker, and another machine does it instead."""
+    victims: list[psutil.Process] = []
+
+    def kill_b(progress: Progress) -> None:
+        del progress
+        if not victims and eventually(lambda: bool(dask.blocks_of("b")), 30):
+            (block,) = dask.blocks_of("b")
+            eventually(lambda: len(block.children(recursive=True)) > 2, 30)
+            victims.extend([block, *block.children(recursive=True)])
+            dask.kill("b")
+
+    watcher = threading.Thread(target=kill_b, args=(None,))
+    watcher.start()
+    try:
+        outcome = run(dask, tmp_path, {**TINY, "repeats": 3}, hosts="share")
+    finally:
+        watcher.join()
+        dask.worker("b")
+        dask.wait_for("b")
+    assert outcome.missing == []
+    assert sum(runs_of(tmp_path).values()) == 6
+    blocks = read_fleet_state(tmp_path).blocks
+    (lost,) = [block for block in blocks if block.state == "lost"]
+    assert (lost.host, lost.reason[:18]) == ("b", "the worker is gone")
+    assert sorted(block.repeat for block in blocks if block.state == "finished") == [0, 1, 2]
+    assert eventually(lambda: not any(_lives(one) for one in victims), 20)
+
+
+def test_what_workers_lack_is_said_before_anything(dask: LocalDask, tmp_path: Path) -> None:
+    """A worker without the resource, and two workers on one machine, are refused with the remedy."""
+    dask.worker("d", ())
+    dask.wait_for("d")
+    try:
+        with pytest.raises(PlanError, match=r"offers no resource 'significand'; start it as dask worker"):
+            run(dask, tmp_path / "f")
+    finally:
+        dask.kill("d")
+    _forget(dask, 3)
+    dask.worker("e", environment={"SIGNIFICAND_HOST": "a"})
+    dask.wait_for("e")
+    try:
+        with pytest.raises(PlanError, match="2 workers run on a, and would disturb each other; leave one there"):
+            run(dask, tmp_path / "f")
+    finally:
+        dask.kill("e")
+    _forget(dask, 3)
+    assert not (tmp_path / "f").exists()
+
+
+def test_a_scheduler_that_is_not_there_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An address at which nobody answers is refused with the remedy, and a scheduler without workers, too."""
+    monkeypatch.setattr("significand.runner.dask_place.CONNECT_S", 1.0)
+    with pytest.raises(PlanError, match=r"no Dask scheduler answers at tcp://127.0.0.1:9 .*; start one with `dask sch"):
+        run_fleet_in(tmp_path / "f", TINY, FleetOptions("dask://127.0.0.1:9"))
+    with (
+        LocalDask(tmp_path) as alone,
+        pytest.raises(PlanError, match="has no workers; start one on each machine: dask"),
+    ):
+        run(alone, tmp_path / "f")
+
+
+def test_a_scheduler_that_dies_costs_no_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Finished blocks are kept, the workers' blocks end, and the error says how to go on, with a new scheduler."""
+    monkeypatch.setattr("significand.runner.dask_place.GONE_S", 2.0)
+    monkeypatch.setattr("significand.runner.dask_place.CONNECT_S", 2.0)
+    with LocalDask(tmp_path) as local:
+        local.worker("a")
+        local.wait_for("a")
+        begun: list[psutil.Process] = []
+
+        def kill(progress: Progress) -> None:
+            if progress.ended >= 2 and not begun:
+                eventually(lambda: bool(local.blocks_of("a")), 20)
+                begun.extend(local.blocks_of("a"))
+                local.kill("scheduler")
+
+        with pytest.raises(PlaceError, match=r"is gone; finished blocks are kept in .*: go on with"):
+            run(local, tmp_path / "f", TINY, on_progress=kill)
+        assert eventually(lambda: not any(_lives(one) for one in begun), 20)
+    kept = runs_of(tmp_path / "f")["a"]
+    assert kept >= 2
+    (tmp_path / "again").mkdir()
+    with LocalDask(tmp_path / "again") as local:
+        local.worker("a")
+        local.wait_for("a")
+        assert run(local, tmp_path / "f", {}, resume=True).missing == []
+    assert runs_of(tmp_path / "f") == {"a": 4}
+
+
+@pytest.mark.parametrize("answer", ["", "[", "[1]", '{"a": 1}', None, '[{"name": "load"}]'])
+def test_any_answer_of_a_doctor_is_taken(answer: object) -> None:
+    """What is no list of checks says nothing of a machine."""
+    assert unfit_of(answer) == ()
+    assert unfit_of(
+        '[{"name": "load", "level": "bad", "found": "busy"}, {"name": "x", "level": "ok", "found": ""}]'
+    ) == ("load: busy",)
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def _forget(dask: LocalDask, workers: int) -> None:
+    """Wait until the scheduler has noticed that a worker is gone."""
+    from distributed import Client  # noqa: PLC0415
+
+    with Client(dask.address, set_as_default=False) as client:  # type: ignore[no-untyped-call]
+        assert eventually(lambda: len(client.scheduler_info(n_workers=-1)["workers"]) == workers, 30)

@@ -1,0 +1,243 @@
+"""An experiment on several machines: planned once, refused before anything is measured, resumed, and written whole."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import SMALL
+from made_up_fleet import MadeUpScheduler, made_up_block
+from significand.fleet_job import FleetOptions, kind_of, run_fleet_in
+from significand.job import ExperimentInterrupted, ResultsLostError
+from significand.meters.machine import describe_machine
+from significand.plan.problems import PlanError
+from significand.results.fleet_state import read_fleet_state
+from significand.results.lock import FolderLock
+from significand.runner.bundle import Bundle
+from significand.runner.places import HostFacts, PlaceError
+
+ON = "dask://made-up:1"
+FIELDS = {**SMALL, "threads": 1}
+HERE = describe_machine()
+
+Answer = Callable[[str, int], "bytes | str | None"]
+
+
+class Made:
+    """Makes a scheduler for the experiment in a bundle, and keeps it to look at."""
+
+    def __init__(self, *hosts: str | HostFacts, answer: Answer | None = None, **more: Any) -> None:  # noqa: ANN401
+        self._hosts, self._answer, self._more = hosts, answer, more
+        self.place: MadeUpScheduler
+
+    def __call__(self, path: Path) -> MadeUpScheduler:
+        """Make it."""
+        bundle = Bundle(path)
+
+        def block(host: str, repeat: int) -> "bytes | str | None":
+            return made_up_block(bundle.experiment, repeat, host, facts=bundle.facts)
+
+        hosts = [one if isinstance(one, HostFacts) else HostFacts(one, {**HERE, "host": one}) for one in self._hosts]
+        self.place = MadeUpScheduler(bundle.experiment, hosts, self._answer or block, **self._more)
+        return self.place
+
+
+def run(folder: Path, made: Made, fields: dict[str, object] | None = None, on: str = ON, **more: Any) -> Any:  # noqa: ANN401
+    """Run a small experiment on made-up machines."""
+    options = {name: more.pop(name) for name in ("hosts", "slurm", "require_fit", "allow_mixed") if name in more}
+    given = FIELDS if fields is None else fields
+    return run_fleet_in(folder, given, FleetOptions(on, **options), new_place=made, **more)
+
+
+def blocks_in(folder: Path) -> dict[str, int]:
+    """Return how many runs each machine's folder has."""
+    return {
+        one.name: len((one / "journal.jsonl").read_text().splitlines()) - 1
+        for one in sorted((folder / "hosts").iterdir())
+    }
+
+
+def test_every_machine_has_an_ordinary_folder(tmp_path: Path) -> None:
+    """Blocks of all machines are there, and fleet.json says which ran where and how it ended."""
+    outcome = run(tmp_path, Made("a", "b"))
+    assert (outcome.missing, outcome.failed_runs) == ([], 0)
+    assert blocks_in(tmp_path) == {"a": 4, "b": 4}
+    state = read_fleet_state(tmp_path)
+    assert (state.state, state.hosts, state.place) == ("finished", "each", ON)
+    assert {(one.host, one.repeat, one.state) for one in state.blocks} == {
+        (host, repeat, "finished") for host in "ab" for repeat in range(2)
+    }
+    manifest = json.loads((tmp_path / "hosts" / "a" / "manifest.json").read_text())
+    assert manifest["state"] == "finished"
+    assert manifest["experiment_hash"] == state.facts["experiment_hash"]
+
+
+def test_earlier_results_are_put_aside(tmp_path: Path) -> None:
+    """A new experiment in the same folder moves the whole of the earlier one to its history."""
+    run(tmp_path, Made("a"))
+    outcome = run(tmp_path, Made("b"), {**FIELDS, "repeats": 3})
+    assert outcome.archive is not None
+    assert (outcome.archive / "hosts" / "a" / "journal.jsonl").exists()
+    assert blocks_in(tmp_path) == {"b": 6}
+
+
+@pytest.mark.parametrize("given", [{}, FIELDS])
+def test_an_interrupt_keeps_blocks_and_the_rest_follows(tmp_path: Path, given: dict[str, object]) -> None:
+    """Ctrl-C ends what runs elsewhere, keeps whole blocks, and says how to go on; nothing is measured again."""
+    made = Made("a", "b", events=[[], [], [KeyboardInterrupt()]], together=1)
+    with pytest.raises(ExperimentInterrupted, match="4 of 8 runs finished and kept"):
+        run(tmp_path, made)
+    assert made.place.cancelled
+    assert read_fleet_state(tmp_path).state == "interrupted"
+    again = Made("a", "b")
+    assert run(tmp_path, again, given, resume=True).missing == []
+    assert len(again.place.started) == 2
+    assert blocks_in(tmp_path) == {"a": 4, "b": 4}
+    states = [block.state for block in read_fleet_state(tmp_path).blocks]
+    assert (states.count("finished"), states.count("running")) == (4, 0)
+
+
+def test_another_experiment_does_not_go_on(tmp_path: Path) -> None:
+    """What is given again with resume must be the same, or is named with both values."""
+    run(tmp_path, Made("a"))
+    with pytest.raises(PlanError, match=r"resume: experiment\.epochs: 2 then, 3 now"):
+        run(tmp_path, Made("a"), {"epochs": 3}, resume=True)
+    with pytest.raises(PlanError, match="resume: hosts: 'each' then, 'share' now"):
+        run(tmp_path, Made("a"), {}, resume=True, hosts="share")
+
+
+def test_a_scheduler_that_is_gone_costs_no_block(tmp_path: Path) -> None:
+    """Where the scheduler goes, finished blocks are kept, and the error says how to go on."""
+    made = Made("a", events=[[], [PlaceError("the scheduler is gone")]], together=1)
+    with pytest.raises(PlaceError, match=r"the scheduler is gone; finished blocks are kept in .* --resume"):
+        run(tmp_path, made)
+    assert blocks_in(tmp_path) == {"a": 2}
+    assert read_fleet_state(tmp_path).state == "failed"
+    assert run(tmp_path, Made("a"), {}, resume=True).missing == []
+
+
+def test_a_full_disk_here_costs_no_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a block cannot be kept, those before are, and the error says what to do."""
+
+    def full(folder: Path) -> None:
+        if (folder / "a" / "details" / "r001.zip").exists():
+            raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("significand.results.hosts._bring_to_disk", full)
+        with pytest.raises(ResultsLostError, match="No space left on device; make room, and finished blocks are kept"):
+            run(tmp_path, Made("a", together=1))
+    assert run(tmp_path, Made("a"), {}, resume=True).missing == []
+    assert blocks_in(tmp_path) == {"a": 4}
+
+
+def test_what_a_killed_program_has_left_is_put_right(tmp_path: Path) -> None:
+    """After a kill, fleet.json says of every block what the machines' folders hold."""
+    run(tmp_path, Made("a"))
+    path = tmp_path / "fleet.json"
+    told = json.loads(path.read_text())
+    told["state"] = "running"
+    told["blocks"] = [{"repeat": 0, "host": "a", "attempt": 1, "state": "running"},
+                      {"repeat": 1, "host": "b", "attempt": 1, "state": "running"}]  # fmt: skip
+    path.write_text(json.dumps(told))
+    run(tmp_path, Made("a"), {}, resume=True)
+    assert [(one.host, one.state) for one in read_fleet_state(tmp_path).blocks] == [("a", "finished"), ("b", "lost")]
+
+
+def other(**changes: object) -> HostFacts:
+    """Return a machine that differs from this one."""
+    return HostFacts("other", {**HERE, "host": "other", **changes})
+
+
+@pytest.mark.parametrize(
+    ("machine", "more", "told"),
+    [
+        (other(python="3.1"), {}, "on: machine.python: '{python}' in this machine, '3.1' in other; install the same"),
+        (
+            other(versions={**HERE["versions"], "significand": "9"}),  # type: ignore[dict-item]
+            {},
+            "machine.versions.significand: '{significand}' in this machine, '9' in other; install the same there, or",
+        ),
+        (other(cpu="Other 1"), {"hosts": "share"}, "hosts: machines of different processors would share, "),
+        (HostFacts("b", {**HERE, "host": "b"}, ("load: busy",)), {"require_fit": True}, "on: b is unfit: load: busy; "),
+    ],
+)  # fmt: skip
+def test_unequal_machines_are_refused_before_anything(
+    tmp_path: Path, machine: HostFacts, more: dict[str, object], told: str
+) -> None:
+    """Another version, processor, or an unfit machine is named with its values; nothing is measured or written."""
+    made = Made("a", machine)
+    with pytest.raises(PlanError) as refused:
+        run(tmp_path / "f", made, **more)
+    (line,) = refused.value.problems
+    versions: Any = HERE["versions"]
+    assert told.format(python=HERE["python"], significand=versions["significand"]) in line
+    assert made.place.started == []
+    assert not (tmp_path / "f" / "fleet.json").exists()
+
+
+def test_an_unfit_machine_is_marked(tmp_path: Path) -> None:
+    """Without --require-fit, what the doctor finds bad stands beside the machine."""
+    outcome = run(tmp_path, Made(HostFacts("a", {**HERE, "host": "a"}, ("load: busy",), 3600.0)))
+    assert read_fleet_state(tmp_path).machines[0].unfit == ("load: busy",)
+    assert outcome.notes == ["a: its clock is 3600 s ahead: the times here are the submitting machine's"]
+
+
+@pytest.mark.parametrize(
+    ("on", "more", "told"),
+    [
+        ("dusk", {}, "on: 'dusk' is no place; give dask://HOST:PORT, slurm, or hand"),
+        ("dask://", {}, "on: 'dask://' is no place"),
+        (ON, {"hosts": "al"}, "hosts: 'al' is neither each nor share"),
+        (ON, {"slurm": "time=3"}, "slurm: 'time=3' means nothing without --on slurm; leave it out"),
+    ],
+)
+def test_where_it_runs_is_checked_with_all_else(tmp_path: Path, on: str, more: dict[str, Any], told: str) -> None:
+    """A mistake in where blocks run is told together with those of the experiment."""
+    with pytest.raises(PlanError) as refused:
+        run(tmp_path, Made("a"), {**FIELDS, "epochs": -1}, on, **more)
+    first, second = refused.value.problems
+    assert first.startswith(told)
+    assert second.startswith("epochs: ")
+
+
+def test_repeats_are_not_awaited_elsewhere(tmp_path: Path) -> None:
+    """`until` looks at all runs after each repeat, which machines do on their own."""
+    with pytest.raises(PlanError, match="until: repeats on several machines are counted"):
+        run(tmp_path, Made("a"), {**FIELDS, "until": "5%", "max_repeats": 10})
+
+
+def test_a_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without its extra a place says what to install."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)  # noqa: ARG005
+    with pytest.raises(PlanError, match=r"pip install 'significand\[dask\]'"):
+        run(tmp_path, Made("a"))
+    with pytest.raises(PlanError, match=r"pip install 'significand\[slurm\]'"):
+        run(tmp_path, Made("a"), on="slurm")
+
+
+@pytest.mark.parametrize(
+    ("on", "kind"),
+    [("dask://a:1", "dask://"), ("tls://a:1", "dask://"), ("slurm", "slurm"), ("hand", "hand"), ("http://a", "")],
+)
+def test_places_are_told_apart(on: str, kind: str) -> None:
+    """A place is known by its word, or the scheme of its address."""
+    assert kind_of(on) == kind
+
+
+def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
+    """Two programs do not give out blocks for one folder."""
+    lock = FolderLock(tmp_path)
+    with pytest.raises(PlanError, match="is in use by process"):
+        run(tmp_path, Made("a"))
+    lock.release()
+
+
+def test_progress_tells_how_far_each_machine_is(tmp_path: Path) -> None:
+    """While blocks run, it is told how many of each machine are done."""
+    notes: list[str] = []
+    run(tmp_path, Made("a", "b", together=1), on_progress=lambda progress: notes.append(progress.note))
+    assert notes[0] == "a 0 of 2, b 0 of 2"
+    assert notes[-1] == "a 2 of 2, b 2 of 2"
