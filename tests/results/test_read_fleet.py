@@ -190,7 +190,9 @@ def test_a_folder_whose_name_is_no_unicode_is_named(folder: Path) -> None:
     host.rename(host.with_name(os.fsdecode(b"node\xff")))
     fleet = read_fleet(folder)
     assert [one.name for one in fleet.hosts] == ["node01", "node03"]
-    assert fleet.problems == ("host 'node\ufffd\ufffd\ufffd': the name of its folder is no UTF-8, or too long; rename it",)
+    assert fleet.problems == (
+        "host 'node\ufffd\ufffd\ufffd': the name of its folder is no UTF-8, or too long; rename it",
+    )
 
 
 anything = st.recursive(
