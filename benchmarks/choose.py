@@ -173,7 +173,8 @@ def main() -> int:
         within = np.mean([low <= took <= high for took, low, high in found]) if found else np.nan
         low, high = (np.median([one[place] for one in found]) if found else np.nan for place in (1, 2))
         say(
-            f"  {n:4} examples   : {len(found):3} not decided; within {within:.0%}; median range {low:.0f} to {high:.0f} more\n"
+            f"  {n:4} examples   : {len(found):3} not decided; within {within:.0%}; median range "
+            f"{low:.0f} to {high:.0f} more\n"
         )
     return 0
 
