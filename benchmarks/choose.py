@@ -168,7 +168,37 @@ def main() -> int:
             f"  {name:16}: {len(seen):3} not decided; within {within:.0%}, sooner {early:.0%}; median range "
             f"{spans[0]:.0f} to {spans[1]:.0f} more, by a point {spans[2]:.0f}\n"
         )
+    for lost, gained, n in ((0.005, 0.002, 360), (0.006, 0.004, 1000)):
+        found = list(_how_many_examples(lost, gained, n, experiments // 5))
+        within = np.mean([low <= took <= high for took, low, high in found]) if found else np.nan
+        low, high = (np.median([one[place] for one in found]) if found else np.nan for place in (1, 2))
+        say(
+            f"  {n:4} examples   : {len(found):3} not decided; within {within:.0%}; median range "
+            f"{low:.0f} to {high:.0f} more\n"
+        )
     return 0
+
+
+def _how_many_examples(lost: float, gained: float, n: int, experiments: int) -> Iterator[tuple[int, int, float]]:
+    """Return the same of held-out examples, of one repeat, where a model's size is to be small."""
+    for k in range(experiments):
+        random = np.random.default_rng([n, k])
+        worse, better = (random.random(20 * n) < rate for rate in (lost, gained))
+
+        def decide(size: int, worse: np.ndarray = worse, better: np.ndarray = better) -> Choice:
+            own, other = (~side[:size] for side in (worse, better))
+            loss = loss_of_examples(own.astype(float), other.astype(float), np.arange(size))
+            return choose(np.array([[0.0, -1.0]]), 0, [Loss(None), loss], MARGIN, exact=True)
+
+        choice = decide(n)
+        told = choice.more.examples_range
+        if not is_open(choice) or told is None:
+            continue
+        low, high = told
+        size = n
+        while size < 20 * n and is_open(decide(size)):
+            size += n // 20
+        yield size - n, low, np.inf if high is None else high
 
 
 def _how_long(world: World, experiments: int) -> Iterator[tuple[int, int, float, int]]:

@@ -632,3 +632,22 @@ def test_a_score_that_is_no_share_is_compared_in_its_own_unit() -> None:
     assert own.verdict == points.verdict == "equivalent"
     assert own.p_value == pytest.approx(points.p_value)
     assert points.smallest_detectable == pytest.approx(100 * own.smallest_detectable)
+
+
+def test_costs_of_repeats_that_resemble_each_other_are_less_sure_and_scores_are_not() -> None:
+    """Logs that climb from repeat to repeat: the interval of a cost is wider than in any other order of the same."""
+    n = 12
+    logs = np.linspace(0.0, 0.1, n)
+    mixed = logs[np.random.default_rng(3).permutation(n)]
+    setups, blocks = [0] * n + [1] * n, [*range(n)] * 2
+    climbing, shuffled = (
+        compare({"latency": [1.0] * n + np.exp(one).tolist()}, setups, blocks, ["a", "b"], 0)[0]
+        for one in (logs, mixed)
+    )
+    assert (climbing.estimate.method, shuffled.estimate.method) == ("t for dependent repeats", "t")
+    assert climbing.lag1 > 0.5 > shuffled.lag1
+    assert climbing.estimate.high > shuffled.estimate.high
+    assert climbing.ranks == pytest.approx(shuffled.ranks)
+    scores = [0.8] * n + (0.8 + logs).tolist()
+    (score,) = compare({"test_accuracy": scores}, setups, blocks, ["a", "b"], 0)
+    assert (score.estimate.method, score.lag1 > 0.5) == ("t", True)

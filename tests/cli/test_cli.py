@@ -566,7 +566,7 @@ def test_table_prints_the_runs_table_or_one_for_a_paper(
     """By default what `run` prints, else LaTeX or Markdown; both at once are refused."""
     folder = before_and_after[0]
     assert main(["table", folder]) == DONE
-    assert "1.96 standard errors" in capsys.readouterr().out.replace("\n", " ")
+    assert "1.96 standard errors" in " ".join(capsys.readouterr().out.split())
     assert main(["table", folder, "--latex"]) == DONE
     assert capsys.readouterr().out.rstrip().endswith(r"\end{table}")
     assert main(["table", folder, "--markdown"]) == DONE

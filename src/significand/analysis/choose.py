@@ -20,7 +20,16 @@ from significand.analysis.autocorrelation import widening_of
 from significand.analysis.loss import Loss, More
 from significand.analysis.moments import Floats
 from significand.analysis.multiplicity import holm
-from significand.analysis.outlook import Need, certain, need_of_loss, need_of_mean, range_of_examples, range_of_more
+from significand.analysis.outlook import (
+    OF_FLIPS,
+    OF_MEANS,
+    Need,
+    certain,
+    need_of_loss,
+    need_of_mean,
+    range_of_examples,
+    range_of_more,
+)
 from significand.analysis.pairing import ROUNDING
 from significand.analysis.pareto_bootstrap import resampled_means
 
@@ -362,9 +371,10 @@ class _Test:
         distance = self.mean + self.blur
         if self.n < 2 or self.exact or self.deviation == 0:
             is_shown = distance < 0 and (self.exact or self.deviation == 0)
-            return Need(certain, certain) if is_shown else Need(None)
+            return Need(certain, certain, OF_FLIPS) if is_shown else Need(None)
         draw = need_of_mean(distance, self.deviation, self.n, alpha, patience=WORTH_WAITING_FOR)
-        return Need(draw, certain if self.p <= alpha else None)
+        is_shown = self.p <= alpha
+        return Need(draw, certain if is_shown else None, OF_FLIPS if is_shown else OF_MEANS)
 
 
 def _together(needs: Sequence[More]) -> More:

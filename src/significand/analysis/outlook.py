@@ -3,8 +3,8 @@
 So few repeats do not know their own mean and spread, so that no single number is right: what is drawn first is what may
 be true (of a mean and a deviation with the usual flat prior: Gelman et al., Bayesian Data Analysis, 3rd edition, 2013,
 section 3.2; of answers lost and gained, gamma distributions), then runs or answers to come, with a look after every
-twentieth more. Decided is when it is shown, or when it does not look so any more. The range holds the middle 94 % of
-what is drawn: if what is true happens to be hard to show, it holds less often, and should hold in four of five cases.
+twentieth more. Decided is when it is shown, or when it does not look so any more. The range is to hold in
+four of five cases, whatever is true.
 
 This module may import NumPy and SciPy's special functions only.
 """
@@ -22,7 +22,11 @@ from significand.analysis.loss import Flips, Loss
 from significand.analysis.moments import Floats
 
 DRAWS = 500
-TAILS = (0.03, 0.97)
+OF_MEANS, OF_FLIPS = 0.03, 0.05
+"""Of what is drawn, how much lies below a range, and as much above. Where what is true happens to be hard to show it
+takes longer than most of what may be true: simulated, so much of a mean still holds in four of five cases then. Answers
+lost are known well enough for what the numbers say."""
+
 LOOK_EVERY = 20
 """One look after every so much more, of what there is: one after each repeat up to forty."""
 
@@ -46,10 +50,13 @@ class Need:
     ----------
     by_repeats, by_examples
         Draw what becomes of it at numbers of repeats, or at multiples of the examples; None where these do not help.
+    tail
+        `OF_MEANS` or `OF_FLIPS`.
     """
 
     by_repeats: Draw | None
     by_examples: Draw | None = None
+    tail: float = OF_MEANS
 
 
 def range_of_more(setups: Sequence[Sequence[Need]], repeats: int) -> tuple[int, int | None] | None:
@@ -72,7 +79,7 @@ def range_of_more(setups: Sequence[Sequence[Need]], repeats: int) -> tuple[int, 
     looks = [float(repeats)]
     while looks[-1] < max(LONGEST * repeats, repeats + LONGEST_REPEATS):
         looks.append(looks[-1] + max(1, looks[-1] // LOOK_EVERY))
-    found = _decided_at(drawn, np.array(looks))
+    found = _decided_at(drawn, np.array(looks), _tail(setups))
     if found is None:
         return None
     low, high = found
@@ -83,14 +90,20 @@ def range_of_examples(setups: Sequence[Sequence[Need]], examples: int) -> tuple[
     """Return the same of held-out examples, where these alone decide."""
     drawn = [[need.by_examples for need in needs] for needs in setups]
     looks = (1 + 1 / LOOK_EVERY) ** np.arange(math.log(LONGEST_EXAMPLES) * LOOK_EVERY)
-    found = _decided_at(drawn, looks)
+    found = _decided_at(drawn, looks, _tail(setups))
     if found is None:
         return None
     low, high = found
     return max(1, math.floor((low - 1) * examples)), None if high is None else math.ceil((high - 1) * examples)
 
 
-def _decided_at(setups: Sequence[Sequence[Draw | None]], looks: Floats) -> tuple[float, float | None] | None:
+def _tail(setups: Sequence[Sequence[Need]]) -> float:
+    return min((need.tail for needs in setups for need in needs), default=OF_MEANS)
+
+
+def _decided_at(
+    setups: Sequence[Sequence[Draw | None]], looks: Floats, tail: float
+) -> tuple[float, float | None] | None:
     shown, over = np.zeros((DRAWS, looks.size), dtype=np.bool_), np.ones((DRAWS, looks.size), dtype=np.bool_)
     random = np.random.default_rng(0)
     known = [[draw for draw in needs if draw] for needs in setups if None not in needs]
@@ -102,7 +115,7 @@ def _decided_at(setups: Sequence[Sequence[Draw | None]], looks: Floats) -> tuple
         return None
     decided = (shown | over)[:, 1:]  # nothing is at the first look, which is what there is
     at = np.where(decided.any(axis=1), looks[1:][decided.argmax(axis=1)], np.inf)
-    low, high = np.quantile(at, TAILS, method="inverted_cdf").tolist()
+    low, high = np.quantile(at, [tail, 1 - tail], method="inverted_cdf").tolist()
     return (low, high if math.isfinite(high) else None) if math.isfinite(low) else None
 
 
@@ -203,4 +216,5 @@ def need_of_loss(loss: Loss, margin: float, alpha: float, patience: float) -> Ne
     return Need(
         need_of_flips(evidence, margin, alpha, worth) if overlap < 1 else None,
         need_of_flips(evidence, margin, alpha, lambda at: at),
+        OF_FLIPS,
     )
