@@ -15,8 +15,7 @@ from significand.fleet_files import write_fleet, write_frame
 from significand.result import FleetResult
 from significand.results.comparable import ResultsError
 from significand.results.contents import FLEET_FILES
-from significand.results.folder import FLEET, HOSTS
-from significand.results.store import MANIFEST
+from significand.results.store import FLEET, HOSTS, MANIFEST
 
 pytestmark = pytest.mark.slow
 

@@ -165,7 +165,7 @@ def other(**changes: object) -> HostFacts:
     ],
 )  # fmt: skip
 def test_unequal_machines_are_refused_before_anything(
-    tmp_path: Path, machine: HostFacts, more: dict[str, object], told: str
+    tmp_path: Path, machine: HostFacts, more: dict[str, Any], told: str
 ) -> None:
     """Another version, processor, or an unfit machine is named with its values; nothing is measured or written."""
     made = Made("a", machine)
