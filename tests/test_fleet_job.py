@@ -99,6 +99,15 @@ def test_an_interrupt_keeps_blocks_and_the_rest_follows(tmp_path: Path, given: d
     assert (states.count("finished"), states.count("running")) == (4, 0)
 
 
+def test_a_machine_that_is_not_there_any_more_is_named(tmp_path: Path) -> None:
+    """What a machine of before lacks is said where it is not there when the experiment goes on."""
+    with pytest.raises(ExperimentInterrupted):
+        run(tmp_path, Made("a", "b", events=[[], [], [], [KeyboardInterrupt()]], together=1))
+    outcome = run(tmp_path, Made("a"), {}, resume=True)
+    assert list(outcome.missing) == ["b lacks 1 of 2 repeats: it is not there now"]
+    assert read_fleet_state(tmp_path).state == "failed"
+
+
 def test_another_experiment_does_not_go_on(tmp_path: Path) -> None:
     """What is given again with resume must be the same, or is named with both values."""
     run(tmp_path, Made("a"))

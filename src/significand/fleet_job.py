@@ -329,7 +329,7 @@ class _FleetJob:
             patience_s=self._patience_s,
         )  # fmt: skip
         try:
-            missing = coordinator.run()
+            missing = [*coordinator.run(), *self._of_absent(hosts)]
         except KeyboardInterrupt:
             self._end(place, state, file, "interrupted")
             planned = coordinator.planned * runs
@@ -357,6 +357,17 @@ class _FleetJob:
             self._folders.end("finished" if how == "finished" else how, _times(state))
             return write_views(self._folder)
         return Views((), None)
+
+    def _of_absent(self, hosts: Sequence[HostFacts]) -> list[str]:
+        """Say what machines lack that took part before and are not there now."""
+        if self._mode == "share":
+            return []
+        there, repeats = {host.name for host in hosts}, self._experiment.most_repeats
+        return [
+            f"{name} lacks {repeats - len(done)} of {repeats} repeats: it is not there now"
+            for name, done in self._folders.done.items()
+            if name not in there and len(done) < repeats
+        ]
 
     def _how_to_go_on(self) -> str:
         return (

@@ -74,6 +74,7 @@ class DaskPlace:
         self._workers: dict[str, _Worker] = {}
         self._futures: dict[tuple[str, int], Future[bytes]] = {}
         self._done: queue.SimpleQueue[tuple[str, int, Future[bytes] | _Failed]] = queue.SimpleQueue()
+        self._strangers: set[str] = set()
         self._looked_s = 0.0
         self._answered_s = 0.0
 
@@ -200,8 +201,9 @@ class DaskPlace:
                 for key in [key for key in self._futures if key[0] == worker.host]:
                     self._client.cancel([self._futures.pop(key)], force=True)  # type: ignore[no-untyped-call]
                 events.append(Went(worker.host, "the worker is gone: its machine, its network or its process ended"))
-        news = [address for address in known if address not in addresses]
-        with contextlib.suppress(Exception):  # it may be gone again
+        news = [address for address in known if address not in addresses | self._strangers]
+        self._strangers |= set(news)  # each is asked once
+        with contextlib.suppress(Exception):  # it may be gone again, or be another's
             for address, facts in self._described(news).items() if news else ():
                 worker = _Worker(address, facts)
                 before = self._workers.get(worker.host)
