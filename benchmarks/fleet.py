@@ -115,12 +115,12 @@ class Simulated:
         self._running.append((time.perf_counter() + self._wait_s, host, repeat))
 
     def wait(self, timeout_s: float) -> Sequence[Event]:
-        """Return the blocks that are done by now, 100 at most."""
+        """Return the blocks that are done by now, 500 at most."""
         if self._running:
             time.sleep(min(timeout_s, max(0.0, self._running[0][0] - time.perf_counter())))
         begin = time.perf_counter()
         events: list[Event] = []
-        while self._running and self._running[0][0] <= begin and len(events) < 100:
+        while self._running and self._running[0][0] <= begin and len(events) < 500:
             _, host, repeat = self._running.popleft()
             events.append(Ended(host, repeat, self._template.block(host, self._cpus[host], repeat)))
         self.making_s += time.perf_counter() - begin

@@ -49,7 +49,7 @@ def options_of(given: Elsewhere, folder: Path | str | None, *, resume: bool) -> 
         return None
     from significand.fleet_job import FleetOptions
 
-    return FleetOptions(on, given.hosts, slurm, require_fit=given.require_fit, allow_mixed=given.allow_mixed)
+    return FleetOptions(on or "", given.hosts, slurm, require_fit=given.require_fit, allow_mixed=given.allow_mixed)
 
 
 def run_elsewhere(
