@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from significand.plan.problems import PlanError
+from significand.results.fleet_state import seconds_between, utc
 from significand.runner import task
 from significand.runner.places import Came, Ended, Event, HostFacts, PlaceError, Went
 
@@ -121,9 +122,8 @@ class DaskPlace:
             )
         self._workers = {worker.host: worker for worker in found}
         checks = self._unfit() if self._with_doctor else {}
-        now = time.time()
         return [
-            HostFacts(worker.host, worker.facts["machine"], checks.get(worker.host, ()), worker.facts["time_s"] - now)
+            HostFacts(worker.host, worker.facts["machine"], checks.get(worker.host, ()), worker.facts["offset_s"])
             for worker in found
         ]
 
@@ -308,7 +308,8 @@ def unfit_of(checks: object) -> tuple[str, ...]:
 def _facts_of(answer: object) -> Mapping[str, Any]:
     try:
         facts = json.loads(answer) if isinstance(answer, str) else {}
-        is_one = isinstance(facts["machine"]["host"], str) and isinstance(facts["time_s"], float)
+        facts["offset_s"] = seconds_between(utc(), facts["utc"])
+        is_one = isinstance(facts["machine"]["host"], str)
     except (ValueError, TypeError, KeyError):
         return {}
     return facts if is_one else {}
