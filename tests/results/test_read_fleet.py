@@ -173,17 +173,25 @@ def test_many_tables_are_read_as_each_alone(folder: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
-def test_names_that_are_no_unicode_cost_a_sign(folder: Path) -> None:
-    """Of a host's folder, its processor and its versions: they can be in every table."""
+def test_texts_that_are_no_unicode_cost_a_sign(folder: Path) -> None:
+    """Of a processor, a system and versions: they can be in every table."""
     host = folder / HOSTS / "node02"
     manifest = json.loads((host / MANIFEST).read_text("utf-8"))
     manifest["machine"] |= {"cpu": "Odd \udcff", "os": "Odd \udcff", "versions": {"torch": "2\udcff"}}
     (host / MANIFEST).write_text(json.dumps(manifest), "utf-8")
-    host.rename(host.with_name(os.fsdecode(b"node\xff")))
-    answer = read_answer(folder)
-    assert "node\ufffd" in [one.name for one in answer.fleet.hosts]
-    assert "Odd \ufffd" in hosts_frame(answer)["cpu"].to_list()
+    assert "Odd \ufffd\ufffd\ufffd" in hosts_frame(read_answer(folder))["cpu"].to_list()
     assert write_fleet(folder).missing == ()
+
+
+def test_a_folder_whose_name_is_no_unicode_is_named(folder: Path) -> None:
+    """Such a host is left out: what reads tables takes no such path."""
+    host = folder / HOSTS / "node02"
+    host.rename(host.with_name(os.fsdecode(b"node\xff")))
+    fleet = read_fleet(folder)
+    assert [one.name for one in fleet.hosts] == ["node01", "node03"]
+    assert fleet.problems == (
+        "host 'node\ufffd\ufffd\ufffd': the name of its folder is no UTF-8, or too long; rename it",
+    )
 
 
 anything = st.recursive(

@@ -24,9 +24,6 @@ FEWEST_FOR_PREDICTION = 3
 METHOD = "Hartung-Knapp t"
 """How the interval of a mean over hosts was made."""
 
-BY_CHANCE = 0.05
-"""Probability with which hosts that do not differ agree so closely that this is told."""
-
 _MOST_STEPS = 200
 _CLOSE = 1e-13  # of a root, relative
 
@@ -55,7 +52,7 @@ class OverHosts:
     prediction_low, prediction_high
         Where the true value of one more host of the kind lies.
     by_chance
-        Whether hosts agree more closely than their own errors make likely, so that the interval is narrow by chance.
+        Whether hosts agree more closely than their own errors make likely, so that the guard acts: see `over_hosts`.
     """
 
     hosts: Codes
@@ -86,14 +83,15 @@ def over_hosts(
     is 1 wherever hosts differ.
 
     The interval is Hartung and Knapp's (Statistics in Medicine 20, 2001): Student's t with k - 1 degrees of freedom,
-    the variance of the mean from how far hosts lie apart. No guard is put on a small Q. The usual one, never to take a
-    factor below 1, is for studies of unequal precision (Roever, Knapp and Friede, BMC Medical Research Methodology 15,
-    2015, who find the plain one right for comparable precision); here it would cover up to 100 % where hosts are alike.
-    `by_chance` marks the intervals to be wary of.
+    the variance of the mean from how far hosts lie apart. The usual guard never takes its factor below 1 (Knapp and
+    Hartung, Statistics in Medicine 22, 2003; Roever, Knapp and Friede, BMC Medical Research Methodology 15, 2015): it
+    is for studies of unequal precision, and would here cover up to 100 % where hosts are alike. So it is put on only
+    where Q is so small that even the upper bound of tau is 0, which `by_chance` marks: hosts that agree by chance shall
+    not seem known better than their own errors allow.
 
     The variance of a pair is pooled over the hosts of a group, weighted by degrees of freedom. Of the few repeats that
     a host has, its own variance makes weights that scatter, and intervals of 95 % that cover 84 % with two repeats and
-    90 % with five; pooled they cover 94 to 97 %, also where hosts are not equally noisy
+    90 % with five; pooled they cover 94 to 97 %, and at most 98 % where hosts are not equally noisy
     (benchmarks/coverage_over_hosts.py prints the table).
 
     The interval of tau is the Q-profile (Viechtbauer, Statistics in Medicine 26, 2007), and that of I² follows from it
@@ -133,12 +131,13 @@ def over_hosts(
         tau2 = sums.root(freedom)
         weights, mu, q = sums.at(tau2)
         fixed = 1 / np.sqrt(weights)
-        standard_error = fixed * np.sqrt(q / freedom)
+        told = np.isfinite(pooled) & (k > 1)
+        by_chance = told & (pooled > ROUNDING**2) & (tau2 == 0) & (q < chdtri(freedom, (1 + level) / 2))
+        standard_error = fixed * np.where(by_chance, 1.0, np.sqrt(q / freedom))
         half = stdtrit(freedom, (1 + level) / 2) * standard_error
         # Where all hosts say the same to the last digit there is nothing to test against.
         p_value = np.where(standard_error > 0, 2 * stdtr(freedom, -np.abs(mu) / standard_error), np.nan)
         bounds = [sums.root(chdtri(freedom, tail)) for tail in ((1 - level) / 2, (1 + level) / 2)]
-        told = np.isfinite(pooled) & (k > 1)
         tau2, tau2_low, tau2_high = (np.where(told, one, np.nan) for one in (tau2, *bounds))
         typical = sums.typical_error(freedom)
         shares = [one / (one + typical) for one in (tau2, tau2_low, tau2_high)]
@@ -160,7 +159,7 @@ def over_hosts(
         i_squared_high=shares[2],
         prediction_low=mu - reach,
         prediction_high=mu + reach,
-        by_chance=told & (pooled > ROUNDING**2) & (tau2 == 0) & (q < chdtri(freedom, 1 - BY_CHANCE)),
+        by_chance=by_chance,
     )
 
 

@@ -194,6 +194,9 @@ def _parts(path: Path, experiment: Experiment, problems: list[str]) -> Iterator[
     known = None
     for name in _host_names(path):
         folder = path / HOSTS / name
+        if _text(name) != name:
+            problems.append(f"host {shown(_text(name))}: the name of its folder is no UTF-8, or too long; rename it")
+            continue
         try:
             # What is the same as the host's before need not be looked at again.
             told, own = read_plan(folder)
@@ -217,7 +220,7 @@ def _parts(path: Path, experiment: Experiment, problems: list[str]) -> Iterator[
         if count > most:
             raise refused(f"{str(path)!r} has more than {most} runs, and no more fit the memory; read hosts alone")
         if len(runs):
-            yield Host(_text(folder.name), folder, manifest, "", runs)
+            yield Host(folder.name, folder, manifest, "", runs)
 
 
 def is_fleet(path: Path) -> bool:

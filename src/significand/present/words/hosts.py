@@ -65,7 +65,7 @@ def factor_words(metric: Metric, point: float, low: float, high: float) -> tuple
     if point < 1:
         word = words[0]
         point, low, high = (inverse(bound) for bound in (point, high, low))
-    text, interval = written(point, low, high, 1, terse=True)
+    text, interval = written(point, low, high, 1, terse=_is_narrow(low, high))
     if float(text) == 1:
         return "as fast" if metric is LATENCY else f"the same {metric.noun}", interval
     return f"{text}x {word}", interval
@@ -78,10 +78,15 @@ def next_host_words(one: MetricOnHosts, kind: int, setup: int) -> str:
         return ""
     if one.shown(one.point)[kind, setup] < 1:
         low, high = inverse(high), inverse(low)
-    text, _ = written(math.sqrt(low * high), low, high, 1, terse=True)
+    text, _ = written(math.sqrt(low * high), low, high, 1, terse=_is_narrow(low, high))
     decimals = max(1, len(text.partition(".")[2]))
     first, last = f"{low:.{decimals}f}", f"{high:.{decimals}f}"
     return first if first == last else f"{first} to {last}"
+
+
+def _is_narrow(low: float, high: float) -> bool:
+    """Tell whether an interval is narrow enough for its ends to need a digit less."""
+    return high < 3 * low
 
 
 def clauses(answer: FleetAnswer, one: MetricOnHosts, setup: int) -> Iterator[str]:
@@ -201,8 +206,9 @@ def score_words(one: MetricOnHosts, setup: int) -> str:
     if not known.size:
         return f"{noun} not compared"
     low, high = float(known.min()), float(known.max())
+    everywhere = {1: "the host", 2: "both hosts"}.get(known.size, f"all {known.size} hosts")
     if f"{low:+z.2f}" == f"{high:+z.2f}":
-        return f"{noun} {low:+z.2f}{unit} on {'the host' if known.size == 1 else f'all {known.size} hosts'}"
+        return f"{noun} {low:+z.2f}{unit} on {everywhere}"
     return f"{noun} {low:+z.2f} to {high:+z.2f}{unit}, by host"
 
 
