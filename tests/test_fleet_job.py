@@ -13,6 +13,7 @@ from significand.fleet_job import FleetOptions, kind_of, run_fleet_in
 from significand.job import ExperimentInterrupted, ResultsLostError
 from significand.meters.machine import describe_machine
 from significand.plan.problems import PlanError
+from significand.results.contents import FLEET_FILES
 from significand.results.fleet_state import read_fleet_state
 from significand.results.lock import FolderLock
 from significand.runner.bundle import Bundle
@@ -64,6 +65,7 @@ def test_every_machine_has_an_ordinary_folder(tmp_path: Path) -> None:
     outcome = run(tmp_path, Made("a", "b"))
     assert (outcome.missing, outcome.failed_runs) == ([], 0)
     assert blocks_in(tmp_path) == {"a": 4, "b": 4}
+    assert {path.name for path in tmp_path.iterdir()} == FLEET_FILES.keys()
     state = read_fleet_state(tmp_path)
     assert (state.state, state.hosts, state.place) == ("finished", "each", ON)
     assert {(one.host, one.repeat, one.state) for one in state.blocks} == {
