@@ -190,9 +190,9 @@ class DaskPlace:
         except (OSError, TimeoutError, ValueError, RuntimeError):
             if time.monotonic() - self._answered_s < GONE_S and self._client.status in {"running", "connecting"}:
                 return []
-            raise PlaceError(f"the Dask scheduler at {self._address} is gone") from None
+            raise self._gone() from None
         if self._client.status not in {"running", "connecting"}:
-            raise PlaceError(f"the Dask scheduler at {self._address} is gone")
+            raise self._gone()
         events: list[Event] = []
         addresses = {worker.address for worker in self._workers.values()}
         for worker in list(self._workers.values()):
@@ -211,6 +211,10 @@ class DaskPlace:
                     self._workers[worker.host] = worker
                     events.append(Came(worker.host))
         return events
+
+    def _gone(self) -> PlaceError:
+        self._futures.clear()  # to take them back would wait for an answer; the workers notice by themselves
+        return PlaceError(f"the Dask scheduler at {self._address} is gone")
 
     def _known_workers(self) -> dict[str, Any]:
         known = self._client.scheduler_info(n_workers=-1).get("workers")
