@@ -31,6 +31,7 @@ from typing import Any, Self
 
 from significand.fleet_job import FleetOptions, run_fleet_in
 from significand.meters.machine import describe_machine
+from significand.results.fleet_state import seconds_between
 from significand.results.journal import JOURNAL
 from significand.runner.bundle import Bundle
 from significand.runner.dask_place import DaskPlace
@@ -115,12 +116,12 @@ class Simulated:
         self._running.append((time.perf_counter() + self._wait_s, host, repeat))
 
     def wait(self, timeout_s: float) -> Sequence[Event]:
-        """Return the blocks that are done by now, 100 at most."""
+        """Return the blocks that are done by now, 500 at most."""
         if self._running:
             time.sleep(min(timeout_s, max(0.0, self._running[0][0] - time.perf_counter())))
         begin = time.perf_counter()
         events: list[Event] = []
-        while self._running and self._running[0][0] <= begin and len(events) < 100:
+        while self._running and self._running[0][0] <= begin and len(events) < 500:
             _, host, repeat = self._running.popleft()
             events.append(Ended(host, repeat, self._template.block(host, self._cpus[host], repeat)))
         self.making_s += time.perf_counter() - begin
@@ -249,16 +250,10 @@ def shares(wait_s: float, folder: Path) -> None:
         )  # fmt: skip
         blocks = json.loads((folder / f"share-{hosts}" / "fleet.json").read_text())["blocks"]
         first, last = min(one["submitted_utc"] for one in blocks), max(one["ended_utc"] for one in blocks)
-        seconds[hosts] = _between(first, last)
+        seconds[hosts] = seconds_between(first, last)
     print(f"\n3. 30 repeats of blocks that take {wait_s:g} s")
     print(f"   one machine {seconds[1]:.1f} s, three that share {seconds[3]:.1f} s: "
           f"{seconds[3] / seconds[1]:.2f} of its time; the target is at most 0.4")  # fmt: skip
-
-
-def _between(first: str, last: str) -> float:
-    from datetime import datetime  # noqa: PLC0415
-
-    return (datetime.fromisoformat(last) - datetime.fromisoformat(first)).total_seconds()
 
 
 def main() -> None:

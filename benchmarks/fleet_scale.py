@@ -21,9 +21,8 @@ import numpy as np
 import polars as pl
 
 from significand.plan.experiment import Surroundings, plan_experiment
-from significand.results.folder import FLEET, HOSTS
 from significand.results.records import METHOD, SCHEMA_VERSION, Run
-from significand.results.store import MANIFEST, RAW_RUNS, write_json
+from significand.results.store import FLEET, HOSTS, MANIFEST, RAW_RUNS, write_json
 from significand.results.table import table_of
 
 REPEATS, KINDS, ROUNDS = 30, 6, 20

@@ -105,7 +105,8 @@ EXIT_CODES = f"""\
 | code | meaning |
 | --- | --- |
 | {DONE} | done |
-| {SOME_RUN_FAILED} | of `run`: some run failed, or a result could not be written; of `doctor`: something is bad; of \
+| {SOME_RUN_FAILED} | of `run`: some run failed, a block could not be had, or a result could not be written; \
+of `block`: some run failed; of `doctor`: something is bad; of \
 `selftest`: verdicts are not to be trusted; of `compare`: `--fail-on` found something; of `choose`: `--require` does \
 not hold; of `report` and \
 `--install-completion`: a file could not be written; of every command that did not fail otherwise: what it had to \

@@ -8,9 +8,8 @@ import numpy as np
 
 from made_up_grids import grid_experiment, grid_runs
 from significand.plan.experiment import Experiment
-from significand.results.folder import FLEET, HOSTS
 from significand.results.records import METHOD, SCHEMA_VERSION, Run
-from significand.results.store import MANIFEST, RAW_RUNS, write_csv, write_json
+from significand.results.store import FLEET, HOSTS, MANIFEST, RAW_RUNS, write_csv, write_json
 
 EPYC: dict[str, object] = {
     "cpu": "AMD EPYC 9654 96-Core Processor",

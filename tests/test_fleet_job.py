@@ -13,6 +13,7 @@ from significand.fleet_job import FleetOptions, kind_of, run_fleet_in
 from significand.job import ExperimentInterrupted, ResultsLostError
 from significand.meters.machine import describe_machine
 from significand.plan.problems import PlanError
+from significand.results.contents import FLEET_FILES
 from significand.results.fleet_state import read_fleet_state
 from significand.results.lock import FolderLock
 from significand.runner.bundle import Bundle
@@ -64,6 +65,7 @@ def test_every_machine_has_an_ordinary_folder(tmp_path: Path) -> None:
     outcome = run(tmp_path, Made("a", "b"))
     assert (outcome.missing, outcome.failed_runs) == ([], 0)
     assert blocks_in(tmp_path) == {"a": 4, "b": 4}
+    assert {path.name for path in tmp_path.iterdir()} == FLEET_FILES.keys()
     state = read_fleet_state(tmp_path)
     assert (state.state, state.hosts, state.place) == ("finished", "each", ON)
     assert {(one.host, one.repeat, one.state) for one in state.blocks} == {
@@ -97,6 +99,15 @@ def test_an_interrupt_keeps_blocks_and_the_rest_follows(tmp_path: Path, given: d
     assert blocks_in(tmp_path) == {"a": 4, "b": 4}
     states = [block.state for block in read_fleet_state(tmp_path).blocks]
     assert (states.count("finished"), states.count("running")) == (4, 0)
+
+
+def test_a_machine_that_is_not_there_any_more_is_named(tmp_path: Path) -> None:
+    """What a machine of before lacks is said where it is not there when the experiment goes on."""
+    with pytest.raises(ExperimentInterrupted):
+        run(tmp_path, Made("a", "b", events=[[], [], [], [KeyboardInterrupt()]], together=1))
+    outcome = run(tmp_path, Made("a"), {}, resume=True)
+    assert list(outcome.missing) == ["b lacks 1 of 2 repeats: it is not there now"]
+    assert read_fleet_state(tmp_path).state == "failed"
 
 
 def test_another_experiment_does_not_go_on(tmp_path: Path) -> None:
@@ -165,7 +176,7 @@ def other(**changes: object) -> HostFacts:
     ],
 )  # fmt: skip
 def test_unequal_machines_are_refused_before_anything(
-    tmp_path: Path, machine: HostFacts, more: dict[str, object], told: str
+    tmp_path: Path, machine: HostFacts, more: dict[str, Any], told: str
 ) -> None:
     """Another version, processor, or an unfit machine is named with its values; nothing is measured or written."""
     made = Made("a", machine)

@@ -28,7 +28,12 @@ def measured(tmp_path: Path) -> Folder:
         (out / "hosts").mkdir(parents=True)
         receiver = Receiver(facts_of(experiment, **machine), experiment)
         hosts = HostFolders(out, receiver)
-        hosts.keep([receiver.receive(made_up_block(experiment, r, host, **machine), r) for r in repeats])
+        hosts.keep(
+            [
+                receiver.receive(made_up_block(experiment, r, host, facts=facts_of(experiment, **machine)), r)
+                for r in repeats
+            ]
+        )
         (folder,) = (out / "hosts").iterdir()
         return folder
 

@@ -22,6 +22,7 @@ import significand.analysis
         "import significand.present.plots.write, significand.present.terminal.tables",
         "import significand.answers.compare, significand.answers.history, significand.present.terminal.compare_view",
         "import significand; significand.load; import significand.present.page",
+        "import significand.fleet_job, significand.block_job, significand.merge_job",
     ],
 )
 def test_torch_is_imported_only_to_compute(code: str) -> None:

@@ -22,7 +22,7 @@ from significand.plan.paths import shell_word
 from significand.plan.problems import PlanError, nearest, shown
 from significand.results.difference import as_names
 from significand.results.fleet_state import FleetEnd, FleetError, FleetFile, FleetState, read_fleet_state
-from significand.results.fleet_store import FleetDirectory, has_fleet
+from significand.results.fleet_store import FleetDirectory, is_fleet
 from significand.results.hosts import HostFolders
 from significand.results.sent_blocks import Receiver, different_facts, different_versions
 from significand.results.store import BUNDLE, StrandedError
@@ -104,7 +104,7 @@ class FleetOutcome:
 def fleet_of(output_dir: Path | str | None) -> str:
     """Return where the experiment in a folder runs, if that is on several machines; else nothing."""
     folder = result_folder(output_dir)
-    if not has_fleet(folder):
+    if not is_fleet(folder):
         return ""
     with contextlib.suppress(FleetError):
         return read_fleet_state(folder).place
@@ -152,7 +152,7 @@ def run_fleet_in(
     """
     folder, allow = result_folder(output_dir), as_names(allow)
     with ExitStack() as kept:
-        before = _begun(folder, options) if resume and has_fleet(folder) else None
+        before = _begun(folder, options) if resume and is_fleet(folder) else None
         hosts = options.hosts or (before.hosts if before else MODES[0])
         problems = _problems_of(options, hosts, before)
         told, write = _prepared(folder, fields, problems, before, functions, allow, yes=yes, resume=resume, kept=kept)
@@ -329,7 +329,7 @@ class _FleetJob:
             patience_s=self._patience_s,
         )  # fmt: skip
         try:
-            missing = coordinator.run()
+            missing = [*coordinator.run(), *self._of_absent(hosts)]
         except KeyboardInterrupt:
             self._end(place, state, file, "interrupted")
             planned = coordinator.planned * runs
@@ -357,6 +357,17 @@ class _FleetJob:
             self._folders.end("finished" if how == "finished" else how, _times(state))
             return write_views(self._folder)
         return Views((), None)
+
+    def _of_absent(self, hosts: Sequence[HostFacts]) -> list[str]:
+        """Say what machines lack that took part before and are not there now."""
+        if self._mode == "share":
+            return []
+        there, repeats = {host.name for host in hosts}, self._experiment.most_repeats
+        return [
+            f"{name} lacks {repeats - len(done)} of {repeats} repeats: it is not there now"
+            for name, done in self._folders.done.items()
+            if name not in there and len(done) < repeats
+        ]
 
     def _how_to_go_on(self) -> str:
         return (

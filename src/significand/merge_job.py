@@ -14,7 +14,7 @@ from significand.plan.problems import PlanError, shown
 from significand.results.difference import as_names, differing
 from significand.results.facts import FactsError, check_facts
 from significand.results.fleet_state import BlockEntry, FleetError, FleetFile, FleetState, read_fleet_state, utc
-from significand.results.fleet_store import FleetDirectory, has_fleet
+from significand.results.fleet_store import FleetDirectory, is_fleet
 from significand.results.hosts import MOMENTARY, HostFolders
 from significand.results.journal import JOURNAL, JournalError, read_journal
 from significand.results.read import read_json_object
@@ -119,7 +119,7 @@ def merge_folders(out: Path, folders: Sequence[str | Path], *, allow: Sequence[s
 
 
 def _before(out: Path) -> FleetState | None:
-    if not has_fleet(out):
+    if not is_fleet(out):
         return None
     try:
         return read_fleet_state(out)
@@ -132,7 +132,7 @@ def _sources(words: Sequence[str | Path]) -> list[_Source]:
     found, problems = [], []
     for word in words:
         name, folder = _named(word)
-        folders = sorted((folder / HOSTS).iterdir()) if has_fleet(folder) and (folder / HOSTS).is_dir() else [folder]
+        folders = sorted((folder / HOSTS).iterdir()) if is_fleet(folder) and (folder / HOSTS).is_dir() else [folder]
         if name and len(folders) > 1:
             problems.append(f"{word}: {str(folder)!r} holds {len(folders)} machines, not one; leave the name out")
         for one in folders:

@@ -20,7 +20,7 @@ from significand.plan.problems import PlanError, listed
 from significand.present.rows import visible
 from significand.present.words.hosts import title_words
 from significand.results.comparable import ResultsError
-from significand.results.fleet import is_fleet
+from significand.results.fleet_store import is_fleet
 from significand.results.records import column_types
 from significand.results.table import POLARS_TYPES, clean
 

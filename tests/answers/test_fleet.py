@@ -27,7 +27,7 @@ from significand.answers.fleet_tables import (
     runs_frame,
     summary_frame,
 )
-from significand.results.folder import HOSTS
+from significand.results.store import HOSTS
 
 INT8 = 1
 

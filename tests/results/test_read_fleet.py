@@ -17,8 +17,7 @@ from significand.fleet_files import write_fleet
 from significand.present.page.fleet_parts import bars_of, blocks_table
 from significand.results.comparable import ResultsError
 from significand.results.fleet import FleetBlock, instruction_words, kinds_of, read_fleet
-from significand.results.folder import FLEET, HOSTS
-from significand.results.store import MANIFEST, RAW_RUNS, write_json
+from significand.results.store import FLEET, HOSTS, MANIFEST, RAW_RUNS, write_json
 from significand.results.table import RunTable
 from significand.results.table_file import read_table, read_tables
 

@@ -240,5 +240,5 @@ def test_an_onnx_file_comes_through(tmp_path: Path, planned: Planner) -> None:
     bundle = Bundle(path)
     material: Any = bundle.unpack(tmp_path / "there")
     made = material_of(bundle.experiment.setups()[0].workload, material)
-    network = made.untrained(bundle.experiment.setups()[0], 0)
-    assert network.onnx_file(tmp_path / "there").exists()
+    trained = made.untrained(bundle.experiment.setups()[0], 0)
+    assert trained.onnx_file(tmp_path / "there").exists()

@@ -140,15 +140,22 @@ def test_a_scheduler_that_dies_costs_no_block(tmp_path: Path, monkeypatch: pytes
         local.worker("a")
         local.wait_for("a")
         begun: list[psutil.Process] = []
+        watchers: list[threading.Thread] = []
 
-        def kill(progress: Progress) -> None:
-            if progress.ended >= 2 and not begun:
-                eventually(lambda: bool(local.blocks_of("a")), 20)
-                begun.extend(local.blocks_of("a"))
-                local.kill("scheduler")
+        def kill() -> None:
+            eventually(lambda: bool(local.blocks_of("a")), 20)
+            begun.extend(local.blocks_of("a"))
+            local.kill("scheduler")
+
+        def look(progress: Progress) -> None:
+            if progress.ended >= 2 and not watchers:
+                watchers.append(threading.Thread(target=kill))
+                watchers[0].start()
 
         with pytest.raises(PlaceError, match=r"is gone; finished blocks are kept in .*: go on with"):
-            run(local, tmp_path / "f", TINY, on_progress=kill)
+            run(local, tmp_path / "f", TINY, on_progress=look)
+        watchers[0].join()
+        assert begun
         assert eventually(lambda: not any(_lives(one) for one in begun), 20)
     kept = runs_of(tmp_path / "f")["a"]
     assert kept >= 2
@@ -171,7 +178,7 @@ def test_any_answer_of_a_doctor_is_taken(answer: object) -> None:
 
 def _lives(process: psutil.Process) -> bool:
     try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.Error:
         return False
 

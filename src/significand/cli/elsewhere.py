@@ -33,13 +33,13 @@ def options_of(given: Elsewhere, folder: Path | str | None, *, resume: bool) -> 
     PlanError
         Where flags are given that mean nothing here.
     """
-    from significand.fleet_job import FleetOptions, fleet_of
-
     on, slurm = given.on, given.slurm or ""
-    if on is None and resume and (place := fleet_of(folder)):
-        on, _, before = place.partition(" ")
+    if on is None and resume:
+        from significand.fleet_job import fleet_of
+
+        on, _, before = fleet_of(folder).partition(" ")
         slurm = slurm or before
-    if on is None:
+    if not on and given.on is None:
         values = {"hosts": given.hosts, "slurm": given.slurm}
         problems = [f"{name}: {shown(value)} means nothing without --on" for name, value in values.items() if value]
         flags = {"require_fit": given.require_fit, "allow_mixed": given.allow_mixed}
@@ -47,7 +47,9 @@ def options_of(given: Elsewhere, folder: Path | str | None, *, resume: bool) -> 
         if problems:
             raise PlanError([f"{line}; say where the blocks run, or leave it out" for line in problems])
         return None
-    return FleetOptions(on, given.hosts, slurm, require_fit=given.require_fit, allow_mixed=given.allow_mixed)
+    from significand.fleet_job import FleetOptions
+
+    return FleetOptions(on or "", given.hosts, slurm, require_fit=given.require_fit, allow_mixed=given.allow_mixed)
 
 
 def run_elsewhere(

@@ -157,7 +157,7 @@ def report(
     """
     from significand.present.rows import visible
     from significand.results.comparable import ResultsError
-    from significand.results.fleet import is_fleet
+    from significand.results.fleet_store import is_fleet
 
     try:
         path = _fleet_report(folder) if is_fleet(folder) else _report(folder)

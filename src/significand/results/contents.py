@@ -66,7 +66,7 @@ FLEET_KEYS = {
     "machines.cpu": ("its processor's name", ""),
     "machines.unfit": ("what `significand doctor` found bad there, a line each", ""),
     "machines.clock_offset_s": (
-        "how far its clock was ahead of the submitting machine's; null where nobody looked",
+        "how far its clock was ahead of the submitting machine's; null where not known",
         "s",
     ),
     "machines.note": ("what else to know, such as why it gets no more blocks", ""),

@@ -223,11 +223,6 @@ def _parts(path: Path, experiment: Experiment, problems: list[str]) -> Iterator[
             yield Host(folder.name, folder, manifest, "", runs)
 
 
-def is_fleet(path: Path) -> bool:
-    """Tell whether a folder is a fleet's."""
-    return os.path.lexists(path / FLEET)
-
-
 def kinds_of(machines: Sequence[Mapping[str, object]]) -> list[str]:
     """Return the kind of each machine: see `Host`."""
     models = [_text(machine.get("cpu")).strip() or UNKNOWN for machine in machines]

@@ -131,6 +131,17 @@ def utc() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
+def seconds_between(first: str, last: str) -> float:
+    """Return how much later the one time of day is than the other.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Where one of them is none.
+    """
+    return (datetime.fromisoformat(last) - datetime.fromisoformat(first)).total_seconds()
+
+
 class FleetError(ValueError):
     """A folder that is no fleet's, or whose fleet.json is damaged. ``problems`` holds one line each."""
 

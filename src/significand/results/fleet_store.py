@@ -72,6 +72,6 @@ class FleetDirectory(RunDirectory):
             raise unwritable(self.folder, error) from None
 
 
-def has_fleet(folder: Path) -> bool:
+def is_fleet(folder: Path) -> bool:
     """Tell whether an experiment on several machines was begun in a folder."""
     return os.path.lexists(folder / FLEET)

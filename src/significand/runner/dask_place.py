@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from significand.plan.problems import PlanError
+from significand.results.fleet_state import seconds_between, utc
 from significand.runner import task
 from significand.runner.places import Came, Ended, Event, HostFacts, PlaceError, Went
 
@@ -74,6 +75,7 @@ class DaskPlace:
         self._workers: dict[str, _Worker] = {}
         self._futures: dict[tuple[str, int], Future[bytes]] = {}
         self._done: queue.SimpleQueue[tuple[str, int, Future[bytes] | _Failed]] = queue.SimpleQueue()
+        self._strangers: set[str] = set()
         self._looked_s = 0.0
         self._answered_s = 0.0
 
@@ -120,9 +122,8 @@ class DaskPlace:
             )
         self._workers = {worker.host: worker for worker in found}
         checks = self._unfit() if self._with_doctor else {}
-        now = time.time()
         return [
-            HostFacts(worker.host, worker.facts["machine"], checks.get(worker.host, ()), worker.facts["time_s"] - now)
+            HostFacts(worker.host, worker.facts["machine"], checks.get(worker.host, ()), worker.facts["offset_s"])
             for worker in found
         ]
 
@@ -189,9 +190,9 @@ class DaskPlace:
         except (OSError, TimeoutError, ValueError, RuntimeError):
             if time.monotonic() - self._answered_s < GONE_S and self._client.status in {"running", "connecting"}:
                 return []
-            raise PlaceError(f"the Dask scheduler at {self._address} is gone") from None
+            raise self._gone() from None
         if self._client.status not in {"running", "connecting"}:
-            raise PlaceError(f"the Dask scheduler at {self._address} is gone")
+            raise self._gone()
         events: list[Event] = []
         addresses = {worker.address for worker in self._workers.values()}
         for worker in list(self._workers.values()):
@@ -200,8 +201,9 @@ class DaskPlace:
                 for key in [key for key in self._futures if key[0] == worker.host]:
                     self._client.cancel([self._futures.pop(key)], force=True)  # type: ignore[no-untyped-call]
                 events.append(Went(worker.host, "the worker is gone: its machine, its network or its process ended"))
-        news = [address for address in known if address not in addresses]
-        with contextlib.suppress(Exception):  # it may be gone again
+        news = [address for address in known if address not in addresses | self._strangers]
+        self._strangers |= set(news)  # each is asked once
+        with contextlib.suppress(Exception):  # it may be gone again, or be another's
             for address, facts in self._described(news).items() if news else ():
                 worker = _Worker(address, facts)
                 before = self._workers.get(worker.host)
@@ -209,6 +211,10 @@ class DaskPlace:
                     self._workers[worker.host] = worker
                     events.append(Came(worker.host))
         return events
+
+    def _gone(self) -> PlaceError:
+        self._futures.clear()  # to take them back would wait for an answer; the workers notice by themselves
+        return PlaceError(f"the Dask scheduler at {self._address} is gone")
 
     def _known_workers(self) -> dict[str, Any]:
         known = self._client.scheduler_info(n_workers=-1).get("workers")
@@ -306,7 +312,8 @@ def unfit_of(checks: object) -> tuple[str, ...]:
 def _facts_of(answer: object) -> Mapping[str, Any]:
     try:
         facts = json.loads(answer) if isinstance(answer, str) else {}
-        is_one = isinstance(facts["machine"]["host"], str) and isinstance(facts["time_s"], float)
+        facts["offset_s"] = seconds_between(utc(), facts["utc"])
+        is_one = isinstance(facts["machine"]["host"], str)
     except (ValueError, TypeError, KeyError):
         return {}
     return facts if is_one else {}

@@ -8,6 +8,7 @@ machines there are.
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -164,8 +165,7 @@ class Coordinator:
             if self._is_over():
                 return self._problems()
             events = self._place.wait(LOOK_EVERY_S)
-            for at in range(0, len(events), TOGETHER):
-                self._take_in(events[at : at + TOGETHER])
+            self._take_in(events)
             if events:
                 self._report()
             self._file.keep_up()
@@ -220,6 +220,27 @@ class Coordinator:
         return self._shared.popleft() if self._shared else None
 
     def _take_in(self, events: Sequence[Event]) -> None:
+        """Keep what has arrived: while some blocks are brought to the disk, the next are checked."""
+        kept: Future[list[str]] | None = None
+        before: list[tuple[Ended, SentBlock]] = []
+        with ThreadPoolExecutor(1) as beside:
+            for at in range(0, len(events), TOGETHER):
+                blocks = self._heard(events[at : at + TOGETHER])
+                self._settle(before, kept)
+                before = blocks
+                kept = beside.submit(self._folders.keep, [block for _, block in blocks]) if blocks else None
+            self._settle(before, kept)
+
+    def _settle(self, blocks: Sequence[tuple[Ended, SentBlock]], kept: "Future[list[str]] | None") -> None:
+        """Write down what became of blocks that were to be kept."""
+        for (event, block), reason in zip(blocks, kept.result() if kept else (), strict=True):
+            if reason:
+                self._lose(event, reason)
+            else:
+                self._finish(event, block)
+
+    def _heard(self, events: Sequence[Event]) -> list[tuple[Ended, SentBlock]]:
+        """Act on what has happened; return the blocks that are to be kept."""
         blocks: list[tuple[Ended, SentBlock]] = []
         for event in events:
             match event:
@@ -233,12 +254,7 @@ class Coordinator:
                 case Ended():
                     if block := self._received(event):
                         blocks.append((event, block))
-        reasons = self._folders.keep([block for _, block in blocks]) if blocks else []
-        for (event, block), reason in zip(blocks, reasons, strict=True):
-            if reason:
-                self._lose(event, reason)
-            else:
-                self._finish(event, block)
+        return blocks
 
     def _received(self, event: Ended) -> SentBlock | None:
         """Return the block that arrived, where there is one to keep."""
@@ -270,6 +286,7 @@ class Coordinator:
 
     def _finish(self, event: Ended, block: SentBlock) -> None:
         host = self._hosts[event.host]
+        self._done.add(self._key(event.host, event.repeat))  # its machine may have gone while it was kept
         host.losses = 0
         host.finished += 1
         self._end_of(event, "finished", "", block.host)

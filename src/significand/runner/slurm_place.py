@@ -7,6 +7,7 @@ itself pickles, it reads on the nodes only.
 import contextlib
 import json
 import os
+import secrets
 import shutil
 import subprocess
 import time
@@ -242,7 +243,7 @@ class SlurmPlace:
     def _probe(self, nodes: Sequence[str]) -> dict[str, tuple[Mapping[str, Any], tuple[str, ...]]]:
         """Let every node say what it is, through the folder that it must share with this machine."""
         token = self._folder / "token"
-        token.write_text(str(time.time_ns()))
+        token.write_text(secrets.token_hex(16))
         jobs = {node: self._folder / f"facts-{number}.json" for number, node in enumerate(nodes)}
         for node, path in jobs.items():
             arguments = (str(token), token.read_text(), str(path))

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from significand.meters.machine import describe_machine
+from significand.results.fleet_state import utc
 from significand.results.sent_blocks import BlockError, pack_block
 from significand.runner.interpreter import environment, python
 from significand.runner.protocol import describe_exit
@@ -95,7 +96,7 @@ def run_task(
 
 def describe_here() -> str:
     """Return the facts of this machine and its time of day, as JSON."""
-    return json.dumps({"machine": describe_machine(), "time_s": time.time(), "pid": os.getpid()})
+    return json.dumps({"machine": describe_machine(), "utc": utc(), "pid": os.getpid()})
 
 
 def doctor_here() -> str:

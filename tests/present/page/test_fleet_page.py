@@ -12,8 +12,7 @@ from significand.answers.fleet import FleetAnswer, read_answer
 from significand.present.page import fleet_core_html, write_fleet_report
 from significand.present.page.fleet_page import MOST_BYTES, fleet_page
 from significand.present.page.fleet_parts import MOST_BLOCK_LINES, bars_of, blocks_table, kinds_table, means_table
-from significand.results.folder import FLEET, HOSTS
-from significand.results.store import MANIFEST, write_json
+from significand.results.store import FLEET, HOSTS, MANIFEST, write_json
 
 pytestmark = pytest.mark.slow
 

@@ -22,8 +22,7 @@ from significand.present.words.hosts import (
     spread_words,
     title_words,
 )
-from significand.results.folder import FLEET, HOSTS
-from significand.results.store import MANIFEST, RAW_RUNS, write_json
+from significand.results.store import FLEET, HOSTS, MANIFEST, RAW_RUNS, write_json
 
 
 @pytest.fixture(scope="module")

@@ -2,14 +2,14 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 from rich.table import Table
 
 from significand.plan.paths import shell_word
 from significand.present.rows import visible
-from significand.results.fleet_state import BlockEntry, FleetState, counted_by_host
+from significand.results.fleet_state import BlockEntry, FleetState, counted_by_host, seconds_between, utc
 
 MOST_HOSTS = 40
 """Machines that have a line each; of more, those that have most left to say come first."""
@@ -78,7 +78,7 @@ def _now(block: BlockEntry | None) -> str:
 
 def _ago(text: str) -> str:
     try:
-        elapsed = datetime.now(UTC) - datetime.fromisoformat(text)
+        elapsed_s = seconds_between(text, utc())
     except (ValueError, TypeError):
         return "?"
-    return str(timedelta(seconds=max(0, round(elapsed.total_seconds()))))
+    return str(timedelta(seconds=max(0, round(elapsed_s))))
