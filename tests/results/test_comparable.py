@@ -83,6 +83,7 @@ def test_what_does_not_matter_may_differ(tmp_path: Path) -> None:
         "minimise": "memory",
         "limit": ["latency=2ms"],
         "objectives": ["latency", "memory"],
+        "indifferent": ["latency=1%"],
         "until": 0.05,
         "until_metric": "memory",
         "max_repeats": 50,
