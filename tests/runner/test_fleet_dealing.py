@@ -1,6 +1,7 @@
 """Blocks are given to machines, kept once, given out again when they are lost, and given up with a reason."""
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -236,19 +237,30 @@ def test_what_is_there_is_not_measured_again(tmp_path: Path) -> None:
     assert len(second.place.started) == 8 - sum(len(runs) for runs in before.values()) // len(EXPERIMENT.setups())
 
 
-HOST, REPEAT = st.sampled_from("ab"), st.integers(0, 3)
-EVENTS = st.one_of(
-    st.builds(Went, HOST),
-    st.builds(Came, HOST),
-    st.builds(lambda host, repeat: Ended(host, repeat, made_up_block(EXPERIMENT, repeat, host)), HOST, REPEAT),
-    st.builds(lambda host, repeat: Ended(host, repeat, reason="lost"), HOST, REPEAT),
-)
+def test_what_somebody_else_has_sent_meanwhile_is_not_done_again(tmp_path: Path) -> None:
+    """A machine that goes with a block which arrived late from another one leaves nothing to do."""
+    late = Ended("a", 3, made_up_block(EXPERIMENT, 3, "a"))
+    events: list[list[Event]] = [[Went("a"), Ended("a", 0, reason="lost")], [], [], [late], [Went("b"), Came("b")]]
+    made = fleet(tmp_path / "f", "a", "b", events=events, mode="share", together=1)
+    assert made.run(patience_s=30) == []
+    found = kept(tmp_path / "f")
+    assert sorted(repeat for runs in found.values() for repeat in runs) == whole(0, 1, 2, 3)
+
+
+KINDS: dict[str, Callable[[str, int], Event]] = {
+    "goes": lambda host, _: Went(host),
+    "comes": lambda host, _: Came(host),
+    "sends": lambda host, repeat: Ended(host, repeat, made_up_block(EXPERIMENT, repeat, host)),
+    "loses": lambda host, repeat: Ended(host, repeat, reason="lost"),
+}
+EVENTS = st.tuples(st.sampled_from(sorted(KINDS)), st.sampled_from("ab"), st.integers(0, 3))
 
 
 @pytest.mark.slow
 @given(st.lists(st.lists(EVENTS, max_size=3), max_size=8), st.sampled_from(["each", "share"]))
-def test_whatever_happens_nothing_is_doubled_or_left_unsaid(events: list[list[Event]], mode: str) -> None:
+def test_whatever_happens_nothing_is_doubled_or_left_unsaid(told: list[list[tuple[str, str, int]]], mode: str) -> None:
     """Whatever goes, comes, arrives twice or is lost: no run is kept twice, and what is missing is told."""
+    events = [[KINDS[kind](host, repeat) for kind, host, repeat in some] for some in told]
     with TemporaryDirectory() as folder:
         out = Path(folder) / "f"
         made = fleet(out, "a", "b", events=events, mode=mode)

@@ -39,6 +39,8 @@ REPORT_EVERY_S = 0.25
 TOGETHER = 64
 """Blocks that are brought to the disk together, at most: they are in the memory meanwhile."""
 
+DONE_ALREADY = "it was done already, and the first is kept"
+
 NAMED = 4
 """Machines that the progress names."""
 
@@ -235,6 +237,7 @@ class Coordinator:
         """Write down what became of blocks that were to be kept."""
         for (event, block), reason in zip(blocks, kept.result() if kept else (), strict=True):
             if reason:
+                self._done.discard(self._key(event.host, event.repeat))
                 self._lose(event, reason)
             else:
                 self._finish(event, block)
@@ -260,7 +263,7 @@ class Coordinator:
         """Return the block that arrived, where there is one to keep."""
         key = self._key(event.host, event.repeat)
         if key in self._done:
-            self._end_of(event, "lost", "it was done already, and the first is kept")
+            self._end_of(event, "lost", DONE_ALREADY)
             return None
         if event.reason:
             self._lose(event, event.reason)
@@ -294,7 +297,11 @@ class Coordinator:
     def _lose(self, event: Ended, reason: str, *, went: bool = False) -> None:
         """Give a block out again, or give it up. That its machine went says nothing of how well it measures."""
         host, key = self._hosts[event.host], self._key(event.host, event.repeat)
-        self._done.discard(key)
+        if host.running is None or host.running.repeat != event.repeat:
+            return  # it was given up before, and is given out again already
+        if key in self._done:  # somebody who had been given up has sent it meanwhile
+            self._end_of(event, "lost", DONE_ALREADY)
+            return
         host.losses += not went
         again = self._attempts[key] < MOST_ATTEMPTS
         self._end_of(event, "lost" if again else "failed", reason)
