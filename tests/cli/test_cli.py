@@ -356,7 +356,7 @@ def test_doctor_fails_only_on_what_is_bad(
 ) -> None:
     """The exit code is 1 if any check is bad, else 0; the last line says whether the machine can measure."""
     checks = [Check("turbo", level, "so", "do this") for level in levels]  # type: ignore[arg-type]  # one of its words
-    monkeypatch.setattr("significand.doctor.examine.examine", lambda: checks)
+    monkeypatch.setattr("significand.doctor.examine.examine", lambda **_: checks)
     assert main(["doctor"]) == code
     assert capsys.readouterr().out.splitlines()[-1] == last
     assert main(["doctor", "--json"]) == code

@@ -72,7 +72,7 @@ READING = {
 @pytest.fixture
 def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
     """Write two results, the later one a tenth slower, and have a made-up machine."""
-    monkeypatch.setattr("significand.doctor.examine.examine", lambda: [Check("turbo", "ok", "off")])
+    monkeypatch.setattr("significand.doctor.examine.examine", lambda **_: [Check("turbo", "ok", "off")])
     monkeypatch.setattr("significand.engines.probe.probe_modes", list)
     return {
         "old": made_up_folder(tmp_path / "old", made_up_runs(1)),
