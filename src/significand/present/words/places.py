@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from significand.plan.setup import HERE, OTHER
 from significand.present.rows import enumerated, visible
 
 ORDERED = ("batch_size", "threads")
@@ -18,6 +19,7 @@ TITLES = {
     "batch_size": "batch size",
     "threads": "threads",
     "calibration_samples": "calibration samples",
+    "variant": "environment",
 }
 """What each axis is called, in the order in which values are told."""
 
@@ -29,7 +31,10 @@ _BEFORE = {
     "batch_size": "at",
     "threads": "with",
     "calibration_samples": "with",
+    "variant": "in",
 }
+
+_ENVIRONMENTS = {HERE: "this environment", OTHER: "the other environment"}
 
 
 def value_words(axis: str, value: str) -> str:
@@ -41,6 +46,8 @@ def value_words(axis: str, value: str) -> str:
         return f"{shown} thread{'' if shown == '1' else 's'}"
     if axis == "calibration_samples":  # a mode may take none
         return f"{shown} calibration sample{'' if shown == '1' else 's'}" if shown else ""
+    if axis == "variant":
+        return _ENVIRONMENTS.get(value, shown)
     return shown.replace(";", ", ") if axis == "options" else shown
 
 
