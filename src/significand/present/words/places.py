@@ -73,7 +73,8 @@ def at(axis: str, values: Sequence[str]) -> str:
     """Say where, by one or several values: ``"at batch 1 and 32"``, ``"with 2 threads"``."""
     if axis == "batch_size":
         return f"at batch {enumerated(values)}"
-    told = value_words(axis, values[0]) if len(values) == 1 else enumerated(values)
+    words = values if axis in {*ORDERED, "calibration_samples"} else [value_words(axis, value) for value in values]
+    told = value_words(axis, values[0]) if len(values) == 1 else enumerated(words)
     if axis in {"threads", "calibration_samples"} and len(values) > 1:
         told += f" {TITLES[axis]}"
     return f"{_BEFORE[axis]} {told}" if told else ""
