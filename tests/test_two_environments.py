@@ -65,8 +65,8 @@ def test_what_is_the_same_in_both_does_not_differ(measured: Measured) -> None:
     runs = measured.outcome.results.runs
     for column in ("test_accuracy", "final_train_accuracy", "model_size_mb"):
         values = runs.numbers(column)
-        sides = [values[runs.rows_of(code)] for code in (0, 1)]
-        np.testing.assert_array_equal(*sides)
+        here, there = (values[runs.rows_of(code)] for code in (0, 1))
+        np.testing.assert_array_equal(here, there)
 
 
 def test_the_manifest_names_the_other_environment(measured: Measured) -> None:
