@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from conftest import blocks_of, forkservers_of, small_experiment
-from made_up_environment import made_up_environment
+from made_up_environment import made_up_environment, own_packages
 from made_up_server import MadeUpServer
 from significand.meters.steps import Step
 from significand.plan.setup import HERE, OTHER, Setup
 from significand.results.records import Progress, Run
 from significand.runner.block import Block
 from significand.runner.conductor import Here
+from significand.runner.server import RunnerError
 from significand.workload.given import Data
 
 
@@ -68,6 +69,19 @@ def test_an_experiment_of_one_environment_has_one_server() -> None:
 
     Here(None, new_server=new_server).run(blocks_of(small_experiment(repeats=1)), lambda run, details: None)  # noqa: ARG005
     assert asked == [HERE]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("no_orphans", "scratch")
+def test_an_environment_that_cannot_start_is_named(tmp_path: Path) -> None:
+    """Before anything is measured, with the last words of its forkserver; that of here is ended, too."""
+    there = made_up_environment(tmp_path / "venv")
+    broken = own_packages(there) / "onnxruntime"
+    broken.mkdir()
+    (broken / "__init__.py").write_text("raise ImportError('no such library')", encoding="utf-8")
+    blocks = blocks_of(small_experiment(against=str(there)))
+    with pytest.raises(RunnerError, match=r"cannot start in '.*venv': it .*: ImportError: no such library"):
+        Here(None, on_ready=lambda: pytest.fail("ready")).run(blocks, lambda run, details: None)  # noqa: ARG005
 
 
 @pytest.mark.slow

@@ -112,21 +112,26 @@ class Server:
             shutil.rmtree(self._scratch, ignore_errors=True)
             for end in (self._stderr, self.connection, theirs):
                 end.close()
-            raise RunnerError(f"the runs' processes cannot start: {error}") from None
+            raise RunnerError(f"the runs' processes cannot start{self._where}: {error}") from None
         try:
             self.connection.send(self._start(saved(self._data, self._scratch)))
             self._meanwhile()
             if not self.connection.poll(START_TIMEOUT_S):
                 raise RunnerError(
-                    f"the runs' processes were not ready after {START_TIMEOUT_S:g} s; "
+                    f"the runs' processes{self._where} were not ready after {START_TIMEOUT_S:g} s; "
                     "try again when the machine is idle"
                 )
             self.connection.recv()
         except (EOFError, ConnectionError):
-            raise RunnerError(f"the runs' processes cannot start: it {self.stop()}") from None
+            raise RunnerError(f"the runs' processes cannot start{self._where}: it {self.stop()}") from None
         except OSError as error:  # the data could not be saved for them
             self.stop()
             raise RunnerError(f"no temporary file can be made: {error}; set TMPDIR to a folder with room") from None
+
+    @property
+    def _where(self) -> str:
+        """In which environment, for errors; empty of this one."""
+        return f" in {self._first.experiment.against!r}" if self._is_other else ""
 
     def _command(self, *arguments: str) -> list[str]:
         if self._is_other:
