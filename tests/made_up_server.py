@@ -43,9 +43,9 @@ class MadeUpServer(Server):
         self._threads: dict[int, threading.Thread] = {}
         self._killed: dict[int, threading.Event] = {}
 
-    def __call__(self, first: Block, data: Data, meanwhile: Callable[[], None]) -> "MadeUpServer":
+    def __call__(self, first: Block, data: Data, meanwhile: Callable[[], None], variant: str = "") -> "MadeUpServer":
         """Take the place of the class."""
-        del first, data
+        del first, data, variant
         meanwhile()
         return self
 

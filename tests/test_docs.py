@@ -232,9 +232,10 @@ def test_everything_in_a_result_folder_is_documented(tmp_path: Path) -> None:
     assert isinstance(machine, dict)
     known = {name for name in MANIFEST_KEYS if "." not in name}
     of_networks, of_resuming = {"network", "network_sources"}, {"resumed_utc", "allowed"}
-    assert known - set(manifest) == {"idle_power_w", "idle_others_cpu_s", *of_resuming, *of_networks}
+    assert known - set(manifest) == {"idle_power_w", "idle_others_cpu_s", "against", *of_resuming, *of_networks}
     assert set(manifest) <= known
-    assert {f"machine.{name}" for name in machine} == set(MANIFEST_KEYS) - known
+    inside = {f"against.{name}" for name in ("path", "python", "versions")} | {f"machine.{name}" for name in machine}
+    assert inside == set(MANIFEST_KEYS) - known
     assert set(machine) == set(describe_machine())
     first, second, *_ = (tmp_path / "journal.jsonl").read_text(encoding="utf-8").splitlines()
     assert set(json.loads(first)) - {"machine"} <= known

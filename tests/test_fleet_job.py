@@ -214,6 +214,12 @@ def test_where_it_runs_is_checked_with_all_else(tmp_path: Path, on: str, more: d
     assert second.startswith("epochs: ")
 
 
+def test_two_environments_are_measured_here_alone(tmp_path: Path) -> None:
+    """Another environment is one of this machine."""
+    with pytest.raises(PlanError, match="against: two environments take turns on one machine; leave it out with --on"):
+        run(tmp_path, Made("a"), {**FIELDS, "against": "venv"})
+
+
 def test_repeats_are_not_awaited_elsewhere(tmp_path: Path) -> None:
     """`until` looks at all runs after each repeat, which machines do on their own."""
     with pytest.raises(PlanError, match="until: repeats on several machines are counted"):

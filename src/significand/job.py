@@ -67,6 +67,7 @@ from significand.results.store import (
     write_json,
 )
 from significand.results.values import jsonable
+from significand.runner.against import other_environment
 from significand.runner.block import Block
 from significand.runner.conductor import Here, OnProgress
 from significand.runner.fitting import examined_network, fitted
@@ -267,9 +268,13 @@ def result_folder(output_dir: Path | str | None) -> Path:
 
 
 def with_home(fields: Mapping[str, object]) -> Mapping[str, object]:
-    """Return the fields with ``~`` in the path of the data as the home folder."""
-    data = fields.get("data")
-    return {**fields, "data": expanded("data", data)} if isinstance(data, str) else fields
+    """Return the fields with ``~`` in paths as the home folder, and that of another environment from the root."""
+    data, against = fields.get("data"), fields.get("against")
+    found = {"data": expanded("data", data)} if isinstance(data, str) else {}
+    if isinstance(against, str | os.PathLike) and os.fspath(against):
+        there = Path(expanded("against", os.fspath(against)))
+        found["against"] = str((working_directory() or Path()) / there)
+    return {**fields, **found}
 
 
 def _what_was_resumed(journal: Journal | None, runs: Sequence[Run]) -> str:
@@ -673,6 +678,8 @@ class Plan:
         Gives what the network is measured with, once there is something to measure.
     sources
         The digests of a network's files by where they are; None where these do not tell it from another.
+    against
+        The environment that it is held against; see `significand.runner.against.other_environment`.
     """
 
     experiment: Experiment
@@ -680,6 +687,7 @@ class Plan:
     data_sha256: str | None
     network: Mapping[str, object] | None = None
     sources: Mapping[str, str] | None = None
+    against: Mapping[str, object] | None = None
 
 
 def plan_in(
@@ -711,15 +719,23 @@ def plan_in(
     is_mlp = experiment.data is not None and isinstance(experiment.workload, Perceptron)
     dataset = sources.dataset(experiment.data or "", experiment.table_format) if is_mlp else None
     problems += [*([] if elsewhere else energy_problems(experiment)), *_split_problems(experiment, dataset)]
+    against = None
+    if elsewhere and experiment.against is not None:
+        problems.append("against: two environments take turns on one machine; leave it out with --on")
+    else:
+        try:
+            against = other_environment(experiment)
+        except PlanError as error:
+            problems += error.problems
     if problems:
         raise PlanError(problems)
     if not yes:
         _check_size(experiment)
     if is_mlp:
-        return Plan(experiment, lambda: dataset, dataset.sha256() if dataset else None)
+        return Plan(experiment, lambda: dataset, dataset.sha256() if dataset else None, against=against)
     if functions is None and _is_begun(experiment, begun):
-        return _as_begun(experiment, begun, folder, allow, kept)
-    return _examined(experiment, functions, kept)
+        return _as_begun(experiment, begun, folder, allow, kept, against)
+    return dataclasses.replace(_examined(experiment, functions, kept), against=against)
 
 
 def _examined(experiment: Experiment, functions: bytes | None, kept: contextlib.ExitStack) -> Plan:
@@ -749,6 +765,7 @@ def _as_begun(
     folder: Path,
     allow: Sequence[str],
     kept: contextlib.ExitStack,
+    against: Mapping[str, object] | None,
 ) -> Plan:
     """Return the plan of a network as it was examined when the experiment was begun: it is again only to be measured.
 
@@ -756,12 +773,12 @@ def _as_begun(
     """
 
     def data() -> Data:
-        again = _examined(experiment, None, kept)
+        again = dataclasses.replace(_examined(experiment, None, kept), against=against)
         check_same(folder, begun, identity_of(again), allow)
         return again.data()
 
     facts: Mapping[str, Any] = begun
-    return Plan(experiment, data, facts.get("data_sha256"), facts.get("network"), facts.get("network_sources"))
+    return Plan(experiment, data, facts.get("data_sha256"), facts.get("network"), facts.get("network_sources"), against)
 
 
 def energy_problems(experiment: Experiment) -> list[str]:
@@ -824,6 +841,7 @@ def identity_of(plan: Plan) -> dict[str, object]:
         "data_sha256": plan.data_sha256,
         **({"network": plan.network} if plan.network else {}),
         **({"network_sources": plan.sources} if plan.sources else {}),
+        **({"against": plan.against} if plan.against else {}),
         "method": METHOD,
         "machine": describe_machine(),
         "energy_source": choose_counter(plan.experiment.watts_per_core).source,

@@ -688,3 +688,40 @@ def test_more_setups_than_can_be_planned_are_refused_before_they_are_formed() ->
     stored = plan_experiment(fields | {"batch_size": [1]}, NO_DATA).to_json() | {"batch_size": fields["batch_size"]}
     with pytest.raises(PlanError, match=told):
         stored_experiment(stored)
+
+
+def test_against_another_environment_every_setup_is_there_twice() -> None:
+    """Side by side; each of here is compared with itself there, and that one with nothing."""
+    experiment = plan(precision_modes="float32,int8", batch_size="1,8", against="venv")
+    names = [setup.name for setup in experiment.setups()]
+    assert names[:4] == ["float32-b1-here", "float32-b1-other", "int8-b1-here", "int8-b1-other"]
+    assert experiment.baselines() == [1, 1, 3, 3, 5, 5, 7, 7]
+    assert experiment.varying == {"precision", "batch_size", "variant"}
+    assert stored_experiment(experiment.to_json()) == experiment
+    assert plan(**resumed_fields(experiment.to_json(), {})) == experiment
+
+
+def test_against_another_environment_what_no_engine_runs_is_left_out_in_both() -> None:
+    """A refused setup is in neither."""
+    experiment = plan(precision_modes="float32,int8", engine="onnxruntime,torch", against="venv")
+    assert [setup.name for setup in experiment.setups()] == [
+        f"{name}-{where}"
+        for name in ("float32-onnxruntime", "int8-onnxruntime", "float32-torch")
+        for where in ("here", "other")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fields", "line"),
+    [
+        ({"baseline": "int8"}, "baseline: 'int8' is given beside against, by which each setup is compared with itself"),
+        ({"against": ""}, "against: '' is an entry without a name; name each environment"),
+        ({"against": 5}, "against: 5 is not a text; give a text"),
+    ],
+)
+def test_mistakes_beside_another_environment_are_told(fields: dict[str, object], line: str) -> None:
+    """Another baseline would compare nothing across, and an empty name is none."""
+    with pytest.raises(PlanError) as caught:
+        plan(**{"against": "venv"} | fields)
+    (told,) = caught.value.problems
+    assert told.startswith(line)

@@ -89,10 +89,23 @@ def test_what_does_not_matter_may_differ(tmp_path: Path) -> None:
         "max_repeats": 50,
         "max_time_s": 60.0,
     }
-    assert others.keys() == FREE
+    against = {"against": "venv"}  # which leaves no choice of the baseline
+    assert {*others, *against} == FREE
     old = made_up_folder(tmp_path / "old", made_up_runs(1))
     new = made_up_folder(tmp_path / "new", made_up_runs(2), experiment=others)
-    assert told(old, new) == []
+    there = made_up_folder(tmp_path / "there", made_up_runs(2), experiment=against)
+    assert told(old, new) == told(old, there) == []
+
+
+def test_versions_of_another_environment_must_be_the_same(tmp_path: Path) -> None:
+    """Where it lies does not matter: what ran there does."""
+    found = [
+        {"path": f"/envs/{name}", "python": "3.11.7", "versions": {"onnxruntime": version}}
+        for name, version in (("a", "1.32.0"), ("b", "1.32.0"), ("c", "1.33.0"))
+    ]
+    old, moved, newer = (made_up_folder(tmp_path / str(k), made_up_runs(1), against=one) for k, one in enumerate(found))
+    assert told(old, moved) == []
+    assert told(old, newer) == ["against.versions.onnxruntime: '1.32.0' in OLD, '1.33.0' in NEW"]
 
 
 def test_data_is_known_by_its_content(tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ def _paired(own: Scored, base: Scored) -> PairedExamples | None:
 
 def same_weights(own: Setup, base: Setup) -> bool:
     """Tell whether two setups of a repeat convert the same weights: what decides training is the same in both."""
-    if own.options != base.options:
+    if (own.options, own.variant) != (base.options, base.variant):  # another environment may train otherwise
         return False
     trained = [
         (MODES[one.precision].training_precision, one.batch_size, one.threads, one.device) for one in (own, base)

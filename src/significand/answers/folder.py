@@ -122,6 +122,9 @@ class Folder:
         fields = {name: value for name, value in self.fields.items() if name not in ({*told, REFUSED} if told else ())}
         facts = dict(flat({"experiment": fields, "machine": self.manifest.get("machine"), "method": method}))
         facts |= dict(flat({"network": {name: self.network[name] for name in IDENTIFYING if self.network.get(name)}}))
+        against = self.manifest.get("against")
+        if isinstance(against, dict):  # where it is, says nothing of what ran there
+            facts |= dict(flat({"against": {name: against.get(name) for name in ("python", "versions")}}))
         if self.manifest.get("data_sha256"):
             facts["data_sha256"] = self.manifest["data_sha256"]
         return facts

@@ -1,9 +1,10 @@
-"""Whether a comparison of two result folders lets a change pass."""
+"""Whether a comparison of two result folders, or of two environments in one folder, lets a change pass."""
 
 import math
 from collections.abc import Sequence
 from typing import Literal
 
+from significand.analysis.claims import Claims
 from significand.analysis.comparison import ESTIMATED_ENERGY, Comparison
 from significand.analysis.measures import band
 from significand.answers.compare import FolderComparison
@@ -12,7 +13,7 @@ from significand.plan.metrics import METRICS
 FailOn = Literal["worse", "different"]
 
 
-def failing(result: FolderComparison, fail_on: FailOn) -> list[Comparison]:
+def failing(result: FolderComparison | Claims, fail_on: FailOn) -> list[Comparison]:
     """Return the comparisons that make a gate fail.
 
     Those whose verdict is worse (or also better, where anything ``"different"`` fails) and whose whole interval lies
@@ -22,6 +23,14 @@ def failing(result: FolderComparison, fail_on: FailOn) -> list[Comparison]:
     beyond the margin or it is not. So is the size of a model, a fact of its file, even of a single run.
     """
     return [one for one in result.comparisons if _is_beyond(one, fail_on)]
+
+
+def unjudged_setups(claims: Claims) -> list[str]:
+    """Return the setups of which nothing is judged although they have a baseline; as `unjudged` of one folder."""
+    by_setup: dict[str, list[Comparison]] = {}
+    for one in claims.comparisons:
+        by_setup.setdefault(one.setup, []).append(one)
+    return [setup for setup, some in by_setup.items() if not _is_judged(some)]
 
 
 def unjudged(result: FolderComparison) -> list[str]:

@@ -21,6 +21,8 @@ UNFIT = 1
 FAILED_GATE = 1
 NOT_WRITTEN = 1
 
+GATE_ENDS = {DONE: "passed", FAILED_GATE: "failed", BAD_INPUT: "not judged"}
+
 app = App(
     name="significand",
     help="What does a network gain and lose in another precision, is the difference real, and did the machine really "
@@ -88,6 +90,13 @@ def refuse(problems: Sequence[str]) -> int:
     for problem in problems:
         note(f"significand: {visible(problem)}")
     return BAD_INPUT
+
+
+def end_gate(fail_on: str | None, code: int) -> int:
+    """Say how a gate ended, where one was asked for, and return the exit code."""
+    if fail_on is not None:
+        complain(f"--fail-on {fail_on}: {GATE_ENDS[code]}")
+    return code
 
 
 def print_json(value: object) -> None:

@@ -12,13 +12,12 @@ from significand.cli.common import (
     NOT_WRITTEN,
     complain,
     console,
+    end_gate,
     folder_of,
     print_json,
     refuse,
     say,
 )
-
-GATE_ENDS = {DONE: "passed", FAILED_GATE: "failed", BAD_INPUT: "not judged"}
 
 
 def compare(
@@ -90,7 +89,7 @@ def compare(
             old, new, metrics=_words(metrics), allow=allow, margin=margin, accuracy_margin=accuracy_margin
         )
     except ResultsError as error:
-        return _end_gate(fail_on, refuse(error.problems))
+        return end_gate(fail_on, refuse(error.problems))
     if json:
         print_json(result.to_dict())
     elif markdown:
@@ -105,7 +104,7 @@ def compare(
     modes = unjudged(result)
     if modes:
         refuse([f"fail_on: nothing could be tested of {', '.join(modes)}; finish at least 2 repeats in both folders"])
-    return _end_gate(fail_on, FAILED_GATE if lines else BAD_INPUT if modes else DONE)
+    return end_gate(fail_on, FAILED_GATE if lines else BAD_INPUT if modes else DONE)
 
 
 def history(
@@ -286,13 +285,6 @@ def table(
         if results.incomplete:
             console().print(visible(results.incomplete), markup=False)
     return DONE
-
-
-def _end_gate(fail_on: str | None, code: int) -> int:
-    """Say how a gate ended, where one was asked for, and return the exit code."""
-    if fail_on is not None:
-        complain(f"--fail-on {fail_on}: {GATE_ENDS[code]}")
-    return code
 
 
 def _words(text: str | None) -> list[str] | None:

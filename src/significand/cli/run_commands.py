@@ -3,7 +3,7 @@
 import dataclasses
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -115,6 +115,15 @@ def run(
             negative="", show_default=False, help="with --hosts share: machines of different processors may share"
         ),
     ] = False,
+    fail_on: Annotated[
+        Literal["worse", "different"] | None,
+        Parameter(
+            show_default=False,
+            help="with --against: exit with 1 if a verdict on this environment is worse than the other (or, with "
+            "different, better or worse) and its whole interval lies beyond the margin; with 2 if a setup could not be "
+            "judged",
+        ),
+    ] = None,
     traceback: Annotated[
         bool,
         Parameter(negative="", show_default=False, help="show all lines of the trace of an error in your functions"),
@@ -143,6 +152,7 @@ def run(
     try:
         with ProgressDisplay(console(stderr=True, quiet=quiet or json)) as display:
             # What measures takes longer to import than anybody should wait for a sign of life.
+            from significand.cli.against import check_gate, gate_of
             from significand.cli.elsewhere import Elsewhere, options_of, run_elsewhere, tell_fleet
             from significand.job import run_experiment_in
             from significand.plan.config import read_config
@@ -152,6 +162,7 @@ def run(
             fields.pop("output_dir", None)
             fields |= {name: value for name, value in vars(flags).items() if value is not None}
             fields |= {"model": file} if file is not None else {}
+            check_gate(fail_on, fields, folder, resume=resume)
             asked = Elsewhere(on, hosts, slurm, require_fit=require_fit, allow_mixed=allow_mixed)
             elsewhere = options_of(asked, folder, resume=resume)
             if elsewhere is not None:
@@ -175,7 +186,8 @@ def run(
         return tell_fleet(fleet, quiet=quiet)
     streams().kept = f"the results are in {outcome.folder}; `significand table` prints them"
     _show(outcome, quiet=quiet, as_json=json)
-    return SOME_RUN_FAILED if outcome.failed else DONE
+    gate = DONE if fail_on is None else gate_of(outcome.claims, fail_on)
+    return SOME_RUN_FAILED if outcome.failed else gate
 
 
 def modes(

@@ -211,7 +211,7 @@ def describe_machine(root: Path = Path("/")) -> dict[str, object]:
         "memory_mb": psutil.virtual_memory().total / 1e6,
         "os": platform.platform(),
         "python": platform.python_version(),
-        "versions": {package: _version(package) for package in PACKAGES},
+        "versions": installed_versions(),
     }
 
 
@@ -251,6 +251,11 @@ def _group_quota(folder: Path) -> float | None:
     except ValueError:  # "max", or no such file
         return None
     return quota / period if quota > 0 and period > 0 else None
+
+
+def installed_versions() -> dict[str, str | None]:
+    """Return by package its version; None where it is not installed."""
+    return {package: _version(package) for package in PACKAGES}
 
 
 def _version(package: str) -> str | None:

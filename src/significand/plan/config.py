@@ -42,7 +42,7 @@ def read_config(path: Path) -> dict[str, Any]:
         raise PlanError([f"output_dir: {shown(fields['output_dir'])} is not a text; give the path of a folder"])
     if fields.get("output_dir") == "":
         raise PlanError(["output_dir: '' is not a path; give the path of a folder, . for that of the TOML file"])
-    for name, no_paths in (("data", BUILT_IN_DATA), ("output_dir", ())):
+    for name, no_paths in (("data", BUILT_IN_DATA), ("output_dir", ()), ("against", ())):
         value = fields.get(name)
         if isinstance(value, str) and value not in no_paths:
             fields[name] = str(path.parent / expanded(name, value))

@@ -34,7 +34,7 @@ from significand.plan.options import (
 )
 from significand.plan.precision import BASELINE, MODES, PrecisionMode
 from significand.plan.problems import PlanError, SeveralProblemsError, listed, nearest, shown, unknown_fields
-from significand.plan.setup import Network, Perceptron, Protocol, Setup, Workload, is_onnx
+from significand.plan.setup import HERE, OTHER, Network, Perceptron, Protocol, Setup, Workload, is_onnx
 
 LARGEST_LAYER = 2**24
 
@@ -47,6 +47,8 @@ ONLY_WITH_UNTIL = ("until_metric", "max_repeats", "max_time_s")
 GRID = "axes"
 """A table of a TOML file, or a dict in Python, of axes by their names; the fields themselves take lists, too."""
 
+ENVIRONMENT = "variant"
+"""The axis of setups that are measured in two environments."""
 
 MOST_SETUPS = 48
 """Setups of an experiment that is begun without being asked twice."""
@@ -164,14 +166,22 @@ class Experiment(Fields):
     @property
     def varying(self) -> frozenset[str]:
         """The axes on which there are several values."""
-        return frozenset(axis for axis, name in AXES.items() if len(getattr(self, name)) > 1)
+        environments = {ENVIRONMENT} if self.against else ()
+        return frozenset(axis for axis, name in AXES.items() if len(getattr(self, name)) > 1).union(environments)
 
     def setups(self) -> list[Setup]:
-        """Return the product of the axes, less what an engine refuses: precisions within threads within batch sizes."""
+        """Return the product of the axes, less what an engine refuses: precisions within threads within batch sizes.
+
+        Where they are held against another environment, each is there twice, side by side.
+        """
         order = ("options", "engine", "batch_size", "threads", "precision", "calibration_samples")
         axes = {axis: getattr(self, AXES[axis]) for axis in order}
         refused = {name for name, _ in self.refused}
-        return [setup for setup in _product(self.workload, axes) if setup.name not in refused]
+        setups = [setup for setup in _product(self.workload, axes) if setup.name not in refused]
+        if not self.against:
+            return setups
+        twice = [dataclasses.replace(setup, variant=variant) for setup in setups for variant in (HERE, OTHER)]
+        return [setup.named(self.varying) for setup in twice]
 
     def estimated_s(self) -> float:
         """Return how many seconds all runs take at least, roughly, by what small networks were seen to need.
@@ -613,8 +623,11 @@ def _product(workload: Workload, axes: Mapping[str, Sequence[Any]]) -> Iterator[
 
 def _check_baseline(plan: _Plan) -> None:
     """Read a partial setup, ``precision=float32,engine=torch``; a bare value is that of the axis that has it."""
-    if not plan.has("baseline", *AXES.values()):
+    if not plan.has("baseline", "against", *AXES.values()):
         plan.values.pop("baseline", None)
+        return
+    if plan.values["against"] is not None:
+        _check_baseline_there(plan)
         return
     axes = {axis: [str(value) for value in plan.values[name]] for axis, name in AXES.items()}
     given = plan.values["baseline"]
@@ -641,6 +654,16 @@ def _check_baseline(plan: _Plan) -> None:
             found[fitting[0]] = value
     if plan.has("baseline"):
         plan.values["baseline"] = tuple(found.items())
+
+
+def _check_baseline_there(plan: _Plan) -> None:
+    """Have each setup compared with itself in the other environment, and with nothing else."""
+    there = f"{ENVIRONMENT}={OTHER}"
+    given = plan.values["baseline"]
+    if given is not None and given != (there,):
+        told = f"{shown(','.join(given))} is given beside against, by which each setup is compared with itself"
+        plan.fail("baseline", f"{told} in the other environment; leave one of the two out")
+    plan.values["baseline"] = ((ENVIRONMENT, OTHER),)
 
 
 def _fail_baseline(plan: _Plan, value: str, values: Sequence[str], axis: str) -> None:

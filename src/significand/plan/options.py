@@ -263,6 +263,15 @@ class Fields:
         otherwise="precision=float32, or the first mode",
         free=True,
     )
+    against: str | None = option(
+        None,
+        "another Python environment, its folder or its python: every setup is measured there, too, in the same turns, "
+        "and compared with itself there",
+        COMPARED,
+        Text(named="environment"),
+        otherwise="none",
+        free=True,
+    )
     margin: float | None = option(
         None,
         "costs that differ by surely less, such as 2%, are called equivalent",

@@ -10,6 +10,9 @@ from significand.plan.precision import CALIBRATION_SAMPLES, MODES
 AXES = ("options", "precision", "engine", "device", "batch_size", "threads", "calibration_samples", "variant")
 """Fields by which the setups of one experiment may differ, in the order in which names tell them."""
 
+HERE, OTHER = "here", "other"
+"""Variants of setups that are measured in two Python environments: this one, and the one that they are held against."""
+
 
 def name_of(*words: str) -> str:
     """Return what a setup is called, by its precision and what else tells it from the others; files take the name."""
@@ -101,9 +104,11 @@ class Setup:
         The precision mode; what executes the trained network, and where; samples per training step and per call.
     calibration_samples
         Training examples that scales are taken from, at most; None where the mode takes none.
-    variant, slowdown
-        Tell equal setups apart, and the share of its own time by which every call is made longer, in the same frame at
-        every share, 0 included; None for the bare call. Only the self-test uses them.
+    variant
+        Tells equal setups apart: `HERE` and `OTHER` those of two environments, other words those of the self-test.
+    slowdown
+        The share of its own time by which every call is made longer, in the same frame at every share, 0 included; None
+        for the bare call. Only the self-test uses it.
     name
         What the setup is called in its experiment: its precision, and the other axes on which the experiment has
         several values. In file names and messages.

@@ -90,6 +90,9 @@ FACTS = {
     **dict.fromkeys(("machine.virtual_machine", "machine.turbo"), TRUTH),
     "machine.instruction_sets": TEXTS,
     "machine.versions": NAMED_TEXTS,
+    "against": OBJECT,
+    **dict.fromkeys(("against.path", "against.python"), TEXT),
+    "against.versions": NAMED_TEXTS,
 }
 """By its dotted name, what each fact is where it is known; null where it is not. The rest is in the experiment."""
 

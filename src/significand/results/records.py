@@ -216,7 +216,9 @@ class Run:
         "training examples that scales were taken from, or all where there were fewer; 0 where the mode takes none",
         default=0,
     )
-    variant: str = column("which of several equal setups; empty where the axes tell them apart", default="")
+    variant: str = column(
+        "which of several equal setups, with against here or other; empty where the axes tell them apart", default=""
+    )
     session: int = column(
         "0 where the experiment ran through; counts up each time it was gone on with after an interruption", default=0
     )

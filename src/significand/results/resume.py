@@ -18,11 +18,11 @@ from significand.results.values import jsonable
 SAME_MEMORY = 0.01
 """How far a machine's memory may differ from itself: the kernel sets aside a little more or less at each boot."""
 
-MAY_DIFFER = ("machine", "energy_source")
+MAY_DIFFER = ("machine", "energy_source", "against")
 """What can be allowed to differ, with all below it. Runs of two experiments, data or methods are no repeats of each
 other, whatever anybody allows."""
 
-IDENTITY = ("energy_source", "experiment", "data_sha256", "network", "method", "machine")
+IDENTITY = ("energy_source", "experiment", "data_sha256", "network", "method", "machine", "against")
 """Compared value by value: the hash says the same of the experiment, but not what differs."""
 
 WEIGHTS = "network.weights_sha256"

@@ -10,7 +10,6 @@ import dataclasses
 import itertools
 import math
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from multiprocessing import connection
 from multiprocessing.connection import Connection
@@ -43,6 +42,7 @@ from significand.runner.protocol import (
     describe_exit,
 )
 from significand.runner.server import Server
+from significand.runner.servers import NewServer, Servers
 from significand.workload.given import Data
 
 MEASURED: tuple[Step, ...] = ("measure", "again")
@@ -78,14 +78,14 @@ class Here:
     meanwhile
         Called once while the runs' processes start, and nothing is measured.
     new_server
-        Makes what forks the runs' processes.
+        Makes what forks the runs' processes, those of one environment.
     """
 
     data: Data
     on_progress: OnProgress = lambda progress: None  # noqa: ARG005 - nobody watches
     on_ready: Callable[[], None] = lambda: None
     meanwhile: Callable[[], None] = lambda: None
-    new_server: Callable[[Block, Data, Callable[[], None]], Server] = Server
+    new_server: NewServer = Server
 
     def run(
         self,
@@ -98,15 +98,15 @@ class Here:
         first = next(blocks, None)
         if first is None:
             return Timing(0.0, 0.0, 0.0)
-        with self.new_server(first, self.data, self.meanwhile) as server:
+        with Servers(first, self.data, self.meanwhile, self.new_server) as servers:
             self.on_ready()
-            conductor = _Conductor(first, server, on_run, self.on_progress)
+            conductor = _Conductor(first, servers, on_run, self.on_progress)
             start = time.perf_counter()
             for ended, block in enumerate(itertools.chain([first], blocks)):
                 if is_enough(ended):
                     break
                 if block.setups:
-                    server.ensure_up()
+                    servers.ensure_up()
                 conductor.run_block(block)
             blocks_s = time.perf_counter() - start
             return Timing(
@@ -131,6 +131,7 @@ class _Worker:
     setup: Setup
     block: Block
     steps_left: int
+    server: Server
     channel: Connection
     since: float
     prepared: int = 0
@@ -177,8 +178,8 @@ class _Worker:
 class _Conductor:
     """Passes the baton among the workers of a block and hands on what they bring."""
 
-    def __init__(self, first: Block, server: Server, on_run: OnRun, on_progress: OnProgress) -> None:
-        self._server = server
+    def __init__(self, first: Block, servers: Servers, on_run: OnRun, on_progress: OnProgress) -> None:
+        self._servers = servers
         self._on_run = on_run
         self._on_progress = on_progress
         experiment = first.experiment
@@ -191,10 +192,8 @@ class _Conductor:
         self._cycle = 0
         self._block: Block
         self._workers: list[_Worker] = []
-        self._unnamed: deque[_Worker] = deque()
         self._order: list[int] = []
         self._step = (0, 0)
-        self._server_end = ""
         self._preparing_since: float | None = None
         self.room: Room | None = None
         self._has_weighed = False
@@ -218,7 +217,6 @@ class _Conductor:
         """Run setups that take turns; return those that there was no room for, as it turned out."""
         self._step = (0, 0)
         self._workers = []
-        self._unnamed.clear()
         for setup in setups:
             self._fork(setup)
             while any(worker.busy for worker in self._workers):  # one after the other, so that none waits for a core
@@ -245,23 +243,23 @@ class _Conductor:
             if worker.setup not in kept and worker.wants == "prepare" and not worker.prepared and worker.pid:
                 worker.given_back, worker.wants, worker.verdict = True, None, ""
                 worker.since = time.perf_counter()
-                self._server.kill(worker.pid)
+                worker.server.kill(worker.pid)
         while any(worker.busy for worker in self._workers):
             self._listen()
 
     def _fork(self, setup: Setup) -> None:
         since = time.perf_counter()
+        server = self._servers.of(setup)
         try:
-            channel = self._server.fork(setup, self._block.seed)
+            channel = server.fork(setup, self._block.seed)
         except ConnectionError:
-            self._lose_server()
+            end = self._lose_server(server)
             self._ended += 1
             self._steps_done += self._steps_per_run
-            self._on_run(_failed(setup, self._block, self._server_end), {})
+            self._on_run(_failed(setup, self._block, end), {})
             return
-        worker = _Worker(setup, self._block, self._steps_per_run, channel, since)
+        worker = _Worker(setup, self._block, self._steps_per_run, server, channel, since)
         self._workers.append(worker)
-        self._unnamed.append(worker)
 
     def _grant(self) -> None:
         """Let the next worker measure alone, or as many prepare as there are cores for: the least far go first.
@@ -316,22 +314,24 @@ class _Conductor:
         limit = self._limit_s
         deadline = min((worker.since + limit for worker in self._workers if worker.busy), default=time.perf_counter())
         channels = {worker.channel: worker for worker in self._workers if worker.listening and not worker.ended}
-        ready = connection.wait([*channels, self._server.connection], max(0.0, deadline - time.perf_counter()))
+        servers = {worker.server.connection: worker.server for worker in self._workers if not worker.ended}
+        ready = connection.wait([*channels, *servers], max(0.0, deadline - time.perf_counter()))
         for source in ready:
-            if source is not self._server.connection:
+            if source not in servers:
                 self._hear(channels[source])  # type: ignore[index]  # what was waited for
-        if self._server.connection in ready:  # after what the dead had still to say
-            self._hear_server()
+        for source, server in servers.items():
+            if source in ready:  # after what the dead had still to say
+                self._hear_server(server)
         now = time.perf_counter()
         for worker in self._workers:
             if not worker.busy or now - worker.since <= limit:
                 continue
             if worker.pid is None or worker.verdict is not None:  # the forkserver itself does not answer
-                self._lose_server()
+                self._lose_server(worker.server)
                 return
             worker.verdict = f"timed out: a {worker.what()} took longer than {limit:g} s; raise step_timeout_s"
             worker.since = now
-            self._server.kill(worker.pid)
+            worker.server.kill(worker.pid)
 
     def _hear(self, worker: _Worker) -> None:
         try:
@@ -367,27 +367,30 @@ class _Conductor:
                 worker.values, worker.details = values, details
         worker.since = now
 
-    def _hear_server(self) -> None:
+    def _hear_server(self, server: Server) -> None:
         try:
-            message = self._server.connection.recv()
+            message = server.connection.recv()
         except (EOFError, ConnectionError):
-            self._lose_server()
+            self._lose_server(server)
             return
+        of_server = [worker for worker in self._workers if worker.server is server]
         match message:
             case Forked(pid):
-                self._unnamed.popleft().pid = pid
+                worker = next(worker for worker in of_server if worker.pid is None)
+                worker.pid = pid
             case Exited(pid, status):
-                worker = next(worker for worker in self._workers if worker.pid == pid)
+                worker = next(worker for worker in of_server if worker.pid == pid)
                 while worker.listening and worker.channel.poll():
                     self._hear(worker)
                 self._end(worker, f"the run's process {describe_exit(status)}")
 
-    def _lose_server(self) -> None:
-        """End a block whose forkserver is dead: the kernel has ended its workers with it."""
-        self._server_end = f"the process that forks the runs {self._server.stop() or 'was gone'}"
+    def _lose_server(self, server: Server) -> str:
+        """End the runs whose forkserver is dead, and return how it ended: the kernel has ended its workers with it."""
+        end = f"the process that forks the runs {server.stop() or 'was gone'}"
         for worker in self._workers:
-            if not worker.ended:
-                self._end(worker, self._server_end)
+            if worker.server is server and not worker.ended:
+                self._end(worker, end)
+        return end
 
     def _end(self, worker: _Worker, cause: str) -> None:
         """Close the books on a worker that is no more; without a result, for `cause`, it is a failed run."""

@@ -113,7 +113,8 @@ def _as_quantised(experiment: Experiment, examined: Examined, problems: list[str
     elif experiment.precision_modes != OPTIONS["precision_modes"].default:
         given = ",".join(experiment.precision_modes)
         problems.append(f"precision_modes: {given} given, but {told}; give --precision {form}")
-    return {"precision_modes": (form,), "baseline": (("precision", form),)}
+    baseline = experiment.baseline if experiment.against else (("precision", form),)
+    return {"precision_modes": (form,), "baseline": baseline}
 
 
 def _lonely_batches(experiment: Experiment, examined: Examined) -> list[str]:

@@ -43,6 +43,25 @@ def environment() -> dict[str, str]:
     return kept | ({"PYTHONPATH": os.pathsep.join(named)} if named else {})
 
 
+def interpreter_in(place: Path) -> Path | None:
+    """Return the interpreter of another environment, given its folder or itself; None where there is none.
+
+    Links are not followed: where it lies says which environment it is of.
+    """
+    found = [place / "bin" / "python", place / "Scripts" / "python.exe"] if place.is_dir() else [place]
+    return next((one for one in found if one.is_file() and os.access(one, os.X_OK)), None)
+
+
+def python_of_other(place: str, code: str, *arguments: str) -> list[str]:
+    """Return the command that runs `code` as `python` does, in the environment at `place`, from its own folders."""
+    return [str(interpreter_in(Path(place)) or place), "-P", "-c", code, *arguments]
+
+
+def environment_of_other() -> dict[str, str]:
+    """Return the environment for such a process: that of `environment`, without what leads to this one's packages."""
+    return {name: value for name, value in environment().items() if name not in {"PYTHONPATH", "PYTHONHOME"}}
+
+
 def search_path() -> list[str]:
     """Return the folders from which such a process imports: this one's, but for those that nobody asked for.
 

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import IO, Self
 
 from significand.meters.openmp import usable_cpus
-from significand.plan.setup import Setup
+from significand.plan.setup import HERE, OTHER, Setup
 from significand.runner.block import Block
-from significand.runner.interpreter import environment, python
+from significand.runner.interpreter import environment, environment_of_other, python, python_of_other
 from significand.runner.protocol import Fork, Kill, Start, describe_exit
 from significand.workload.given import Data, saved
 
@@ -45,12 +45,27 @@ class RunnerError(RuntimeError):
 
 
 class Server:
-    """The forkserver, seen from here. It is started anew when it has died."""
+    """The forkserver, seen from here. It is started anew when it has died.
 
-    def __init__(self, first: Block, data: Data, meanwhile: Callable[[], None] = lambda: None) -> None:
+    Parameters
+    ----------
+    first
+        The first block of the experiment.
+    data
+        See `significand.workload.given.Data`.
+    meanwhile
+        Called once while it starts.
+    variant
+        `significand.plan.setup.OTHER` for the one that runs in the environment that the experiment is held against.
+    """
+
+    def __init__(
+        self, first: Block, data: Data, meanwhile: Callable[[], None] = lambda: None, variant: str = HERE
+    ) -> None:
         self._first = first
         self._data = data
         self._meanwhile = meanwhile
+        self._is_other = variant == OTHER
         self._process: subprocess.Popen[bytes] | None = None
         self._scratch: Path
         self._stderr: IO[bytes]
@@ -84,40 +99,50 @@ class Server:
             with theirs:
                 self._process = subprocess.Popen(
                     # From here on the forkserver removes the folder when this process is killed.
-                    python(LAUNCH, *self._facts(), str(self._scratch), str(theirs.fileno())),
+                    self._command(*self._facts(), str(self._scratch), str(theirs.fileno())),
                     pass_fds=[theirs.fileno()],
                     cwd=self._scratch,  # the user's may be removed, and what lies there is none of its business
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=self._stderr,
                     start_new_session=True,  # Ctrl-C is for this process; it ends the workers in order
-                    env=environment() | self._environment(),
+                    env=(environment_of_other() if self._is_other else environment()) | self._environment(),
                 )
         except OSError as error:
             shutil.rmtree(self._scratch, ignore_errors=True)
             for end in (self._stderr, self.connection, theirs):
                 end.close()
-            raise RunnerError(f"the runs' processes cannot start: {error}") from None
+            raise RunnerError(f"the runs' processes cannot start{self._where}: {error}") from None
         try:
             self.connection.send(self._start(saved(self._data, self._scratch)))
             self._meanwhile()
             if not self.connection.poll(START_TIMEOUT_S):
                 raise RunnerError(
-                    f"the runs' processes were not ready after {START_TIMEOUT_S:g} s; "
+                    f"the runs' processes{self._where} were not ready after {START_TIMEOUT_S:g} s; "
                     "try again when the machine is idle"
                 )
             self.connection.recv()
         except (EOFError, ConnectionError):
-            raise RunnerError(f"the runs' processes cannot start: it {self.stop()}") from None
+            raise RunnerError(f"the runs' processes cannot start{self._where}: it {self.stop()}") from None
         except OSError as error:  # the data could not be saved for them
             self.stop()
             raise RunnerError(f"no temporary file can be made: {error}; set TMPDIR to a folder with room") from None
+
+    @property
+    def _where(self) -> str:
+        """In which environment, for errors; empty of this one."""
+        return f" in {self._first.experiment.against!r}" if self._is_other else ""
+
+    def _command(self, *arguments: str) -> list[str]:
+        if self._is_other:
+            return python_of_other(str(self._first.experiment.against), LAUNCH, *arguments)
+        return python(LAUNCH, *arguments)
 
     def _start(self, data: Path | None) -> Start:
         block = self._first
         setups = dict.fromkeys([*block.setups, *block.experiment.setups()])  # some may have ended in the first block
         return Start(
-            tuple(setups),
+            tuple(setup for setup in setups if (setup.variant == OTHER) == self._is_other),
             block.experiment.protocol,
             block.energy,
             data,

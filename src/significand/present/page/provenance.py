@@ -9,6 +9,7 @@ from significand.plan.metrics import SCORES
 from significand.plan.problems import listed
 from significand.present.page.setups import ShownSetup
 from significand.present.rows import energy_estimated, enumerated, mapping, visible
+from significand.present.words.environments import other_environment_words
 from significand.present.words.population import population_sentence
 from significand.results.facts import allowed_fields
 
@@ -51,6 +52,7 @@ def machine_facts(manifest: Mapping[str, object]) -> Facts:
         ("System", machine.get("os")),
         ("Python", machine.get("python")),
         ("Versions", ", ".join(f"{NAMES.get(name, name)} {version}" for name, version in versions.items() if version)),
+        ("Other environment", other_environment_words(manifest)),
     )
     return tuple((name, visible(value)) for name, value in named if value)
 

@@ -79,9 +79,14 @@ def compare_markdown(result: "FolderComparison") -> str:
 
 def gate_lines(result: "FolderComparison", failing: Sequence[Comparison]) -> list[str]:
     """Return a line for everything that made a gate fail; what has no verdict is only called changed."""
-    return [visible(f"{_sense(one)}: {sentence(one.setup, [one])}") for one in failing] + [
+    return failing_lines(failing) + [
         visible(f"worse: {', '.join(result.lost)}: all runs failed in NEW, not in OLD") for _ in result.lost[:1]
     ]
+
+
+def failing_lines(failing: Sequence[Comparison]) -> list[str]:
+    """Return a line for every comparison that made a gate fail."""
+    return [visible(f"{_sense(one)}: {sentence(one.setup, [one])}") for one in failing]
 
 
 def history_view(history: "History") -> RenderableType:

@@ -24,6 +24,7 @@ from significand.present.rows import (
 from significand.present.terminal.compare_view import markdown
 from significand.present.terminal.tables import MetricUnit, metric_units
 from significand.present.varying import grid_of, ratio_texts
+from significand.present.words.environments import environment_lines
 from significand.present.words.findings import findings
 from significand.present.words.grid import baseline_words, refused_lines
 from significand.present.words.numbers import span, with_half_width
@@ -236,6 +237,7 @@ def _notes(results: "Folder", shown: Collection[str]) -> Iterator[str]:
     if told := SCORES[results.score].meaning:
         yield told
     yield from refused_lines(results.experiment.refused)
+    yield from environment_lines(results.manifest)
     yield _origin(results)
 
 

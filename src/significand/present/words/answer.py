@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from significand.present.rows import visible
 from significand.present.varying import grid_of
+from significand.present.words.environments import environment_lines
 from significand.present.words.examples import examples_lines
 from significand.present.words.grid import Told, grid_lines, refused_lines
 from significand.present.words.network import network_lines
@@ -20,7 +21,11 @@ def answer(results: "Folder") -> list[Told]:
     Where nothing but the precision varies, a sentence per mode; of a grid, where each precision pays, what was left
     out, and who is on the frontier. Setups that no engine runs are named with their reasons.
     """
-    refused = [*refused_lines(results.experiment.refused), *network_lines(results.manifest)]
+    refused = [
+        *refused_lines(results.experiment.refused),
+        *environment_lines(results.manifest),
+        *network_lines(results.manifest),
+    ]
     grid = grid_of(results.rows)
     if grid is None:
         return [

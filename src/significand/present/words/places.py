@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from significand.plan.setup import HERE, OTHER
 from significand.present.rows import enumerated, visible
 
 ORDERED = ("batch_size", "threads")
@@ -18,6 +19,7 @@ TITLES = {
     "batch_size": "batch size",
     "threads": "threads",
     "calibration_samples": "calibration samples",
+    "variant": "environment",
 }
 """What each axis is called, in the order in which values are told."""
 
@@ -29,7 +31,10 @@ _BEFORE = {
     "batch_size": "at",
     "threads": "with",
     "calibration_samples": "with",
+    "variant": "in",
 }
+
+_ENVIRONMENTS = {HERE: "this environment", OTHER: "the other environment"}
 
 
 def value_words(axis: str, value: str) -> str:
@@ -41,6 +46,8 @@ def value_words(axis: str, value: str) -> str:
         return f"{shown} thread{'' if shown == '1' else 's'}"
     if axis == "calibration_samples":  # a mode may take none
         return f"{shown} calibration sample{'' if shown == '1' else 's'}" if shown else ""
+    if axis == "variant":
+        return _ENVIRONMENTS.get(value, shown)
     return shown.replace(";", ", ") if axis == "options" else shown
 
 
@@ -66,7 +73,8 @@ def at(axis: str, values: Sequence[str]) -> str:
     """Say where, by one or several values: ``"at batch 1 and 32"``, ``"with 2 threads"``."""
     if axis == "batch_size":
         return f"at batch {enumerated(values)}"
-    told = value_words(axis, values[0]) if len(values) == 1 else enumerated(values)
+    words = values if axis in {*ORDERED, "calibration_samples"} else [value_words(axis, value) for value in values]
+    told = value_words(axis, values[0]) if len(values) == 1 else enumerated(words)
     if axis in {"threads", "calibration_samples"} and len(values) > 1:
         told += f" {TITLES[axis]}"
     return f"{_BEFORE[axis]} {told}" if told else ""
