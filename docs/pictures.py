@@ -27,8 +27,8 @@ EXAMPLE = (  # noqa: SIM905 - as it stands in the README
 ).split()
 
 SHOTS = {
-    "report-light": {"viewport": {"width": 1100, "height": 1000}},
-    "report-dark": {"viewport": {"width": 1100, "height": 1000}, "color_scheme": "dark"},
+    "report-light": {"viewport": {"width": 1200, "height": 800}},
+    "report-dark": {"viewport": {"width": 1200, "height": 800}, "color_scheme": "dark"},
     "report-phone": {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2},
 }
 
