@@ -19,6 +19,7 @@ from networks import NETWORKS, alternating, measured, timed, told
 from significand.answers.folder import read_folder
 from significand.engines.base import get_engine
 from significand.plan.setup import Setup
+from significand.workload.program import load_functions
 
 ENGINES = ("onnxruntime", "openvino", "torch")
 THREADS = ("--threads", "1")
@@ -27,6 +28,7 @@ NO_TRAINING = ("--repeats", "1", "--epochs", "0", "--latency-rounds", "3", *THRE
 
 def calls() -> None:
     """Time a call of each engine on a kept network beside a bare loop on the same file, in turns."""
+    load_functions(str(NETWORKS / "resnet18.py"))  # torch's file names its classes
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         words = ("--engine", ",".join(ENGINES), "--precision", "float32,int8", "--batch-size", "1", "--keep-networks")
