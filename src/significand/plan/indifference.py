@@ -1,55 +1,28 @@
 """By how much an objective may be worse without mattering, as ``latency=1%`` or ``accuracy=0.1``."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from significand.plan.kinds import NONE, read_share
+from significand.plan.kinds import read_share
 from significand.plan.metrics import METRICS, OBJECTIVES
-from significand.plan.problems import SeveralProblemsError, few, nearest, shown
+from significand.plan.pairs import Pairs
+from significand.plan.problems import nearest, shown
 
 LARGEST_SHARE, LARGEST_POINTS = 10.0, 100.0
 
 
 @dataclass(frozen=True)
-class Indifferences:
+class Indifferences(Pairs):
     """Differences in objectives that do not matter, each as a text."""
 
-    repeatable = True
-    """Whether its flag may be given several times, for all of them to count."""
+    wanted = "no difference; give objective=size, such as latency=1%"
+    twice = "given"
 
-    def read(self, value: object) -> tuple[str, ...]:
-        """Return each as a text, ``"latency=1%"``, as it was given.
-
-        Raises
-        ------
-        SeveralProblemsError
-            With what is wrong with each of them.
-        """
-        if value == NONE:
-            return ()
-        given = [f"{name}={size}" for name, size in value.items()] if isinstance(value, Mapping) else value
-        parts = given.split(",") if isinstance(given, str) else given
-        if not isinstance(parts, list | tuple):
-            raise ValueError(f"{shown(value)} is no difference; give objective=size, such as latency=1%")  # noqa: TRY004 - of all the same kind
-        texts: dict[str, str] = {}
-        problems = []
-        for part in [piece for one in parts for piece in str(one).split(",")]:
-            try:
-                metric, _ = zone_of(part)
-            except ValueError as error:
-                problems.append(str(error))
-                continue
-            if metric in texts:
-                problems.append(f"{metric} is given twice; give it once")
-            texts[metric] = f"{metric}={part.partition('=')[2].strip()}"
-        if problems:
-            raise SeveralProblemsError(few(problems))
-        return tuple(texts.values())
-
-    def written(self, value: Sequence[str]) -> str:
-        """Return them as one text."""
-        return ",".join(value) or NONE
+    def pair(self, part: str) -> tuple[str, str]:
+        """Return the objective, and the part as it was given."""
+        metric, _ = zone_of(part)
+        return metric, f"{metric}={part.partition('=')[2].strip()}"
 
 
 def zone_of(text: str) -> tuple[str, float]:

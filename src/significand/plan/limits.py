@@ -2,12 +2,13 @@
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from significand.plan.kinds import NONE, REAL
+from significand.plan.kinds import REAL
 from significand.plan.metrics import METRICS, NO_UNIT, Metric
-from significand.plan.problems import SeveralProblemsError, few, nearest, shown
+from significand.plan.pairs import Pairs
+from significand.plan.problems import nearest, shown
 
 OTHER_SPELLINGS = {"us": "µs", "μs": "µs", "KB": "kB", "uJ": "µJ", "μJ": "µJ"}
 """Of units: without the micro sign, with the Greek letter, and kilo as most people write it."""
@@ -19,44 +20,16 @@ _NUMBER = re.compile(r"[+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?")
 
 
 @dataclass(frozen=True)
-class Limits:
+class Limits(Pairs):
     """Values that metrics may reach at most; those of which more is better, at least."""
 
-    repeatable = True
-    """Whether its flag may be given several times, for all of them to count."""
+    wanted = "no limit; give metric=value, such as memory=50MB"
+    twice = "limited"
 
-    def read(self, value: object) -> tuple[str, ...]:
-        """Return each limit as a text, ``"memory=50MB"``, as it was given.
-
-        Raises
-        ------
-        SeveralProblemsError
-            With what is wrong with each of them.
-        """
-        if value == NONE:
-            return ()
-        given = [f"{name}={bound}" for name, bound in value.items()] if isinstance(value, Mapping) else value
-        parts = given.split(",") if isinstance(given, str) else given
-        if not isinstance(parts, list | tuple):
-            raise ValueError(f"{shown(value)} is no limit; give metric=value, such as memory=50MB")  # noqa: TRY004 - of all the same kind
-        texts: dict[str, str] = {}
-        problems = []
-        for part in [piece for one in parts for piece in str(one).split(",")]:
-            try:
-                metric, _ = limit_of(part, _ANY_SCORE)
-            except ValueError as error:
-                problems.append(str(error))
-                continue
-            if metric.name in texts:
-                problems.append(f"{metric.name} is limited twice; give it once")
-            texts[metric.name] = "=".join(piece.strip() for piece in part.split("="))
-        if problems:
-            raise SeveralProblemsError(few(problems))
-        return tuple(texts.values())
-
-    def written(self, value: Sequence[str]) -> str:
-        """Return them as one text."""
-        return ",".join(value) or NONE
+    def pair(self, part: str) -> tuple[str, str]:
+        """Return the metric, and the part as it was given."""
+        metric, _ = limit_of(part, _ANY_SCORE)
+        return metric.name, "=".join(piece.strip() for piece in part.split("="))
 
 
 def limit_of(text: str, metrics: Mapping[str, Metric] = METRICS) -> tuple[Metric, float]:
