@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 
 @dataclass(frozen=True)
 class Measured:
-    """An experiment that was held against an environment in which a call takes four times as long."""
+    """An experiment that was held against an environment in which a call takes ten times as long."""
 
     folder: Path
     there: Path
@@ -38,10 +38,13 @@ class Measured:
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> Measured:
-    """Measure it once, for all tests."""
+    """Measure it once, for all tests.
+
+    The margin keeps what this machine does to some other metric, once in twenty times by chance alone, out of the gate.
+    """
     folder = tmp_path_factory.mktemp("against")
-    there = made_up_environment(folder / "venv", slower=4, onnxruntime="0.1.2")
-    fields = SMALL | {"against": there, "repeats": 5, "epochs": 1, "precision_modes": ["float32"]}
+    there = made_up_environment(folder / "venv", slower=10, onnxruntime="0.1.2")
+    fields = SMALL | {"against": there, "repeats": 5, "epochs": 1, "precision_modes": ["float32"], "margin": 0.9}
     return Measured(folder / "out", there, run_experiment_in(folder / "out", fields))
 
 
@@ -53,11 +56,14 @@ def command(*words: object) -> tuple[int, str]:
 
 
 def test_a_slower_environment_is_found(measured: Measured) -> None:
-    """The ratio is that of here to there, about a quarter, and so the verdict on here is better."""
+    """The ratio is that of here to there, and so the verdict on here is better.
+
+    How much a call takes there depends on what else runs; which of the two is slower does not.
+    """
     (latency,) = (one for one in measured.outcome.claims.comparisons if one.metric == "latency")
     assert (latency.setup, latency.baseline) == ("float32-here", "float32-other")
     assert latency.verdict == "better"
-    assert latency.estimate.point == pytest.approx(0.25, rel=0.5)
+    assert latency.estimate.point < 0.5
 
 
 def test_what_is_the_same_in_both_does_not_differ(measured: Measured) -> None:
@@ -88,7 +94,7 @@ def test_a_gate_holds_this_environment_against_the_other(measured: Measured) -> 
     """Better passes a gate on worse, and fails one on anything different."""
     resumed = ("run", "--resume", "--output-dir", measured.folder, "-q")
     code, told = command(*resumed, "--fail-on", "worse")
-    assert (code, told.splitlines()[-1]) == (0, "significand: --fail-on worse: passed")
+    assert (code, told.splitlines()[-1]) == (0, "significand: --fail-on worse: passed"), told
     code, told = command(*resumed, "--fail-on", "different")
     assert (code, told.splitlines()[-1]) == (1, "significand: --fail-on different: failed")
     assert "float32-here: " in told
