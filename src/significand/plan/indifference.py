@@ -4,12 +4,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from significand.plan.kinds import read_share
+from significand.plan.kinds import LARGEST_SCORE_MARGIN, read_share
 from significand.plan.metrics import METRICS, OBJECTIVES
 from significand.plan.pairs import Pairs
 from significand.plan.problems import nearest, shown
 
-LARGEST_SHARE, LARGEST_POINTS = 10.0, 100.0
+LARGEST_SHARE = 10.0
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def zone_of(text: str) -> tuple[str, float]:
         number = math.nan
         if is_cost and "%" in str(error):
             raise ValueError(f"{shown(text)}: {error}") from None
-    most = LARGEST_SHARE if is_cost else LARGEST_POINTS
+    most = LARGEST_SHARE if is_cost else LARGEST_SCORE_MARGIN
     if not 0 < number <= most:
         example = f"{name}=1%, a share of the cost" if is_cost else f"{name}=0.1, points or units of the score"
         raise ValueError(f"{shown(text)} is out of range; give more than 0 and at most {most:g}, such as {example}")

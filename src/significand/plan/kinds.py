@@ -20,6 +20,9 @@ from significand.plan.problems import SeveralProblemsError, few, nearest, shown
 NONE = "none"
 """What a flag says where there is no value at all."""
 
+LARGEST_SCORE_MARGIN = 1e9
+"""In the score's own unit, which may be anything."""
+
 MOST_ITEMS = 10_000
 """Entries of a list; to look at each of more would take for ever."""
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from significand.plan.indifference import Indifferences
 from significand.plan.kinds import (
+    LARGEST_SCORE_MARGIN,
     HIDDEN_SIZES,
     NONE,
     SIZES,
@@ -35,9 +36,6 @@ BUILT_IN_DATA = (SYNTHETIC, DIGITS)
 SYNTHETIC_SAMPLES = 512
 SYNTHETIC_ENDS = (64, 10)
 """Inputs and outputs of a network whose data are made to fit."""
-
-LARGEST_SCORE_MARGIN = 1e9
-"""In the score's own unit, which may be anything."""
 
 HIDDEN = (128,)
 SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|", "space": " "}

@@ -11,11 +11,15 @@ from rich.text import Text
 from significand.answers.explain import CONVERSIONS, OTHERS, OUTSIDE, PRODUCTS, Explained, Ran
 from significand.plan.metrics import METRICS
 from significand.present.rows import visible
+from significand.present.terminal.grid_lines import FirstThatFits
 from significand.present.words.numbers import by_share, choose_unit, per_cent
 from significand.present.words.operators import does, in_unit, numbers, operators_sentence, times_faster
 
 PARTS = {PRODUCTS: "layers", CONVERSIONS: "convert", OTHERS: "other", OUTSIDE: "outside"}
 """Titles of the columns of a call's time."""
+
+TEXTS = {"", "operator", "kind", "layers compute in", "computes in", "why"}
+"""Headings of columns that hold no numbers, and may be wrapped."""
 
 MOST_ROWS = 20
 """Operators that are shown of a setup, those that take longest; the others as one row."""
@@ -46,35 +50,39 @@ def explain_view(setups: Sequence[Explained], *, in_full: bool = False) -> Rende
     return Group(*parts)
 
 
-def _summary(setups: Sequence[Explained]) -> Table:
+def _summary(setups: Sequence[Explained]) -> RenderableType:
     size, unit = choose_unit(METRICS["batch_latency_p50"], [one.latency_s for one in setups])
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("")
-    table.add_column("layers compute in")
-    for title in (f"call, {unit}", *PARTS.values(), "layers ×"):
-        table.add_column(title, justify="right")
+    rows = []
     for one in setups:
         times = [per_cent(one.share_of_time(one.times_s.get(part, math.nan))) for part in PARTS]
         formats = by_share(one.by_format) if one.by_format else "–"
-        table.add_row(
-            visible(one.setup), formats, in_unit(one.latency_s, size), *times, times_faster(one.layers_speedup)
+        rows.append(
+            (visible(one.setup), formats, in_unit(one.latency_s, size), *times, times_faster(one.layers_speedup))
         )
-    return table
+    return _as_wide_as_fits(("", "layers compute in", f"call, {unit}", *PARTS.values(), "layers ×"), rows)
 
 
-def _operators(one: Explained, most: int | None) -> Table:
+def _operators(one: Explained, most: int | None) -> RenderableType:
     size, unit = choose_unit(METRICS["batch_latency_p50"], [one.latency_s])
-    base = visible(one.baseline.setup) if one.baseline else ""
+    base = [visible(one.baseline.setup)] if one.baseline else []
+    headings = ("operator", "kind", "computes in", "work", f"time, {unit}", "time", *base, "why")
+    rows = (row if base else (*row[:6], row[7]) for row in _rows(one, most, size))
+    return _as_wide_as_fits(headings, list(rows))
+
+
+def _as_wide_as_fits(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> RenderableType:
+    """Lay out a table, or where that would cut something off, a few lines per row, each value behind its heading."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("operator", overflow="fold")
-    table.add_column("kind")
-    table.add_column("computes in")
-    for title in ("work", f"time, {unit}", "time", *([base] if base else [])):
-        table.add_column(title, justify="right")
-    table.add_column("why", overflow="fold")
-    for row in _rows(one, most, size):
-        table.add_row(*(row if base else (*row[:6], row[7])))
-    return table
+    for heading in headings:
+        is_text = heading in TEXTS
+        table.add_column(heading, justify="left" if is_text else "right", no_wrap=not is_text)
+    for row in rows:
+        table.add_row(*row)
+    stacked = [Text()]
+    for name, *values in rows:
+        told = [f"{heading} {value}" for heading, value in zip(headings[1:], values, strict=True) if value]
+        stacked += [Text(name, style="bold", overflow="fold"), Text(f"  {'; '.join(told)}", overflow="fold")]
+    return FirstThatFits(table, Group(*stacked), wrapped=True)
 
 
 def _rows(one: Explained, most: int | None, size: float) -> Iterator[tuple[str, ...]]:
