@@ -32,9 +32,7 @@ def test_nothing_is_cut_off_at_any_width(width: int) -> None:
         assert "…" not in text
         assert max(map(len, text.splitlines())) <= width
         assert "int8-dynamic" in text
-    single = "".join(shown(INT8, width=width).split())
-    assert LONG in single or width >= 80
-    assert "4.0µs" in single or "4.0" in single
+        assert all(part in " ".join(text.split()) for part in ("dynamic", "50 %", "20 %", "30 %"))
 
 
 def test_a_narrow_terminal_tells_each_value_behind_its_heading() -> None:

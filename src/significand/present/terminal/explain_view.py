@@ -4,22 +4,25 @@ import math
 from collections.abc import Iterator, Sequence
 
 from rich import box
-from rich.console import Group, RenderableType
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
 from significand.answers.explain import CONVERSIONS, OTHERS, OUTSIDE, PRODUCTS, Explained, Ran
 from significand.plan.metrics import METRICS
 from significand.present.rows import visible
-from significand.present.terminal.grid_lines import FirstThatFits
 from significand.present.words.numbers import by_share, choose_unit, per_cent
 from significand.present.words.operators import does, in_unit, numbers, operators_sentence, times_faster
 
 PARTS = {PRODUCTS: "layers", CONVERSIONS: "convert", OTHERS: "other", OUTSIDE: "outside"}
 """Titles of the columns of a call's time."""
 
-TEXTS = {"", "operator", "kind", "layers compute in", "computes in", "why"}
+TEXTS = {"operator", "kind", "layers compute in", "computes in", "why"}
 """Headings of columns that hold no numbers, and may be wrapped."""
+
+LEAST, GAP = 16, 3
+"""Columns' characters: of a text, where it is not shorter; between two columns."""
 
 MOST_ROWS = 20
 """Operators that are shown of a setup, those that take longest; the others as one row."""
@@ -59,7 +62,7 @@ def _summary(setups: Sequence[Explained]) -> RenderableType:
         rows.append(
             (visible(one.setup), formats, in_unit(one.latency_s, size), *times, times_faster(one.layers_speedup))
         )
-    return _as_wide_as_fits(("", "layers compute in", f"call, {unit}", *PARTS.values(), "layers ×"), rows)
+    return _Columns(("", "layers compute in", f"call, {unit}", *PARTS.values(), "layers ×"), rows)
 
 
 def _operators(one: Explained, most: int | None) -> RenderableType:
@@ -67,22 +70,55 @@ def _operators(one: Explained, most: int | None) -> RenderableType:
     base = [visible(one.baseline.setup)] if one.baseline else []
     headings = ("operator", "kind", "computes in", "work", f"time, {unit}", "time", *base, "why")
     rows = (row if base else (*row[:6], row[7]) for row in _rows(one, most, size))
-    return _as_wide_as_fits(headings, list(rows))
+    return _Columns(headings, list(rows))
 
 
-def _as_wide_as_fits(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> RenderableType:
-    """Lay out a table, or where that would cut something off, a few lines per row, each value behind its heading."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in headings:
-        is_text = heading in TEXTS
-        table.add_column(heading, justify="left" if is_text else "right", no_wrap=not is_text)
-    for row in rows:
-        table.add_row(*row)
-    stacked = [Text()]
-    for name, *values in rows:
-        told = [f"{heading} {value}" for heading, value in zip(headings[1:], values, strict=True) if value]
-        stacked += [Text(name, style="bold", overflow="fold"), Text(f"  {'; '.join(told)}", overflow="fold")]
-    return FirstThatFits(table, Group(*stacked), wrapped=True)
+class _Columns:
+    """A table, or where that would cut something off, a few lines per row, each value behind its heading."""
+
+    def __init__(self, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        self._headings = headings
+        self._rows = rows
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        widths = self._widths(options.max_width)
+        yield self._stacked() if widths is None else self._table(widths)
+
+    def _widths(self, room: int) -> list[int] | None:
+        """Return the columns' widths: what holds texts takes what is left; None where words would have to be cut."""
+        columns = [
+            [heading, *cells] for heading, cells in zip(self._headings, zip(*self._rows, strict=True), strict=True)
+        ]
+        most = [max(map(cell_len, column)) for column in columns]
+        least = [
+            min(longest, LEAST) if column[0] in TEXTS else longest
+            for column, longest in zip(columns, most, strict=True)
+        ]
+        left = room - sum(least) - GAP * (len(columns) - 1) - 1
+        if left < 0:
+            return None
+        for place, longest in enumerate(most):
+            more = min(left, longest - least[place])
+            least[place] += more
+            left -= more
+        return least
+
+    def _table(self, widths: Sequence[int]) -> Table:
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        for heading, width in zip(self._headings, widths, strict=True):
+            table.add_column(
+                heading, width=width, overflow="fold", justify="left" if heading in {"", *TEXTS} else "right"
+            )
+        for row in self._rows:
+            table.add_row(*row)
+        return table
+
+    def _stacked(self) -> Group:
+        lines = [Text()]
+        for name, *values in self._rows:
+            told = [f"{head} {value}" for head, value in zip(self._headings[1:], values, strict=True) if value]
+            lines += [Text(name, style="bold", overflow="fold"), Text(f"  {'; '.join(told)}", overflow="fold")]
+        return Group(*lines)
 
 
 def _rows(one: Explained, most: int | None, size: float) -> Iterator[tuple[str, ...]]:

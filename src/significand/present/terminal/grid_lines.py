@@ -195,25 +195,15 @@ def _stacked(prepared: GridTable) -> list[Text]:
 
 
 class FirstThatFits:
-    """Draws the first of its layouts that fits the width of the console, or else the last.
+    """Draws the first of its layouts that fits the width of the console, or else the last."""
 
-    Parameters
-    ----------
-    layouts
-        The widest first.
-    wrapped
-        Whether a layout fits even if its texts must be wrapped between words.
-    """
-
-    def __init__(self, *layouts: RenderableType, wrapped: bool = False) -> None:
+    def __init__(self, *layouts: RenderableType) -> None:
         self._layouts = layouts
-        self._wrapped = wrapped
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         unlimited = options.update(width=10_000)
         for layout in self._layouts[:-1]:
-            least, most = Measurement.get(console, unlimited, layout)
-            if (least if self._wrapped else most) <= options.max_width:
+            if Measurement.get(console, unlimited, layout).maximum <= options.max_width:
                 yield layout
                 return
         yield self._layouts[-1]
