@@ -16,7 +16,8 @@ from significand.answers.fleet_tables import hosts_frame
 from significand.fleet_files import write_fleet
 from significand.present.page.fleet_parts import bars_of, blocks_table
 from significand.results.comparable import ResultsError
-from significand.results.fleet import FleetBlock, instruction_words, kinds_of, read_fleet
+from significand.results.fleet import instruction_words, kinds_of, read_fleet
+from significand.results.fleet_state import BlockEntry
 from significand.results.store import FLEET, HOSTS, MANIFEST, RAW_RUNS, write_json
 from significand.results.table import RunTable
 from significand.results.table_file import read_table, read_tables
@@ -36,7 +37,7 @@ def test_hosts_are_read_with_their_kinds_and_blocks(folder: Path) -> None:
     assert [len(host.table) for host in fleet.hosts] == [4, 4, 4]
     assert len(fleet.runs) == 12
     assert fleet.host_codes.tolist() == [0] * 4 + [1] * 4 + [2] * 4
-    assert fleet.blocks[0] == FleetBlock(
+    assert fleet.blocks[0] == BlockEntry(
         0,
         "node01",
         1,

@@ -19,6 +19,7 @@ from significand.results.comparable import ResultsError, differences
 from significand.results.difference import flat
 from significand.results.facts import FactsError, check_facts
 from significand.results.files import TooLargeError, most_runs, most_table_bytes, open_to_read
+from significand.results.fleet_state import BlockEntry
 from significand.results.folder import checked_runs, filled, read_plan, refused
 from significand.results.read import json_object
 from significand.results.store import FLEET, HOSTS, RAW_RUNS
@@ -40,32 +41,6 @@ INSTRUCTIONS = {"amx": "AMX", "vnni": "VNNI", "avx512f": "AVX-512", "avx2": "AVX
 """Sets that decide how fast narrow formats are, the strongest first; see `significand.meters.machine`."""
 
 UNKNOWN = "unknown processor"
-
-
-@dataclass(frozen=True)
-class FleetBlock:
-    """Where and when one repeat was measured: an entry of ``blocks`` in fleet.json.
-
-    Attributes
-    ----------
-    repeat, host, attempt
-        Which repeat, on which host, and how often it had been tried before, from 1.
-    state
-        Finished, lost or failed.
-    submitted_utc, started_utc, ended_utc
-        When; empty where that is not known. Clocks of hosts may differ.
-    reason
-        Why it was lost or failed.
-    """
-
-    repeat: int
-    host: str
-    attempt: int = 1
-    state: str = ""
-    submitted_utc: str = ""
-    started_utc: str = ""
-    ended_utc: str = ""
-    reason: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +103,7 @@ class Fleet:
     facts: Mapping[str, object]
     experiment: Experiment
     hosts: Sequence[Host]
-    blocks: Sequence[FleetBlock]
+    blocks: Sequence[BlockEntry]
     problems: Sequence[str]
 
     @property
@@ -271,7 +246,7 @@ def _host_names(path: Path) -> list[str]:
     return names
 
 
-def _blocks(entries: object) -> tuple[list[FleetBlock], list[str]]:
+def _blocks(entries: object) -> tuple[list[BlockEntry], list[str]]:
     """Return the blocks, and what is wrong with others."""
     if not isinstance(entries, list) or len(entries) > MOST_BLOCKS:
         return [], [f"{FLEET}: blocks is no list of at most {MOST_BLOCKS} entries; it is left out"]
@@ -281,17 +256,17 @@ def _blocks(entries: object) -> tuple[list[FleetBlock], list[str]]:
     return [one for one in made if one is not None], problems
 
 
-def _block(entry: object) -> FleetBlock | None:
+def _block(entry: object) -> BlockEntry | None:
     if not isinstance(entry, dict):
         return None
     values = dict(_values(entry))
     whole = all(isinstance(values.get(name), int) for name in ("repeat", "attempt"))
     texts = all(isinstance(value, str) for name, value in values.items() if name not in {"repeat", "attempt"})
-    return FleetBlock(**values) if whole and texts and values.get("host") else None  # type: ignore[arg-type]  # by kind
+    return BlockEntry(**values) if whole and texts and values.get("host") else None  # type: ignore[arg-type]  # by kind
 
 
 def _values(entry: Mapping[str, object]) -> Iterator[tuple[str, object]]:
-    for field in fields(FleetBlock):
+    for field in fields(BlockEntry):
         value = entry.get(field.name)
         if value is None:
             value = "" if field.name not in {"repeat", "attempt"} else 1 if field.name == "attempt" else None

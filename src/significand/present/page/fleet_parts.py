@@ -24,7 +24,7 @@ from significand.present.words.hosts import (
     spread_words,
 )
 from significand.present.words.numbers import unit_per, with_bounds, with_half_width, with_unit
-from significand.results.fleet import FleetBlock
+from significand.results.fleet_state import BlockEntry
 
 MOST_ROWS = 200
 """Of a table of hosts; hosts.csv has all."""
@@ -137,7 +137,7 @@ def means_table(answer: FleetAnswer) -> FleetTable:
     return FleetTable(headings, lines, ["±: half-width of the 95 % t interval of the mean over a host's runs.", *more])
 
 
-def blocks_table(blocks: Sequence[FleetBlock]) -> FleetTable:
+def blocks_table(blocks: Sequence[BlockEntry]) -> FleetTable:
     """Return a line per block, those first that did not finish."""
     headings = ("Repeat", "Host", "Attempt", "State", "Submitted", "Started", "Ended", "Reason")
     ranked = sorted(blocks, key=lambda one: (one.state == "finished", one.repeat, one.host))
@@ -235,7 +235,7 @@ def _text(value: object) -> str:
     return "" if value is None else visible(value)
 
 
-def _times(one: FleetBlock) -> tuple[str, str, str]:
+def _times(one: BlockEntry) -> tuple[str, str, str]:
     return one.submitted_utc, one.started_utc, one.ended_utc
 
 
@@ -244,7 +244,7 @@ def _time(text: str) -> str:
     return text[:19].replace("T", " ")
 
 
-def _ends(one: FleetBlock) -> tuple[float, float] | None:
+def _ends(one: BlockEntry) -> tuple[float, float] | None:
     """Return when a block started and ended, in seconds; None where that is not known."""
     try:
         start, end = (datetime.fromisoformat(text).timestamp() for text in (one.started_utc, one.ended_utc))
