@@ -49,6 +49,7 @@ def test_a_right_session_is_not_flagged(kind: str, seed: int, tmp_path: Path) ->
     """With weights of 7 bits no sum can leave 16, and outputs differ by less than moved scales explain."""
     said = heard(kind, seed, tmp_path, planted=False)
     assert 0 <= said.error < 0.02
+    assert not said.may_saturate
     assert check_witness(said.error, said.control, may_saturate=True) == ""
 
 
@@ -57,6 +58,7 @@ def test_a_right_session_is_not_flagged(kind: str, seed: int, tmp_path: Path) ->
 def test_a_saturating_session_is_flagged(kind: str, seed: int, tmp_path: Path) -> None:
     """On a CPU that sums products of bytes in 16 bits; on any other the same network is right, and is not flagged."""
     said = heard(kind, seed, tmp_path, planted=True)
+    assert said.may_saturate
     flag = check_witness(said.error, said.control, may_saturate=True)
     assert ("sums of 8-bit products saturate on this CPU" in flag) == SATURATES
 

@@ -216,7 +216,7 @@ def check_witness(witness_error: float, control: float, *, may_saturate: bool) -
     softmax and linear outputs, CNNs of 2 to 16 layers, encoders of 1 to 8), two of each. 28 right ones, with weights of
     7 bits, lay at most at 0.23 of the control. 56 with weights of 8 bits, half of them planted to saturate in one
     layer, lay at least at 1.1. On OpenVINO, which rounds what it does not fuse in other places, 20 right ones lay at
-    most at 0.36 and 20 planted ones at least at 0.55.
+    most at 0.36 and 20 planted ones at least at 0.55; a trained CNN with weights of 7 bits lay at 1.5 there.
 
     Parameters
     ----------
@@ -225,7 +225,7 @@ def check_witness(witness_error: float, control: float, *, may_saturate: bool) -
     control
         The same of w with the scales moved, in place of y. Where it is 0, no scale could be moved, and nothing is said.
     may_saturate
-        Whether this CPU sums products of 8-bit numbers in 16 bits.
+        Whether this CPU sums products of 8-bit numbers in 16 bits, and the file's weights are large enough for that.
     """
     if not (control > 0 and witness_error > WITNESS_SHARE * control):
         return ""
