@@ -93,10 +93,12 @@ class _Examiner:
         folder, structure = self._request.folder, structure_of(self._request.folder, number)
         unfinished = structure.with_suffix(".part")
         try:
-            from significand.workload.export import export  # noqa: PLC0415 - takes seconds, and few requests need it
+            from significand.workload.export import check_structure, export  # noqa: PLC0415 - takes seconds
 
             network = new_network(functions, settings(self._request.options[number]), self._request.seed)
-            export(network, load_arrays(folder / "train-inputs").take(slice(2)), unfinished)
+            example = load_arrays(folder / "train-inputs").take(slice(2))
+            export(network, example, unfinished)
+            check_structure(network, example, unfinished)
             unfinished.rename(structure)
         except Exception as error:  # noqa: BLE001 - whatever it is, only what needs the export is hit
             why_no(structure).write_text(str(error), "utf-8")

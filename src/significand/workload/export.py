@@ -171,6 +171,26 @@ def agrees(path: Path, module: nn.Module, example: Arrays) -> bool:
     return _difference(path, module, example) is None
 
 
+def check_structure(module: nn.Module, example: Arrays, folder: Path) -> None:
+    """Try what `export` wrote, in batches of other sizes, too: a trace may be right for its own alone.
+
+    Parameters
+    ----------
+    module, example, folder
+        As of `export`, which wrote the folder.
+
+    Raises
+    ------
+    ExportError
+        Where ONNX Runtime does not get from it what the network gives.
+    """
+    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+        path = Path(scratch) / "tried.onnx"
+        with_weights(folder, module.state_dict(), path)
+        if difference := _difference(path, module, example):
+            raise ExportError(difference)
+
+
 def exported(module: nn.Module, example: Arrays, folder: Path, path: Path) -> None:
     """Write a network with its weights as an ONNX file that gives what the network gives.
 
@@ -192,7 +212,7 @@ def exported(module: nn.Module, example: Arrays, folder: Path, path: Path) -> No
     """
     try:
         with_weights(folder, module.state_dict(), path)
-        if _difference(path, module, example, others=()) is None:  # of other sizes the structure was tried
+        if _difference(path, module, example, others=()) is None:  # other sizes are tried by `check_structure`
             return
     except (ExportError, FileNotFoundError):
         pass  # nothing was exported, or another network: exporting anew tells whether it can be
