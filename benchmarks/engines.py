@@ -127,8 +127,8 @@ def grid() -> None:
 
 
 def explain() -> None:
-    """Explain ResNet-18 and an encoder in float32 and int8 on three engines."""
-    for network in (str(NETWORKS / "resnet18.py"), "encoder"):
+    """Explain ResNet-18 and a BERT encoder in float32 and int8 on three engines."""
+    for network in (str(NETWORKS / "resnet18.py"), str(NETWORKS / "bert.py")):
         with tempfile.TemporaryDirectory() as name:
             words = ("--engine", ",".join(ENGINES), "--precision", "float32,int8", "--batch-size", "1")
             measured(Path(name), network, *NO_TRAINING, *words)

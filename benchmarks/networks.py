@@ -45,6 +45,9 @@ def alternating(first: Callable[[], float], second: Callable[[], float], rounds:
     return float(np.median(ratios))
 
 
+PROCESSES = 5
+
+
 def resnet() -> None:
     """Measure ResNet-18 without training: the wall, and the latency beside a bare loop on the kept file."""
     with tempfile.TemporaryDirectory() as name:
@@ -158,8 +161,11 @@ def training() -> None:
     code = "import sys; sys.path.insert(0, sys.argv[1]); import bare_training; bare_training.main(sys.argv[2])"
     for mode in ("float32", "bfloat16", "float16"):
         command = [sys.executable, "-c", code, str(NETWORKS), mode]
-        ratio = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-        told(f"MNIST {mode}: our training step / a bare loop's, in turns", ratio, "<= 1.03")
+        # Two equal loops of one process differ by up to 3 %, as their tensors happen to lie: so several processes.
+        ratios = [
+            float(subprocess.run(command, capture_output=True, text=True, check=True).stdout) for _ in range(PROCESSES)
+        ]
+        told(f"MNIST {mode}: our training step / a bare loop's, in turns", f"{np.median(ratios):.3f}", "<= 1.03")
 
 
 def memory() -> None:

@@ -14,7 +14,7 @@ from significand.workload.module import ProgramRecipe
 from significand.workload.program import load_functions
 from significand.workload.training import Trainer, flag_optimizer
 
-BATCH, STEPS, ROUNDS = 32, 60, 15
+BATCH, STEPS, ROUNDS = 32, 60, 6
 
 
 def network() -> nn.Module:
