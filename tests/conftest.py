@@ -98,6 +98,18 @@ def cache_of_our_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
         yield
 
 
+@pytest.fixture(autouse=True, scope="session")
+def artist(pytestconfig: pytest.Config) -> Iterator[None]:
+    """Have one process draw for all tests that are not about it: each that is started imports Matplotlib anew."""
+    if pytestconfig.getoption("markexpr") == "not slow":
+        yield
+        return
+    from significand.present.plots.write import one_artist  # noqa: PLC0415 - takes long to import
+
+    with one_artist():
+        yield
+
+
 @pytest.fixture
 def no_orphans() -> Iterator[None]:
     """Fail when the test leaves a process behind."""

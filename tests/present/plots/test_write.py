@@ -3,7 +3,6 @@ import math
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextvars import Context
 from functools import cache
 from itertools import combinations, pairwise
@@ -69,13 +68,6 @@ SETUPS = {
 on_all_setups = pytest.mark.parametrize("name", SETUPS)
 
 
-@pytest.fixture(scope="module")
-def artist() -> Iterator[None]:
-    """Have one process draw for all tests that are not about it."""
-    with one_artist():
-        yield
-
-
 def save_by_itself(rows: Rows, folder: Path) -> Path:
     """Save the frontier as drawn by a process that is started for it alone, whatever other tests share."""
     return Context().run(save_pareto_plot, rows, folder)
@@ -118,7 +110,6 @@ def pixels(path: Path) -> np.ndarray:
         return np.asarray(image.convert("RGB"))
 
 
-@pytest.mark.usefixtures("artist")
 def test_four_files_at_140_dpi(tmp_path: Path) -> None:
     """The specified files are written, say 140 DPI in their metadata, and nothing else is left behind."""
     paths = [*save_tradeoff_plots(typical_rows(), tmp_path), save_pareto_plot(typical_rows(), tmp_path)]
@@ -225,7 +216,6 @@ def test_frontier_is_told_by_more_than_colour() -> None:
     assert {"on the frontier", "dominated", "frontier"} <= set(drawn_texts(figure))
 
 
-@pytest.mark.usefixtures("artist")
 @pytest.mark.parametrize("rows", [[], [{"precision_mode": "int8", "repeats": 0}]])
 def test_nothing_to_draw_is_still_a_picture(rows: Rows, tmp_path: Path) -> None:
     """Without a drawable row every file is written and says that there is nothing."""
@@ -240,7 +230,6 @@ def test_failed_mode_is_said_in_the_plot() -> None:
     assert "bfloat16: no finished run" in drawn_texts(draw(tradeoff_figure(rows, "memory")))
 
 
-@pytest.mark.usefixtures("artist")
 @pytest.mark.parametrize("name", ["$\\frac{1}", "a$b$c", "_hidden", "{}%s\\n", "<b>&amp;", "", "  "])
 def test_hostile_names_are_drawn_literally(name: str, tmp_path: Path) -> None:
     """A name that looks like mathematics or markup is neither interpreted nor an error."""
@@ -252,7 +241,6 @@ def test_hostile_names_are_drawn_literally(name: str, tmp_path: Path) -> None:
     assert not labels[0].get_parse_math()
 
 
-@pytest.mark.usefixtures("artist")
 def test_characters_without_a_glyph_are_replaced(tmp_path: Path) -> None:
     """A character that the font lacks is shown as a replacement, without a warning."""
     rows = [summary_row("精度\ud800")]
@@ -301,14 +289,12 @@ def test_a_style_of_the_user_changes_nothing(tmp_path: Path) -> None:
     assert np.array_equal(pixels(plain), pixels(styled))
 
 
-@pytest.mark.usefixtures("artist")
 def test_same_rows_give_the_same_picture(tmp_path: Path) -> None:
     """Nothing in the layout is left to chance."""
     first = save_pareto_plot(spread_rows(6), tmp_path / "first").read_bytes()
     assert save_pareto_plot(spread_rows(6), tmp_path / "second").read_bytes() == first
 
 
-@pytest.mark.usefixtures("artist")
 def test_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the disk is full, the old picture stays, and no temporary file is left."""
     path = save_by_itself(typical_rows(), tmp_path)
@@ -324,7 +310,6 @@ def test_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.Mon
     assert [*tmp_path.iterdir()] == [path]
 
 
-@pytest.mark.usefixtures("artist")
 def test_bad_row_writes_nothing(tmp_path: Path) -> None:
     """If one plot of a set cannot be prepared, none of the set is written."""
     rows = [summary_row("int8") | {"memory_mean": "much"}]
