@@ -20,6 +20,7 @@ from significand.analysis.ratios import Costs, paired_ratio
 from significand.analysis.resplits import overlap_of
 from significand.analysis.turns import beside_baselines
 from significand.plan.metrics import LATENCY, METRICS, SPECIFIED, SPECIFIED_COSTS, SUMMARISED, Metric
+from significand.plan.phrases import BETWEEN_RUNS
 from significand.plan.setup import Setup
 from significand.results.records import MetricSummary, Summary
 from significand.results.table import Rows, RunTable
@@ -223,4 +224,4 @@ def _ratios(runs: RunTable, rows: Rows, references: Rows, beside_s: NDArray[np.f
 
 def _common(runs: RunTable, rows: Rows, column: str) -> str:
     """Return what the runs agree on; where they differ, all of it, but for what is empty."""
-    return " | ".join(runs.said(column, rows))
+    return BETWEEN_RUNS.join(runs.said(column, rows))

@@ -10,6 +10,7 @@ from significand.analysis.hosts import METHOD
 from significand.analysis.moments import Codes, Floats
 from significand.answers.fleet import LEVEL, FleetAnswer, MetricOnHosts
 from significand.plan.metrics import SUMMARISED
+from significand.plan.phrases import BETWEEN_RUNS
 from significand.results.fleet import Host
 from significand.results.records import Run, described
 from significand.results.table import clean
@@ -328,7 +329,7 @@ def _formats(answer: FleetAnswer, n_cells: int) -> list[str | None]:
         pl.DataFrame({"cell": answer.cells, "format": runs.texts("effective_precision")})
         .filter(pl.Series(runs.finished) & (pl.col("format") != ""))
         .group_by("cell")
-        .agg(pl.col("format").unique().sort().str.join(" | "))
+        .agg(pl.col("format").unique().sort().str.join(BETWEEN_RUNS))
     )
     found: list[str | None] = [None] * n_cells
     for cell, formats in told.iter_rows():

@@ -5,6 +5,9 @@ from typing import TypeVar
 
 Told = TypeVar("Told", bound=Hashable)
 
+BETWEEN_RUNS = " | "
+"""Stands in summaries between what several runs say differently."""
+
 MOST_NAMED = 6
 """Names in a sentence; more are counted."""
 

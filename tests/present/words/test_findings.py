@@ -75,3 +75,12 @@ def test_a_quiet_grid_has_no_findings() -> None:
     same = [row for row in rows if row["precision_mode"] == "float32"]
     odd = [{**row, "rounding_flag": "too exact"} for row in same]
     assert grid_findings(known(odd), odd) == ["float32, all setups: too exact."]
+
+
+def test_runs_that_say_the_same_of_other_numbers_say_it_once() -> None:
+    """Five runs whose outputs differ by 1.46 to 1.58 % are one finding."""
+    rows = changed()[1]
+    flag = "outputs differ by 1.58 % | outputs differ by 1.4e-3 % | too exact"
+    odd = [{**row, "rounding_flag": flag} for row in rows if row["precision_mode"] == "float32"]
+    told = "float32, all setups: outputs differ by 1.58 % | too exact; other runs much alike."
+    assert grid_findings(known(odd), odd) == [told]

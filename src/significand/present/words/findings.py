@@ -1,13 +1,16 @@
 """What a reader of results must not miss, each finding once for all setups that share it."""
 
 import math
+import re
 from collections.abc import Callable, Iterator, Sequence
 
-from significand.plan.phrases import counted, merged
+from significand.plan.phrases import BETWEEN_RUNS, counted, merged
 from significand.present.rows import SummaryRow, made_up, mode_names, number, other_format, repeats, visible
 from significand.present.varying import Grid, grid_of
 from significand.present.words.network import MADE_UP
 from significand.present.words.places import subject_words, with_place
+
+NUMBERS = re.compile(r"\d+(\.\d+)?(e[+-]?\d+)?")
 
 TellCounts = Callable[[Sequence[int], Sequence[int], str], tuple[str, str] | None]
 """Says of counts by setup, and of how many each is, who has some and how many in all; given how numbers are written."""
@@ -83,7 +86,16 @@ def _other_format(row: SummaryRow, engine: object = None) -> str:
 
 
 def _flag(row: SummaryRow) -> str:
-    return f": {visible(row['rounding_flag'])}" if row.get("rounding_flag") else ""
+    return f": {_of_runs(row['rounding_flag'])}" if row.get("rounding_flag") else ""
+
+
+def _of_runs(said: object) -> str:
+    """Write what several runs say as one text: what differs in numbers alone is said once, as the first run does."""
+    alike: dict[str, list[str]] = {}
+    for text in visible(said).split(BETWEEN_RUNS):
+        alike.setdefault(NUMBERS.sub("#", text), []).append(text)
+    more = {len(texts) - 1 for texts in alike.values()} - {0}
+    return BETWEEN_RUNS.join(first for first, *_ in alike.values()) + ("; other runs much alike" if more else "")
 
 
 def _by_text(grid: Grid, rows: Sequence[SummaryRow], text: Callable[[SummaryRow], str]) -> Iterator[str]:
@@ -116,7 +128,7 @@ def _counts(rows: Sequence[SummaryRow], told: TellCounts) -> Iterator[str]:
         )
     if found := told(unsteady, runs, ""):
         reasons = [visible(row.get("steady_reason")) for row, shaken in zip(rows, unsteady, strict=True) if shaken]
-        first, *more = " | ".join(reasons).split(" | ")
+        first, *more = BETWEEN_RUNS.join(reasons).split(BETWEEN_RUNS)
         yield f"{found[0]}: {found[1]} runs had no steady latency: {first}{', ...' if more else '.'}"
 
 
