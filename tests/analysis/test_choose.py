@@ -96,6 +96,32 @@ def test_a_dearer_setup_is_shipped_where_the_reference_breaks_a_limit() -> None:
     assert (choice.verdict, choice.chosen) == ("ship", 1)
 
 
+def test_what_the_meter_cannot_tell_leaves_a_limit_open() -> None:
+    """A peak surely below the limit by less than the meter may be wrong is neither shown to keep it nor to break it."""
+    below = costs(0.0, spread=0.001) - 0.05
+    for blur, status in ((0.0, "feasible"), (0.1, "open")):
+        limit = Limit(below, blur=np.full(2, blur))
+        assert decided(costs(-0.5), flips(0), limits=(limit,)).candidates[1].status == status
+    above = Limit(-below, blur=np.full(2, 0.01))
+    assert decided(costs(-0.5), flips(0), limits=(above,)).candidates[1].status == "ruled out"
+
+
+def test_a_limit_of_a_score_is_judged_as_scores_are() -> None:
+    """Ten repeats with the same score are not proof, and what they share makes them fewer."""
+    excess = np.full((10, 2), -0.01)
+    assert decided(costs(-0.5), flips(0), limits=(Limit(excess, resolution=0.0001),)).chosen == 1
+    assert decided(costs(-0.5), flips(0), limits=(Limit(excess, resolution=0.02, shared=0.25),)).chosen is None
+
+
+def test_a_reference_that_may_keep_a_limit_is_possible() -> None:
+    """Nothing else is cheaper: a few more repeats would tell whether to keep it."""
+    excess = costs(0.3, repeats=5, spread=0.03) - 0.02
+    choice = decided(costs(0.2, repeats=5), flips(0), limits=(Limit(excess),))
+    assert choice.candidates[0].status == "open"
+    assert (choice.verdict, choice.possible) == ("undecided", [0])
+    assert choice.more.repeats is not None
+
+
 def test_nothing_fits_where_all_break_a_limit() -> None:
     """There is nothing to ship, and nothing to wait for."""
     choice = decided(costs(-0.5), flips(0), limits=(Limit(costs(-0.01, spread=0.001) + 1),))

@@ -98,6 +98,37 @@ def test_what_shows_no_spread_is_no_evidence(differences: list[float], told: str
     assert math.isnan(loss.p_of_more(0.5))
 
 
+def test_repeats_with_the_same_score_are_believed_to_half_an_answer() -> None:
+    """Of 36 examples, five repeats without a difference do not bound the loss by a point; of 3,000 they do."""
+    few, many = (loss_of_repeats(np.zeros(5), shared=0.25, resolution=0.5 / n) for n in (36, 3000))
+    assert few.p_of_more(0.01) > 0.05
+    assert many.p_of_more(0.01) < 0.001
+    assert (few.point, many.point) == (0, 0)
+
+
+@pytest.mark.parametrize("scale", [1.0, 100.0])
+def test_a_score_that_never_changed_is_known_as_well_as_examples_are_many(scale: float) -> None:
+    """Eight sentences of which none has another score say little, in whatever unit; a thousand say something."""
+    random = np.random.default_rng(0)
+    for n, is_shown in ((8, False), (100, False), (1000, True)):
+        scores = scale * random.uniform(0, 1, n)
+        loss = loss_of_examples(scores, scores, np.arange(n))
+        assert loss.point == 0
+        assert (loss.p_of_more(0.01 * scale) < 0.05) == is_shown
+        assert loss.p_of_less(0.01 * scale) >= 0.5
+        assert loss.at_most() > 0
+
+
+def test_the_more_examples_the_lower_the_bound_of_a_score_that_never_changed() -> None:
+    """As told ahead: so many more examples show it."""
+    scores = np.linspace(0, 1, 100)
+    loss = loss_of_examples(scores, scores, np.arange(100))
+    more = loss.needed(0.01, 0.05).examples
+    assert more is not None
+    enough = np.linspace(0, 1, 100 + round(1.2 * more))
+    assert loss_of_examples(enough, enough, np.arange(enough.size)).p_of_more(0.01) < 0.05
+
+
 def test_it_tells_how_many_more_would_show_it() -> None:
     """With so many more of the same, and hardly with fewer, the loss is shown to be below the margin."""
     loss = loss_of_examples(*_asked(2, 1, 300), np.arange(300))

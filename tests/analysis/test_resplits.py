@@ -6,10 +6,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.datasets import make_moons
+from sklearn.model_selection import RepeatedStratifiedKFold, cross_val_score
+from sklearn.svm import SVC
 
 from made_up_results import made_up_runs
 from significand.analysis.claims import compare_setups
 from significand.analysis.intervals import RESPLIT, mean_t
+from significand.analysis.loss import loss_of_repeats
 from significand.analysis.resplits import overlap, overlap_of
 from significand.results.records import Run
 from significand.results.table import RunTable, table_of
@@ -57,6 +61,19 @@ def test_the_variance_of_the_mean_has_the_corrected_factor() -> None:
     assert widened.high - widened.point == pytest.approx(half, rel=1e-12)
     assert (plain.method, widened.method) == ("t", RESPLIT)
     assert plain.point == widened.point
+
+
+def test_the_correction_gives_what_scikit_learn_prints() -> None:
+    """Golden values: those of its example "Statistical comparison of models using grid search", 10 times 10 folds."""
+    x, y = make_moons(noise=0.352, random_state=1, n_samples=100)
+    folds = RepeatedStratifiedKFold(n_splits=10, n_repeats=10, random_state=0)
+    scores = [
+        cross_val_score(SVC(kernel=kernel, random_state=0), x, y, scoring="roc_auc", cv=folds)
+        for kernel in ("rbf", "linear")
+    ]
+    loss = loss_of_repeats(scores[0] - scores[1], shared=overlap(10, 100))
+    assert loss.point / loss.standard_error == pytest.approx(0.750, abs=5e-4)
+    assert loss.p_of_less(0) == pytest.approx(0.227, abs=5e-4)
 
 
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=20), st.floats(0, 10))

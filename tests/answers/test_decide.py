@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from made_up_results import made_up_folder, made_up_runs, with_values
+from significand.analysis.loss import Spread
 from significand.answers.choose import Decision, Question, decide
 from significand.answers.folder import read_folder
+from significand.present.words.decision import decision_told
 from significand.results.examples import example_arrays, write_examples
 from significand.results.records import Run
 from significand.results.store import EXAMPLES_NPZ
@@ -135,3 +137,63 @@ def test_a_limit_that_only_another_setup_keeps_decides(tmp_path: Path) -> None:
     int8 = [replace(run, peak_memory_mb=10.0 + 0.1 * run.repeat) for run in runs_of("int8", 2, slower=1.5)]
     decision = decided(tmp_path, [*runs_of("float32", 1), *int8], Question(limits=("memory=15MB",)))
     assert decision.chosen == "int8"
+
+
+def test_the_same_score_in_all_repeats_is_evidence(tmp_path: Path) -> None:
+    """Of 2,000 held-out examples, six repeats without a difference show that no point is lost, of 20 they do not."""
+    for n_test, verdict in ((2000, "ship"), (20, "undecided")):
+        runs = [*runs_of("float32", 1, n_test=n_test), *runs_of("float16", 2, slower=0.5, n_test=n_test)]
+        runs = with_values(runs, "test_accuracy", [0.9] * len(runs))
+        decision = decided(tmp_path / str(n_test), runs)
+        assert decision.choice is not None
+        assert (decision.choice.verdict, decision.choice.candidates[1].loss.point) == (verdict, 0)
+
+
+@pytest.mark.parametrize(("drawn_from", "shared"), [(2000, 0.0), (10_000, 0.25), (0, 0.0)])
+def test_repeats_are_corrected_for_what_they_share_and_for_nothing_else(
+    tmp_path: Path, drawn_from: int, shared: float
+) -> None:
+    """The same held-out examples each time, one table split anew, data made anew; whatever was trained on."""
+    columns = {"n_test": 2000, "n_train": 500, "test_drawn_from": drawn_from}
+    decision = decided(tmp_path, [*runs_of("float32", 1, **columns), *runs_of("float16", 2, **columns)])
+    assert decision.choice is not None
+    evidence = decision.choice.candidates[1].loss.evidence
+    assert isinstance(evidence, Spread)
+    assert evidence.shared == pytest.approx(shared)
+
+
+def test_a_limit_within_what_the_meter_cannot_tell_is_open(tmp_path: Path) -> None:
+    """With 2 CPUs a peak is known to 0.34 MB: 0.25 MB may be more than 0.3, but is not shown to be."""
+    runs = [
+        replace(run, peak_memory_mb=peak + 1e-4 * run.repeat)
+        for mode, peak in (("float32", 0.27), ("int8", 0.25))
+        for run in runs_of(mode, 1 + (mode == "int8"))
+    ]
+    decision = decided(tmp_path, runs, Question(limits=("memory=300kB",)))
+    assert decision.choice is not None
+    assert [one.status for one in decision.choice.candidates] == ["open", "open"]
+
+
+def test_a_setup_without_a_run_is_no_warning(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    """Of float16 all runs failed."""
+    runs = [*runs_of("float32", 1), *runs_of("float16", 2, status="failed", reason="made to fail")]
+    decision = decided(tmp_path, runs, Question(minimise="memory"))
+    assert decision.choice is not None
+    assert decision.choice.candidates[1].status == "not measured"
+    assert not recwarn.list
+
+
+def test_what_runs_in_another_environment_is_not_shipped(tmp_path: Path) -> None:
+    """It is told beside this environment's; the baseline is this environment's float32."""
+    runs = [
+        replace(run, setup=f"{mode}-{variant}", variant=variant)
+        for mode in ("float32", "int8")
+        for variant, slower in (("here", 1.0), ("other", 0.5))
+        for run in runs_of(mode, len(mode), len(variant), slower=slower * (0.6 if mode == "int8" else 1.0))
+    ]
+    decision = decided(tmp_path, runs, against="/envs/next", baseline=["variant=other"], repeats=6)
+    assert [setup.name for setup in decision.setups] == ["float32-here", "int8-here"]
+    assert (decision.chosen, decision.setups[decision.reference].name) == ("int8-here", "float32-here")
+    told = str(decision_told(decision))
+    assert told.startswith("Ship int8 on onnxruntime: 1.67x lower latency than float32")
+    assert "Against the other environment: float32 on onnxruntime 1.999x higher latency" in told

@@ -62,10 +62,17 @@ class Limit:
         for costs; NaN where there is no run.
     exact
         Whether it is a fact of a file, so that no spread is needed.
+    blur
+        By setup, how far its mean excess may be wrong beyond what the runs show; by default not at all.
+    shared, resolution
+        Of a score, as of `significand.analysis.loss.loss_of_repeats`.
     """
 
     excess: Floats
     exact: bool = False
+    blur: Floats | None = None
+    shared: float = 0.0
+    resolution: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -166,7 +173,7 @@ def choose(
     case = _Case(logs, reference, losses, margin, limits, exact, blurs, 1 - level)
     chosen = case.chosen
     bar = case.cheaper[chosen].mean if chosen is not None else math.inf
-    more = {k: case.more(k) for k in case.others if k not in case.pool and case.may_be(k, bar)}
+    more = {k: case.more(k) for k in case.undecided if case.may_be(k, bar)}
     possible = [k for k, one in more.items() if _is_worth(one, len(logs))]
     verdict: Verdict = "ship" if chosen is not None and chosen != reference else "keep"
     if possible and chosen in {None, reference}:
@@ -221,6 +228,14 @@ class _Case:
     def others(self) -> list[int]:
         return [k for k, known in enumerate(self.measured) if known and k != self.reference]
 
+    @property
+    def undecided(self) -> list[int]:
+        """What may come to be chosen; the reference, too, where it is not shown to keep the limits."""
+        return [k for k, known in enumerate(self.measured) if known and k not in self.pool and not self._is_kept(k)]
+
+    def _is_kept(self, k: int) -> bool:
+        return k == self.reference and bool(self.feasible[k])
+
     def versus(self, k: int, other: int) -> "_Test":
         """Return whether a setup costs less than another."""
         differences = self.logs[:, k] - self.logs[:, other]
@@ -233,7 +248,16 @@ class _Case:
 
     def kept(self, k: int) -> list["_Test"]:
         """Return whether a setup keeps each limit."""
-        return [_Test.of(limit.excess[:, k], exact=limit.exact) for limit in self.limits]
+        return [
+            _Test.of(
+                limit.excess[:, k],
+                exact=limit.exact,
+                blur=float(limit.blur[k]) if limit.blur is not None else 0.0,
+                shared=limit.shared,
+                resolution=limit.resolution,
+            )
+            for limit in self.limits
+        ]
 
     @cached_property
     def p_feasible(self) -> Floats:
@@ -286,7 +310,8 @@ class _Case:
 
     def may_be(self, k: int, bar: float) -> bool:
         """Tell whether a setup looks cheaper, and as if it kept margin and limits; what is not known may be."""
-        looks_bad = self.losses[k].point >= self.margin or any(one.mean >= 0 for one in self.kept(k))
+        loses = k != self.reference and self.losses[k].point >= self.margin
+        looks_bad = loses or any(one.mean >= 0 for one in self.kept(k))
         return self.cheaper[k].mean < bar and not looks_bad and not self.is_out(k)
 
     def open(self, k: int) -> list[tuple["Loss | _Test", float]]:
@@ -294,7 +319,9 @@ class _Case:
         found: list[tuple[Loss | _Test, float]] = []
         if not self.feasible[k]:
             alpha = self.alpha / int(np.count_nonzero(self.p_feasible > self.alpha))  # what Holm's method leaves
-            found = [(self.losses[k], alpha), *((one, alpha) for one in self.kept(k))]
+            found = [(one, alpha) for one in self.kept(k)]
+            if k != self.reference:
+                found.insert(0, (self.losses[k], alpha))
         if self.chosen is not None:
             rivals = [j for j in self.others if j == k or (self.feasible[j] and not self.is_cheaper[j])]
             alpha = self.alpha / (len(rivals) if self.chosen == self.reference else 1)
@@ -327,13 +354,23 @@ class _Test:
     n: int
     blur: float
     exact: bool
+    shared: float = 0.0
 
     @classmethod
-    def of(cls, differences: Floats, *, exact: bool = False, blur: float = 0.0) -> "_Test":
+    def of(
+        cls,
+        differences: Floats,
+        *,
+        exact: bool = False,
+        blur: float = 0.0,
+        shared: float = 0.0,
+        resolution: float = 0.0,
+    ) -> "_Test":
         known = differences[np.isfinite(differences)]
         deviation = float(known.std(ddof=1)) if known.size > 1 else math.nan
         deviation = 0.0 if deviation <= ROUNDING else deviation * widening_of(known)
-        return cls(float(known.mean()) if known.size else math.nan, deviation, known.size, blur, exact)
+        deviation = max(deviation, resolution) if known.size > 1 else deviation
+        return cls(float(known.mean()) if known.size else math.nan, deviation, known.size, blur, exact, shared)
 
     @property
     def p(self) -> float:
@@ -348,10 +385,13 @@ class _Test:
             return 0.0 if distance < 0 else 1.0
         if self.n < 2:
             return math.nan
-        return float(stdtr(n - 1, distance * math.sqrt(n) / self.deviation))
+        return float(stdtr(n - 1, distance / self._standard_error(n)))
+
+    def _standard_error(self, n: float) -> float:
+        return self.deviation * math.sqrt(1 / n + self.shared)
 
     def interval(self, level: float) -> tuple[float, float]:
-        half = stdtrit(self.n - 1, (1 + level) / 2) * self.deviation / math.sqrt(self.n) if self.n > 1 else math.nan
+        half = stdtrit(self.n - 1, (1 + level) / 2) * self._standard_error(self.n) if self.n > 1 else math.nan
         return self.mean - half, self.mean + half
 
     def needed(self, alpha: float) -> More:
@@ -372,7 +412,7 @@ class _Test:
         if self.n < 2 or self.exact or self.deviation == 0:
             is_shown = distance < 0 and (self.exact or self.deviation == 0)
             return Need(certain, certain, OF_FLIPS) if is_shown else Need(None)
-        draw = need_of_mean(distance, self.deviation, self.n, alpha, patience=WORTH_WAITING_FOR)
+        draw = need_of_mean(distance, self.deviation, self.n, alpha, shared=self.shared, patience=WORTH_WAITING_FOR)
         is_shown = self.p <= alpha
         return Need(draw, certain if is_shown else None, OF_FLIPS if is_shown else OF_MEANS)
 
@@ -440,7 +480,7 @@ def _is_beyond(test: _Test, critical: float) -> bool:
         return False
     if test.exact or test.deviation == 0:
         return True
-    return test.n > 1 and -distance * math.sqrt(test.n) > critical * test.deviation
+    return test.n > 1 and -distance * math.sqrt(test.n) > critical * test.deviation  # of costs, which share nothing
 
 
 def _largest_t(differences: Floats, level: float) -> float:

@@ -21,6 +21,9 @@ Unit = Literal["example", "repeat"]
 
 BISECTIONS = 60
 
+FEW_CHANGED = 10
+"""Examples of another score; with fewer, Student's t promises too much: what is rare may just not have been seen."""
+
 
 @dataclass(frozen=True)
 class Flips:
@@ -83,12 +86,15 @@ class Spread:
     shared
         What all repeats have in common, as a share of their variance, since they split one table anew: held-out
         examples over those trained on (Nadeau and Bengio, Machine Learning 52, 2003). 0 of examples.
+    unseen
+        How far the mean may be off since what is rare has not been seen; see `loss_of_examples`.
     """
 
     point: float
     deviation: float
     n: float
     shared: float = 0.0
+    unseen: float = 0.0
 
     @property
     def standard_error(self) -> float:
@@ -104,13 +110,14 @@ class Spread:
         return self._p(loss - self.point)
 
     def _p(self, distance: float) -> float:
+        distance += self.unseen
         if not self.standard_error > 0:  # the same in every example
             return 0.0 if distance < 0 else 1.0
         return float(stdtr(self.n - 1, distance / self.standard_error))
 
     def times(self, factor: float) -> "Spread":
         """Return the same from so many times as many."""
-        return replace(self, n=factor * self.n)
+        return replace(self, n=factor * self.n, unseen=self.unseen / factor)
 
 
 Evidence = Flips | Spread
@@ -225,6 +232,10 @@ def loss_of_examples(own: Floats, baseline: Floats, examples: Codes, repeats: in
     So it is about these weights and new examples; one repeat is enough. Repeats that hold out the same example are no
     new evidence of it: an example is a cluster, as in `significand.analysis.examples`.
 
+    Of scores other than right and wrong the mean is judged by Student's t. Where fewer than `FEW_CHANGED` examples have
+    another score, one more that loses all there is to lose is put to them: that none was seen among 100 examples does
+    not show that there is none among 1,000.
+
     Parameters
     ----------
     own, baseline
@@ -240,18 +251,29 @@ def loss_of_examples(own: Floats, baseline: Floats, examples: Codes, repeats: in
     if k < 2:
         return Loss(None, n=k, reason="a single held-out example has no spread" if k else "no example has two scores")
     effect = design_effect(lost, clusters)
-    changed = np.count_nonzero(lost) / n
+    changed = float(np.count_nonzero(lost) / n)
     overlap = (effect - 1) / (repeats - 1) if repeats > 1 else 1.0
     if np.isin(np.concatenate([own, baseline]), (0.0, 1.0)).all():
         worse, better = (np.count_nonzero(side) / effect for side in (lost > 0, lost < 0))
         flips = Flips(float(worse), float(better), n / effect)
-        return Loss(flips, "example", k, repeats, min(1.0, overlap), float(changed))
-    residuals = np.bincount(clusters, weights=lost - lost.mean())
+        return Loss(flips, "example", k, repeats, min(1.0, overlap), changed)
+    point, seen = float(lost.mean()), n
+    if np.unique(clusters[lost != 0]).size < FEW_CHANGED:
+        lost, clusters, n, k = np.append(lost, _most_lost(own, baseline)), np.append(clusters, k), n + 1, k + 1
+    mean = float(lost.mean())
+    residuals = np.bincount(clusters, weights=lost - mean)
     deviation = float(np.sqrt((residuals**2).sum() / (k - 1))) * k / n  # of an example's share in the mean
-    return Loss(Spread(float(lost.mean()), deviation, k), "example", k, repeats, 1.0, float(changed))
+    asked = k - (n - seen)
+    return Loss(Spread(point, deviation, asked, unseen=mean - point), "example", asked, repeats, 1.0, changed)
 
 
-def loss_of_repeats(differences: Floats, *, shared: float = 0.0) -> Loss:
+def _most_lost(own: Floats, baseline: Floats) -> float:
+    """Return what an example can lose: 1 where scores are shares, else what lies between the lowest and the highest."""
+    scores = np.concatenate([own, baseline])
+    return 1.0 if scores.min() >= 0 and scores.max() <= 1 else float(np.ptp(scores))
+
+
+def loss_of_repeats(differences: Floats, *, shared: float = 0.0, resolution: float = 0.0) -> Loss:
     """Return what is lost, from mean scores repeat by repeat: the weights may be others.
 
     Parameters
@@ -260,13 +282,16 @@ def loss_of_repeats(differences: Floats, *, shared: float = 0.0) -> Loss:
         What was lost in each repeat, in the score's unit, shape (repeats,); NaN where a side has none.
     shared
         As of `Spread`.
+    resolution
+        The least deviation that is believed: scores of so many examples go by steps, and repeats that fall on the same
+        step need not be the same.
     """
     known = differences[np.isfinite(differences)]
     if known.size == 0:
         return Loss(None, "repeat", reason="no repeat has a held-out score of both")
     if known.size == 1:
         return Loss(None, "repeat", 1, reason="one repeat does not show how much retraining changes the score")
-    deviation = float(known.std(ddof=1))
+    deviation = max(float(known.std(ddof=1)), resolution)
     if deviation <= ROUNDING:
         return Loss(None, "repeat", known.size, reason="the loss is the same in all repeats, which shows no spread")
     return Loss(Spread(float(known.mean()), deviation, known.size, shared), "repeat", known.size)

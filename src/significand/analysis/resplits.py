@@ -5,9 +5,14 @@ interval that takes them as independent promises. Nadeau and Bengio (Machine Lea
 the variance of the mean is s² (1 / n + n_test / n_train) instead of s² / n.
 """
 
+from typing import Literal
+
 import numpy as np
 
 from significand.results.table import RunTable
+
+Population = Literal["one table", "fixed", "made anew", "unknown"]
+"""What repeats hold out: other examples of one table, the same examples, or data of their own."""
 
 
 def overlap(n_test: int, drawn_from: int) -> float:
@@ -35,3 +40,22 @@ def overlap_of(runs: RunTable) -> float:
     """Return the overlap of an experiment's runs, the largest where they differ; 0 where it is not known."""
     sizes = np.column_stack([runs.counts(name)[runs.finished] for name in ("n_test", "test_drawn_from")])
     return max((overlap(*pair) for pair in np.unique(sizes, axis=0).tolist()), default=0.0)
+
+
+def population_of(runs: RunTable) -> Population:
+    """Return what the repeats of an experiment hold out; unknown of folders of earlier versions."""
+    if overlap_of(runs):
+        return "one table"
+    if runs.counts("test_drawn_from").any():
+        return "fixed"
+    return "made anew" if "test_drawn_from" in runs.columns and runs.counts("n_test").any() else "unknown"
+
+
+def step_of(runs: RunTable, column: str) -> float:
+    """Return half of what one answer makes in a mean over the examples that a column counts; 0 where it is not known.
+
+    Means that agree to the last digit differ by less than a step; which part of it, nobody has seen.
+    """
+    sizes = runs.counts(column)[runs.finished]
+    fewest = int(sizes.min(initial=np.iinfo(np.int64).max, where=sizes > 0)) if sizes.size else 0
+    return 0.5 / fewest if fewest and (sizes > 0).any() else 0.0

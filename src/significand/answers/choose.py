@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from significand.analysis.choose import Choice, Limit, choose
+from significand.analysis.comparison import Comparison
 from significand.analysis.loss import Flips, Loss, loss_of_examples, loss_of_repeats
 from significand.analysis.moments import Floats
+from significand.analysis.resplits import Population, overlap_of, population_of, step_of
 from significand.analysis.turns import beside_baselines
 from significand.answers.examples import same_weights, scored_examples
-from significand.plan.experiment import Experiment
+from significand.plan.experiment import Experiment, usual_baseline
 from significand.plan.limits import limit_of
 from significand.plan.metrics import HELD_OUT, METRICS, Metric, scored
-from significand.plan.options import OPTIONS, SYNTHETIC
-from significand.plan.setup import Perceptron, Setup
+from significand.plan.options import OPTIONS
+from significand.plan.setup import OTHER, Setup
 from significand.results.table import Rows, RunTable, setups_of
 
 if TYPE_CHECKING:
@@ -66,6 +68,12 @@ class Decision:
         Repeats that there are.
     choice
         None where the question has no answer, and then `problems` says why.
+    population
+        Of whom the score lost is where repeats are paired: `significand.analysis.resplits.Population`.
+    sequential
+        Whether repeats went on until intervals were narrow.
+    against
+        What is minimised, of each setup beside itself in the other environment; empty without one.
     """
 
     question: Question
@@ -78,6 +86,9 @@ class Decision:
     repeats: int
     choice: Choice | None
     problems: Sequence[str] = ()
+    population: Population = "unknown"
+    sequential: bool = False
+    against: Sequence[Comparison] = ()
 
     @property
     def chosen(self) -> str:
@@ -201,31 +212,55 @@ def decide(results: "Folder", question: Question | None = None) -> Decision:
     score = metrics[HELD_OUT]
     margin = question.max_loss
     margin = DEFAULT_LOSS if margin is None else margin / 100 if score.scale == "points" else margin
-    setups = setups_of(runs, experiment)
-    baselines = experiment.baselines(setups)
-    reference = next((k for k, of in enumerate(baselines) if k == of), 0)
+    everywhere = setups_of(runs, experiment)
+    # What runs in another environment is there to be held against: it is not here to be shipped.
+    places = [k for k, setup in enumerate(everywhere) if not (experiment.against and setup.variant == OTHER)]
+    setups = [everywhere[k] for k in places]
+    alone = (
+        replace(experiment, baseline=usual_baseline(experiment.precision_modes)) if experiment.against else experiment
+    )
+    reference = next((k for k, of in enumerate(alone.baselines(setups)) if k == of), 0)
     repeats = np.unique(runs.counts("repeat"))
     minimised = metrics[question.minimise]
-    decision = Decision(question, score, minimised, margin, setups, experiment.varying, reference, repeats.size, None)
+    decision = Decision(
+        question,
+        score,
+        minimised,
+        margin,
+        setups,
+        experiment.varying,
+        reference,
+        repeats.size,
+        None,
+        population=population_of(runs),
+        sequential=experiment.until is not None,
+        against=_beside_the_other(results, minimised) if experiment.against else (),
+    )
     limits, wrong = _limits(question, metrics, runs)
     problems = [*_problems(question.minimise, metrics, runs), *wrong]
-    if not len(runs.rows_of(reference)):
+    if not len(runs.rows_of(places[reference])):
         problems.append(f"no run of {setups[reference].name} finished, with which the others are compared")
     if problems:
         return replace(decision, problems=problems)
     costs = runs.numbers(minimised.column)
     if minimised.name == "latency":
-        costs = beside_baselines(runs, (reference,) * len(setups))
-    logs = _logs(_by_repeat(runs, costs, repeats))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        coarse = results.resolution_of[minimised.name]
-        blur = np.log1p(coarse / np.exp(np.nanmean(logs, axis=0))) if coarse else None
-    losses_of = _Losses(results, setups, reference, repeats)
-    losses = [losses_of.of(k) for k in range(len(setups))]
-    coarse_of = results.resolution_of
-    excesses = [_excess(runs, metric, bound - coarse_of[metric.name], repeats) for metric, bound in limits]
-    choice = choose(logs, reference, losses, margin, excesses, exact=minimised.is_exact, blur=blur)
+        costs = beside_baselines(runs, (places[reference],) * len(everywhere))
+    logs = _logs(_by_repeat(runs, costs, repeats))[:, places]
+    losses_of = _Losses(results, everywhere, places[reference], repeats)
+    choice = choose(
+        logs,
+        reference,
+        [losses_of.of(k) for k in places],
+        margin,
+        [_limit(results, metric, bound, repeats, places) for metric, bound in limits],
+        exact=minimised.is_exact,
+        blur=_blur(logs, results.resolution_of[minimised.name]),
+    )
     return replace(decision, choice=choice)
+
+
+def _beside_the_other(results: "Folder", minimised: Metric) -> list[Comparison]:
+    return [one for one in results.claims.comparisons if one.metric == minimised.name]
 
 
 def _limits(
@@ -254,15 +289,30 @@ def _problems(name: str, metrics: Mapping[str, Metric], runs: RunTable, field: s
     return []
 
 
-def _excess(runs: RunTable, metric: Metric, room: float, repeats: Rows) -> Limit:
-    """Return how far runs are beyond a limit, less what the meter cannot tell, which may come on top."""
-    values = _by_repeat(runs, runs.numbers(metric.column), repeats)
+def _limit(results: "Folder", metric: Metric, bound: float, repeats: Rows, places: Sequence[int]) -> Limit:
+    """Return how far runs are beyond a limit, and how far that may be wrong."""
+    runs = results.runs
+    values = _by_repeat(runs, runs.numbers(metric.column), repeats)[:, places]
     sign = 1.0 if metric.lower_is_better else -1.0
     if metric.scale == "ratio":
-        return Limit(
-            sign * (_logs(values) - math.log(room)) if room > 0 else np.full(values.shape, 1.0), metric.is_exact
-        )
-    return Limit(sign * (values - room))
+        logs = _logs(values)
+        return Limit(sign * (logs - math.log(bound)), metric.is_exact, _blur(logs, results.resolution_of[metric.name]))
+    is_held_out = metric.name == HELD_OUT
+    step = step_of(runs, "n_test" if is_held_out else "n_train") if metric.scale == "points" else 0.0
+    return Limit(sign * (values - bound), shared=overlap_of(runs) if is_held_out else 0.0, resolution=step)
+
+
+def _blur(logs: Floats, resolution: float) -> Floats | None:
+    """Return by setup how far the mean log of a cost may be wrong, by what its meter can tell; NaN without runs."""
+    if not resolution:
+        return None
+    known = np.isfinite(logs)
+    counts = known.sum(axis=0)
+    means = np.divide(
+        np.where(known, logs, 0.0).sum(axis=0), counts, out=np.full(logs.shape[1], np.nan), where=counts > 0
+    )
+    blur: Floats = np.log1p(resolution / np.exp(means))
+    return blur
 
 
 def _logs(values: Floats) -> Floats:
@@ -287,11 +337,12 @@ class _Losses:
             self._examples = scored_examples(results, list(results.runs.setups))
         except ValueError:  # damaged: the repeats are still there
             self._examples = {}
-        workload, rows = results.experiment.workload, self._runs.rows_of(reference)
-        n_test, n_train = (float(self._runs.counts(name)[rows].mean()) for name in ("n_test", "n_train"))
-        # Data that are made anew from each repeat's seed have nothing in common.
-        anew = isinstance(workload, Perceptron) and workload.data == SYNTHETIC
-        self._shared = n_test / n_train if n_train and not anew else 0.0
+        self._shared = overlap_of(self._runs)
+        if population_of(self._runs) == "unknown":  # of an earlier version: as if all repeats split one table
+            rows = self._runs.rows_of(reference)
+            n_test, n_train = (float(self._runs.counts(name)[rows].mean()) for name in ("n_test", "n_train"))
+            self._shared = n_test / n_train if n_train else 0.0
+        self._resolution = self._step(results.score)
 
     def of(self, setup: int) -> Loss:
         """Return the loss of a setup, by examples where that is possible, else by repeats."""
@@ -302,7 +353,15 @@ class _Losses:
             _, ours, theirs = np.intersect1d(own.pairs, other.pairs, return_indices=True)
             repeats = int(np.isfinite(self._differences(setup)).sum())
             return loss_of_examples(own.scores[ours], other.scores[theirs], own.examples[ours], max(1, repeats))
-        return loss_of_repeats(self._differences(setup), shared=self._shared)
+        return loss_of_repeats(self._differences(setup), shared=self._shared, resolution=self._resolution)
+
+    def _step(self, score: str) -> float:
+        """Return half of what one answer more or less makes in a score; of another score, what one example can make."""
+        step = step_of(self._runs, "n_test")
+        if scored(score)[HELD_OUT].scale == "points":
+            return step
+        known = [one.scores for one in self._examples.values()]
+        return step * float(np.ptp(np.concatenate(known))) if known else 0.0
 
     def _differences(self, setup: int) -> Floats:
         differences: Floats = self._scores[:, self._reference] - self._scores[:, setup]

@@ -14,9 +14,8 @@ from significand.analysis.resplits import overlap_of
 from significand.analysis.sessions import Between
 from significand.answers.folder import Folder, read_folder, told_alike
 from significand.answers.sessions import pools_beside, spread_of
-from significand.plan.kinds import AmbiguousShareError, read_share
+from significand.plan.kinds import LARGEST_SCORE_MARGIN, AmbiguousShareError, read_share
 from significand.plan.metrics import HELD_OUT, METHOD_OF_ESTIMATE, METRICS, headlines, scored
-from significand.plan.kinds import LARGEST_SCORE_MARGIN
 from significand.plan.phrases import counted, merged
 from significand.plan.problems import listed, nearest, shown
 from significand.results.comparable import ResultsError, differences

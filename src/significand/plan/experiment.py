@@ -18,6 +18,7 @@ from significand.meters.machine import available_cpus
 from significand.meters.steps import NoisePolicy
 from significand.plan.indifference import zone_of
 from significand.plan.kinds import Kind, Several, Text
+from significand.plan.metrics import OF_TRAINING
 from significand.plan.options import (
     AXES,
     BUILT_IN_DATA,
@@ -366,9 +367,6 @@ def _check_data(plan: _Plan, surroundings: Surroundings) -> DataFacts | None:
         return None
 
 
-OF_TRAINING = ("accuracy", "train_time", "energy")
-"""Metrics that a network which is only inferred has not."""
-
 ONLY_OF_MLP = ("hidden", "layer_sizes", "activations", "label_column", "separator", "header", "missing")
 """Fields that mean nothing to another network: its file says what it is, and what its data are."""
 
@@ -633,7 +631,7 @@ def _check_baseline(plan: _Plan) -> None:
     given = plan.values["baseline"]
     if given is None:
         modes = axes["precision"]
-        plan.values["baseline"] = (("precision", BASELINE if BASELINE in modes else modes[0]),)
+        plan.values["baseline"] = usual_baseline(modes)
         return
     found: dict[str, str] = {}
     for part in given:
@@ -656,6 +654,11 @@ def _check_baseline(plan: _Plan) -> None:
         plan.values["baseline"] = tuple(found.items())
 
 
+def usual_baseline(modes: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Return what setups of these precisions are compared with where nothing else is asked for."""
+    return (("precision", BASELINE if BASELINE in modes else modes[0]),)
+
+
 def _check_baseline_there(plan: _Plan) -> None:
     """Have each setup compared with itself in the other environment, and with nothing else."""
     there = f"{ENVIRONMENT}={OTHER}"
@@ -673,13 +676,18 @@ def _fail_baseline(plan: _Plan, value: str, values: Sequence[str], axis: str) ->
 
 def _check_untrained(plan: _Plan) -> None:
     """See to it that nothing is asked about a training that there is not."""
-    if plan.values.get("epochs") != 0:
-        return
+    if plan.values.get("epochs") == 0:
+        for name, metric in asked_of_training(plan.values):
+            plan.fail(name, f"{metric!r} is of training, and nothing is trained with epochs 0; leave it out")
+
+
+def asked_of_training(fields: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Find the fields that ask for a metric of training, each with the metric."""
     for name in ("objectives", "until_metric", "minimise", "limit"):
-        asked = plan.values.get(name, ())
+        asked = fields.get(name) or ()
         for metric in [asked] if isinstance(asked, str) else [one.partition("=")[0] for one in asked]:
-            if metric in OF_TRAINING:
-                plan.fail(name, f"{metric!r} is of training, and nothing is trained with epochs 0; leave it out")
+            if metric.replace("-", "_") in OF_TRAINING:
+                yield name, metric
 
 
 def _check_question(plan: _Plan) -> None:

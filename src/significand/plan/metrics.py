@@ -371,6 +371,9 @@ MINIMISED = ("latency", "memory", "inference_memory", "model_size", "energy", "l
 OF_TRAINING_ALONE = ("train_time", "energy", "training_memory")
 """What only training decides, and not what becomes of the trained weights."""
 
+OF_TRAINING = ("accuracy", *OF_TRAINING_ALONE)
+"""Metrics that a network which is only inferred has not."""
+
 
 @functools.cache
 def resolutions(cpus: int = 1, usable: int | None = None) -> Mapping[str, float]:

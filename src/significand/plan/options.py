@@ -9,8 +9,8 @@ from typing import Any
 
 from significand.plan.indifference import Indifferences
 from significand.plan.kinds import (
-    LARGEST_SCORE_MARGIN,
     HIDDEN_SIZES,
+    LARGEST_SCORE_MARGIN,
     NONE,
     SIZES,
     Kind,

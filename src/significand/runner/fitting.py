@@ -4,7 +4,7 @@ import dataclasses
 from pathlib import Path
 
 from significand.engines.base import engines_of_modules
-from significand.plan.experiment import OF_TRAINING, Experiment
+from significand.plan.experiment import Experiment, asked_of_training
 from significand.plan.options import OPTIONS
 from significand.plan.precision import MODES
 from significand.plan.problems import PlanError
@@ -87,8 +87,10 @@ def _without_targets(experiment: Experiment, examined: Examined, problems: list[
     """Do not train what has no targets."""
     if not experiment.epochs or examined.targets is not None:
         return {}
-    if wrong := [name for name in experiment.objectives if name in OF_TRAINING]:
-        problems.append(f"objectives: {wrong[0]!r} is of training, and the data have no targets; leave it out")
+    problems += [
+        f"{name}: {metric!r} is of training, and the data have no targets; leave it out"
+        for name, metric in asked_of_training(vars(experiment))
+    ]
     return {"epochs": 0}
 
 

@@ -153,9 +153,7 @@ def test_details_say_what_was_asked_and_how_each_stands() -> None:
     assert asked == "Asked: lowest latency, at most 1 point of test accuracy lost."
     assert int8.startswith("int8 on onnxruntime: does not keep what was asked; test accuracy lost 5.0, at most 5.9")
     assert "keeps what was asked; test accuracy lost 0.1, at most 0.3 points (95 %), by 2,000 examples" in dynamic
-    assert population == (
-        "The test accuracy lost is that of these trained weights on new examples like those held out."
-    )
+    assert population == ("The test accuracy lost is about these trained weights on new examples like those held out.")
 
 
 def test_control_characters_cannot_move_the_cursor(tmp_path: Path) -> None:

@@ -10,10 +10,12 @@ from significand.present.rows import enumerated, visible
 from significand.present.words.grid import Told
 from significand.present.words.numbers import probability
 from significand.present.words.places import TITLES, with_place
-from significand.present.words.sentences import written
+from significand.present.words.population import of_population
+from significand.present.words.sentences import inverse, written
 
 if TYPE_CHECKING:
     from significand.analysis.choose import Candidate, Choice
+    from significand.analysis.comparison import Comparison
     from significand.analysis.loss import Loss, More
     from significand.answers.choose import Decision
 
@@ -34,7 +36,8 @@ def decision_told(decision: "Decision") -> Told:
     if decision.choice is None:
         return Told("No answer", f": {'; '.join(map(visible, decision.problems))}.")
     by_verdict = {"ship": _ship, "keep": _keep, "undecided": _undecided, "nothing fits": _nothing_fits}
-    return by_verdict[decision.choice.verdict](decision, decision.choice)
+    told = by_verdict[decision.choice.verdict](decision, decision.choice)
+    return Told(told.head, f"{told.text}{_against(decision)}")
 
 
 def decision_details(decision: "Decision") -> list[str]:
@@ -43,6 +46,30 @@ def decision_details(decision: "Decision") -> list[str]:
         return []
     asked = f"Asked: {question_words(decision)}."
     return [asked, *_standings(decision, decision.choice), *_populations(decision, decision.choice)]
+
+
+def _against(decision: "Decision") -> str:
+    """Say of each setup how it compares with itself in the other environment; empty without one."""
+    names = {setup.name: place for place, setup in enumerate(decision.setups)}
+    told = [
+        f"{_name(decision, names[one.setup])} {_beside_itself(one)}" for one in decision.against if one.setup in names
+    ]
+    left = len(told) - MOST_NAMED
+    if left > 0:
+        told = [*told[:MOST_NAMED], f"{left} more below"]
+    return f" Against the other environment: {'; '.join(told)}." if told else ""
+
+
+def _beside_itself(one: "Comparison") -> str:
+    noun, estimate = one.measured.noun, one.estimate
+    if one.verdict not in {"better", "worse"}:
+        return f"not compared in {noun}" if math.isnan(estimate.point) else f"no difference in {noun} shown"
+    point, low, high = estimate.point, estimate.low, estimate.high
+    word = "higher"
+    if point < 1:
+        word, point, low, high = "lower", *map(inverse, (point, high, low))
+    factor, interval = written(point, low, high, 1)
+    return f"{factor}x {word} {noun}{interval}"
 
 
 def question_words(decision: "Decision") -> str:
@@ -206,19 +233,19 @@ def _standings(decision: "Decision", choice: "Choice") -> Iterator[str]:
         yield f"{_name(decision, place)}: {'; '.join(parts)}."
 
 
-POPULATIONS = {
-    "example": "these trained weights on new examples like those held out",
-    "repeat": "networks trained anew, on new examples like those held out",
-}
-"""What a loss is about, by what was paired."""
-
-
 def _populations(decision: "Decision", choice: "Choice") -> Iterator[str]:
-    """Say of which population the losses are."""
+    """Say of whom the losses are, and where intervals are a little too narrow."""
+    of = {
+        "example": "these trained weights on new examples like those held out",
+        "repeat": of_population(decision.population, trained=decision.setups[0].workload.epochs > 0)
+        or "networks trained anew",
+    }
     units = dict.fromkeys(one.loss.unit for one in choice.candidates if one.loss.evidence)
-    told = [f"{f'by {unit}s ' if len(units) > 1 else ''}of {POPULATIONS[unit]}" for unit in units]
+    told = [f"{f'by {unit}s ' if len(units) > 1 else ''}about {of[unit]}" for unit in units]
     if told:
-        yield f"The {decision.score.noun} lost is that {'; '.join(told)}."
+        yield f"The {decision.score.noun} lost is {'; '.join(told)}."
+    if decision.sequential:
+        yield "Repeats went on until intervals were narrow, so these are a little too narrow."
 
 
 STATUS_WORDS = {
