@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 
 from significand.workload.arrays import Feeds
-from significand.workload.ort import onnxruntime  # noqa: F401 - before its parts, so that it keeps to itself
+from significand.workload.ort import onnxruntime, untimed_options
 
 # ruff: isort: split
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, create_calibrator
@@ -51,9 +51,17 @@ def ranges(network: Path, examples: Feeds, method: str, types: Sequence[str], fo
         use_external_data_format=True,
         extra_options={"num_bins": ENTROPY_BINS} if method == "entropy" else {},
     )
+    calibrator.infer_session = _on_one_thread(calibrator.augmented_model_path)
     for batch in batches(examples, onnx.load(network, load_external_data=False).graph.input):
         calibrator.collect_data(_One(batch))  # of each alone: they are kept until all are there
     return calibrator.compute_data()
+
+
+def _on_one_thread(network: str) -> onnxruntime.InferenceSession:
+    """Open the network whose values are watched as a calibrator does, without optimisations, but on one thread."""
+    options = untimed_options()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    return onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
 
 
 class _One(CalibrationDataReader):  # type: ignore[misc]  # ONNX Runtime has no types

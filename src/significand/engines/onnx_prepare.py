@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -15,7 +14,7 @@ from onnx import numpy_helper
 
 from significand.plan.problems import RunFailedError
 from significand.workload.onnx_file import external_files, quantised_as
-from significand.workload.ort import onnxruntime
+from significand.workload.ort import onnxruntime, untimed_options
 
 # ruff: isort: split
 from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -103,18 +102,11 @@ def prepared(source: Path, folder: Path) -> Path:
 
 def _optimise(source: Path, target: Path) -> None:
     """Have ONNX Runtime write what it makes of a network without regard to the processor."""
-    options = _quiet_options()
+    options = untimed_options()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.optimized_model_filepath = str(target)
     options.add_session_config_entry("session.optimized_model_external_initializers_file_name", f"{target.name}.data")
     onnxruntime.InferenceSession(str(source), options, providers=["CPUExecutionProvider"])
-
-
-def _quiet_options() -> Any:  # noqa: ANN401 - ONNX Runtime has no types
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    options.intra_op_num_threads = 1
-    return options
 
 
 def _flatten_biases(graph: onnx.GraphProto, folder: Path) -> bool:
@@ -139,7 +131,7 @@ def _flatten_biases(graph: onnx.GraphProto, folder: Path) -> bool:
 
 def try_out(path: Path) -> None:
     """Have ONNX Runtime load what a tool has written: not everything that it writes is valid."""
-    onnxruntime.InferenceSession(str(path), _quiet_options(), providers=["CPUExecutionProvider"])
+    onnxruntime.InferenceSession(str(path), untimed_options(), providers=["CPUExecutionProvider"])
 
 
 def no_products(types: Sequence[str], path: Path | None = None) -> str:

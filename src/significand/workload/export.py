@@ -32,7 +32,7 @@ from torch import nn
 from significand.plan.problems import RunFailedError, shown
 from significand.workload.arrays import Arrays, called
 from significand.workload.copies import shared_in_copies
-from significand.workload.ort import onnxruntime
+from significand.workload.ort import onnxruntime, untimed_options
 from significand.workload.trees import leaves
 
 STRUCTURE, WEIGHTS = "structure.onnx", "weights.json"
@@ -423,11 +423,9 @@ def _refuse_fixed_batch(inputs: Sequence[Any]) -> None:
 
 def _difference(path: Path, module: nn.Module, example: Arrays, others: Sequence[int] = OTHER_SIZES) -> str | None:
     """Say where ONNX Runtime's outputs on a file are not the network's; None where they are."""
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # what it cannot do it also raises
     with _quiet():
         try:
-            session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            session = onnxruntime.InferenceSession(str(path), untimed_options(), providers=["CPUExecutionProvider"])
             network = _float32_twin(module)
             for size in dict.fromkeys((len(example), *others)):
                 batch = _batch(example, size)

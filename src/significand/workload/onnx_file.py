@@ -20,7 +20,7 @@ from onnx import TensorProto, helper
 from significand.plan.archives import unpacked_bytes
 from significand.plan.problems import capped, few, listed, nearest, shown
 from significand.workload.arrays import Arrays
-from significand.workload.ort import onnxruntime
+from significand.workload.ort import onnxruntime, untimed_options
 
 Shape = tuple[int | str, ...]
 
@@ -384,9 +384,7 @@ def _unknown_operators(path: Path, model: onnx.ModelProto) -> list[str]:
 
 def _refused(path: Path) -> list[str]:
     """Have ONNX Runtime load the file, which it does not run; return its reason in one line where it refuses."""
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    options.intra_op_num_threads = 1
+    options = untimed_options()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL  # constants are not folded
     try:
         onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

@@ -14,7 +14,7 @@ from significand.workload.base import PRODUCTS, Examples, Outputs, Trained
 from significand.workload.examined import Examined
 from significand.workload.onnx_file import external_files
 from significand.workload.onnx_names import FILE
-from significand.workload.ort import fed, onnxruntime
+from significand.workload.ort import fed, onnxruntime, untimed_options
 from significand.workload.parts import ExaminedMaterial, unchanged
 
 if TYPE_CHECKING:
@@ -94,10 +94,8 @@ class OnnxMaterial(ExaminedMaterial):
 
 def computed(path: Path, inputs: Arrays, size: int) -> Outputs:
     """Return what a file gives without optimisation, real numbers as float64, in batches of one size."""
-    options = onnxruntime.SessionOptions()
+    options = untimed_options()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 4
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     n = len(inputs)
     batches = []

@@ -17,7 +17,7 @@ import onnxruntime  # noqa: E402 - after the switch
 if _given is None:
     del os.environ[_TELEMETRY_SWITCH]
 
-__all__ = ["fed", "onnxruntime"]
+__all__ = ["fed", "onnxruntime", "untimed_options"]
 
 
 def fed(session: Any, feeds: Feeds) -> dict[str, np.ndarray]:  # noqa: ANN401 - ONNX Runtime has no types
@@ -32,3 +32,15 @@ def fed(session: Any, feeds: Feeds) -> dict[str, np.ndarray]:  # noqa: ANN401 - 
         array = np.asarray(array[0]) if array.ndim == len(value.shape) + 1 else array
         given[value.name] = array.astype(np.float16) if value.type == "tensor(float16)" else array
     return given
+
+
+def untimed_options() -> Any:  # noqa: ANN401 - ONNX Runtime has no types
+    """Return the settings of a session that nobody times: one thread, for others are at work, and no log.
+
+    With a thread for each CPU, which wait busily, a call of ResNet-18 beside another run took twice as long. What goes
+    wrong is also raised.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 4
+    return options
