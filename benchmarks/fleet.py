@@ -29,12 +29,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from significand.fleet_job import FleetOptions, run_fleet_in
+from significand.fleet_job import run_fleet_in
 from significand.meters.machine import describe_machine
 from significand.results.fleet_state import seconds_between
 from significand.results.journal import JOURNAL
 from significand.runner.bundle import Bundle
 from significand.runner.dask_place import DaskPlace
+from significand.runner.fleet_options import FleetOptions
 from significand.runner.places import Ended, Event, HostFacts
 from significand.runner.task import run_task, told
 
@@ -89,6 +90,7 @@ class Simulated:
     """
 
     def __init__(self, template: Template, hosts: int, wait_s: float = 0.0, kinds: Sequence[str] = KINDS) -> None:
+        self.queues = False
         self._template = template
         self._wait_s = wait_s
         here: dict[str, Any] = describe_machine()
@@ -114,6 +116,9 @@ class Simulated:
         if math.isnan(self.begin_s):
             self.begin_s = time.perf_counter()
         self._running.append((time.perf_counter() + self._wait_s, host, repeat))
+
+    def avoid(self, machine: str) -> None:
+        """Every machine is chosen by its name."""
 
     def wait(self, timeout_s: float) -> Sequence[Event]:
         """Return the blocks that are done by now, 500 at most."""

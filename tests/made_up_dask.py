@@ -1,11 +1,14 @@
 """A real Dask scheduler on this machine, and workers that each believe to be a machine of their own."""
 
+import contextlib
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -67,6 +70,10 @@ class LocalDask:
         process.send_signal(signal.SIGKILL)
         process.wait()
 
+    def stop(self, name: str) -> None:
+        """Let a process stand still, as one that hangs: its connections stay."""
+        self._processes[name].send_signal(signal.SIGSTOP)
+
     def blocks_of(self, host: str) -> list[psutil.Process]:
         """Return the blocks that run as tasks of a worker."""
         children = psutil.Process(self._processes[host].pid).children()
@@ -82,6 +89,74 @@ class LocalDask:
                 stdout=log,
                 stderr=log,
             )
+
+
+class Wire:
+    """A way to a scheduler that can be cut, and mended; use it as a context.
+
+    Parameters
+    ----------
+    address
+        Of the scheduler.
+    """
+
+    def __init__(self, address: str) -> None:
+        host, _, port = address.removeprefix("tcp://").partition(":")
+        self._there = host, int(port)
+        self._is_cut = False
+        self._ends: list[socket.socket] = []
+        self._threads: list[threading.Thread] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.address = f"tcp://127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def __enter__(self) -> Self:
+        self._begin(self._accept)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.cut()
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join()
+        for end in (self._listener, *self._ends):
+            end.close()
+
+    def cut(self) -> None:
+        """Break every connection, and let none through."""
+        self._is_cut = True
+        for end in self._ends:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def mend(self) -> None:
+        """Let connections through again."""
+        self._is_cut = False
+
+    def _begin(self, target: Callable[..., None], *arguments: socket.socket) -> None:
+        self._threads.append(threading.Thread(target=target, args=arguments))
+        self._threads[-1].start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = self._listener.accept()
+                if self._is_cut:
+                    near.close()
+                    continue
+                far = socket.create_connection(self._there)
+                self._ends += [near, far]
+                for ends in ((near, far), (far, near)):
+                    self._begin(_carry, *ends)
+
+
+def _carry(source: socket.socket, target: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while content := source.recv(1 << 16):
+            target.sendall(content)
+    for end in (source, target):
+        with contextlib.suppress(OSError):
+            end.shutdown(socket.SHUT_RDWR)
 
 
 def _words(process: psutil.Process) -> list[str]:

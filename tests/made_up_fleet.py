@@ -70,6 +70,9 @@ Answer = Callable[[str, int], "bytes | str | None"]
 """Gives what a machine sends for a repeat: a block, a reason why there is none, or None where it is silent."""
 
 
+MOST_WAITS = 10_000
+
+
 class MadeUpScheduler:
     """Stands in for a scheduler: every block ends at once, as `answer` has it.
 
@@ -85,6 +88,10 @@ class MadeUpScheduler:
         What happens besides, one list for each time that somebody waits.
     together
         How many machines end at a time.
+    queues
+        Whether blocks wait before they begin.
+    machine
+        Says on which machine a block was, where the scheduler chooses it.
     """
 
     def __init__(
@@ -94,16 +101,21 @@ class MadeUpScheduler:
         answer: Answer | None = None,
         events: Sequence[Sequence[Event | BaseException]] = (),
         together: int = 1000,
+        queues: bool = False,
+        machine: Callable[[str, int], str] = lambda host, repeat: "",  # noqa: ARG005 - it is the host
     ) -> None:
         self.facts = [
             host if isinstance(host, HostFacts) else HostFacts(host, facts_of(experiment)["machine"] | {"host": host})
             for host in hosts
         ]
         self._answer: Answer = answer or (lambda host, repeat: made_up_block(experiment, repeat, host))
+        self.queues = queues
+        self._machine = machine
         self._events = deque(events)
         self._together = together
         self._running: deque[tuple[str, int]] = deque()
         self.started: list[tuple[str, int]] = []
+        self.avoided: list[str] = []
         self.cancelled = False
         self.waited = 0
 
@@ -123,10 +135,15 @@ class MadeUpScheduler:
         self._running.append((host, repeat))
         self.started.append((host, repeat))
 
+    def avoid(self, machine: str) -> None:
+        """Take down that a machine is to be chosen no more."""
+        self.avoided.append(machine)
+
     def wait(self, timeout_s: float) -> Sequence[Event]:
         """Return what happens besides, then ends of blocks."""
         assert timeout_s >= 0
         self.waited += 1
+        assert self.waited < MOST_WAITS, "it waits for ever"
         happened: list[Event] = []
         for event in self._events.popleft() if self._events else ():
             if isinstance(event, BaseException):
@@ -136,13 +153,13 @@ class MadeUpScheduler:
                 self._running = deque(one for one in self._running if one[0] != event.host)
         for _ in range(min(self._together, len(self._running))):
             host, repeat = self._running.popleft()
-            answer = self._answer(host, repeat)
+            answer, machine = self._answer(host, repeat), self._machine(host, repeat)
             if answer is None:
                 self._running.append((host, repeat))
             elif isinstance(answer, str):
-                happened.append(Ended(host, repeat, reason=answer))
+                happened.append(Ended(host, repeat, reason=answer, machine=machine))
             else:
-                happened.append(Ended(host, repeat, answer))
+                happened.append(Ended(host, repeat, answer, machine=machine))
         return happened
 
     def cancel(self) -> None:
@@ -175,7 +192,7 @@ class MadeUpFleet:
         self.now_s = 0.0
         if not (folder / "fleet.json").exists():
             with FleetDirectory(folder) as directory:
-                directory.begin_fleet(self.state, lambda file: file.write(b""))
+                directory.begin_fleet(self.state, lambda file, _: file.write(b""))
         self.folders = HostFolders(folder, self.receiver)
         self.folders.read(experiment)
 

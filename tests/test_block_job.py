@@ -8,13 +8,14 @@ import pytest
 from conftest import SMALL
 from made_up_fleet import fleet_experiment
 from significand.block_job import repeats_of, run_blocks
-from significand.fleet_job import FleetOptions, run_fleet_in
+from significand.fleet_job import run_fleet_in
 from significand.job import ExperimentInterrupted
 from significand.meters.machine import HOST, describe_machine, host_name
 from significand.plan.problems import PlanError
 from significand.results.journal import read_journal
 from significand.results.lock import HostLock
 from significand.results.records import Progress
+from significand.runner.fleet_options import FleetOptions
 from significand.runner.task import BLOCK, run_task, told
 
 

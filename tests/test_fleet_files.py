@@ -8,14 +8,17 @@ import pytest
 
 import significand
 from made_up_fleets import EPYC, XEON, made_up_fleet
-from significand.answers.fleet_tables import HOST_COLUMNS, RATIO_COLUMNS, fleet_summary_columns
+from significand.answers.fleet import read_answer
+from significand.answers.fleet_tables import HOST_COLUMNS, RATIO_COLUMNS, fleet_summary_columns, hosts_frame
 from significand.cli import BAD_INPUT, DONE, main
 from significand.cli.common import NOT_WRITTEN
 from significand.fleet_files import write_fleet, write_frame
+from significand.present.page.fleet_parts import bars_of
 from significand.result import FleetResult
 from significand.results.comparable import ResultsError
 from significand.results.contents import FLEET_FILES
-from significand.results.store import FLEET, HOSTS, MANIFEST
+from significand.results.host_names import host_folder_name
+from significand.results.store import BLOCK_DATA, BUNDLE, FLEET, HOSTS, MANIFEST, write_json
 
 pytestmark = pytest.mark.slow
 
@@ -29,8 +32,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_all_files_are_written_and_described(folder: Path) -> None:
-    """Each name that is described is there, but for the bundle, with which blocks are given out; and nothing else."""
-    assert {path.name for path in folder.iterdir()} == FLEET_FILES.keys() - {"experiment.zip"}
+    """Each name that is described is there, but for those with which blocks are given out; and nothing else."""
+    assert {path.name for path in folder.iterdir()} == FLEET_FILES.keys() - {BUNDLE, BLOCK_DATA}
 
 
 def test_tables_have_their_columns_in_full_precision(folder: Path) -> None:
@@ -67,6 +70,23 @@ def test_writing_again_changes_nothing(folder: Path) -> None:
     before = {name: (folder / name).read_bytes() for name in FLEET_FILES if name.endswith((".csv", ".json"))}
     write_fleet(folder)
     assert {name: (folder / name).read_bytes() for name in before} == before
+
+
+def test_a_name_that_no_folder_has_finds_its_blocks(tmp_path: Path) -> None:
+    """A host whose name cannot be a folder's has one made from it; its blocks and their times are its own."""
+    folder = made_up_fleet(tmp_path / "fleet", ((EPYC, 2),), repeats=2)
+    (folder / HOSTS / "node01").rename(folder / HOSTS / host_folder_name("bench/1"))
+    told = json.loads((folder / FLEET).read_text("utf-8"))
+    for block in told["blocks"]:
+        block["host"] = "bench/1" if block["host"] == "node01" else block["host"]
+    write_json(told, folder / FLEET)
+    answer = read_answer(folder)
+    frame = hosts_frame(answer)
+    assert frame["finished_blocks"].to_list() == [2, 2]
+    assert frame["first_started_utc"].null_count() == 0
+    bars = bars_of(answer)
+    assert bars is not None
+    assert len(bars.rows) == 4
 
 
 def test_a_report_that_fails_costs_no_table(tmp_path: Path) -> None:

@@ -5,18 +5,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from conftest import SMALL
 from made_up_fleet import MadeUpScheduler, made_up_block
-from significand.fleet_job import FleetOptions, kind_of, run_fleet_in
+from significand.fleet_job import fleet_of, run_fleet_in
 from significand.job import ExperimentInterrupted, ResultsLostError
 from significand.meters.machine import describe_machine
 from significand.plan.problems import PlanError
 from significand.results.contents import FLEET_FILES
 from significand.results.fleet_state import read_fleet_state
 from significand.results.lock import FolderLock
+from significand.results.store import BLOCK_DATA, BUNDLE
 from significand.runner.bundle import Bundle
+from significand.runner.fleet_options import FleetOptions, kind_of
 from significand.runner.places import HostFacts, PlaceError
 
 ON = "dask://made-up:1"
@@ -65,7 +68,7 @@ def test_every_machine_has_an_ordinary_folder(tmp_path: Path) -> None:
     outcome = run(tmp_path, Made("a", "b"))
     assert (outcome.missing, outcome.failed_runs) == ([], 0)
     assert blocks_in(tmp_path) == {"a": 4, "b": 4}
-    assert {path.name for path in tmp_path.iterdir()} == FLEET_FILES.keys()
+    assert {path.name for path in tmp_path.iterdir()} == FLEET_FILES.keys() - {BLOCK_DATA}
     state = read_fleet_state(tmp_path)
     assert (state.state, state.hosts, state.place) == ("finished", "each", ON)
     assert {(one.host, one.repeat, one.state) for one in state.blocks} == {
@@ -242,6 +245,48 @@ def test_a_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_places_are_told_apart(on: str, kind: str) -> None:
     """A place is known by its word, or the scheme of its address."""
     assert kind_of(on) == kind
+
+
+def test_data_that_do_not_travel_are_put_into_the_locked_folder_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Large data are written with the experiment's beginning, not before, and go to the history with it."""
+    monkeypatch.setattr("significand.runner.bundle.MOST_BYTES", 1000)
+    x = np.random.default_rng(0).normal(size=(500, 3))
+    np.savez(tmp_path / "large.npz", X=x, y=(x[:, 0] > 0).astype(int))
+    fields: dict[str, object] = {"data": str(tmp_path / "large.npz"), "hidden": "none", "threads": 1, "repeats": 1}
+    folder = tmp_path / "f"
+    with pytest.raises(PlanError, match="is unfit"):
+        run(folder, Made(HostFacts("a", {**HERE, "host": "a"}, ("load: busy",))), fields, require_fit=True)
+    assert not folder.exists()
+    run(folder, Made("a"), fields)
+    Bundle(folder / BUNDLE).unpack(tmp_path / "there")
+    assert (folder / BLOCK_DATA / "material" / "data.npz").exists()
+    outcome = run(folder, Made("a"))
+    assert (outcome.archive / BLOCK_DATA / "material" / "data.npz").exists()
+    assert not (folder / BLOCK_DATA).exists()
+
+
+def test_fitness_cannot_be_required_of_nodes_that_slurm_chooses(tmp_path: Path) -> None:
+    """With `share` only one node is looked at before anything is measured, which is not enough to require it of all."""
+    with pytest.raises(PlanError, match="require_fit: with --hosts share Slurm chooses the node"):
+        run(tmp_path, Made("a"), on="slurm", hosts="share", require_fit=True)
+
+
+def test_a_damaged_folder_does_not_go_on_here(tmp_path: Path) -> None:
+    """Where fleet.json is damaged, --resume without --on does not take the experiment for one of this machine."""
+    run(tmp_path, Made("a"))
+    (tmp_path / "fleet.json").write_text("{")
+    with pytest.raises(PlanError, match=r"resume: .*fleet\.json' is damaged; .* significand merge NEW"):
+        fleet_of(tmp_path)
+
+
+def test_when_a_block_began_is_not_made_up(tmp_path: Path) -> None:
+    """Where nobody saw a block begin that was in a queue, its machine's manifest does not say when."""
+    run(tmp_path, Made("a", queues=True))
+    manifest = json.loads((tmp_path / "hosts" / "a" / "manifest.json").read_text())
+    assert "started_utc" not in manifest
+    assert manifest["ended_utc"]
 
 
 def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:

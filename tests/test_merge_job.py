@@ -10,7 +10,7 @@ from made_up_fleet import facts_of, fleet_experiment, made_up_block
 from significand.merge_job import merge_folders
 from significand.plan.experiment import Experiment
 from significand.plan.problems import PlanError
-from significand.results.fleet_state import read_fleet_state
+from significand.results.fleet_state import FleetError, read_fleet_state
 from significand.results.hosts import HostFolders
 from significand.results.journal import read_journal
 from significand.results.sent_blocks import Receiver, pack_block
@@ -137,3 +137,21 @@ def test_single_times_come_along(tmp_path: Path, measured: Folder) -> None:
     receiver = Receiver(facts_of(EXPERIMENT), EXPERIMENT)
     again = receiver.receive(pack_block(tmp_path / "all" / "hosts" / "a", 0), 0)
     assert json.loads(again.lines[0])["run"]["setup"] == "float32"
+
+
+@pytest.mark.parametrize("whole", ["of-a/hosts/a", "of-a"])
+def test_the_whole_is_none_of_its_parts(tmp_path: Path, measured: Folder, whole: str) -> None:
+    """A folder into which the others would be put is refused among them, as it would be moved away; nothing happens."""
+    a, b = measured("a", 0), measured("b", 0)
+    with pytest.raises(PlanError, match="is the folder of the whole, or in it; give another folder for the whole"):
+        merge_folders(tmp_path / whole, [a, b])
+    assert len(read_journal(a / "journal.jsonl").runs) == 2
+
+
+def test_a_damaged_list_of_blocks_costs_no_block(tmp_path: Path, measured: Folder) -> None:
+    """What machines have measured can be put together whatever became of fleet.json, as it says itself."""
+    merge_folders(tmp_path / "all", [measured("a", 0), measured("b", 0)])
+    (tmp_path / "all" / "fleet.json").write_bytes(b'{"experiment": ')
+    with pytest.raises(FleetError, match=r"is damaged; .* significand merge NEW"):
+        read_fleet_state(tmp_path / "all")
+    assert merge_folders(tmp_path / "new", [tmp_path / "all"]).blocks == {"a": 1, "b": 1}

@@ -1,7 +1,6 @@
 """One experiment on several machines, in one folder: plan, look at the machines, give out blocks, keep, answer."""
 
 import contextlib
-import importlib.util
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -19,55 +18,24 @@ from significand.job import (
 )
 from significand.plan.experiment import Experiment, resumed_fields
 from significand.plan.paths import shell_word
-from significand.plan.problems import PlanError, nearest, shown
+from significand.plan.problems import PlanError, shown
 from significand.results.difference import as_names
 from significand.results.fleet_state import FleetEnd, FleetError, FleetFile, FleetState, read_fleet_state
 from significand.results.fleet_store import FleetDirectory, is_fleet
 from significand.results.hosts import HostFolders
 from significand.results.sent_blocks import Receiver, different_facts, different_versions
-from significand.results.store import BUNDLE, StrandedError
+from significand.results.store import BLOCK_DATA, BUNDLE, StrandedError
 from significand.runner.bundle import Bundle, write_bundle
 from significand.runner.conductor import OnProgress
 from significand.runner.fleet import PATIENCE_S, Coordinator, Mode, Plan
+from significand.runner.fleet_options import HAND, MODES, FleetOptions, NewPlace, place_of, problems_of
 from significand.runner.places import FleetPlace, HostFacts, PlaceError
 
 if TYPE_CHECKING:
     from significand.answers.fleet import FleetAnswer
 
-HAND, SLURM, DASK = "hand", "slurm", "dask://"
-EXTRAS = {SLURM: ("submitit", "slurm"), DASK: ("distributed", "dask")}
-"""What a place needs to be installed, and the extra that it comes with."""
-
-MODES: tuple[Mode, ...] = ("each", "share")
 FAR_OFF_S = 60.0
 """How far a machine's clock may be off before somebody is told."""
-
-NewPlace = Callable[[Path], FleetPlace]
-
-
-@dataclass(frozen=True)
-class FleetOptions:
-    """Where blocks run, and who gets which.
-
-    Attributes
-    ----------
-    on
-        ``dask://HOST:PORT``, ``slurm`` or ``hand``.
-    hosts
-        ``each`` or ``share``; None for what the folder says, else ``each``.
-    slurm
-        What Slurm is asked for, as ``partition=bench,time=30``.
-    require_fit
-        Whether a machine that the doctor finds unfit is refused.
-    allow_mixed
-        Whether machines of different processors may share.
-    """
-
-    on: str
-    hosts: str | None = None
-    slurm: str = ""
-    require_fit: bool = False
-    allow_mixed: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,13 +70,15 @@ class FleetOutcome:
 
 
 def fleet_of(output_dir: Path | str | None) -> str:
-    """Return where the experiment in a folder runs, if that is on several machines; else nothing."""
+    """Return where the experiment in a folder runs, if that is on several machines; else nothing.
+
+    Raises
+    ------
+    PlanError
+        Where fleet.json is damaged.
+    """
     folder = result_folder(output_dir)
-    if not is_fleet(folder):
-        return ""
-    with contextlib.suppress(FleetError):
-        return read_fleet_state(folder).place
-    return ""
+    return _read(folder).place if is_fleet(folder) else ""
 
 
 def run_fleet_in(
@@ -154,23 +124,27 @@ def run_fleet_in(
     with ExitStack() as kept:
         before = _begun(folder, options) if resume and is_fleet(folder) else None
         hosts = options.hosts or (before.hosts if before else MODES[0])
-        problems = _problems_of(options, hosts, before)
+        problems = problems_of(options, hosts, before.hosts if before else "")
         told, write = _prepared(folder, fields, problems, before, functions, allow, yes=yes, resume=resume, kept=kept)
         job = _FleetJob(folder, options, cast("Mode", hosts), told, allow, on_progress, patience_s)
         if options.on == HAND:
             return job.by_hand(before, write)
         scratch = Path(kept.enter_context(tempfile.TemporaryDirectory(prefix="significand-bundle-")))
         bundle = folder / BUNDLE if before else _written(scratch / BUNDLE, write)
-        make = new_place or _place_of(options, allow, folder, each=hosts == MODES[0])
+        make = new_place or place_of(options, allow, folder, each=hosts == MODES[0])
         with make(bundle) as place:
             return job.run(place, before, write)
 
 
-def _begun(folder: Path, options: FleetOptions) -> FleetState:
+def _read(folder: Path) -> FleetState:
     try:
-        state = read_fleet_state(folder)
+        return read_fleet_state(folder)
     except FleetError as error:
         raise PlanError([f"resume: {line}" for line in error.problems]) from None
+
+
+def _begun(folder: Path, options: FleetOptions) -> FleetState:
+    state = _read(folder)
     if options.hosts and state.hosts in MODES and options.hosts != state.hosts:
         raise PlanError(
             [f"resume: hosts: {state.hosts!r} then, {options.hosts!r} now; leave it out, or start anew without resume"]
@@ -178,46 +152,8 @@ def _begun(folder: Path, options: FleetOptions) -> FleetState:
     return state
 
 
-def _problems_of(options: FleetOptions, hosts: str, before: FleetState | None) -> list[str]:
-    """Return what is wrong with where the experiment is to run."""
-    problems = []
-    if hosts not in MODES:
-        hosts_told = shown(hosts) if before is None else f"{hosts!r}, as in this folder, which is put together"
-        problems.append(f"hosts: {hosts_told} is neither each nor share{nearest(hosts, MODES)}; give one of them")
-    kind = kind_of(options.on)
-    if not kind:
-        told = f"on: {shown(options.on)} is no place{nearest(options.on, (HAND, SLURM, DASK))}"
-        problems.append(f"{told}; give dask://HOST:PORT, slurm, or hand")
-    elif kind in EXTRAS and importlib.util.find_spec(EXTRAS[kind][0]) is None:
-        package, extra = EXTRAS[kind]
-        problems.append(
-            f"on: {shown(options.on)} needs {package}, which is not installed; pip install 'significand[{extra}]'"
-        )
-    if options.slurm and kind != SLURM:
-        problems.append(f"slurm: {shown(options.slurm)} means nothing without --on slurm; leave it out")
-    return problems
-
-
-def kind_of(on: str) -> str:
-    """Return which place is meant: `DASK`, `SLURM` or `HAND`; nothing for what is none."""
-    if on.startswith((DASK, "tcp://", "tls://")) and len(on.partition("://")[2]) > 1:
-        return DASK
-    return on if on in {SLURM, HAND} else ""
-
-
-def _place_of(options: FleetOptions, allow: Sequence[str], folder: Path, *, each: bool) -> NewPlace:
-    if kind_of(options.on) == DASK:
-        from significand.runner.dask_place import DaskPlace  # noqa: PLC0415 - an extra
-
-        scheme = "tcp://" if options.on.startswith(DASK) else ""
-        address = f"{scheme}{options.on.removeprefix(DASK)}"
-        return lambda bundle: DaskPlace(address, lambda: bundle, allow)
-    from significand.runner.slurm_place import SlurmPlace  # noqa: PLC0415 - an extra
-
-    return lambda bundle: SlurmPlace(options.slurm, bundle, folder, allow, each=each)
-
-
-Write = Callable[[IO[bytes]], object]
+Write = Callable[[IO[bytes], Path | None], object]
+"""Writes a bundle; and data that are too large for it into a folder, where one is given."""
 
 
 def _prepared(
@@ -248,7 +184,7 @@ def _prepared(
             )  # fmt: skip
             if differences := different_facts(bundle.facts, identity_of(again), ["machine"]):
                 raise PlanError([f"resume: {one.told_in_time()}; leave it out" for one in differences])
-        return (bundle.facts, bundle.experiment), lambda file: file.write((folder / BUNDLE).read_bytes())
+        return (bundle.facts, bundle.experiment), lambda file, _: file.write((folder / BUNDLE).read_bytes())
     try:
         plan = plan_in(fields, folder, functions, {}, allow, yes=yes or resume, kept=kept, elsewhere=True)
     except PlanError as error:
@@ -259,13 +195,16 @@ def _prepared(
         raise PlanError(problems)
     facts = identity_of(plan)
     data = plan.data()
-    aside = folder / f"data-{str(facts['experiment_hash'])[:12]}"
-    return (facts, plan.experiment), lambda file: write_bundle(file, facts, data, plan.experiment.model, aside)
+
+    def write(file: IO[bytes], into: Path | None) -> None:
+        write_bundle(file, facts, data, plan.experiment.model, folder / BLOCK_DATA, into)
+
+    return (facts, plan.experiment), write
 
 
 def _written(path: Path, write: Write) -> Path:
     with path.open("wb") as file:
-        write(file)
+        write(file, None)
     return path
 
 
@@ -432,7 +371,9 @@ def _times(state: FleetState) -> dict[str, dict[str, object]]:
     times: dict[str, dict[str, object]] = {}
     for block in state.blocks:
         if block.state == "finished":
-            own = times.setdefault(block.host, {"started_utc": block.started_utc})
+            own = times.setdefault(block.host, {})
+            if block.started_utc:  # else it was done before anybody had seen that it began
+                own.setdefault("started_utc", block.started_utc)
             own["ended_utc"] = block.ended_utc
     return times
 

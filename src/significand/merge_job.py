@@ -92,6 +92,7 @@ def merge_folders(out: Path, folders: Sequence[str | Path], *, allow: Sequence[s
         for one in different_facts(first, source.facts, allow)
     ]
     problems += _two_of_a_name(sources)
+    problems += _of_the_whole(out, sources)
     if problems:
         raise PlanError(problems)
     check_writable(out)
@@ -194,6 +195,14 @@ def _two_of_a_name(sources: Sequence[_Source]) -> list[str]:
                 )
                 break
     return problems
+
+
+def _of_the_whole(out: Path, sources: Sequence[_Source]) -> list[str]:
+    """Return a line for each folder that is the one of the whole, or a machine's in it: it would be moved away."""
+    whole = out.resolve()
+    mine = [one.folder for one in sources if (real := one.folder.resolve()) == whole or whole / HOSTS in real.parents]
+    remedy = "give another folder for the whole, or leave it out"
+    return [f"{str(folder)!r} is the folder of the whole, or in it; {remedy}" for folder in mine]
 
 
 def _put_in(source: _Source, hosts: HostFolders, receiver: Receiver, state: FleetState) -> list[str]:

@@ -1,5 +1,6 @@
 """Behaviour of what a fleet says: host by host as each alone, and over the hosts of a kind."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -135,6 +136,27 @@ def test_repeats_that_are_dealt_out_make_hosts_of_one_pair(tmp_path: Path) -> No
     assert np.isfinite(single.point_low[0, INT8])
     assert np.isnan(single.of_kind("tau")[0, INT8])
     assert np.isnan(single.low).all()
+
+
+def test_repeats_that_are_dealt_out_are_scored_as_one_hosts(tmp_path: Path) -> None:
+    """Each repeat has a seed of its own and ran once: the pairs of scores are what one host would have measured."""
+    keep = {"node01": [0, 1], "node02": [2, 3], "node03": [4]}
+    folder = made_up_fleet(tmp_path / "share", ((EPYC, 3),), hosts="share", keep=keep)
+    experiment, machines = read_answer(folder).fleet.experiment, hosts_of(((EPYC, 3),))
+    by_host = [host_runs(experiment, machine, shake=shake) for shake, machine in enumerate(machines.values())]
+    kept = [run for name, runs in zip(machines, by_host, strict=True) for run in runs if run.repeat in keep[name]]
+    alone = made_up_fleet(tmp_path / "alone", ((EPYC, 1),))
+    shutil.rmtree(alone / HOSTS / "node01")
+    write_host(alone / HOSTS / "node01", experiment, machines["node01"], kept)
+    shared, single = read_answer(folder), read_answer(alone)
+    for name in ("accuracy", "test_accuracy"):
+        one, other = shared.ratios[name], single.ratios[name]
+        for values in ("point", "point_low", "point_high", "p_value"):
+            assert getattr(one, values)[0, INT8] == pytest.approx(getattr(other, values)[0, INT8], rel=1e-9), values
+        assert np.isfinite(one.point_low[0, INT8])
+        assert one.reasons[0, INT8] == ""
+    rows = ratios_frame(shared).filter(of="kind", metric="accuracy")
+    assert rows.select("hosts", "pairs", "method", "tau", "prediction_low").rows() == [(3, 5, "t", None, None)]
 
 
 def test_repeats_of_one_number_on_two_hosts_are_not_paired(tmp_path: Path) -> None:

@@ -1,10 +1,13 @@
 """A bundle brings an experiment to another machine: what it is, its data, the user's own files; all of it checked."""
 
+import contextlib
+import hashlib
 import io
 import json
 import os
 import subprocess
 import sys
+import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -56,7 +59,9 @@ def bundled(tmp_path: Path, plan: Plan) -> Path:
     """Write the bundle of a plan."""
     path = tmp_path / "experiment.zip"
     with path.open("wb") as file:
-        write_bundle(file, identity_of(plan), plan.data(), plan.experiment.model, tmp_path / "aside")
+        write_bundle(
+            file, identity_of(plan), plan.data(), plan.experiment.model, tmp_path / "aside", tmp_path / "aside"
+        )
     return path
 
 
@@ -220,6 +225,82 @@ def test_a_part_that_changed_is_refused(tmp_path: Path, planned: Planner) -> Non
     parts[0]["sha256"] = "0" * 64
     with pytest.raises(PlanError, match=r"data\.npz is not what it was"):
         Bundle(rewritten(path, parts=parts)).unpack(tmp_path / "there")
+
+
+def with_parts(path: Path, *parts: tuple[str, bytes, str]) -> Path:
+    """Return a bundle with other parts, each a name, a content, and where it is if it does not travel."""
+    told = [
+        {"name": name, "size": len(content), "sha256": hashlib.sha256(content).hexdigest(), "path": place}
+        for name, content, place in parts
+    ]
+    path = rewritten(path, parts=told)
+    with zipfile.ZipFile(path, "a") as archive:
+        for name, content, place in parts:
+            if not place:
+                archive.writestr(name, content)
+    return path
+
+
+@pytest.mark.parametrize("told", ["what is there", "another content"])
+@pytest.mark.parametrize("name", ["material/a/keys", "material//a/./keys"])
+def test_nothing_is_written_through_a_link(tmp_path: Path, planned: Planner, told: str, name: str) -> None:
+    """A part that is only named becomes a link; another part is never written below it, whatever it leads to."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    path = bundled(tmp_path, planned(**SMALL | {"threads": 1}))
+    path = with_parts(path, ("material/a", told.encode(), str(outside)), (name, b"mine", ""))
+    with pytest.raises(PlanError, match="is below another part"):
+        Bundle(path).unpack(tmp_path / "there")
+    assert list(outside.iterdir()) == []
+
+
+def test_a_link_is_made_of_what_was_found_right_alone(tmp_path: Path, planned: Planner) -> None:
+    """Where a named file is another one, or there twice, nothing leads to it."""
+    (tmp_path / "secret").write_text("x")
+    path = bundled(tmp_path, planned(**SMALL | {"threads": 1}))
+    path = with_parts(path, ("material/a", b"other", str(tmp_path / "secret")))
+    with pytest.raises(PlanError, match="is another file here"):
+        Bundle(path).unpack(tmp_path / "there")
+    assert not (tmp_path / "there" / "material" / "a").is_symlink()
+    path = with_parts(path, ("material/a", b"x", str(tmp_path / "secret")), ("material/./a", b"y", ""))
+    with pytest.raises(PlanError, match="is no part of an experiment"):
+        Bundle(path).unpack(tmp_path / "there")
+    assert (tmp_path / "secret").read_text() == "x"
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"name": 5, "size": 1, "sha256": ""},
+        {"name": "material/a", "size": "1", "sha256": ""},
+        {"name": "material/a", "size": 1, "sha256": None},
+        {"name": "material/a", "size": 1, "sha256": "", "path": 7},
+        {"name": "material/a", "size": 1, "sha256": "", "path": "relative"},
+        {"name": "material/a\0", "size": 1, "sha256": ""},
+        {"name": "material/missing", "size": 1, "sha256": ""},
+        {"other": 1},
+        "text",
+    ],
+)
+def test_parts_of_another_type_are_refused(tmp_path: Path, planned: Planner, part: object) -> None:
+    """What is listed as a part and is none, or is not there, makes a damaged bundle: one line."""
+    path = rewritten(bundled(tmp_path, planned(**SMALL | {"threads": 1})), parts=[part])
+    with pytest.raises(PlanError, match="is no bundle, or damaged"):
+        Bundle(path).unpack(tmp_path / "there")
+
+
+def test_a_byte_that_changed_is_told_or_means_nothing(tmp_path: Path, planned: Planner) -> None:
+    """Wherever a byte of a bundle changes, it is refused in a line, or brings what it brought before."""
+    plan = planned(**SMALL | {"data": "digits", "layer_sizes": [64, 8, 10], "threads": 1})
+    path = bundled(tmp_path, plan)
+    content = path.read_bytes()
+    here: Any = plan.data()
+    begin = content.index(b"parts.json") - 40  # before it are the data, of which a few bytes will do
+    for at in [*range(0, begin, begin // 40), *range(begin, len(content), 3)]:
+        path.write_bytes(content[:at] + bytes([content[at] ^ 0x41]) + content[at + 1 :])
+        with contextlib.suppress(PlanError), tempfile.TemporaryDirectory(dir=tmp_path) as folder:
+            there: Any = Bundle(path).unpack(Path(folder))
+            assert there.sha256() == here.sha256()
 
 
 @pytest.mark.slow

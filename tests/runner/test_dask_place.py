@@ -1,7 +1,9 @@
 """Blocks on a real Dask scheduler with real workers, each of which believes to be a machine of its own."""
 
 import json
+import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,14 +12,16 @@ import psutil
 import pytest
 
 from conftest import SMALL, eventually
-from made_up_dask import LocalDask
-from significand.fleet_job import FleetOptions, run_fleet_in
+from made_up_dask import RESOURCE, LocalDask, Wire
+from significand.fleet_job import run_fleet_in
 from significand.job import ExperimentInterrupted
 from significand.plan.problems import PlanError
 from significand.results.fleet_state import read_fleet_state
 from significand.results.records import Progress
-from significand.runner.dask_place import DaskPlace, unfit_of
+from significand.runner.dask_place import DaskPlace
+from significand.runner.fleet_options import FleetOptions
 from significand.runner.places import PlaceError
+from significand.runner.task import NO_ANSWER, unfit_of
 
 pytestmark = pytest.mark.slow
 
@@ -120,6 +124,95 @@ def test_what_workers_lack_is_said_before_anything(dask: LocalDask, tmp_path: Pa
     assert not (tmp_path / "f").exists()
 
 
+def test_workers_that_differ_or_cannot_answer_are_said(
+    dask: LocalDask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that hangs, one without significand, and one with another version: a line each, before anything."""
+    monkeypatch.setattr("significand.runner.dask_workers.ANSWER_S", 3.0)
+    broken, older = tmp_path / "broken", tmp_path / "older"
+    (broken / "significand").mkdir(parents=True)
+    (broken / "significand" / "__init__.py").write_text("raise ImportError('it is broken')")
+    (older / "significand-0.0.1.dist-info").mkdir(parents=True)
+    (older / "significand-0.0.1.dist-info" / "METADATA").write_text("Name: significand\nVersion: 0.0.1\n")
+    dask.worker("d", environment={"PYTHONPATH": str(broken)})
+    dask.worker("e")
+    dask.wait_for("d", "e")
+    dask.stop("e")
+    try:
+        with pytest.raises(PlanError) as refused:
+            run(dask, tmp_path / "f")
+    finally:
+        dask.kill("d")
+        dask.kill("e")
+    first, second = sorted(refused.value.problems, key=lambda line: "cannot import" not in line)
+    assert "cannot import significand (ImportError('it is broken')); install the same version of it there" in first
+    assert "does not say what it is (no answer within 3 s); restart it" in second
+    _forget(dask, 3)
+    dask.worker("f", environment={"PYTHONPATH": str(older)})
+    dask.wait_for("f")
+    try:
+        with pytest.raises(
+            PlanError, match=r"on: machine\.versions\.significand: '.*' in this machine, '0\.0\.1' in f; "
+        ):
+            run(dask, tmp_path / "f")
+    finally:
+        dask.kill("f")
+    _forget(dask, 3)
+    assert not (tmp_path / "f").exists()
+
+
+def test_a_worker_that_comes_back_goes_on(tmp_path: Path) -> None:
+    """A worker that comes back at the same address takes blocks again, whatever else comes with it."""
+    port = str(_free_port())
+    (tmp_path / "broken" / "significand").mkdir(parents=True)
+    (tmp_path / "broken" / "significand" / "__init__.py").write_text("raise ImportError('it is broken')")
+    with LocalDask(tmp_path) as local:
+        local.worker("a", ("--worker-port", port, *RESOURCE))
+        local.wait_for("a")
+
+        def power_failure() -> None:
+            eventually(lambda: bool(local.blocks_of("a")), 30)
+            local.kill("a")
+            local.worker("stranger", environment={"PYTHONPATH": str(tmp_path / "broken")})
+            local.worker("useless", (), {"SIGNIFICAND_HOST": "a"})
+            local.wait_for("stranger", "useless")
+            local.worker("a", ("--worker-port", port, *RESOURCE))
+
+        watcher = threading.Thread(target=power_failure)
+        watcher.start()
+        outcome = run(local, tmp_path / "f", {**TINY, "repeats": 1}, patience_s=60)
+        watcher.join()
+    assert outcome.missing == []
+    assert runs_of(tmp_path / "f") == {"a": 2}
+
+
+def test_a_connection_that_is_lost_for_a_while_ends_nothing(
+    dask: LocalDask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the way to the scheduler is cut nobody is given a block; afterwards the blocks that ran are done again."""
+    monkeypatch.setattr("significand.runner.dask_place.CONNECT_S", 1.0)
+    monkeypatch.setattr("significand.runner.dask_place.ASK_AGAIN_S", 1.0)
+    with Wire(dask.address) as wire:
+
+        def cut() -> None:
+            eventually(lambda: any(dask.blocks_of(host) for host in "abc"), 30)
+            wire.cut()
+            time.sleep(4)
+            wire.mend()
+
+        watcher = threading.Thread(target=cut)
+        watcher.start()
+        options = FleetOptions(f"dask://{dask.address.removeprefix('tcp://')}", "share")
+        new_place = lambda bundle: DaskPlace(wire.address, lambda: bundle, (), with_doctor=False)  # noqa: E731
+        outcome = run_fleet_in(tmp_path, TINY, options, new_place=new_place, patience_s=60)
+        watcher.join()
+    assert outcome.missing == []
+    assert sum(runs_of(tmp_path).values()) == 4
+    lost = [block.reason for block in read_fleet_state(tmp_path).blocks if block.state == "lost"]
+    assert lost
+    assert set(lost) == {"the connection to the scheduler was lost"}
+
+
 def test_a_scheduler_that_is_not_there_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An address at which nobody answers is refused with the remedy, and a scheduler without workers, too."""
     monkeypatch.setattr("significand.runner.dask_place.CONNECT_S", 1.0)
@@ -167,13 +260,19 @@ def test_a_scheduler_that_dies_costs_no_block(tmp_path: Path, monkeypatch: pytes
     assert runs_of(tmp_path / "f") == {"a": 4}
 
 
-@pytest.mark.parametrize("answer", ["", "[", "[1]", '{"a": 1}', None, '[{"name": "load"}]'])
-def test_any_answer_of_a_doctor_is_taken(answer: object) -> None:
-    """What is no list of checks says nothing of a machine."""
-    assert unfit_of(answer) == ()
+@pytest.mark.parametrize("answer", ["", "[", "[]", "{}", "[1]", '{"a": 1}', None, '[{"name": "load"}]'])
+def test_a_doctor_without_an_answer_finds_a_machine_unfit(answer: object) -> None:
+    """What is no list of checks says that the doctor gave no answer, and never that all is well."""
+    assert unfit_of(answer) == (NO_ANSWER,)
+    assert unfit_of('[{"name": "x", "level": "ok", "found": ""}]') == ()
     assert unfit_of(
         '[{"name": "load", "level": "bad", "found": "busy"}, {"name": "x", "level": "ok", "found": ""}]'
     ) == ("load: busy",)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
 
 
 def _lives(process: psutil.Process) -> bool:

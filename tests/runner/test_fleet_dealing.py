@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from made_up_fleet import Answer, MadeUpFleet, MadeUpScheduler, fleet_experiment, made_up_block
 from significand.results.journal import read_journal
 from significand.runner.fleet import MOST_ATTEMPTS
-from significand.runner.places import Came, Ended, Event, PlaceError, Went
+from significand.runner.places import Began, Came, Ended, Event, HostFacts, PlaceError, Went
 
 EXPERIMENT = fleet_experiment()
 
@@ -161,6 +161,7 @@ def test_a_block_done_twice_is_kept_once(tmp_path: Path) -> None:
     made = fleet(tmp_path / "f", "a", events=[[again, again], [again]])
     assert made.run() == []
     assert kept(tmp_path / "f") == {"a": whole(0, 1, 2, 3)}
+    assert [block.state for block in made.state.blocks] == ["finished"] * 4
 
 
 def test_what_arrives_late_is_kept_and_not_done_again(tmp_path: Path) -> None:
@@ -245,6 +246,65 @@ def test_what_somebody_else_has_sent_meanwhile_is_not_done_again(tmp_path: Path)
     assert made.run(patience_s=30) == []
     found = kept(tmp_path / "f")
     assert sorted(repeat for runs in found.values() for repeat in runs) == whole(0, 1, 2, 3)
+
+
+def test_who_left_a_block_to_others_does_it_when_they_go(tmp_path: Path) -> None:
+    """A lost block is left to another machine; when that one goes or is set aside, the first one does it itself."""
+    lost = Counter[str]()
+
+    def answer(host: str, repeat: int) -> bytes | str | None:
+        lost[host] += 1
+        return "lost" if (host, lost[host]) == ("a", 1) else None if host == "b" else two_block(repeat, host)
+
+    def two_block(repeat: int, host: str) -> bytes:
+        return made_up_block(two, repeat, host)
+
+    two = fleet_experiment(repeats=2)
+    done = Ended("b", 1, two_block(1, "b"))
+    for number, events in enumerate([[[], [done, Went("b")]], [[], [], [Went("b")]]]):
+        lost.clear()
+        made = MadeUpFleet(tmp_path / str(number), MadeUpScheduler(two, "ab", answer, events), two, "share")  # type: ignore[arg-type]
+        assert made.run() == []
+        assert made.place.started.count(("a", 0)) == 2
+
+
+def test_machines_that_a_scheduler_chooses_are_avoided(tmp_path: Path) -> None:
+    """Losses are the machine's, not those of the place in the queue; one that loses three in a row is avoided."""
+    slots = [HostFacts("job-1"), HostFacts("job-2")]
+
+    def machine(host: str, repeat: int) -> str:
+        del host, repeat
+        return "n2" if made.place.avoided else "n1"
+
+    def answer(host: str, repeat: int) -> bytes | str:
+        return made_up_block(EXPERIMENT, repeat, "n2") if machine(host, repeat) == "n2" else "No space left on device"
+
+    place = MadeUpScheduler(EXPERIMENT, slots, answer, machine=machine, together=1)
+    made = MadeUpFleet(tmp_path / "f", place, EXPERIMENT, "share")
+    assert made.run() == []
+    assert kept(tmp_path / "f") == {"n2": whole(0, 1, 2, 3)}
+    assert place.avoided == ["n1"]
+    assert [(one.name, one.note) for one in made.state.machines] == [
+        ("n1", "it lost 3 blocks in a row: No space left on device")
+    ]
+    assert {block.host for block in made.state.blocks if block.state == "lost"} == {"n1"}
+
+
+def test_a_block_waits_until_it_begins(tmp_path: Path) -> None:
+    """Where a scheduler has a queue, fleet.json says that a block waits, and when it began only once it did."""
+    seen: list[tuple[str, bool]] = []
+
+    class Queue(MadeUpScheduler):
+        def wait(self, timeout_s: float) -> list[Event]:
+            seen.append((made.state.blocks[0].state, made.state.blocks[0].started_utc != ""))
+            return list(super().wait(timeout_s))
+
+    place = Queue(EXPERIMENT, ["a"], events=[[], [Began("a", 0)], [], [KeyboardInterrupt()]], together=0, queues=True)
+    made = MadeUpFleet(tmp_path / "f", place, EXPERIMENT)
+
+    with pytest.raises(KeyboardInterrupt):
+        made.run()
+    assert seen == [("waiting", False), ("waiting", False), ("running", True), ("running", True)]
 
 
 KINDS: dict[str, Callable[[str, int], Event]] = {

@@ -2,7 +2,8 @@
 
 Latencies, memories and energies of different machines are never put together. A ratio is of two setups that took turns
 on one host; over hosts of a kind ratios of costs have a random-effects mean. Scores have none: hosts that repeat the
-same seeds train the same networks, so that their scores are no independent evidence.
+same seeds train the same networks, so that their scores are no independent evidence. Where repeats are dealt
+out, each ran once, and the pairs of a kind are those of one host.
 """
 
 import math
@@ -219,8 +220,6 @@ def _metric_on_hosts(
     shape = len(answer.fleet.hosts), len(answer.setups)
     effects = paired_effects(column, matches)
     overlap = overlap_of(answer.fleet.runs) if metric.part == "test" else 0.0
-    error = effects.standard_error * np.sqrt(1 + effects.n * overlap)
-    half = np.where(effects.constant, 0.0, stdtrit(effects.df, (1 + LEVEL) / 2) * error)
     compared = np.zeros(shape, dtype=np.bool_)
     compared[:, answer.compared] = True
     pairs = np.where(compared.ravel(), effects.n, 0)
@@ -228,10 +227,9 @@ def _metric_on_hosts(
     over = _over(answer, mean, effects, pairs)
     kinds = len(answer.fleet.kinds), shape[1]
     hosts = over.hosts.reshape(kinds)
-    own = [one.reshape(shape) for one in (mean, mean - half, mean + half)]
-    own_p = np.where(error > 0, 2 * stdtr(effects.df, -np.abs(mean) / error), math.nan).reshape(shape)
+    own = [np.where(pairs > 0, one, math.nan).reshape(shape) for one in _by_t(effects, overlap)]
     alone = hosts == 1
-    only = [_of_the_only_host(answer, one, hosts) for one in (*own, own_p)]
+    only = [_of_the_only_host(answer, one, hosts) for one in own]
     together = [one.reshape(kinds) for one in (over.mean, over.low, over.high, over.p_value)]
     said = [np.where(alone, one, other) for one, other in zip(only, together, strict=True)]
     reasons = np.full(kinds, "", dtype=object)
@@ -241,14 +239,18 @@ def _metric_on_hosts(
     reasons[unresolved & (hosts > 0)] = UNRESOLVED
     if not is_over_hosts(metric):
         several = hosts > 1
-        for one in said:
-            one[several] = math.nan
-        reasons[several] = SAME_SEEDS
+        if answer.fleet.shared:  # each repeat was measured once, on whichever host, as one host would have done
+            found = _by_t(paired_effects(column, _of_kinds(answer, matches)), overlap)
+            together = [one.reshape(kinds) for one in found]
+        else:
+            together = [np.full(kinds, math.nan)] * len(said)
+        said = [np.where(several, one, other) for one, other in zip(together, said, strict=True)]
+        reasons[several] = "" if answer.fleet.shared else SAME_SEEDS
     p_value = np.where(unresolved & ~np.isnan(said[3]), 1.0, said[3])
     return MetricOnHosts(
         metric=metric,
         mean=own[0],
-        standard_error=np.where(effects.constant, 0.0, error).reshape(shape),
+        standard_error=np.where(effects.constant, 0.0, _error(effects, overlap)).reshape(shape),
         low=own[1],
         high=own[2],
         pairs=pairs.reshape(shape),
@@ -262,6 +264,27 @@ def _metric_on_hosts(
         hosts=hosts,
         reasons=reasons,
     )
+
+
+def _error(effects: Effects, overlap: float) -> Floats:
+    return np.asarray(effects.standard_error * np.sqrt(1 + effects.n * overlap))
+
+
+def _by_t(effects: Effects, overlap: float) -> list[Floats]:
+    """Return the mean of pairs, the bounds of its t interval, and the p-value of no difference."""
+    error, mean = _error(effects, overlap), effects.mean
+    half = np.where(effects.constant, 0.0, stdtrit(effects.df, (1 + LEVEL) / 2) * error)
+    p_value = np.where(error > 0, 2 * stdtr(effects.df, -np.abs(mean) / error), math.nan)
+    return [mean, mean - half, mean + half, p_value]
+
+
+def _of_kinds(answer: FleetAnswer, matches: Matches) -> Matches:
+    """Return the pairs of all hosts, by kind and setup instead of by host and setup."""
+    n_setups = len(answer.setups)
+    hosts, setups = np.divmod(matches.setups, n_setups)
+    codes = answer.kind_codes[hosts] * n_setups + setups
+    pairs = np.bincount(codes, minlength=len(answer.fleet.kinds) * n_setups)
+    return replace(matches, setups=codes, blocks=pairs)
 
 
 def _over(answer: FleetAnswer, mean: Floats, effects: Effects, pairs: Codes) -> OverHosts:

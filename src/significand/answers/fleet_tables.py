@@ -8,10 +8,11 @@ import polars as pl
 from significand.analysis.grouped import grouped_estimates
 from significand.analysis.hosts import METHOD
 from significand.analysis.moments import Codes, Floats
-from significand.answers.fleet import LEVEL, FleetAnswer, MetricOnHosts
+from significand.answers.fleet import LEVEL, FleetAnswer, MetricOnHosts, is_over_hosts
 from significand.plan.metrics import SUMMARISED
 from significand.plan.phrases import BETWEEN_RUNS
 from significand.results.fleet import Host
+from significand.results.host_names import host_folder_name
 from significand.results.records import Run, described
 from significand.results.table import clean
 
@@ -37,8 +38,11 @@ HOST_COLUMNS: Columns = {
     "failed_runs": ("runs that did not", ""),
     "finished_blocks": ("of fleet.json's blocks on this host, those that finished", ""),
     "lost_blocks": ("those that were lost or failed", ""),
-    "first_started_utc": ("when its first block started, by its own clock", "UTC"),
-    "last_ended_utc": ("when its last one ended", "UTC"),
+    "first_started_utc": (
+        "when its first block started, by the submitting machine's clock; of merged folders by its own",
+        "UTC",
+    ),
+    "last_ended_utc": ("when its last one ended, by the same clock", "UTC"),
 }
 """Columns of hosts.csv."""
 
@@ -134,8 +138,9 @@ def hosts_frame(answer: FleetAnswer) -> pl.DataFrame:
     """Return one row per host: `HOST_COLUMNS`."""
     fleet = answer.fleet
     known = {host.name for host in fleet.hosts}
+    of_hosts = ((one, host_folder_name(one.host)) for one in fleet.blocks)
     blocks = pl.DataFrame(
-        [(one.host, one.state, one.started_utc, one.ended_utc) for one in fleet.blocks if one.host in known],
+        [(host, one.state, one.started_utc, one.ended_utc) for one, host in of_hosts if host in known],
         schema={"host": pl.String, "state": pl.String, "started": pl.String, "ended": pl.String},
         orient="row",
     )
@@ -271,7 +276,8 @@ def _of_kinds(answer: FleetAnswer, one: MetricOnHosts) -> pl.DataFrame:
     setups, kinds = np.nonzero(one.hosts.T > 0)
     at = kinds, setups
     several, over = one.hosts[at] > 1, dict(_over(one))
-    is_mean = several & np.isfinite(one.point[at])  # of scores there is none
+    is_told = np.isfinite(one.point[at])
+    is_mean = several & is_over_hosts(one.metric) & is_told  # of scores there is none
     numbers = {name: one.shown(getattr(one, source)[at]) for name, source in _ESTIMATE_OF_KIND.items()}
     pairs = np.zeros(one.hosts.shape, dtype=np.int64)
     np.add.at(pairs, answer.kind_codes, one.pairs)
@@ -286,7 +292,7 @@ def _of_kinds(answer: FleetAnswer, one: MetricOnHosts) -> pl.DataFrame:
             "hosts": one.hosts[at],
             "pairs": pairs[at],
             **numbers,
-            "method": [METHOD if many else "t" for many in several.tolist()],
+            "method": [METHOD if mean else "t" if told else None for mean, told in zip(is_mean, is_told, strict=True)],
             "p_value": one.p_value[at],
             "p_adjusted": one.p_adjusted[at],
             **{name: np.where(is_mean, values[at], np.nan) for name, values in over.items()},

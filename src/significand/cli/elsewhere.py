@@ -10,8 +10,9 @@ from significand.cli.fleet_commands import tell_answer
 from significand.plan.problems import PlanError, shown
 
 if TYPE_CHECKING:
-    from significand.fleet_job import FleetOptions, FleetOutcome
+    from significand.fleet_job import FleetOutcome
     from significand.runner.conductor import OnProgress
+    from significand.runner.fleet_options import FleetOptions
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def options_of(given: Elsewhere, folder: Path | str | None, *, resume: bool) -> 
         if problems:
             raise PlanError([f"{line}; say where the blocks run, or leave it out" for line in problems])
         return None
-    from significand.fleet_job import FleetOptions
+    from significand.runner.fleet_options import FleetOptions
 
     return FleetOptions(on or "", given.hosts, slurm, require_fit=given.require_fit, allow_mixed=given.allow_mixed)
 

@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from significand.plan.paths import shell_word
 from significand.results.facts import FactsError, check_facts
 from significand.results.files import TooLargeError, open_to_read
 from significand.results.read import json_object
 from significand.results.records import SCHEMA_VERSION
-from significand.results.store import FLEET, write_json
+from significand.results.store import FLEET, HOSTS, write_json
 
 BlockState = Literal["waiting", "running", "finished", "lost", "failed"]
 FleetEnd = Literal["running", "finished", "interrupted", "failed"]
@@ -170,6 +171,12 @@ def read_fleet_state(folder: Path) -> FleetState:
         raise FleetError([f"{str(path)!r} cannot be read ({error.strerror}); give another folder"]) from None
     except TooLargeError as error:
         raise FleetError([str(error)]) from None
+    remedy = (
+        f"what machines have measured is below {HOSTS}: put it together with significand merge NEW {shell_word(folder)}"
+    )
+    damaged = FleetError([f"{str(path)!r} is damaged; {remedy}"])
+    if not told:
+        raise damaged
     machines, blocks = told.pop("machines", []), told.pop("blocks", [])
     own = {name: told.pop(name, "") for name in ("hosts", "place", "state", "updated_utc")}
     told.pop("schema_version", None)
@@ -185,7 +192,7 @@ def read_fleet_state(folder: Path) -> FleetState:
     except FactsError as error:
         raise FleetError(error.problems) from None
     except (TypeError, AttributeError, ValueError):
-        raise FleetError([f"{str(path)!r} is damaged; go on with --resume, which writes it anew"]) from None
+        raise damaged from None
     return state
 
 

@@ -61,12 +61,15 @@ HOSTS = "hosts"
 """The folder in which each machine has a result folder of its own."""
 
 BUNDLE = "experiment.zip"
+BLOCK_DATA = "block_data"
+"""Data that are too large to travel: a folder, which machines may share."""
+
 HOSTS_CSV = "hosts.csv"
 HOST_RATIOS_CSV = "host_ratios.csv"
 HOST_RATIOS_JSON = "host_ratios.json"
 RATIO_BY_HOST = "ratio_by_host.png"
 
-OF_FLEET = (FLEET, BUNDLE, HOSTS, HOSTS_CSV, HOST_RATIOS_CSV, HOST_RATIOS_JSON, RATIO_BY_HOST)
+OF_FLEET = (FLEET, BUNDLE, BLOCK_DATA, HOSTS, HOSTS_CSV, HOST_RATIOS_CSV, HOST_RATIOS_JSON, RATIO_BY_HOST)
 """What an experiment on several machines leaves beside tables and a page."""
 
 TEMPORARY = re.compile(r"\..+\.(csv|jsonl?|png|html|npz|zip)\.[0-9a-f]{8}")

@@ -6,6 +6,7 @@ of a network left (``material``), and the user's own files (``files``, by their 
 more than `MOST_BYTES` stays where it is, and each machine checks that the same file is there.
 """
 
+import contextlib
 import hashlib
 import io
 import json
@@ -62,7 +63,9 @@ class Part:
     path: str = ""
 
 
-def write_bundle(target: IO[bytes], facts: Mapping[str, object], data: Data, model: str, aside: Path) -> list[Part]:
+def write_bundle(
+    target: IO[bytes], facts: Mapping[str, object], data: Data, model: str, aside: Path, into: Path | None = None
+) -> list[Part]:
     """Write a bundle; return the parts that do not travel.
 
     Parameters
@@ -76,7 +79,9 @@ def write_bundle(target: IO[bytes], facts: Mapping[str, object], data: Data, mod
     model
         What the experiment calls the network.
     aside
-        Folder for data that are too large to travel; made where it is needed.
+        Folder in which machines find data that are too large to travel.
+    into
+        Where these are put now, to be moved there; made where it is needed. None where nothing is put anywhere.
     """
     parts: list[Part] = []
     room = MOST_BYTES
@@ -89,7 +94,7 @@ def write_bundle(target: IO[bytes], facts: Mapping[str, object], data: Data, mod
                 archive.writestr(name, content if content is not None else path.read_bytes())
                 parts.append(Part(name, size, digest))
             else:
-                parts.append(Part(name, size, digest, str(_put_aside(name, path, content, aside))))
+                parts.append(Part(name, size, digest, str(_put_aside(name, path, content, aside, into))))
         archive.writestr(PARTS, json.dumps([asdict(part) for part in parts]))
         archive.writestr(EXPERIMENT, json.dumps(jsonable({"bundle_version": VERSION, **facts}), allow_nan=False))
     return [part for part in parts if part.path]
@@ -112,17 +117,18 @@ def _members(data: Data, model: str) -> Iterator[tuple[str, Path, bytes | None]]
         yield f"{FILES}/{str(path).lstrip('/')}", path, None
 
 
-def _put_aside(name: str, path: Path, content: bytes | None, aside: Path) -> Path:
-    """Copy data that do not travel to a folder that may be shared; a user's own file stays where it is."""
+def _put_aside(name: str, path: Path, content: bytes | None, aside: Path, into: Path | None) -> Path:
+    """Copy data that do not travel; return where they will be found. A user's own file stays where it is."""
     if name.startswith(f"{FILES}/"):
         return path.absolute()
-    target = (aside / name).absolute()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if content is not None:
-        target.write_bytes(content)
-    else:
-        shutil.copy(path, target)
-    return target
+    if into is not None:
+        target = into / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if content is not None:
+            target.write_bytes(content)
+        else:
+            shutil.copy(path, target)
+    return (aside / name).absolute()
 
 
 class Bundle:
@@ -151,38 +157,33 @@ class Bundle:
         try:
             with open_to_read(path, LARGEST, "give the bundle of an experiment") as file:
                 self._content = file.read()
-            self.facts = self._object(EXPERIMENT)
-            self._check_version(self.facts.pop("bundle_version", None))
-            self._parts = [Part(**part) for part in self._list(PARTS)]
-            self.experiment: Experiment = check_facts(path, self.facts)
-        except FactsError as error:
-            raise PlanError(error.problems) from None
-        except PlanError:
-            raise
         except OSError as error:
             raise PlanError([f"{str(path)!r} cannot be read ({error.strerror}); give a bundle or its folder"]) from None
         except TooLargeError as error:
             raise PlanError([str(error)]) from None
-        except Exception as error:  # noqa: BLE001 - zipfile and json raise many kinds on what is no bundle
-            raise self._damaged(str(error)) from None
+        with self._reading():
+            self.facts = self._object(EXPERIMENT)
+            self._check_version(self.facts.pop("bundle_version", None))
+            self._parts = [_part(told) for told in self._list(PARTS)]
+            self.experiment: Experiment = check_facts(path, self.facts)
 
     def unpack(self, folder: Path) -> Data:
         """Return what the network is measured with, its files put into a new folder.
+
+        Links to what did not travel come last, so that nothing is written through one.
 
         Raises
         ------
         PlanError
             With a line for everything that is damaged, or not on this machine.
         """
+        targets = self._targets(folder)
         problems: list[str] = []
-        with zipfile.ZipFile(io.BytesIO(self._content)) as archive:
-            for part in self._parts:
-                target = self._target(folder, part)
+        with self._reading(), zipfile.ZipFile(io.BytesIO(self._content)) as archive:
+            for target, part in targets.items():
                 target.parent.mkdir(parents=True, exist_ok=True)
                 if part.path:
                     problems += _problems_of_named(part)
-                    if part.name.startswith(MATERIAL):
-                        target.symlink_to(part.path)
                     continue
                 content = archive.read(part.name)
                 if hashlib.sha256(content).hexdigest() != part.sha256:
@@ -190,7 +191,25 @@ class Bundle:
                 target.write_bytes(content)
         if problems:
             raise PlanError(problems)
-        return self._data(folder)
+        for target, part in targets.items():
+            if part.path and part.name.startswith(MATERIAL):
+                target.symlink_to(part.path)
+        with self._reading():
+            return self._data(folder)
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Say of whatever reading raises that the bundle is damaged, but where it is the disk's fault."""
+        try:
+            yield
+        except FactsError as error:
+            raise PlanError(error.problems) from None
+        except PlanError:
+            raise
+        except Exception as error:
+            if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
+                raise
+            raise self._damaged(str(error)) from None  # zipfile, json and numpy raise many kinds on what is no bundle
 
     def _check_version(self, version: object) -> None:
         if version != VERSION:
@@ -216,12 +235,19 @@ class Bundle:
             link_onnx_file(examined, material)
         return material
 
-    def _target(self, folder: Path, part: Part) -> Path:
-        top, _, rest = part.name.partition("/")
-        target = below(folder / top, rest)
-        if top not in {MATERIAL, FILES} or not rest or ".." in Path(rest).parts:
-            raise self._damaged(f"{shown(part.name)} is no part of an experiment")
-        return target
+    def _targets(self, folder: Path) -> dict[Path, Part]:
+        """Return where each part is put: all below the folder, and none below another one."""
+        targets: dict[Path, Part] = {}
+        for part in self._parts:
+            top, _, rest = part.name.partition("/")
+            target = below(folder / top, rest)
+            if top not in {MATERIAL, FILES} or not rest or ".." in Path(rest).parts or target in targets:
+                raise self._damaged(f"{shown(part.name)} is no part of an experiment")
+            targets[target] = part
+        for target, part in targets.items():
+            if not targets.keys().isdisjoint(target.parents):
+                raise self._damaged(f"{shown(part.name)} is below another part")
+        return targets
 
     def _object(self, name: str) -> dict[str, Any]:
         value = self._json(name)
@@ -243,6 +269,17 @@ class Bundle:
 
     def _damaged(self, cause: str) -> PlanError:
         return PlanError([f"{str(self.path)!r} is no bundle, or damaged ({cause}); write it anew"])
+
+
+def _part(told: Mapping[str, Any]) -> Part:
+    """Return a part from its values, each of its type."""
+    texts = (told["name"], told["sha256"], told.get("path", ""))
+    if not all(isinstance(one, str) and "\0" not in one for one in texts) or not isinstance(told["size"], int):
+        raise TypeError(f"{PARTS} holds no parts")
+    part = Part(**told)
+    if part.path and not Path(part.path).is_absolute():
+        raise ValueError(f"{shown(part.path)} is nowhere")
+    return part
 
 
 def _problems_of_named(part: Part) -> list[str]:

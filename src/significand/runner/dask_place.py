@@ -5,48 +5,37 @@ What a task sends is bytes. Dask itself trusts whoever reaches the scheduler: se
 """
 
 import contextlib
-import json
 import queue
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future as Asked
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from significand.plan.problems import PlanError
-from significand.results.fleet_state import seconds_between, utc
 from significand.runner import task
+from significand.runner.dask_workers import ANSWER_S, RESOURCE, WORKER, Name, Worker, Workers, described
 from significand.runner.places import Came, Ended, Event, HostFacts, PlaceError, Went
 
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-RESOURCE = "significand"
-"""What a worker offers of which a block takes 1, so that the scheduler never gives it two."""
-
 CONNECT_S = 15.0
-ANSWER_S = 60.0
 LOOK_EVERY_S = 2.0
 """How often is looked which workers there are."""
 
 GONE_S = 120.0
 """How long a scheduler that does not answer is waited for."""
 
-WORKER = "dask worker {address} --nthreads 1 --resources significand=1"
+ASK_AGAIN_S = 10.0
+"""How long a worker that was asked what it is, and was not taken, is left alone."""
 
+CUT = "the connection to the scheduler was lost"
 
-@dataclass(frozen=True)
-class _Worker:
-    """A worker, and what its machine was found to be."""
-
-    address: str
-    facts: Mapping[str, Any]
-    bundle: str = ""
-
-    @property
-    def host(self) -> str:
-        return str(self.facts["machine"]["host"])
+Known = Mapping[Name, Mapping[str, Any]]
+"""What the scheduler knows of each worker."""
 
 
 class DaskPlace:
@@ -64,6 +53,8 @@ class DaskPlace:
         Whether each machine is looked at by the doctor.
     """
 
+    queues = False
+
     def __init__(
         self, address: str, bundle: Callable[[], Path], allow: Sequence[str], *, with_doctor: bool = True
     ) -> None:
@@ -72,28 +63,30 @@ class DaskPlace:
         self._allow = tuple(allow)
         self._with_doctor = with_doctor
         self._client: Client
-        self._workers: dict[str, _Worker] = {}
+        self._workers: Workers
+        self._hosts: dict[str, Worker] = {}
         self._futures: dict[tuple[str, int], Future[bytes]] = {}
-        self._done: queue.SimpleQueue[tuple[str, int, Future[bytes] | _Failed]] = queue.SimpleQueue()
-        self._strangers: set[str] = set()
+        self._done: queue.SimpleQueue[tuple[str, int, Future[bytes]] | Event] = queue.SimpleQueue()
+        self._asking: Asked[dict[Name, object]] | None = None
+        self._asked_s: dict[Name, float] = {}
         self._looked_s = 0.0
         self._answered_s = 0.0
 
     def __enter__(self) -> Self:
         """Connect to the scheduler."""
         import dask  # noqa: PLC0415 - an extra
-        from distributed import Client  # noqa: PLC0415
 
         dask.config.set({"distributed.client.heartbeat": "5s", "distributed.scheduler.worker-saturation": 1.0})
         try:
-            self._client = Client(  # type: ignore[no-untyped-call]
-                self._address, timeout=CONNECT_S, set_as_default=False, direct_to_workers=False, name="significand"
-            )
+            # A client waits as long for a scheduler that is lost as for the first answer, which may never come.
+            self._connected(CONNECT_S).close()  # type: ignore[no-untyped-call]
+            self._client = self._connected(GONE_S)
         except Exception as error:  # noqa: BLE001 - of several kinds
             why = str(error).splitlines()[0] if str(error) else type(error).__name__
             told = f"on: no Dask scheduler answers at {self._address} ({why})"
             remedy = "start one with `dask scheduler`, and check address, port and firewall"
             raise PlanError([f"{told}; {remedy}"]) from None
+        self._workers = Workers(self._client, self._address)
         self._answered_s = time.monotonic()
         return self
 
@@ -106,21 +99,28 @@ class DaskPlace:
 
     def hosts(self) -> Sequence[HostFacts]:
         """Return the machines on which workers run, after asking each what it is."""
-        known = self._known_workers()
-        if problems := self._problems_of(known):
-            raise PlanError(problems)
-        found = [_Worker(address, facts) for address, facts in self._described(list(known)).items()]
-        counts = Counter(worker.host for worker in found)
-        several = [host for host, count in counts.items() if count > 1]
-        if several:
-            remedy = "leave one there; where they are containers on several machines, set SIGNIFICAND_HOST for each"
+        try:
+            known = self._workers.known()
+        except OSError:
+            raise self._gone() from None
+        if not known:
+            start = WORKER.format(address=self._address)
             raise PlanError(
-                [
-                    f"on: {counts[host]} workers run on {host}, and would disturb each other; {remedy}"
-                    for host in several
-                ]
+                [f"on: the Dask scheduler at {self._address} has no workers; start one on each machine: {start}"]
             )
-        self._workers = {worker.host: worker for worker in found}
+        if unusable := self._workers.unusable(known):
+            raise PlanError([*unusable.values()])
+        found, problems = described(self._workers.ask(task.describe_here, list(known)))
+        counts = Counter(worker.host for worker in found)
+        remedy = "leave one there; where they are containers on several machines, set SIGNIFICAND_HOST for each"
+        problems += [
+            f"on: {count} workers run on {host}, and would disturb each other; {remedy}"
+            for host, count in counts.items()
+            if count > 1
+        ]
+        if problems:
+            raise PlanError(problems)
+        self._hosts = {worker.host: worker for worker in found}
         checks = self._unfit() if self._with_doctor else {}
         return [
             HostFacts(worker.host, worker.facts["machine"], checks.get(worker.host, ()), worker.facts["offset_s"])
@@ -129,38 +129,34 @@ class DaskPlace:
 
     def start(self, host: str, repeat: int) -> None:
         """Submit a block to the worker of a machine."""
-        worker = self._workers[host]
+        worker = self._hosts[host]
         if not worker.bundle:
-            try:
-                worker = self._workers[host] = self._with_bundle(worker)
-            except Exception as error:  # noqa: BLE001 - whatever the worker or the way to it raises
-                self._done.put((host, repeat, _Failed(f"the experiment could not be sent there: {error}")))
+            answer = self._workers.ask(keep_bundle, [worker.name], self._bundle().read_bytes())[worker.name]
+            if not isinstance(answer, str):
+                told = f"the experiment could not be sent there: {answer}"
+                is_cut = self._client.status != "running"
+                self._done.put(self._lost(worker, CUT) if is_cut else Ended(host, repeat, reason=told))
                 return
-        future = self._client.submit(
-            run_here,
-            worker.bundle,
-            repeat,
-            self._allow,
-            key=f"significand-{host}-{repeat}-{time.monotonic_ns()}",
-            workers=[worker.address],
-            allow_other_workers=False,
-            resources={RESOURCE: 1},
-            retries=0,
-            pure=False,
-        )
+            worker = self._hosts[host] = replace(worker, bundle=answer)
+        future = self._submit(worker, f"{repeat}-", run_here, worker.bundle, repeat, self._allow)
         self._futures[host, repeat] = future
         future.add_done_callback(lambda done: self._done.put((host, repeat, done)))  # type: ignore[no-untyped-call]
+
+    def avoid(self, machine: str) -> None:
+        """Do nothing: every machine is chosen by its name."""
 
     def wait(self, timeout_s: float) -> Sequence[Event]:
         """Return what has happened."""
         events: list[Event | None] = []
         with contextlib.suppress(queue.Empty):
-            events.append(self._ended(*self._done.get(timeout=timeout_s)))
+            events.append(self._event(self._done.get(timeout=timeout_s)))
             while True:
-                events.append(self._ended(*self._done.get_nowait()))
+                events.append(self._event(self._done.get_nowait()))
+        if self._client.status != "running":
+            events += [self._lost(worker, CUT) for worker in list(self._hosts.values()) if worker.is_there]
         if time.monotonic() - self._looked_s >= LOOK_EVERY_S:
-            self._looked_s = time.monotonic()
             events += self._changes()
+            self._looked_s = time.monotonic()
         return [event for event in events if event is not None]
 
     def cancel(self) -> None:
@@ -169,10 +165,35 @@ class DaskPlace:
             self._client.cancel(list(self._futures.values()), force=True)  # type: ignore[no-untyped-call]
         self._futures.clear()
 
-    def _ended(self, host: str, repeat: int, future: "Future[bytes] | _Failed") -> Event | None:
-        if self._futures.get((host, repeat)) is not future and not isinstance(future, _Failed):
+    def _connected(self, timeout_s: float) -> "Client":
+        from distributed import Client  # noqa: PLC0415 - an extra
+
+        return Client(  # type: ignore[no-untyped-call]
+            self._address, timeout=timeout_s, set_as_default=False, direct_to_workers=False, name="significand"
+        )
+
+    def _submit(self, worker: Worker, what: str, function: Callable[..., object], *arguments: object) -> "Future[Any]":
+        """Submit a task to one worker, which has no other meanwhile, and to no other worker ever."""
+        return self._client.submit(
+            function,
+            *arguments,
+            key=f"significand-{what}{worker.host}-{time.monotonic_ns()}",
+            workers=[worker.address],
+            allow_other_workers=False,
+            resources={RESOURCE: 1},
+            retries=0,
+            pure=False,
+        )
+
+    def _event(self, done: "tuple[str, int, Future[bytes]] | Event") -> Event | None:
+        if not isinstance(done, tuple):
+            return done
+        host, repeat, future = done
+        if self._futures.get((host, repeat)) is not future:
             return None  # it was given up
-        self._futures.pop((host, repeat), None)
+        if future.cancelled():  # type: ignore[no-untyped-call]
+            return self._lost(self._hosts[host], CUT)
+        del self._futures[host, repeat]
         try:
             content, reason = task.told(future.result(timeout=ANSWER_S))
         except BaseException as error:
@@ -182,141 +203,70 @@ class DaskPlace:
             content, reason = b"", f"{type(error).__name__}{': ' if why else ''}{why}"
         return Ended(host, repeat, content, reason)
 
+    def _lost(self, worker: Worker, reason: str) -> Went:
+        """Give a worker up, and its block with it; it may come back."""
+        self._hosts[worker.host] = replace(worker, is_there=False)
+        for key in [key for key in self._futures if key[0] == worker.host]:
+            with contextlib.suppress(Exception):  # the connection may be lost
+                self._client.cancel([self._futures.pop(key)], force=True)  # type: ignore[no-untyped-call]
+        return Went(worker.host, reason)
+
     def _changes(self) -> list[Event]:
         """Return which machines went and came since the last look."""
-        try:
-            known = self._known_workers()
-            self._answered_s = time.monotonic()
-        except (OSError, TimeoutError, ValueError, RuntimeError):
-            if time.monotonic() - self._answered_s < GONE_S and self._client.status in {"running", "connecting"}:
-                return []
-            raise self._gone() from None
-        if self._client.status not in {"running", "connecting"}:
-            raise self._gone()
-        events: list[Event] = []
-        addresses = {worker.address for worker in self._workers.values()}
-        for worker in list(self._workers.values()):
-            if worker.address not in known and worker.facts.get("pid"):
-                self._workers[worker.host] = _Worker(worker.address, {**worker.facts, "pid": 0})
-                for key in [key for key in self._futures if key[0] == worker.host]:
-                    self._client.cancel([self._futures.pop(key)], force=True)  # type: ignore[no-untyped-call]
-                events.append(Went(worker.host, "the worker is gone: its machine, its network or its process ended"))
-        news = [address for address in known if address not in addresses | self._strangers]
-        self._strangers |= set(news)  # each is asked once
-        with contextlib.suppress(Exception):  # it may be gone again, or be another's
-            for address, facts in self._described(news).items() if news else ():
-                worker = _Worker(address, facts)
-                before = self._workers.get(worker.host)
-                if before is not None and not before.facts.get("pid"):
-                    self._workers[worker.host] = worker
-                    events.append(Came(worker.host))
-        return events
+        known: Known | None = None
+        if self._client.status == "running":
+            with contextlib.suppress(OSError):
+                known = self._workers.known()
+                self._answered_s = time.monotonic()
+        if known is not None:
+            return [*self._departures(known), *self._arrivals(known)]
+        if self._client.status in {"running", "connecting"} and time.monotonic() - self._answered_s < GONE_S:
+            return []
+        raise self._gone()
+
+    def _departures(self, known: Known) -> Iterator[Went]:
+        for worker in list(self._hosts.values()):
+            if worker.is_there and worker.name not in known:
+                yield self._lost(worker, "the worker is gone: its machine, its network or its process ended")
+
+    def _arrivals(self, known: Known) -> Iterator[Came]:
+        """Return which machines that had gone have a worker again; workers are asked while others measure."""
+        if self._asking is not None and self._asking.done():
+            asked, self._asking = self._asking, None
+            yield from self._taken(described(asked.result())[0], known)
+        if self._asking is not None or all(worker.is_there for worker in self._hosts.values()):
+            return
+        now = time.monotonic()
+        others = known.keys() - {worker.name for worker in self._hosts.values() if worker.is_there}
+        others -= self._workers.unusable(known).keys()
+        news = [name for name in others if now - self._asked_s.get(name, -ASK_AGAIN_S) >= ASK_AGAIN_S]
+        if news:
+            self._asked_s |= dict.fromkeys(news, now)
+            self._asking = self._workers.ask_aside(task.describe_here, news)
+
+    def _taken(self, found: Iterable[Worker], known: Known) -> Iterator[Came]:
+        for worker in found:
+            before = self._hosts.get(worker.host)
+            if before is not None and not before.is_there and worker.name in known:
+                same = worker.name == before.name
+                self._hosts[worker.host] = replace(worker, bundle=before.bundle if same else "")
+                yield Came(worker.host)
 
     def _gone(self) -> PlaceError:
         self._futures.clear()  # to take them back would wait for an answer; the workers notice by themselves
         return PlaceError(f"the Dask scheduler at {self._address} is gone")
 
-    def _known_workers(self) -> dict[str, Any]:
-        known = self._client.scheduler_info(n_workers=-1).get("workers")
-        if known is None:  # the connection is closed
-            raise ConnectionError(self._address)
-        return dict(known)
-
-    def _problems_of(self, known: Mapping[str, Any]) -> list[str]:
-        start = WORKER.format(address=self._address)
-        if not known:
-            return [f"on: the Dask scheduler at {self._address} has no workers; start one on each machine: {start}"]
-        problems = []
-        for address, facts in known.items():
-            name = f"the worker {facts.get('name') or address}"
-            offered = (facts.get("resources") or {}).get(RESOURCE, 0)
-            if offered < 1:
-                problems.append(f"on: {name} offers no resource {RESOURCE!r}; start it as {start}")
-            elif facts.get("nthreads", 1) != 1:
-                problems.append(f"on: {name} has {facts['nthreads']} threads, and one is wanted; start it as {start}")
-        return problems
-
-    def _described(self, addresses: Sequence[str]) -> dict[str, Mapping[str, Any]]:
-        """Ask workers what their machines are.
-
-        Raises
-        ------
-        PlanError
-            Where one cannot say.
-        """
-        answers = self._client.run(task.describe_here, workers=list(addresses), on_error="return")
-        found, problems = {}, []
-        for address, answer in answers.items():
-            facts = _facts_of(answer)
-            if facts:
-                found[address] = facts
-            elif isinstance(answer, ModuleNotFoundError | ImportError | AttributeError):
-                problems.append(
-                    f"on: the worker {address} cannot import significand ({answer}); install the same version of it "
-                    "there, and start the worker in that environment"
-                )
-            else:
-                problems.append(f"on: the worker {address} does not say what it is ({str(answer)[:200]}); restart it")
-        if problems:
-            raise PlanError(problems)
-        return found
-
     def _unfit(self) -> dict[str, tuple[str, ...]]:
         """Let the doctor look at every machine, all at the same time."""
-        futures = {
-            host: self._client.submit(
-                task.doctor_here,
-                key=f"significand-doctor-{host}-{time.monotonic_ns()}",
-                workers=[worker.address],
-                allow_other_workers=False,
-                resources={RESOURCE: 1},
-                retries=0,
-                pure=False,
-            )
-            for host, worker in self._workers.items()
-        }
+        futures = {host: self._submit(worker, "doctor-", task.doctor_here) for host, worker in self._hosts.items()}
+        deadline = time.monotonic() + task.DOCTOR_S + ANSWER_S
         found = {}
         for host, future in futures.items():
+            answer: object = ""
             with contextlib.suppress(Exception):
-                found[host] = unfit_of(future.result(timeout=2 * ANSWER_S))
+                answer = future.result(timeout=max(1.0, deadline - time.monotonic()))
+            found[host] = task.unfit_of(answer)
         return found
-
-    def _with_bundle(self, worker: _Worker) -> _Worker:
-        """Send what the experiment needs to a worker, which keeps it as long as it lives."""
-        content = self._bundle().read_bytes()
-        answers = self._client.run(keep_bundle, content, workers=[worker.address])
-        return _Worker(worker.address, worker.facts, str(answers[worker.address]))
-
-
-class _Failed:
-    """Stands for a block that could not even be submitted."""
-
-    def __init__(self, reason: str) -> None:
-        self._reason = reason
-
-    def result(self, timeout: float) -> bytes:
-        """Return why."""
-        del timeout
-        return self._reason.encode()
-
-
-def unfit_of(checks: object) -> tuple[str, ...]:
-    """Return what a doctor found bad, from its answer as JSON; nothing where that is none."""
-    try:
-        found = json.loads(str(checks))
-        return tuple(f"{one['name']}: {one['found']}"[:500] for one in found if one["level"] == "bad")
-    except (ValueError, TypeError, KeyError):
-        return ()
-
-
-def _facts_of(answer: object) -> Mapping[str, Any]:
-    try:
-        facts = json.loads(answer) if isinstance(answer, str) else {}
-        facts["offset_s"] = seconds_between(utc(), facts["utc"])
-        is_one = isinstance(facts["machine"]["host"], str)
-    except (ValueError, TypeError, KeyError):
-        return {}
-    return facts if is_one else {}
 
 
 def keep_bundle(content: bytes, dask_worker: Any) -> str:  # noqa: ANN401 - Dask's own type

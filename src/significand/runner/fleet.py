@@ -2,14 +2,14 @@
 
 A machine has one block at a time. A block that is lost is given out again, twice at most; a machine that loses three in
 a row gets no more. What arrives is kept once, whoever sends it again. Every step takes the same time however many
-machines there are.
+machines there are, but where one goes or is set aside: then all that are idle are looked at.
 """
 
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from significand.plan.problems import shown
@@ -18,6 +18,7 @@ from significand.results.hosts import HostFolders
 from significand.results.records import Progress
 from significand.results.sent_blocks import BlockError, Receiver, SentBlock
 from significand.runner.conductor import OnProgress
+from significand.runner.fleet_hosts import NAMED, FleetHost, problems_of, progress_words
 from significand.runner.places import Began, Came, Ended, Event, FleetPlace, Went
 
 Mode = Literal["each", "share"]
@@ -40,27 +41,6 @@ TOGETHER = 64
 """Blocks that are brought to the disk together, at most: they are in the memory meanwhile."""
 
 DONE_ALREADY = "it was done already, and the first is kept"
-
-NAMED = 4
-"""Machines that the progress names."""
-
-
-@dataclass
-class _Host:
-    """A machine, or a place in a scheduler's queue, that takes a block at a time."""
-
-    name: str
-    is_there: bool = True
-    gone_s: float = 0.0
-    losses: int = 0
-    why_not: str = ""
-    running: BlockEntry | None = None
-    left: deque[int] = field(default_factory=deque)
-    finished: int = 0
-
-    @property
-    def is_usable(self) -> bool:
-        return self.is_there and not self.why_not
 
 
 @dataclass(frozen=True)
@@ -133,12 +113,13 @@ class Coordinator:
         self._on_progress = on_progress
         self._clock = clock
         self._patience_s = patience_s
-        self._hosts = {name: _Host(name) for name in hosts}
-        self._free: deque[_Host] = deque(self._hosts.values())
-        self._idle: dict[str, _Host] = {}
+        self._hosts = {name: FleetHost(name) for name in hosts}
+        self._free: deque[FleetHost] = deque(self._hosts.values())
+        self._idle: dict[str, FleetHost] = {}
         self._shared: deque[int] = deque()
         self._again: deque[tuple[int, str]] = deque()
         self._attempts: Counter[tuple[str, int]] = Counter()
+        self._losses: Counter[str] = Counter()
         self._failed: list[BlockEntry] = []
         self._done: set[tuple[str, int]] = set()
         self._cpu: object = None
@@ -200,8 +181,9 @@ class Coordinator:
                 continue
             key = self._key(host.name, repeat)
             self._attempts[key] += 1
-            entry = BlockEntry(repeat, host.name, self._attempts[key], "running", utc())
-            entry.started_utc = entry.submitted_utc
+            entry = BlockEntry(repeat, host.name, self._attempts[key], submitted_utc=utc())
+            if not self._place.queues:
+                _begin(entry)
             host.running = entry
             self._running += 1
             self._state.blocks.append(entry)
@@ -211,7 +193,7 @@ class Coordinator:
         """Look again what idle machines could do."""
         self._free.extend(host for name in names if (host := self._idle.pop(name, None)) is not None)
 
-    def _next(self, host: _Host) -> int | None:
+    def _next(self, host: FleetHost) -> int | None:
         if self._plan.mode == "each":
             return host.left.popleft() if host.left else None
         for at, (repeat, loser) in enumerate(self._again):
@@ -249,7 +231,7 @@ class Coordinator:
             match event:
                 case Began():
                     if (running := self._hosts[event.host].running) is not None:
-                        running.started_utc = utc()
+                        _begin(running)
                 case Came():
                     self._come(event.host)
                 case Went():
@@ -290,7 +272,7 @@ class Coordinator:
     def _finish(self, event: Ended, block: SentBlock) -> None:
         host = self._hosts[event.host]
         self._done.add(self._key(event.host, event.repeat))  # its machine may have gone while it was kept
-        host.losses = 0
+        self._losses[event.machine or host.name] = 0
         host.finished += 1
         self._end_of(event, "finished", "", block.host)
 
@@ -302,16 +284,26 @@ class Coordinator:
         if key in self._done:  # somebody who had been given up has sent it meanwhile
             self._end_of(event, "lost", DONE_ALREADY)
             return
-        host.losses += not went
         again = self._attempts[key] < MOST_ATTEMPTS
-        self._end_of(event, "lost" if again else "failed", reason)
-        if host.losses >= MOST_LOSSES and not host.why_not:
-            host.why_not = f"it lost {MOST_LOSSES} blocks in a row: {reason}"
-            self._state.machine(host.name).note = host.why_not
+        self._end_of(event, "lost" if again else "failed", reason, event.machine)
+        if not went:
+            self._blame(event.machine or host.name, reason)
         if again:
             self._give_back(host, event.repeat)
 
-    def _give_back(self, host: _Host, repeat: int) -> None:
+    def _blame(self, name: str, reason: str) -> None:
+        """Count what a machine has lost in a row, and give it nothing more where that is too much."""
+        self._losses[name] += 1
+        if self._losses[name] != MOST_LOSSES:
+            return
+        told = self._state.machine(name).note = f"it lost {MOST_LOSSES} blocks in a row: {reason}"
+        if name in self._hosts:
+            self._hosts[name].why_not = told
+        else:
+            self._place.avoid(name)
+        self._wake([*self._idle])
+
+    def _give_back(self, host: FleetHost, repeat: int) -> None:
         if self._plan.mode == "each":
             host.left.appendleft(repeat)
             self._wake([host.name])
@@ -335,13 +327,13 @@ class Coordinator:
             host.running = None
             self._running -= 1
             self._free.append(host)
-        if entry is not None:
+        if entry is not None and entry.state != "finished":
             entry.state, entry.reason, entry.ended_utc = state, reason, utc()
             entry.host = machine or entry.host
             if state == "failed":
                 self._failed.append(entry)
 
-    def _take_back(self, host: _Host, repeat: int) -> None:
+    def _take_back(self, host: FleetHost, repeat: int) -> None:
         """Let nobody do again what has arrived after all."""
         if repeat in host.left:
             host.left.remove(repeat)
@@ -360,6 +352,7 @@ class Coordinator:
         host.is_there, host.gone_s = False, self._clock()
         if host.running is not None:
             self._lose(Ended(host.name, host.running.repeat), event.reason, went=True)
+        self._wake([*self._idle])  # who has left a block to this machine may have to do it after all
 
     def _is_over(self) -> bool:
         """Tell whether nothing runs any more, and nothing more can be given out or waited for."""
@@ -372,21 +365,10 @@ class Coordinator:
 
     def _problems(self) -> list[str]:
         """Say which blocks there are not, and why."""
-        where = {one.host: f" on {one.host}" if self._plan.mode == "each" else "" for one in self._failed}
-        lines = [
-            f"repeat {one.repeat}{where[one.host]} was lost {one.attempt} times, the last time because: {one.reason}"
-            for one in self._failed
-        ]
-        for host in self._hosts.values():
-            if host.left:
-                why = host.why_not or "it is gone"
-                lines.append(f"{host.name} lacks {len(host.left)} of {self._plan.repeats} repeats: {why}")
-        if left := len(self._shared) + len(self._again):
-            reasons = [f"{host.name}: {host.why_not or 'it is gone'}" for host in self._hosts.values()]
-            lines.append(
-                f"{left} of {self._plan.repeats} repeats could be given to nobody: {'; '.join(reasons[:NAMED])}"
-            )
-        return lines
+        left = len(self._shared) + len(self._again)
+        failed = [one for one in self._failed if one.state == "failed"]  # it may have arrived after all
+        each = self._plan.mode == "each"
+        return [*problems_of(self._hosts.values(), failed, left, self._plan.repeats, each=each)]
 
     def _report(self) -> None:
         now = self._clock()
@@ -395,16 +377,9 @@ class Coordinator:
         self._next_report_s = now + REPORT_EVERY_S
         done, planned = len(self._done), self.planned
         per_block = self._plan.runs_per_block
-        self._on_progress(
-            Progress(max(done, 1), planned, done * per_block, planned * per_block, done / planned, self._told())
-        )
+        told = progress_words(self._hosts.values(), self._plan.repeats, each=self._plan.mode == "each")
+        self._on_progress(Progress(max(done, 1), planned, done * per_block, planned * per_block, done / planned, told))
 
-    def _told(self) -> str:
-        """Say how far each machine is, or the first and the last of many."""
-        hosts = sorted(self._hosts.values(), key=lambda host: host.finished)
-        most = f" of {self._plan.repeats}" if self._plan.mode == "each" else ""
-        if len(hosts) > NAMED:
-            there = sum(host.is_usable for host in hosts)
-            return f"{there} of {len(hosts)} hosts there, from {hosts[0].finished} to {hosts[-1].finished} blocks{most}"
-        names = sorted(hosts, key=lambda host: host.name)
-        return ", ".join(f"{one.name} {one.finished}{most}{'' if one.is_usable else ' (gone)'}" for one in names)
+
+def _begin(block: BlockEntry) -> None:
+    block.state, block.started_utc = "running", utc()

@@ -41,12 +41,13 @@ class Began:
 
 @dataclass(frozen=True)
 class Ended:
-    """A block has ended: its content, or the reason why there is none."""
+    """A block has ended: its content, or the reason why there is none; and on which machine, where that was chosen."""
 
     host: str
     repeat: int
     content: bytes = b""
     reason: str = ""
+    machine: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,15 @@ class PlaceError(RuntimeError):
 
 
 class FleetPlace(Protocol):
-    """A scheduler with its machines. Use it as a context, at the end of which nothing of ours runs there any more."""
+    """A scheduler with its machines. Use it as a context, at the end of which nothing of ours runs there any more.
+
+    Attributes
+    ----------
+    queues
+        Whether a block may wait before it begins, which `Began` then tells.
+    """
+
+    queues: bool
 
     def __enter__(self) -> Self:
         """Connect.
@@ -100,6 +109,10 @@ class FleetPlace(Protocol):
 
     def start(self, host: str, repeat: int) -> None:
         """Start a block on a machine that has none."""
+        ...
+
+    def avoid(self, machine: str) -> None:
+        """Choose a machine no more, where the scheduler chooses; it is one that `Ended` named."""
         ...
 
     def wait(self, timeout_s: float) -> Sequence[Event]:

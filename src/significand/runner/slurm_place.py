@@ -5,11 +5,11 @@ itself pickles, it reads on the nodes only.
 """
 
 import contextlib
+import hashlib
 import json
 import os
 import secrets
 import shutil
-import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,15 +18,16 @@ from typing import TYPE_CHECKING, Any, Self
 
 from significand.plan.problems import PlanError, nearest, shown
 from significand.results.files import TooLargeError, open_to_read
+from significand.results.lock import FolderLock
 from significand.results.sent_blocks import LARGEST_BLOCK
+from significand.results.store import unwritable
 from significand.runner import task
-from significand.runner.dask_place import unfit_of
 from significand.runner.places import Began, Ended, Event, HostFacts, PlaceError
+from significand.runner.slurm_commands import ALIVE, slurm, states, take_back, why_ended, wishes_of
 
 if TYPE_CHECKING:
     import submitit
 
-WISHES = ("partition", "constraint", "time", "nodelist", "jobs", "account", "qos")
 FOLDER = ".significand.slurm"
 """In the experiment's folder while it runs: jobs, their logs, and what they send."""
 
@@ -37,71 +38,25 @@ JOBS = 4
 """Blocks that wait in Slurm's queue or run at the same time, where nobody says."""
 
 LOOK_EVERY_S = 2.0
-GRACE_S = 15.0
-"""How long a file of a job that has ended may take to be seen here, on a folder that machines share."""
+GRACE_S = 90.0
+"""How long a file of a job that has ended may take to be seen here: NFS knows a folder as it was a minute ago."""
 
 LOST_S = 300.0
 """How long Slurm may not answer."""
-
-PROBE_S = 600.0
-"""How long the first look at a node may wait in the queue."""
 
 FACTS_BYTES = 1_000_000
 
 
 @dataclass
 class _Job:
-    """A job, what it is for, and where it leaves its result."""
+    """A job, what it is for, where it leaves its result, and the node that it is on."""
 
     job: "submitit.Job[None]"
     repeat: int
     result: Path
+    node: str = ""
     is_running: bool = False
     ended_s: float | None = None
-
-
-def wishes_of(text: str) -> dict[str, str]:
-    """Return what Slurm is asked for, by name.
-
-    Raises
-    ------
-    PlanError
-        With a line for everything that cannot be asked for.
-    """
-    found: dict[str, str] = {}
-    problems, last = [], ""
-    for word in _words(text):
-        name, equals, value = word.partition("=")
-        name = name.strip().removeprefix("--")
-        if not equals and last:  # nodelist=n1,n2
-            found[last] += f",{word.strip()}"
-        elif name not in WISHES:
-            problems.append(
-                f"slurm: {shown(name)} cannot be asked for{nearest(name, WISHES)}; give {', '.join(WISHES)}"
-            )
-        elif not value.strip():
-            problems.append(f"slurm: {name} has no value; give {name}=...")
-        else:
-            last, found[name] = name, value.strip()
-    for name in ("time", "jobs"):
-        if name in found and not (found[name].isdecimal() and int(found[name])):
-            unit = "minutes, such as 30" if name == "time" else "jobs at the same time, such as 8"
-            problems.append(f"slurm: {name}: {shown(found[name])} is no number of {unit}")
-    if problems:
-        raise PlanError(problems)
-    return found
-
-
-def _words(text: str) -> list[str]:
-    """Split at commas, but for those in brackets."""
-    words, depth = [""], 0
-    for sign in text:
-        depth += (sign == "[") - (sign == "]")
-        if sign == "," and depth <= 0:
-            words.append("")
-        else:
-            words[-1] += sign
-    return [word for word in words if word.strip()]
 
 
 class SlurmPlace:
@@ -121,10 +76,14 @@ class SlurmPlace:
         Whether every node of a list does every repeat; else Slurm chooses the node of every block.
     """
 
+    queues = True
+
     def __init__(self, wishes: str, bundle: Path, folder: Path, allow: Sequence[str], *, each: bool) -> None:
         self._wishes = wishes_of(wishes)
         self._source = bundle
         self._folder = folder.absolute() / FOLDER
+        # By this name a program that goes on finds the jobs of one that was killed.
+        self._name = f"significand-{hashlib.sha256(os.fsencode(self._folder.resolve())).hexdigest()[:12]}"
         self._allow = tuple(allow)
         self._each = each
         self._nodes: dict[str, str] = {}
@@ -132,14 +91,16 @@ class SlurmPlace:
         self._looked_s = 0.0
         self._answered_s = time.monotonic()
         self._made: list[Path] = []
+        self._lock: FolderLock | None = None
         self._refused: list[Event] = []
+        self._avoided: list[str] = []
 
     def __enter__(self) -> Self:
-        """Find out whether Slurm is there and knows what is asked for."""
+        """Find out whether Slurm is there and knows what is asked for, and end what a killed program has left."""
         if shutil.which("sbatch") is None or shutil.which("squeue") is None:
             raise PlanError(["on: sbatch and squeue are not on the path here; submit where Slurm's commands are"])
         try:
-            known = _slurm("sinfo", "-h", "-o", "%R").split()
+            known = slurm("sinfo", "-h", "-o", "%R").split()
         except PlaceError as error:
             raise PlanError([f"on: {error}; check that slurmctld runs and is reached from here"]) from None
         partition = self._wishes.get("partition")
@@ -154,27 +115,38 @@ class SlurmPlace:
             )
         if problems:
             raise PlanError(problems)
-        self._make_folder()
+        try:
+            self._make_folder()
+            self._lock = FolderLock(self._folder)
+            self._remove_left()
+        except OSError as error:
+            self.__exit__()
+            raise unwritable(self._folder.parent, error) from None
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *error: object) -> None:
         """End what still runs, and remove what only jobs needed."""
         with contextlib.suppress(Exception):
             self.cancel()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        if self._lock is not None:  # else these are another program's
+            self._lock.release()
+            shutil.rmtree(self._folder, ignore_errors=True)
         for made in reversed(self._made):
             with contextlib.suppress(OSError):  # there is something in it by now
                 made.rmdir()
 
     def hosts(self) -> Sequence[HostFacts]:
-        """Return the nodes, or the places in the queue; a job on each of the first tells what it is."""
+        """Return the nodes, or the places in the queue; a job on each, or on one of them, tells what it is."""
         shutil.copy(self._source, self._folder / "bundle.zip")
         if not self._each:
             facts, unfit = self._probe([""])[""]
             slots = [f"job-{number}" for number in range(1, int(self._wishes.get("jobs", JOBS)) + 1)]
             self._nodes = dict.fromkeys(slots, "")
             return [HostFacts(slots[0], facts["machine"], unfit), *map(HostFacts, slots[1:])]
-        nodes = _slurm("scontrol", "show", "hostnames", self._wishes["nodelist"]).split()
+        nodes = slurm("scontrol", "show", "hostnames", self._wishes["nodelist"]).split()
         found = self._probe(nodes)
         self._nodes = {str(facts["machine"]["host"]): node for node, (facts, _) in found.items()}
         if len(self._nodes) < len(found):
@@ -190,69 +162,71 @@ class SlurmPlace:
         except PlanError as error:
             self._refused.append(Ended(host, repeat, reason=str(error)))
 
+    def avoid(self, machine: str) -> None:
+        """Let further jobs go to other nodes."""
+        self._avoided.append(machine)
+
     def wait(self, timeout_s: float) -> Sequence[Event]:
         """Look at all jobs, every few seconds."""
         time.sleep(max(0.0, min(timeout_s, self._looked_s + LOOK_EVERY_S - time.monotonic())))
         self._looked_s = time.monotonic()
-        states = self._states()
-        return [event for host, job in list(self._jobs.items()) if (event := self._look(host, job, states))]
+        refused, self._refused = self._refused, []
+        known = self._states()
+        seen = [event for host, job in list(self._jobs.items()) if (event := self._look(host, job, known))]
+        return [*refused, *seen]
 
     def cancel(self) -> None:
         """Take every job back."""
-        for job in self._jobs.values():
-            with contextlib.suppress(Exception):
-                job.job.cancel(check=False)
         self._jobs.clear()
+        if self._lock is not None and (self._folder / "jobs").exists():
+            with contextlib.suppress(PlaceError):
+                take_back(self._name)
 
-    def _look(self, host: str, job: _Job, states: Mapping[str, str] | None) -> Event | None:
+    def _look(self, host: str, job: _Job, known: Mapping[str, tuple[str, str]] | None) -> Event | None:
+        state, node = (known or {}).get(job.job.job_id, ("", ""))
+        job.node = node or job.node
         if job.result.exists():
-            del self._jobs[host]
-            try:
-                most = LARGEST_BLOCK if job.repeat >= 0 else FACTS_BYTES
-                with open_to_read(job.result, most, "measure fewer setups at once") as file:
-                    content, reason = task.told(file.read()) if job.repeat >= 0 else (file.read(), "")
-            except (OSError, TooLargeError) as error:
-                content, reason = b"", str(error)
-            job.result.unlink(missing_ok=True)
-            return Ended(host, job.repeat, content, reason)
-        if states is None:
+            return self._ended(host, job, *_content(job))
+        if known is None:
             return None
-        state = states.get(job.job.job_id)
         if state == "RUNNING" and not job.is_running:
             job.is_running = True
             return Began(host, job.repeat)
-        if state in {"PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "SUSPENDED"}:
+        if state in ALIVE:
             return None
         job.ended_s = job.ended_s or time.monotonic()
+        with contextlib.suppress(OSError):
+            list(job.result.parent.iterdir())  # a folder of NFS that is listed is asked for anew
         if time.monotonic() - job.ended_s < GRACE_S:
             return None
-        del self._jobs[host]
-        return Ended(host, job.repeat, reason=f"its job ended without a result: {_why(job.job)}")
+        return self._ended(host, job, b"", f"its job ended without a result: {why_ended(job.job.job_id)}")
 
-    def _states(self) -> dict[str, str] | None:
-        """Return the state of every job that Slurm still has; None where it does not answer."""
+    def _ended(self, host: str, job: _Job, content: bytes, reason: str) -> Ended:
+        del self._jobs[host]
+        return Ended(host, job.repeat, content, reason, "" if self._each else job.node)
+
+    def _states(self) -> Mapping[str, tuple[str, str]] | None:
+        """Return the state of every job that Slurm still has, and its node; None where it does not answer."""
         try:
-            lines = _slurm("squeue", "--me", "-h", "-t", "all", "-o", "%i %T").splitlines()
+            found = states()
         except PlaceError:
             if time.monotonic() - self._answered_s > LOST_S:
                 raise
             return None
         self._answered_s = time.monotonic()
-        return {words[0]: words[1] for line in lines if len(words := line.split()) == 2}
+        return found
 
     def _probe(self, nodes: Sequence[str]) -> dict[str, tuple[Mapping[str, Any], tuple[str, ...]]]:
-        """Let every node say what it is, through the folder that it must share with this machine."""
+        """Let every node say what it is, through the folder that it must share; however long it is in the queue."""
         token = self._folder / "token"
         token.write_text(secrets.token_hex(16))
         jobs = {node: self._folder / f"facts-{number}.json" for number, node in enumerate(nodes)}
         for node, path in jobs.items():
             arguments = (str(token), token.read_text(), str(path))
             self._jobs[f"probe {node}"] = _Job(self._submit(describe_there, arguments, node), -1, path)
-        deadline = time.monotonic() + PROBE_S
         found, problems = {}, []
-        while self._jobs and time.monotonic() < deadline:
-            events = self.wait(LOOK_EVERY_S)
-            for event in events:
+        while self._jobs:
+            for event in self.wait(LOOK_EVERY_S):
                 if isinstance(event, Ended):
                     node = event.host.removeprefix("probe ")
                     facts = _facts(event.content)
@@ -260,10 +234,6 @@ class SlurmPlace:
                         problems.append(_unseen(node or "a node", event.reason, self._folder.parent))
                     else:
                         found[node] = facts
-        problems += [
-            f"slurm: {name} did not begin within {PROBE_S / 60:.0f} minutes; see squeue, or ask for less"
-            for name in self._jobs
-        ]
         if problems:
             raise PlanError(problems)
         return found
@@ -278,12 +248,13 @@ class SlurmPlace:
         executor.update_parameters(
             **wishes,
             **({"nodelist": node} if node else {}),
+            **({"exclude": ",".join(self._avoided)} if self._avoided else {}),
             time=minutes,
             nodes=1,
             exclusive=True,
             stderr_to_stdout=True,
             use_srun=False,  # a step would get the processors of one task, and a block takes the whole node
-            job_name="significand",
+            job_name=self._name,
             additional_parameters={"no-requeue": True},  # who does a lost block again is decided here
         )
         try:
@@ -298,6 +269,18 @@ class SlurmPlace:
             if not folder.exists():
                 folder.mkdir()
                 self._made.append(folder)
+
+    def _remove_left(self) -> None:
+        """End the jobs of a program that was killed in this folder, and remove what they had."""
+        if self._folder in self._made:
+            return
+        try:
+            take_back(self._name)
+        except PlaceError as error:
+            told = f"on: jobs of a program that was killed may run still, and cannot be ended: {error}"
+            raise PlanError([f"{told}; end those that squeue calls {self._name}"]) from None
+        for path in self._folder.glob("[!.]*"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def run_there(bundle: str, repeat: int, allow: Sequence[str], result: str) -> None:
@@ -318,12 +301,24 @@ def _leave(path: Path, content: bytes) -> None:
     part.replace(path)
 
 
+def _content(job: _Job) -> tuple[bytes, str]:
+    """Return what a job has left, and why that is nothing, and remove it."""
+    try:
+        most = LARGEST_BLOCK if job.repeat >= 0 else FACTS_BYTES
+        with open_to_read(job.result, most, "measure fewer setups at once") as file:
+            content, reason = task.told(file.read()) if job.repeat >= 0 else (file.read(), "")
+    except (OSError, TooLargeError) as error:
+        content, reason = b"", str(error)
+    job.result.unlink(missing_ok=True)
+    return content, reason
+
+
 def _facts(answer: bytes) -> tuple[Mapping[str, Any], tuple[str, ...]] | None:
     try:
         facts = json.loads(answer)
         if not isinstance(facts["machine"]["host"], str):
             return None
-        return facts, unfit_of(facts.get("checks"))
+        return facts, task.unfit_of(facts.get("checks"))
     except (ValueError, TypeError, KeyError):
         return None
 
@@ -331,25 +326,3 @@ def _facts(answer: bytes) -> tuple[Mapping[str, Any], tuple[str, ...]] | None:
 def _unseen(node: str, reason: str, folder: Path) -> str:
     remedy = "give an output folder that the nodes share, and install significand there at the same place"
     return f"on: {node} left no answer in {str(folder)!r} ({reason[:300] or 'it sees another folder'}); {remedy}"
-
-
-def _why(job: "submitit.Job[None]") -> str:
-    """Return what Slurm, or the job's own log, says of its end."""
-    with contextlib.suppress(PlaceError):
-        words = _slurm("scontrol", "-o", "show", "job", str(job.job_id)).split()
-        facts = dict(word.split("=", 1) for word in words if "=" in word)
-        state, reason = facts.get("JobState", ""), facts.get("Reason", "")
-        if state:
-            return state if reason in {"", "None"} else f"{state}, {reason}"
-    return "Slurm does not know it any more"
-
-
-def _slurm(*words: str) -> str:
-    try:
-        done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False, env={**os.environ})
-    except (OSError, subprocess.SubprocessError) as error:
-        raise PlaceError(f"{words[0]} does not answer: {error}") from None
-    if done.returncode:
-        told = (done.stderr.strip().splitlines() or ["no reason"])[-1]
-        raise PlaceError(f"{words[0]} failed: {told[:300]}")
-    return done.stdout

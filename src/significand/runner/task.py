@@ -31,6 +31,9 @@ LONGEST_REASON = 2_000
 
 DOCTOR_S = 120.0
 
+NO_ANSWER = "doctor: it gave no answer"
+"""What is wrong with a machine on which the doctor ended without a word, or took too long."""
+
 BLOCK = b"PK"
 """What a packed block begins with, and no reason does."""
 
@@ -107,6 +110,17 @@ def doctor_here() -> str:
             _end_of(("doctor", "--json", "--without-modes"), Path(scratch), _after(DOCTOR_S), file)
         return output.read_text("utf-8")
     return ""
+
+
+def unfit_of(checks: object) -> tuple[str, ...]:
+    """Return what a doctor found bad, from its answer as JSON; that it gave none, where it is none."""
+    try:
+        found = json.loads(str(checks))
+        if not isinstance(found, list) or not found:
+            return (NO_ANSWER,)
+        return tuple(f"{one['name']}: {one['found']}"[:500] for one in found if one["level"] == "bad")
+    except (ValueError, TypeError, KeyError):
+        return (NO_ANSWER,)
 
 
 def _end_of(

@@ -25,6 +25,7 @@ from significand.present.words.hosts import (
 )
 from significand.present.words.numbers import unit_per, with_bounds, with_half_width, with_unit
 from significand.results.fleet_state import BlockEntry
+from significand.results.host_names import host_folder_name
 
 MOST_ROWS = 200
 """Of a table of hosts; hosts.csv has all."""
@@ -103,7 +104,8 @@ def hosts_table(answer: FleetAnswer, hosts: pl.DataFrame) -> FleetTable:
         cells += [_ratio_cell(one, place, k) for k in shown if one is not None]
         lines.append(cells)
     left = hosts.height - len(lines)
-    notes = ["Times are by each host's own clock. Latencies are ratios to the baseline's on the same host."]
+    clock = "Times are by the submitting machine's clock, of merged folders by each host's own."
+    notes = [f"{clock} Latencies are ratios to the baseline's on the same host."]
     return FleetTable(headings, lines, [*notes, *([f"{left} more hosts are in hosts.csv."] if left else [])])
 
 
@@ -160,18 +162,19 @@ def bars_of(answer: FleetAnswer) -> Bars | None:
     if len(hosts) > MOST_HOSTS or len(answer.fleet.blocks) > MOST_BARS:
         return None
     places = {name: place for place, name in enumerate(hosts)}
-    known = [(one, *ends) for one in answer.fleet.blocks if one.host in places and (ends := _ends(one)) is not None]
+    of_hosts = ((one, places.get(host_folder_name(one.host))) for one in answer.fleet.blocks)
+    known = [(one, place, *ends) for one, place in of_hosts if place is not None and (ends := _ends(one)) is not None]
     if not known:
         return None
-    first = min(start for _, start, _ in known)
-    longest = max(end for _, _, end in known) - first
+    first = min(start for _, _, start, _ in known)
+    longest = max(end for _, _, _, end in known) - first
     size, unit = next(
         ((s, u) for s, u in ((86400, "days"), (3600, "hours"), (60, "minutes")) if longest > 2 * s), (1, "seconds")
     )
     gap = longest / 400  # so that neighbours can be told apart
     rows: Rows = [
         {
-            "row": places[one.host],
+            "row": place,
             "start": round((start - first) / size, 5),
             "end": round((max(end - gap, start) - first) / size, 5),
             "host": visible(one.host),
@@ -180,7 +183,7 @@ def bars_of(answer: FleetAnswer) -> Bars | None:
             "when": visible(_time(one.started_utc)),
             "colour": variable("accent" if one.state == "finished" else "bad"),
         }
-        for one, start, end in known
+        for one, place, start, end in known
     ]
     return Bars([visible(name) for name in hosts], rows, unit.capitalize())
 

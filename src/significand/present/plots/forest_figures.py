@@ -235,7 +235,11 @@ def _footnote(answer: FleetAnswer, one: MetricOnHosts, *, is_each: bool) -> str:
     if not is_each:
         parts = [
             f"a row per kind, in brackets how many hosts: the middle {MIDDLE[1] - MIDDLE[0]} % of hosts (thin)",
-            "mean over hosts with its 95 % interval (thick)" if is_over_hosts(one.metric) else "their median",
+            "mean over hosts with its 95 % interval (thick)"
+            if is_over_hosts(one.metric)
+            else "mean over their repeats with its 95 % interval (thick)"
+            if answer.fleet.shared
+            else "their median",
         ]
         if len(answer.fleet.kinds) > MOST_KINDS:
             parts.append(f"the {MOST_KINDS} kinds with most hosts of {len(answer.fleet.kinds)}")
