@@ -128,22 +128,27 @@ def grid() -> None:
 
 def explain() -> None:
     """Explain ResNet-18 and a BERT encoder in float32 and int8 on three engines."""
-    for network in (str(NETWORKS / "resnet18.py"), str(NETWORKS / "bert.py")):
+    bert = Path(__file__).parents[1] / "examples" / "huggingface_classifier.py"
+    sizes = ("--set", "width=512", "--set", "depth=4")
+    for network, options in ((NETWORKS / "resnet18.py", ()), (bert, sizes)):
         with tempfile.TemporaryDirectory() as name:
-            words = ("--engine", ",".join(ENGINES), "--precision", "float32,int8", "--batch-size", "1")
-            measured(Path(name), network, *NO_TRAINING, *words)
+            words = ("--engine", ",".join(ENGINES), "--precision", "float32,int8", "--batch-size", "1", *options)
+            measured(Path(name), str(network), *NO_TRAINING, *words)
             command = [sys.executable, "-m", "significand", "explain", name, "--json"]
             begin = time.perf_counter()
             setups = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
             print(f"  explain took {time.perf_counter() - begin:.1f} s")
             for one in setups:
                 shares = {part: time_s / one["latency_s"] for part, time_s in one["times_s"].items()}
-                label = f"{Path(network).stem}, {one['setup']}"
+                label = f"{network.stem}, {one['setup']}"
                 told(f"{label}: shares of time add up to", f"{100 * sum(shares.values()):.1f} %", "99 to 101 %")
                 told(f"{label}: shares of work add up to", f"{100 * sum(one['formats'].values()):.1f} %", "99 to 101 %")
                 outside = shares.get("outside of operators", float("nan"))
                 told(f"{label}: outside of operators", f"{100 * outside:.1f} %", "<= 10 %, or a row of its own")
                 told(f"{label}: profiled call / timed call", f"{one['slowing']:.2f}", "")
+                formats = ", ".join(f"{name} {100 * share:.0f} %" for name, share in one["formats"].items())
+                converts = 100 * shares.get("conversions", float("nan"))
+                print(f"  a call {1e3 * one['latency_s']:.1f} ms; layers in {formats}; conversions {converts:.0f} %")
 
 
 PARTS = {"calls": calls, "idle": idle, "grid": grid, "explain": explain}
