@@ -14,7 +14,17 @@ from significand.testing import WORKLOADS, Check, checks_of
 pytestmark = pytest.mark.slow
 
 COMPILING = "torch-compile"
-"""Takes seconds for every shape of every network: it is tried on one, which has all kinds of inputs and outputs."""
+"""Takes seconds for every shape of every network: it is tried on one, which has all kinds of inputs and outputs, and in
+16 bits on another one."""
+
+FURTHER = (
+    ("onnxruntime", ("cnn", "encoder"), "int8"),
+    ("openvino", ("cnn", "encoder"), "int8"),
+    ("onnxruntime", ("perceptron",), "int8:percentile"),
+    ("openvino", ("perceptron",), "int8:nncf"),
+    (COMPILING, ("perceptron",), "bfloat16"),
+)
+"""Engines, networks and modes that are tried beyond every mode on the perceptron and float32 on every network."""
 
 
 def workloads(engine: str) -> list[str]:
@@ -28,6 +38,11 @@ CHECKS = [
     check
     for engine in ENGINES
     for check in checks_of(engine, workloads=workloads(engine), modes=["float32"] if engine == COMPILING else None)
+] + [
+    check
+    for engine, names, mode in FURTHER
+    for check in checks_of(engine, workloads=names, modes=[mode])
+    if f"-{mode}-" in check.name  # its processes have been looked at
 ]
 
 
