@@ -26,6 +26,8 @@ FURTHER = (
 )
 """Engines, networks and modes that are tried beyond every mode on the perceptron and float32 on every network."""
 
+OF_ONE_BATCH = ("agrees_with_the_yardstick", "is_no_finer_than_it_says", "finds_the_products")
+
 
 def workloads(engine: str) -> list[str]:
     """Return the networks on which an engine is tried."""
@@ -42,7 +44,8 @@ CHECKS = [
     check
     for engine, names, mode in FURTHER
     for check in checks_of(engine, workloads=names, modes=[mode])
-    if f"-{mode}-" in check.name  # its processes have been looked at
+    # Its processes have been looked at, and to compile once is enough.
+    if f"-{mode}-" in check.name and (engine != COMPILING or check.name.rpartition("-")[2] in OF_ONE_BATCH)
 ]
 
 

@@ -3,7 +3,6 @@ import datetime as dt
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -498,7 +497,7 @@ class SomeMissing(dict[str, tuple[str, ...]]):
         return modes
 
 
-def without(*missing: str, refused: Mapping[str, str] | None = None, **fields: Any) -> Experiment:
+def without(fields: Mapping[str, object], *missing: str, refused: Mapping[str, str] | None = None) -> Experiment:
     """Plan where some of the engines above, and a third one, cannot be had."""
     known = SomeMissing({**ENGINE_MODES, "third": ("float32", "int8")} | dict.fromkeys(missing, ()))
     return plan_experiment(fields, Surroundings(known, lambda name, form: DIGITS, refused=refused))  # noqa: ARG005
@@ -506,7 +505,7 @@ def without(*missing: str, refused: Mapping[str, str] | None = None, **fields: A
 
 def test_an_engine_that_cannot_be_had_is_left_out_where_another_can() -> None:
     """Its setups are named with the reason, modes that no other runs with theirs; the others are as ever."""
-    experiment = without("third", engine="onnxruntime,third", precision_modes="float32,bfloat16")
+    experiment = without({"engine": "onnxruntime,third", "precision_modes": "float32,bfloat16"}, "third")
     assert [setup.name for setup in experiment.setups()] == ["float32-onnxruntime"]
     assert experiment.engines() == ["onnxruntime"]
     gone = "'third' is not installed; pip install it"
@@ -537,22 +536,24 @@ def test_an_engine_that_cannot_be_had_is_left_out_where_another_can() -> None:
         ),
     ],
 )
-def test_where_nothing_runs_an_engine_that_cannot_be_had_is_a_mistake(fields: dict[str, Any], told: list[str]) -> None:
+def test_where_nothing_runs_an_engine_that_cannot_be_had_is_a_mistake(
+    fields: dict[str, object], told: list[str]
+) -> None:
     """So is a name that none has, and a baseline that would have to run on it."""
     with pytest.raises(PlanError) as caught:
-        without("third", "torch", **fields)
+        without(fields, "third", "torch")
     assert [line[: len(start)] for line, start in zip(caught.value.problems, told, strict=True)] == told
 
 
 def test_a_resumed_experiment_leaves_out_what_it_left_out() -> None:
     """An engine that was installed since joins in no more, and one that is gone is a mistake."""
-    fields: dict[str, Any] = {"engine": "onnxruntime,third", "precision_modes": "float32"}
-    begun, whole = without("third", **fields), without(**fields)
-    assert without(refused=dict(begun.refused), **fields) == begun
-    assert without("third", refused=dict(begun.refused), **fields) == begun
-    assert without(refused=dict(whole.refused), **fields) == whole
+    fields: dict[str, object] = {"engine": "onnxruntime,third", "precision_modes": "float32"}
+    begun, whole = without(fields, "third"), without(fields)
+    assert without(fields, refused=dict(begun.refused)) == begun
+    assert without(fields, "third", refused=dict(begun.refused)) == begun
+    assert without(fields, refused=dict(whole.refused)) == whole
     with pytest.raises(PlanError) as caught:
-        without("third", refused=dict(whole.refused), **fields)
+        without(fields, "third", refused=dict(whole.refused))
     assert caught.value.problems == ("engine: 'third' is not installed; pip install it",)
 
 
