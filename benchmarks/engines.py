@@ -1,6 +1,6 @@
 """Engines side by side against their targets: calls beside bare loops, idle threads, a grid's wall, operators' times.
 
-``python benchmarks/engines.py calls`` (some 6 minutes on two cores), ``idle`` (1), ``grid`` (3), ``explain`` (4), or
+``python benchmarks/engines.py calls`` (some 8 minutes on two cores), ``idle`` (1), ``grid`` (3), ``explain`` (4), or
 all. OpenVINO is needed: ``pip install significand[openvino]``; a C++ compiler, for torch-compile, is used where it is.
 """
 
