@@ -1,16 +1,18 @@
 """Engines side by side against their targets: calls beside bare loops, idle threads, a grid's wall, operators' times.
 
-``python benchmarks/engines.py calls`` (some 2 minutes on two cores), ``idle`` (1), ``grid`` (3), ``explain`` (4), or
-all. OpenVINO is needed: ``pip install significand[openvino]``.
+``python benchmarks/engines.py calls`` (some 8 minutes on two cores), ``idle`` (1), ``grid`` (3), ``explain`` (4), or
+all. OpenVINO is needed: ``pip install significand[openvino]``; a C++ compiler, for torch-compile, is used where it is.
 """
 
 import functools
 import json
+import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,19 +28,30 @@ THREADS = ("--threads", "1")
 NO_TRAINING = ("--repeats", "1", "--epochs", "0", "--latency-rounds", "3", *THREADS)
 
 
+TORCH = ("torch", "torch-compile") if shutil.which(os.environ.get("CXX", "g++")) else ("torch",)
+"""The engines of torch modules that this machine has: one needs a compiler."""
+
+
 def calls() -> None:
     """Time a call of each engine on a kept network beside a bare loop on the same file, in turns."""
     load_functions(str(NETWORKS / "resnet18.py"))  # torch's file names its classes
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        words = ("--engine", ",".join(ENGINES), "--precision", "float32,int8", "--batch-size", "1", "--keep-networks")
-        measured(folder, str(NETWORKS / "resnet18.py"), *NO_TRAINING, *words)
-        for setup in setups_of(folder):
-            path = next((folder / "networks").glob(f"r000-{setup.name}.*"))
-            session = get_engine(setup.engine).open(path, setup)
-            x = np.random.default_rng(0).standard_normal((1, 3, 224, 224)).astype(np.float32)
-            ours, bare = timed(session.bind({"input": x})), timed(BARE[setup.engine](path, x))
-            told(f"{setup.name}: our call / a bare loop's, in turns", f"{alternating(ours, bare):.3f}", "0.95 to 1.05")
+    of_files = [name for name in ENGINES if name not in TORCH]
+    for engines, modes in ((of_files, "float32,int8"), (TORCH, "float32,int8-dynamic")):
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            words = ("--engine", ",".join(engines), "--precision", modes, "--batch-size", "1", "--keep-networks")
+            measured(folder, str(NETWORKS / "resnet18.py"), *NO_TRAINING, *words)
+            for setup in setups_of(folder):
+                label = f"{setup.precision}, {setup.engine}: our call / a bare loop's, in turns"
+                told(label, f"{beside_bare(setup, folder):.3f}", "0.95 to 1.05")
+
+
+def beside_bare(setup: Setup, folder: Path) -> float:
+    """Return the time of our call on a kept network over that of a bare loop on it, in turns."""
+    path = next((folder / "networks").glob(f"r000-{setup.name}.*"))
+    session = get_engine(setup.engine).open(path, setup)
+    x = np.random.default_rng(0).standard_normal((1, 3, 224, 224)).astype(np.float32)
+    return alternating(timed(session.bind({"input": x})), timed(BARE[setup.engine](path, x)))
 
 
 def setups_of(folder: Path) -> Sequence[Setup]:
@@ -47,33 +60,45 @@ def setups_of(folder: Path) -> Sequence[Setup]:
 
 
 def bare_onnxruntime(path: Path, x: np.ndarray) -> Callable[[], object]:
-    """Return a call of ONNX Runtime with nothing of ours around it."""
+    """Return a call of ONNX Runtime with nothing of ours around it, in the same session settings."""
     import onnxruntime  # noqa: PLC0415 - after the child processes
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.spin_duration_us", "1000")
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     return functools.partial(session.run, None, {"input": x})
 
 
 def bare_openvino(path: Path, x: np.ndarray) -> Callable[[], object]:
-    """Return a call of OpenVINO with nothing of ours around it, of the same precision."""
+    """Return a call of OpenVINO with nothing of ours around it, in the same settings."""
     import openvino  # noqa: PLC0415 - the same
 
-    settings = {"INFERENCE_NUM_THREADS": 1, "PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+    settings = {
+        "INFERENCE_NUM_THREADS": 1,
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_PRECISION_HINT": "f32",
+        "NUM_STREAMS": 1,
+        "ENABLE_CPU_PINNING": False,
+        "ENABLE_HYPER_THREADING": True,
+        "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0,
+    }
     model = openvino.Core().read_model(path)
     model.reshape(x.shape)
     request = openvino.compile_model(model, "CPU", settings).create_infer_request()
     return functools.partial(request.infer, {0: x}, share_inputs=True, share_outputs=True)
 
 
-def bare_torch(path: Path, x: np.ndarray) -> Callable[[], object]:
-    """Return a call of torch with nothing of ours around it."""
+def bare_torch(path: Path, x: np.ndarray, *, compiles: bool = False) -> Callable[[], object]:
+    """Return a call of torch with nothing of ours around it, of the network as it is or compiled for this shape."""
     import torch  # noqa: PLC0415 - the same
 
     sys.path.insert(0, str(NETWORKS))
     torch.set_num_threads(1)
     network = torch.load(path, weights_only=False)["network"]
+    network = torch.compile(network, dynamic=False) if compiles else network
     tensor = torch.from_numpy(x)
 
     @torch.inference_mode()
@@ -83,7 +108,12 @@ def bare_torch(path: Path, x: np.ndarray) -> Callable[[], object]:
     return call
 
 
-BARE = {"onnxruntime": bare_onnxruntime, "openvino": bare_openvino, "torch": bare_torch}
+BARE: Mapping[str, Callable[[Path, np.ndarray], Callable[[], object]]] = {
+    "onnxruntime": bare_onnxruntime,
+    "openvino": bare_openvino,
+    "torch": bare_torch,
+    "torch-compile": functools.partial(bare_torch, compiles=True),
+}
 
 IDLE = """
 import sys, time

@@ -71,7 +71,7 @@ def test_a_machine_that_differs_is_refused(bundle: Path, tmp_path: Path, monkeyp
     """Another version, and fewer CPUs than threads: all said at once, with both values and the remedy."""
     here: Any = describe_machine()
     other = {**here, "versions": {**here["versions"], "numpy": "0.1"}}
-    monkeypatch.setattr("significand.block_job.describe_machine", lambda: other)
+    monkeypatch.setattr("significand.block_job.describe_machine", lambda **_: other)
     monkeypatch.setattr("significand.block_job.available_cpus", lambda: 0)
     with pytest.raises(PlanError) as refused:
         run_blocks(bundle, "0", tmp_path / "a")

@@ -212,7 +212,7 @@ def test_another_machine_or_version_is_refused(
     here = describe_machine()
     if "versions" in change:
         change = {"versions": here["versions"] | change["versions"]}
-    instant.setattr("significand.job.describe_machine", lambda: here | change)
+    instant.setattr("significand.job.describe_machine", lambda **_: here | change)
     with pytest.raises(PlanError, match=told):
         run_experiment_in(tmp_path, SMALL, resume=True)
 
@@ -333,7 +333,9 @@ def test_memory_that_another_boot_left_is_the_same_machine(tmp_path: Path, insta
     """A reboot, as after a crash, may change the memory's size a little; that does not cost the experiment."""
     interrupted(tmp_path)
     here = describe_machine()
-    instant.setattr("significand.job.describe_machine", lambda: here | {"memory_mb": float(str(here["memory_mb"])) + 1})
+    instant.setattr(
+        "significand.job.describe_machine", lambda **_: here | {"memory_mb": float(str(here["memory_mb"])) + 1}
+    )
     assert len(run_experiment_in(tmp_path, SMALL, resume=True).runs) == 4
 
 

@@ -15,7 +15,7 @@ from significand.answers.compare import compare_folders
 from significand.answers.folder import read_folder
 from significand.cli import BAD_INPUT, DONE, main
 from significand.job import ExperimentInterrupted, run_experiment_in
-from significand.meters.machine import describe_machine
+from significand.meters.machine import PACKAGES, describe_machine
 from significand.plan.problems import PlanError
 from significand.present.page.provenance import caveats
 from significand.results.store import RAW_RUNS
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 def elsewhere(instant: pytest.MonkeyPatch, **changes: object) -> None:
     """Let this machine be another."""
     here = describe_machine() | {"host": "c0ffee"} | changes
-    instant.setattr("significand.job.describe_machine", lambda: here)
+    instant.setattr("significand.job.describe_machine", lambda **_: here)
 
 
 def test_another_host_name_is_refused_with_the_flag_that_allows_it(
@@ -204,3 +204,40 @@ def test_a_config_of_a_megabyte_of_unknown_fields_is_a_few_lines(
     assert len(lines) == 11
     assert lines[-1] == "significand: 59990 more names are not fields of an experiment; correct these first"
     assert json.dumps(lines).count("known: ") == 10
+
+
+def test_an_engine_that_is_not_installed_is_told_and_the_others_go_on(
+    tmp_path: Path, instant: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its setups are left out with the reason and the extra, also once it is there; a run that needs it wants it."""
+    words = [*QUICK, "--engine", "onnxruntime,openvino", "--on-noise", "mark"]
+    with instant.context() as gone:
+        gone.setattr("significand.engines.base.find_spec", lambda _: None)
+        assert main([*words, "--output-dir", str(tmp_path / "out")]) == DONE
+        told = " ".join(capsys.readouterr().out.split())
+        assert "'openvino' is not installed; pip install 'significand[openvino]': 2 setups left out." in told
+        assert main(["table", str(tmp_path / "out"), "--markdown"]) == DONE
+        measured = " ".join(capsys.readouterr().out.split()).partition("measured with")[2]
+        assert "onnxruntime" in measured
+        assert "openvino" not in measured
+    folder = read_folder(tmp_path / "out")
+    assert {run["engine"] for run in folder.rows} == {"onnxruntime"}
+    assert len(manifest(tmp_path / "out")["experiment"]["refused"]) == 2
+    assert main(["run", "--resume", "--output-dir", str(tmp_path / "out")]) == DONE
+    assert main([*words, "--output-dir", str(tmp_path / "both")]) == DONE
+    capsys.readouterr()
+    instant.setattr("significand.engines.base.find_spec", lambda _: None)
+    assert main(["run", "--resume", "--output-dir", str(tmp_path / "both")]) == BAD_INPUT
+    assert "engine: 'openvino' is not installed; pip install 'significand[openvino]'" in capsys.readouterr().err
+
+
+def test_a_folder_from_before_a_version_was_recorded_is_gone_on_with(
+    tmp_path: Path, instant: pytest.MonkeyPatch
+) -> None:
+    """What is optional and was not recorded then is not known, and no difference."""
+    versions: Any = describe_machine()["versions"]
+    elsewhere(instant, versions={name: versions[name] for name in PACKAGES})
+    interrupted(tmp_path)
+    elsewhere(instant, versions=versions | {"openvino": "2026.1"})
+    run_experiment_in(tmp_path, {}, resume=True)
+    assert manifest(tmp_path)["state"] == "finished"

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from significand.engines.base import packages_of
 from significand.job import Job, Plan, energy_problems, identity_of
 from significand.meters.machine import available_cpus, describe_machine, host_name
 from significand.plan.experiment import Experiment
@@ -140,7 +141,8 @@ def _check_machine(bundle: Bundle, folder: Path, allow: Collection[str]) -> None
         if number > limit
     ]
     problems += energy_problems(experiment)
-    for one in different_versions(there if isinstance(there, dict) else {}, describe_machine(), allow):
+    here = describe_machine(packages=packages_of(experiment.engine))
+    for one in different_versions(there if isinstance(there, dict) else {}, here, allow):
         told = one.told("the experiment", host_name())
         problems.append(f"{told}; install the same, or give --allow {one.field}")
     if problems:

@@ -181,6 +181,7 @@ def _prepared(
             again = plan_in(
                 resumed_fields(cast("Mapping[str, object]", bundle.facts["experiment"]), fields),
                 folder, functions, {}, allow, yes=True, kept=kept, elsewhere=True,
+                refused=dict(bundle.experiment.refused),
             )  # fmt: skip
             if differences := different_facts(bundle.facts, identity_of(again), ["machine"]):
                 raise PlanError([f"resume: {one.told_in_time()}; leave it out" for one in differences])

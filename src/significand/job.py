@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from significand.engines.base import engine_modes, engines_of_modules
+from significand.engines.base import engine_modes, engines_of_modules, packages_of
 from significand.meters.counters import EnergyPlan, choose_counter, idle_power_w
 from significand.meters.energy import EnergyError
 from significand.meters.machine import describe_machine, git_revision
@@ -46,7 +46,7 @@ from significand.results.records import (
     operator_rows,
     step_rows,
 )
-from significand.results.resume import check_same, find_begun
+from significand.results.resume import Begun, check_same, find_begun
 from significand.results.store import (
     ANSWER_JSON,
     COMPARISONS_CSV,
@@ -225,11 +225,12 @@ def run_experiment_in(
     if allow and not resume:
         raise PlanError([f"allow: {shown(list(allow))} means nothing without resume; leave it out"])
     fields = with_home(fields)
-    begun = find_begun(folder, fields).facts if resume else {}
-    stored = begun.get("experiment")
+    begun = find_begun(folder, fields) if resume else Begun({}, None, None)
+    stored = begun.facts.get("experiment")
     given = resumed_fields(stored, fields) if isinstance(stored, dict) else fields
+    refused = dict(begun.experiment.refused) if begun.experiment else None
     with contextlib.ExitStack() as kept:
-        plan = plan_in(given, folder, functions, begun, allow, yes=yes or resume, kept=kept)
+        plan = plan_in(given, folder, functions, begun.facts, allow, yes=yes or resume, kept=kept, refused=refused)
         return _run_planned(folder, plan, fields, on_progress, resume=resume, allow=allow, keep_networks=keep_networks)
 
 
@@ -700,11 +701,12 @@ def plan_in(
     yes: bool,
     kept: contextlib.ExitStack,
     elsewhere: bool = False,
+    refused: Mapping[str, str] | None = None,
 ) -> Plan:
     """Check the plan, the folder and the energy counter, and report what is wrong with any of them at once.
 
     What is wrong with a user's own functions shows when they are called, after everything else is right. What is
-    measured `elsewhere` needs no energy counter here.
+    measured `elsewhere` needs no energy counter here. What is resumed leaves out what was `refused` when it began.
     """
     sources = DataSources()
     problems: list[str] = []
@@ -713,7 +715,8 @@ def plan_in(
     except PlanError as error:
         problems += error.problems
     try:
-        experiment = plan_experiment(fields, Surroundings(engine_modes(), sources.facts, engines_of_modules()))
+        surroundings = Surroundings(engine_modes(), sources.facts, engines_of_modules(), refused)
+        experiment = plan_experiment(fields, surroundings)
     except PlanError as error:
         raise PlanError([*error.problems, *problems]) from None
     is_mlp = experiment.data is not None and isinstance(experiment.workload, Perceptron)
@@ -843,7 +846,7 @@ def identity_of(plan: Plan) -> dict[str, object]:
         **({"network_sources": plan.sources} if plan.sources else {}),
         **({"against": plan.against} if plan.against else {}),
         "method": METHOD,
-        "machine": describe_machine(),
+        "machine": describe_machine(packages=packages_of(plan.experiment.engine)),
         "energy_source": choose_counter(plan.experiment.watts_per_core).source,
     }
 

@@ -98,6 +98,17 @@ def test_without_times_the_formats_are_told_all_the_same(tmp_path: Path) -> None
     assert math.isnan(int8.to_dict()["layers_speedup"])  # type: ignore[arg-type]  # a number
 
 
+def test_why_there_are_no_times_is_told(tmp_path: Path) -> None:
+    """As the run has it, in the note of the whole call; a folder of an earlier version tells no reason."""
+    rows = [(*row[:5], math.nan, row[6]) for row in INT8[:-1]]
+    reason = (CALL, CALL, "", 0.0, False, math.nan, "onnxruntime has no profiler, or it told nothing")
+    found = explained(tmp_path, int8=[*rows, reason])
+    assert found["int8"].untimed == reason[-1]
+    assert found["int8"].to_dict()["untimed"] == reason[-1]
+    assert [one.name for one in found["int8"].operators] == [row[0] for row in rows]
+    assert found["float32"].untimed == ""
+
+
 def test_a_folder_of_an_earlier_version_has_no_operators(tmp_path: Path) -> None:
     """It is read like any other, and has nothing to explain."""
     assert all(not one.operators for one in explain(folder_with(tmp_path, {})))

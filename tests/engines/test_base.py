@@ -14,7 +14,19 @@ from significand.testing import WORKLOADS, Check, checks_of
 pytestmark = pytest.mark.slow
 
 COMPILING = "torch-compile"
-"""Takes seconds for every shape of every network: it is tried on one, which has all kinds of inputs and outputs."""
+"""Takes seconds for every shape of every network: it is tried on one, which has all kinds of inputs and outputs, and in
+16 bits on another one."""
+
+FURTHER = (
+    ("onnxruntime", ("cnn", "encoder"), "int8"),
+    ("openvino", ("cnn", "encoder"), "int8"),
+    ("onnxruntime", ("perceptron",), "int8:percentile"),
+    ("openvino", ("perceptron",), "int8:nncf"),
+    (COMPILING, ("perceptron",), "bfloat16"),
+)
+"""Engines, networks and modes that are tried beyond every mode on the perceptron and float32 on every network."""
+
+OF_ONE_BATCH = ("agrees_with_the_yardstick", "is_no_finer_than_it_says", "finds_the_products")
 
 
 def workloads(engine: str) -> list[str]:
@@ -28,6 +40,12 @@ CHECKS = [
     check
     for engine in ENGINES
     for check in checks_of(engine, workloads=workloads(engine), modes=["float32"] if engine == COMPILING else None)
+] + [
+    check
+    for engine, names, mode in FURTHER
+    for check in checks_of(engine, workloads=names, modes=[mode])
+    # Its processes have been looked at, and to compile once is enough.
+    if f"-{mode}-" in check.name and (engine != COMPILING or check.name.rpartition("-")[2] in OF_ONE_BATCH)
 ]
 
 

@@ -36,6 +36,8 @@ class NumpyEngine:
     file_suffix = ".npz"
     modes = ("float32", "float16")
     native_modes = ("float32", "float16")
+    needs_module = True  # it takes weights from a torch module, and reads no ONNX file
+    is_tried = True  # by `significand modes`: it is quick
 
     def preload(self, setup: Setup) -> None:
         """Do nothing: NumPy is there already."""

@@ -11,7 +11,7 @@ from conftest import setup_of
 from made_up_networks import normal, written
 from significand.engines import base
 from significand.engines.base import get_engine
-from significand.engines.operators import Operator
+from significand.engines.operators import CALL, Operator
 from significand.measure.profile import Profile, operator_arrays, profile_calls
 from significand.plan.setup import Setup
 from significand.workload.arrays import Arrays
@@ -42,6 +42,14 @@ def test_an_engine_without_a_profiler_is_told(tmp_path: Path, monkeypatch: pytes
     """Other packages' engines need not have one."""
     monkeypatch.delattr(base.get_engine("onnxruntime").__class__, "profile")
     assert profiled(tmp_path).reason == "onnxruntime has no profiler, or it told nothing"
+
+
+def test_why_there_are_no_times_is_a_row_of_its_own() -> None:
+    """Of the whole call, whose time is not known either."""
+    arrays = operator_arrays([Operator("a", "Gemm", "float32", 8.0)], Profile(reason="no counters here"))
+    assert arrays["operator_name"].tolist() == ["a", CALL]
+    assert arrays["operator_note"].tolist() == ["", "no counters here"]
+    assert np.isnan(arrays["operator_time_s"]).all()
 
 
 def test_what_only_the_profiler_saw_is_a_row_without_a_format() -> None:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from made_up_packages import write_metadata
 from significand.meters.machine import (
+    OPTIONAL_PACKAGES,
     PACKAGES,
     Turbo,
     available_cpus,
@@ -18,6 +20,7 @@ from significand.meters.machine import (
     describe_machine,
     frequency_governors,
     git_revision,
+    installed_versions,
     instruction_sets,
     memory_mb,
     steal_share,
@@ -100,8 +103,19 @@ def test_description_of_this_machine_can_be_kept_as_json() -> None:
     assert machine["available_cpus"] >= 1
     assert math.isfinite(machine["memory_mb"])
     assert machine["memory_mb"] > 100
-    assert list(machine["versions"]) == list(PACKAGES)
+    assert [name for name in machine["versions"] if name not in OPTIONAL_PACKAGES] == list(PACKAGES)
     assert machine["versions"]["torch"]
+
+
+def test_versions_of_optional_packages_are_recorded_where_they_are_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From their metadata, without importing them; what is not there is not among them, rather than without version."""
+    write_metadata(tmp_path, "nncf", "9.9.9", {})
+    write_metadata(tmp_path, "significand-made-up", "1.2", {})
+    monkeypatch.setattr("sys.path", [str(tmp_path)])
+    versions = installed_versions(["significand-made-up", "significand-not-there"])
+    assert versions == dict.fromkeys(PACKAGES) | {"nncf": "9.9.9", "significand-made-up": "1.2"}
 
 
 def git(folder: Path, *words: str) -> str:

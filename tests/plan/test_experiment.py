@@ -1,6 +1,7 @@
 import contextlib
 import datetime as dt
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -485,6 +486,75 @@ def test_an_axis_is_given_once() -> None:
     assert line.startswith("axes: 'batchsize' is not an axis (did you mean 'batch_size'?)")
     (line,) = problems(axes=[1])
     assert line.startswith("axes: [1] is not a table of axes")
+
+
+class SomeMissing(dict[str, tuple[str, ...]]):
+    """Engines of which those that run nothing cannot be had."""
+
+    def __getitem__(self, name: str) -> tuple[str, ...]:
+        if not (modes := super().__getitem__(name)):
+            raise PlanError([f"{name!r} is not installed; pip install it"])
+        return modes
+
+
+def without(fields: Mapping[str, object], *missing: str, refused: Mapping[str, str] | None = None) -> Experiment:
+    """Plan where some of the engines above, and a third one, cannot be had."""
+    known = SomeMissing({**ENGINE_MODES, "third": ("float32", "int8")} | dict.fromkeys(missing, ()))
+    return plan_experiment(fields, Surroundings(known, lambda name, form: DIGITS, refused=refused))  # noqa: ARG005
+
+
+def test_an_engine_that_cannot_be_had_is_left_out_where_another_can() -> None:
+    """Its setups are named with the reason, modes that no other runs with theirs; the others are as ever."""
+    experiment = without({"engine": "onnxruntime,third", "precision_modes": "float32,bfloat16"}, "third")
+    assert [setup.name for setup in experiment.setups()] == ["float32-onnxruntime"]
+    assert experiment.engines() == ["onnxruntime"]
+    gone = "'third' is not installed; pip install it"
+    assert dict(experiment.refused) == {
+        "float32-third": gone,
+        "bfloat16-onnxruntime": "onnxruntime does not run bfloat16",
+        "bfloat16-third": gone,
+    }
+    assert stored_experiment(experiment.to_json()) == experiment
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"engine": "third"}, ["engine: 'third' is not installed; pip install it"]),
+        (
+            {"engine": "third,torch"},
+            ["engine: 'third' is not installed; pip install it", "engine: 'torch' is not installed; pip install it"],
+        ),
+        (
+            {"engine": "onnxruntime,third", "precision_modes": "bfloat16"},
+            ["engine: 'onnxruntime' runs none of bfloat16; it", "engine: 'third' is not installed; pip install it"],
+        ),
+        ({"engine": "onnxruntime,thirt"}, ["engine: 'thirt' is not an engine (did you mean 'third'?)"]),
+        (
+            {"engine": "onnxruntime,third", "baseline": "engine=third"},
+            ["baseline: nothing runs as engine=third: 'third' is not installed; pip install it; or give another"],
+        ),
+    ],
+)
+def test_where_nothing_runs_an_engine_that_cannot_be_had_is_a_mistake(
+    fields: dict[str, object], told: list[str]
+) -> None:
+    """So is a name that none has, and a baseline that would have to run on it."""
+    with pytest.raises(PlanError) as caught:
+        without(fields, "third", "torch")
+    assert [line[: len(start)] for line, start in zip(caught.value.problems, told, strict=True)] == told
+
+
+def test_a_resumed_experiment_leaves_out_what_it_left_out() -> None:
+    """An engine that was installed since joins in no more, and one that is gone is a mistake."""
+    fields: dict[str, object] = {"engine": "onnxruntime,third", "precision_modes": "float32"}
+    begun, whole = without(fields, "third"), without(fields)
+    assert without(fields, refused=dict(begun.refused)) == begun
+    assert without(fields, "third", refused=dict(begun.refused)) == begun
+    assert without(fields, refused=dict(whole.refused)) == whole
+    with pytest.raises(PlanError) as caught:
+        without(fields, "third", refused=dict(whole.refused))
+    assert caught.value.problems == ("engine: 'third' is not installed; pip install it",)
 
 
 def test_what_no_engine_given_runs_is_a_mistake() -> None:

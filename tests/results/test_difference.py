@@ -1,6 +1,7 @@
 import json
 import math
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,6 +29,18 @@ def test_differences_name_the_field_and_both_values() -> None:
         "b.d: 'x' then, 'y' now",
         "f: 0 entries then, 3 now",
         "g: nothing then, True now",
+    ]
+
+
+@pytest.mark.parametrize("prefix", ["machine", "against"])
+def test_a_version_that_one_side_does_not_know_is_no_difference(prefix: str) -> None:
+    """An optional package may not have been recorded, or is not there; known to both sides, or needed, it counts."""
+    then = {prefix: {"versions": {"torch": "2.1", "nncf": "2.0"}}}
+    now = {prefix: {"versions": {"openvino": "2026.0", "numpy": "2.0", "nncf": "3.0"}}}
+    assert [one.field for one in differing(then, now)] == [
+        f"{prefix}.versions.torch",
+        f"{prefix}.versions.nncf",
+        f"{prefix}.versions.numpy",
     ]
 
 

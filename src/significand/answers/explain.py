@@ -73,6 +73,8 @@ class Explained:
         How many times longer a call took while it was profiled; NaN where that is not known.
     baseline
         What it is compared with; None for a baseline, and where that has no operators.
+    untimed
+        Why the profiler told no times; empty where it did, and in folders of earlier versions.
     """
 
     setup: str
@@ -82,6 +84,7 @@ class Explained:
     latency_s: float
     slowing: float = math.nan
     baseline: "Explained | None" = None
+    untimed: str = ""
 
     @cached_property
     def by_format(self) -> dict[str, float]:
@@ -103,8 +106,8 @@ class Explained:
 
     @property
     def wanted(self) -> str:
-        """The format that the mode asks for."""
-        return MODES[self.precision_mode].infers_in
+        """The format that the mode asks for; empty of a mode that is not known, as in a later version's folder."""
+        return MODES[self.precision_mode].infers_in if self.precision_mode in MODES else ""
 
     @property
     def in_its_own(self) -> int:
@@ -146,6 +149,7 @@ class Explained:
             "precision_mode": self.precision_mode,
             "latency_s": self.latency_s,
             "slowing": self.slowing,
+            "untimed": self.untimed,
             "baseline": self.baseline.setup if self.baseline else None,
             "formats": self.by_format,
             "times_s": self.times_s,
@@ -190,6 +194,7 @@ def _explained(results: "Folder", setup: Setup) -> Explained:
         return Explained(setup.name, setup.engine, setup.precision, (), math.nan)
     latency_s = float(np.median(arrays.get("call_latency_s", np.array([math.nan]))))
     is_call = arrays["operator_name"] == CALL
+    untimed = "; ".join(arrays["operator_note"][is_call].tolist())
     profiled_s = float(arrays["operator_time_s"][is_call][0]) if is_call.any() else math.nan
     slowing = profiled_s / latency_s if latency_s > 0 else math.nan
     found = {name: arrays[f"operator_{name}"][~is_call] for name in COLUMNS}
@@ -197,7 +202,7 @@ def _explained(results: "Folder", setup: Setup) -> Explained:
     shares = found["multiply_adds"] / (found["multiply_adds"].sum() or math.nan)
     columns = (found["name"], found["kind"], found["format"], found["is_conversion"].astype(bool), shares, times_s)
     operators = [Ran(*row) for row in zip(*(one.tolist() for one in (*columns, found["note"])), strict=True)]
-    return Explained(setup.name, setup.engine, setup.precision, operators, latency_s, slowing)
+    return Explained(setup.name, setup.engine, setup.precision, operators, latency_s, slowing, untimed=untimed)
 
 
 def _beside(one: Explained, base: Explained) -> Explained:

@@ -81,7 +81,8 @@ class Arithmetic:
 def arithmetic(engine_name: str, mode_name: str, threads: int = 1) -> Arithmetic | None:
     """Have an engine compute the planted layer in a mode; None where that tells nothing.
 
-    Of weights alone in few bits the rest is float32, and float64 is wider than the inputs that an engine takes.
+    Of weights alone in few bits the rest is float32, and float64 is wider than the inputs that an engine takes. An
+    engine that refuses the layer, as one of other networks may, tells nothing either.
     """
     # torch, which those who ask for the words alone do not need
     from significand.workload.mlp import TrainedPerceptron  # noqa: PLC0415
@@ -95,9 +96,12 @@ def arithmetic(engine_name: str, mode_name: str, threads: int = 1) -> Arithmetic
     feeds = {"input": np.tile(x, (BATCH, 1))}
     with tempfile.TemporaryDirectory(prefix="significand-") as folder:
         path = Path(folder) / f"layer{engine.file_suffix}"
-        engine.save(TrainedPerceptron(layer, [(weights, np.zeros(OUTPUTS, np.float32))]), setup, feeds, path)
-        (outputs,) = engine.open(path, setup).predict(feeds)
-    return told(mode.infers_in, outputs[0])
+        try:
+            engine.save(TrainedPerceptron(layer, [(weights, np.zeros(OUTPUTS, np.float32))]), setup, feeds, path)
+            (outputs,) = engine.open(path, setup).predict(feeds)
+            return told(mode.infers_in, outputs[0])
+        except Exception:  # noqa: BLE001 - whatever an engine raises, this is a note, and nobody's network
+            return None
 
 
 def planted(number_format: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

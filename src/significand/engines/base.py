@@ -1,7 +1,7 @@
 """What an engine is, and the registry of engines. No engine is imported here, so no torch either."""
 
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -65,8 +65,8 @@ class Engine(Protocol):
         `significand.engines.operators.UNKNOWN`. An engine may add ``profile(path, setup, feeds, calls)``, which returns
         the seconds that each of them takes in a call, by its name, and the whole call: see `profile`. It may add
         ``witness(path, setup, moved=0.0)``, which opens a quantised file so that it is computed without optimisations,
-        its scales moved by that share of themselves: a session with ``fixed_batch``, as ONNX Runtime's has it; and
-        ``rounds_elsewhere = True`` where it does not round everything that the file rounds.
+        its scales moved by that share of themselves: a session with ``fixed_batch``, as ONNX Runtime's has it. Where
+        ``rounds_elsewhere`` is true, it does not round everything that the file rounds, and so differs from that more.
         """
         ...
 
@@ -143,7 +143,8 @@ ENGINES = {
 
 GROUP = "significand.engines"
 """Entry points by which other packages add engines: the engine's name, and the object that is one. Beside what `Engine`
-says, it has ``modes`` and ``native_modes`` as an `EngineEntry`, and ``variants`` where it runs any."""
+says, it has ``modes`` and ``native_modes`` as an `EngineEntry`, and may have its ``variants``, ``needs_module`` and
+``is_tried``."""
 
 
 class EngineMissingError(PlanError):
@@ -190,14 +191,31 @@ def native_modes(name: str) -> Sequence[str]:
     return ENGINES[name].native_modes if name in ENGINES else tuple(_added_engine(name).native_modes)
 
 
-def engines_of_modules() -> frozenset[str]:
-    """Return the engines of this package that run torch modules only, and no ONNX file."""
-    return frozenset(name for name, entry in ENGINES.items() if entry.needs_module)
+class _EnginesOfModules(Container[str]):
+    """Which engines run torch modules only; what another package adds is imported when it is asked for."""
+
+    def __contains__(self, name: object) -> bool:
+        return _declared(str(name), "needs_module", default=False)
+
+
+def engines_of_modules() -> Container[str]:
+    """Return the engines that run torch modules only, and no ONNX file; those that cannot be had are none."""
+    return _EnginesOfModules()
 
 
 def engines_tried() -> list[str]:
-    """Return the engines that are tried where none is asked for."""
-    return [name for name in engine_modes() if name not in ENGINES or ENGINES[name].is_tried]
+    """Return the engines that are tried where none is asked for, those that cannot be had among them."""
+    return [name for name in engine_modes() if _declared(name, "is_tried", default=True)]
+
+
+def _declared(name: str, what: str, *, default: bool) -> bool:
+    """Return what an engine declares of itself, the default where it does not, or cannot be had."""
+    if name in ENGINES:
+        return bool(getattr(ENGINES[name], what))
+    try:
+        return bool(getattr(_added_engine(name), what, default))
+    except (KeyError, EngineMissingError):
+        return default
 
 
 def get_engine(name: str) -> Engine:
@@ -237,6 +255,12 @@ def profile(engine: Engine, path: Path, setup: Setup, feeds: Feeds, calls: int) 
     """
     times = getattr(engine, "profile", None)
     return {} if times is None else cast("Mapping[str, float]", times(path, setup, feeds, calls))
+
+
+def packages_of(engines: Iterable[str]) -> list[str]:
+    """Return the packages that add some engines, without importing them; this package's own need none."""
+    points = [_added().get(name) for name in engines if name not in ENGINES]
+    return list(dict.fromkeys(point.dist.name for point in points if point and point.dist))
 
 
 @functools.cache

@@ -1,6 +1,6 @@
 """Why a mode is not computed in its own format, and where it would be."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Container
 
 from significand.engines.base import ENGINES, engines_of_modules, runs
 from significand.plan.precision import PrecisionMode
@@ -67,7 +67,7 @@ def why_not_native(
         return f"{engine} computes a part of the layers in {wanted} only"
     lacking = lacks_for(mode, instructions)
     cause = f"this CPU has no {lacking}" if lacking else f"{engine} has no {wanted} kernels for this CPU"
-    unable = engines_of_modules() if is_onnx_file else ()
+    unable: Container[str] = engines_of_modules() if is_onnx_file else ()
     able = [name for name in ENGINES if name != engine and name not in unable and runs(name, mode.name)]
     others = [name for name in able if mode.base in ENGINES[name].native_modes and ENGINES[name].is_tried]
     if not others:

@@ -41,7 +41,7 @@ class ModeSupport:
     latency_s
         Of a call with one example on one thread, roughly; NaN where it was not measured.
     arithmetic
-        How numbers are stored, multiplied and summed; empty where it was not tried.
+        How numbers are stored, multiplied and summed; empty where it was not tried, or the engine refused to.
     """
 
     engine: str
@@ -82,10 +82,10 @@ def probe_modes() -> list[ModeSupport]:
                     effective = "+".join(shares(engine.computes_in(path, setup, inputs.by_name)))
                     (outputs,) = engine.open(path, setup).predict(inputs.by_name)
                     (reference,) = trained.reference(inputs)
+                    distance = float(np.linalg.norm(outputs - reference) / np.linalg.norm(reference))
                 except Exception as error:  # noqa: BLE001 - an engine's own word is the answer here
                     support.append(_unable(name, mode, f"{type(error).__name__}: {error}"))
                     continue
-                distance = float(np.linalg.norm(outputs - reference) / np.linalg.norm(reference))
                 native = effective == mode.infers_in
                 support.append(
                     ModeSupport(

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from significand.engines.base import get_engine, profile
-from significand.engines.operators import Operator
+from significand.engines.operators import CALL, Operator
 from significand.measure.infer import one_batch
 from significand.plan.setup import Setup
 from significand.workload.base import Split
@@ -31,7 +31,7 @@ class Profile:
     """
 
     times: Mapping[str, float] = field(default_factory=dict)
-    reason: str = "not profiled: the first repeat is"
+    reason: str = ""
 
 
 def profile_calls(setup: Setup, split: Split, path: Path) -> Profile:
@@ -44,19 +44,26 @@ def profile_calls(setup: Setup, split: Split, path: Path) -> Profile:
         call()
         call_s = time.perf_counter() - begin
         calls = int(np.clip(PROFILED_S / max(call_s, 1e-9), FEWEST_CALLS, MOST_CALLS))
-        times = profile(engine, path, setup, batch, calls)
+        # Plain numbers, which reach another process, whatever the engine has made them of.
+        times = {str(name): float(time_s) for name, time_s in profile(engine, path, setup, batch, calls).items()}
     except Exception as error:  # noqa: BLE001 - the run goes on whatever an engine's profiler stumbles over
-        return Profile(reason=f"{setup.engine}'s profiler failed: {type(error).__name__}: {error}".splitlines()[0])
+        return without_times(setup, f"{type(error).__name__}: {error}")
     return Profile(times, "" if times else f"{setup.engine} has no profiler, or it told nothing")
+
+
+def without_times(setup: Setup, cause: str) -> Profile:
+    """Return what is left of a profiler that failed: the first line of the cause."""
+    return Profile(reason=f"{setup.engine}'s profiler failed: {cause}".splitlines()[0])
 
 
 def operator_arrays(operators: Sequence[Operator], found: Profile) -> dict[str, np.ndarray]:
     """Return operators and their times as arrays, ``operator_`` before the columns of operators.csv.
 
-    What the profiler saw under a name that is none of the operators' is a row without format, as is the whole call.
+    What the profiler saw under a name that is none of the operators' is a row without format, as is the whole call;
+    where there are no times, its note says why.
     """
     others = [Operator(name, name) for name in found.times if name not in {one.name for one in operators}]
-    rows = [*operators, *others]
+    rows = [*operators, *others, *([Operator(CALL, CALL, note=found.reason)] if found.reason else [])]
     columns: dict[str, list[object]] = {
         "name": [one.name for one in rows],
         "kind": [one.kind for one in rows],

@@ -20,7 +20,7 @@ from significand.engines.native import lacks_instructions, why_not_native
 from significand.engines.operators import shares
 from significand.measure.infer import Inference, infer
 from significand.measure.peak_memory import Peaks, measure_peaks
-from significand.measure.profile import Profile, operator_arrays, profile_calls
+from significand.measure.profile import Profile, operator_arrays, profile_calls, without_times
 from significand.measure.stepping import NewMeter, TakeTurn, steps_of
 from significand.measure.train import Training, train
 from significand.meters.counters import EnergyPlan
@@ -31,6 +31,7 @@ from significand.meters.noise import NoiseMeter
 from significand.meters.noise_share import Noise
 from significand.meters.steps import Attempt, DisturbedError
 from significand.plan.precision import MODES
+from significand.plan.problems import RunFailedError
 from significand.plan.setup import Perceptron, Protocol, Setup, is_onnx
 from significand.results.records import Measured
 from significand.workload.base import Material, Split
@@ -105,8 +106,15 @@ def measure(
             with _threads(setup.threads):
                 return profile_calls(setup, split, path)
 
+        def profile_alone() -> Profile:
+            try:
+                found: Profile = alone("the process that profiles", profile_phase)
+            except RunFailedError as error:  # it died, and nothing that is measured needs it
+                return without_times(setup, str(error))
+            return found
+
         attempts: list[Attempt] = []
-        found = Profile()
+        found = None
         try:
             # Not before `isolate` has forked: setting the number of threads starts them.
             training: Training = alone("the training process", training_phase)
@@ -115,7 +123,7 @@ def measure(
             reference = training.conversion.reference
             if profiled:
                 take_turn("again")  # beside others the operators would take longer
-                found = alone("the process that profiles", profile_phase)
+                found = profile_alone()
             with _threads(setup.threads):
                 inference = infer(material, setup, protocol, split, reference, path, take_turn, new_steps)
             attempts += inference.attempts
@@ -138,7 +146,7 @@ def measure(
             **noise_values(attempts),
         }
     details = _details(training, inference, split) | step_arrays(attempts)
-    if profiled:
+    if found is not None:
         details |= operator_arrays(inference.operators, found)
     return Measured(values, details, inference.calls_per_timing)
 

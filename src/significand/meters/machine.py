@@ -31,7 +31,10 @@ PRECISION_FLAGS = {
 """Flags of /proc/cpuinfo that decide which formats have instructions, and the word for each in results."""
 
 PACKAGES = ("significand", "torch", "onnx", "onnxruntime", "torchao", "numpy", "scipy", "scikit-learn")
+"""What every installation has, and a result depends on."""
 
+OPTIONAL_PACKAGES = ("openvino", "nncf")
+"""What a result may depend on where it is installed: recorded there, and left out elsewhere."""
 
 HOST = "SIGNIFICAND_HOST"
 """Variable of the environment that names the machine, where the system's own name does not tell it from others, as in
@@ -184,13 +187,15 @@ def memory_mb(root: Path = Path("/")) -> dict[str, float]:
     return {words[0]: int(words[1]) * 1024 / 1e6 for words in lines if words[2:] == ["kB"]}  # which are KiB, proc(5)
 
 
-def describe_machine(root: Path = Path("/")) -> dict[str, object]:
+def describe_machine(root: Path = Path("/"), *, packages: Iterable[str] = ()) -> dict[str, object]:
     """Return the machine's facts, each None where it cannot be read.
 
     Parameters
     ----------
     root
         Folder that holds ``proc`` and ``sys``.
+    packages
+        As for `installed_versions`.
     """
     cpuinfo = root / "proc/cpuinfo"
     flags = cpu_flags(cpuinfo)
@@ -211,7 +216,7 @@ def describe_machine(root: Path = Path("/")) -> dict[str, object]:
         "memory_mb": psutil.virtual_memory().total / 1e6,
         "os": platform.platform(),
         "python": platform.python_version(),
-        "versions": installed_versions(),
+        "versions": installed_versions(packages),
     }
 
 
@@ -253,9 +258,18 @@ def _group_quota(folder: Path) -> float | None:
     return quota / period if quota > 0 and period > 0 else None
 
 
-def installed_versions() -> dict[str, str | None]:
-    """Return by package its version; None where it is not installed."""
-    return {package: _version(package) for package in PACKAGES}
+def installed_versions(packages: Iterable[str] = ()) -> dict[str, str | None]:
+    """Return by package its version, found in its metadata without importing it; None where it is not installed.
+
+    Parameters
+    ----------
+    packages
+        Further ones to tell of, where they are installed, as are those of `OPTIONAL_PACKAGES`: such as add an engine.
+    """
+    further = {package: _version(package) for package in (*OPTIONAL_PACKAGES, *packages)}
+    return {package: _version(package) for package in PACKAGES} | {
+        package: version for package, version in further.items() if version is not None
+    }
 
 
 def _version(package: str) -> str | None:

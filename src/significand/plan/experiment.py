@@ -5,7 +5,7 @@ import functools
 import itertools
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -105,11 +105,15 @@ class Surroundings:
         Raises `PlanError` naming what is wrong with a file.
     engines_of_modules
         Those that run no ONNX file.
+    refused
+        Where an experiment is resumed, the setups that were left out when it began, with the reasons: they stay out,
+        and an engine that cannot be had any more is a mistake. None where it begins.
     """
 
     engine_modes: Mapping[str, Sequence[str]]
     inspect_data: Callable[[str, TableFormat], DataFacts | None]
-    engines_of_modules: frozenset[str] = frozenset()
+    engines_of_modules: Container[str] = frozenset()
+    refused: Mapping[str, str] | None = None
 
 
 @functools.cache  # the answer is read from a long file, and asked for by every run
@@ -183,6 +187,10 @@ class Experiment(Fields):
             return setups
         twice = [dataclasses.replace(setup, variant=variant) for setup in setups for variant in (HERE, OTHER)]
         return [setup.named(self.varying) for setup in twice]
+
+    def engines(self) -> list[str]:
+        """Return the engines of its setups: those that are given, but for such as cannot be had."""
+        return list(dict.fromkeys(setup.engine for setup in self.setups()))
 
     def estimated_s(self) -> float:
         """Return how many seconds all runs take at least, roughly, by what small networks were seen to need.
@@ -294,6 +302,7 @@ def plan_experiment(fields: Mapping[str, object], surroundings: Surroundings) ->
     _check_product(plan)
     refused = _check_engines(plan, surroundings)
     _check_baseline(plan)
+    _check_baseline_runs(plan, dict(refused))
     _check_untrained(plan)
     _check_question(plan)
     if plan.has("until", "max_repeats", "repeats") and plan.values["until"] is not None:
@@ -525,14 +534,17 @@ def _check_threads(plan: _Plan) -> None:
 
 
 def _check_engines(plan: _Plan, surroundings: Surroundings) -> tuple[tuple[str, str], ...]:
-    """Return the setups that their engine does not run, and why; a value that nothing can run is a mistake."""
+    """Return the setups that their engine does not run, and why; a value that nothing can run is a mistake.
+
+    So is an engine that cannot be had, unless others can be: they go on without it.
+    """
     known = surroundings.engine_modes
-    engines = plan.values.get("engine", ())
-    _check_known(plan, known)
+    missing = _check_known(plan, known)
     _check_takes_files(plan, surroundings)
     if not plan.has("engine", "precision_modes"):
         return ()
     modes = plan.values["precision_modes"]
+    engines = [engine for engine in plan.values["engine"] if engine not in missing]
     _check_modes(plan, modes)
     samples = plan.values.get("calibration_samples", ())
     if (
@@ -542,25 +554,42 @@ def _check_engines(plan: _Plan, surroundings: Surroundings) -> tuple[tuple[str, 
     ):
         few = listed(samples)
         plan.fail("calibration_samples", f"{few} given, and {listed(modes)} take no scales from examples; leave it out")
-    for mode in modes:
+    for mode in modes if not missing else ():  # what is missing may run it
         if not any(mode in known[engine] for engine in engines):
             able = [name for name in known if _runs(known, name, mode)]
             told = f"the engine {engines[0]!r}" if len(engines) == 1 else f"any of the engines {', '.join(engines)}"
             plan.fail(
                 "precision_modes", f"{mode!r} cannot run on {told}; engines that can: {', '.join(able) or 'none'}"
             )
-    for engine in engines if len(engines) > 1 else ():
+    for engine in engines if len(plan.values["engine"]) > 1 else ():
         if not any(mode in known[engine] for mode in modes):
             able = [mode for mode in known[engine] if ":" not in mode]
             plan.fail("engine", f"{engine!r} runs none of {', '.join(modes)}; it runs {', '.join(able)}")
-    if not plan.has(*AXES.values()):
-        return ()
+    if not plan.has("engine"):
+        plan.fail("engine", *missing.values())
+    return _refused(plan, surroundings, missing) if plan.has(*AXES.values()) else ()
+
+
+def _refused(plan: _Plan, surroundings: Surroundings, missing: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Return the setups that their engine does not run, or that have none; of a resumed experiment the same as then."""
+    known, before, refused = surroundings.engine_modes, surroundings.refused or {}, {}
+    for setup in _setups_of(plan):
+        if setup.name in before:
+            refused[setup.name] = before[setup.name]
+        elif setup.engine in missing and surroundings.refused is not None:
+            plan.fail("engine", missing[setup.engine])
+            return ()
+        elif setup.engine in missing:
+            refused[setup.name] = missing[setup.engine]
+        elif setup.precision not in known[setup.engine]:
+            refused[setup.name] = f"{setup.engine} does not run {setup.precision}"
+    return tuple(refused.items())
+
+
+def _setups_of(plan: _Plan) -> Iterator[Setup]:
+    """Give the product of the axes, of no workload."""
     nothing = Perceptron((), (), "", 0, 0.0, 0, "", 0.0, 0.0)
-    return tuple(
-        (setup.name, f"{setup.engine} does not run {setup.precision}")
-        for setup in _product(nothing, {axis: plan.values[name] for axis, name in AXES.items()})
-        if setup.precision not in known[setup.engine]
-    )
+    return _product(nothing, {axis: plan.values[name] for axis, name in AXES.items()})
 
 
 def _check_modes(plan: _Plan, modes: Sequence[str]) -> None:
@@ -570,17 +599,21 @@ def _check_modes(plan: _Plan, modes: Sequence[str]) -> None:
             plan.fail("precision_modes", f"{mode!r} is the same as {same!r}; give one of the two")
 
 
-def _check_known(plan: _Plan, known: Mapping[str, Sequence[str]]) -> None:
-    for engine in plan.values.get("engine", ()):
-        if engine not in known:
+def _check_known(plan: _Plan, known: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Return the engines that cannot be had, and why; where none can be had, and of an unknown one, it is a mistake."""
+    engines, missing = plan.values.get("engine", ()), {}
+    for engine in engines:
+        try:
+            known[engine]
+        except KeyError:
             plan.fail(
                 "engine", f"{shown(engine)} is not an engine{nearest(engine, known)}; allowed: {', '.join(known)}"
             )
-            continue
-        try:
-            known[engine]
         except PlanError as error:
-            plan.fail("engine", *error.problems)
+            missing[engine] = "; ".join(error.problems)
+    if missing and len(missing) == len(engines):
+        plan.fail("engine", *missing.values())
+    return missing
 
 
 def _check_takes_files(plan: _Plan, surroundings: Surroundings) -> None:
@@ -667,6 +700,17 @@ def _check_baseline_there(plan: _Plan) -> None:
         told = f"{shown(','.join(given))} is given beside against, by which each setup is compared with itself"
         plan.fail("baseline", f"{told} in the other environment; leave one of the two out")
     plan.values["baseline"] = ((ENVIRONMENT, OTHER),)
+
+
+def _check_baseline_runs(plan: _Plan, refused: Mapping[str, str]) -> None:
+    """Refuse a baseline all setups of which are left out: nothing would be compared with it."""
+    if not (refused and plan.has("baseline", "against", *AXES.values())) or plan.values["against"] is not None:
+        return
+    fixed = plan.values["baseline"]
+    fitting = [one.name for one in _setups_of(plan) if all(str(getattr(one, axis)) == value for axis, value in fixed)]
+    if fitting and all(name in refused for name in fitting):
+        told = ",".join(f"{axis}={value}" for axis, value in fixed)
+        plan.fail("baseline", f"nothing runs as {told}: {refused[fitting[0]]}; or give another")
 
 
 def _fail_baseline(plan: _Plan, value: str, values: Sequence[str], axis: str) -> None:

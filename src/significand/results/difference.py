@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from significand.meters.machine import PACKAGES
 from significand.plan.problems import listed, nearest, shown
 from significand.results.values import jsonable
 
@@ -27,13 +28,14 @@ class Difference:
 def differing(one: Mapping[str, object], other: Mapping[str, object], prefix: str = "") -> Iterator[Difference]:
     """Find every value that differs, by its dotted name; what one side lacks is None.
 
-    Values are compared as JSON keeps them: a tuple equals a list, NaN equals null.
+    Values are compared as JSON keeps them: a tuple equals a list, NaN equals null. The version of a package that is
+    optional is not known where it is missing: it was not installed, or not recorded yet.
     """
     for name in dict.fromkeys([*one, *other]):
         first, second = jsonable(one.get(name)), jsonable(other.get(name))
         if isinstance(first, dict) and isinstance(second, dict):
             yield from differing(first, second, f"{prefix}{name}.")
-        elif first != second:
+        elif first != second and not (None in (first, second) and _is_optional(f"{prefix}{name}")):
             yield Difference(f"{prefix}{name}", first, second)
 
 
@@ -64,6 +66,12 @@ def allow_problems(allowed: Collection[str], known: Collection[str]) -> list[str
         for name in allowed
         if not any(is_admitted(field, [name]) for field in known)
     ]
+
+
+def _is_optional(field: str) -> bool:
+    """Tell whether a field is the version of a package that not every installation has."""
+    before, _, package = field.partition("versions.")
+    return before in {"machine.", "against."} and package not in {"", *PACKAGES}
 
 
 def _brief(value: object) -> str:

@@ -374,7 +374,7 @@ OPERATOR_COLUMNS = {
     "multiply_adds": ("multiply-adds in a call", "1"),
     "is_conversion": ("whether it only brings numbers into another format or layout", ""),
     "time_s": ("time in a call, by the engine's profiler; empty where that does not tell", "s"),
-    "note": ("why it computes in that format, where that is known", ""),
+    "note": ("why it computes in that format, where that is known; of the whole call, why there are no times", ""),
 }
 """Columns of operators.csv, in order: what each means, and its unit."""
 

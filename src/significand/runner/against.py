@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from significand import __version__
-from significand.engines.base import engine_modes
+from significand.engines.base import engine_modes, packages_of
 from significand.meters.machine import installed_versions
 from significand.plan.experiment import Experiment
 from significand.plan.problems import PlanError, shown
@@ -39,7 +39,10 @@ print(json.dumps(told))
 
 def facts_here(engines: list[str]) -> dict[str, object]:
     """Return what another environment is to know of this one: versions, and what its engines run, or why nothing."""
-    return {"versions": installed_versions(), "modes": {engine: _modes(engine) for engine in engines}}
+    return {
+        "versions": installed_versions(packages_of(engines)),
+        "modes": {engine: _modes(engine) for engine in engines},
+    }
 
 
 def _modes(engine: str) -> list[str] | str:

@@ -40,7 +40,7 @@ def examined_network(experiment: Experiment, folder: Path, functions: bytes | No
         data=Path(experiment.data).absolute() if experiment.data else None,
         shape=experiment.shape,
         pickled=functions,
-        export=any(engine not in engines_of_modules() for engine in experiment.engine),
+        export=any(engine not in engines_of_modules() for engine in experiment.engines()),
     )
     try:
         return examination(request)

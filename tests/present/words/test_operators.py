@@ -1,12 +1,15 @@
 """What operators say in words."""
 
 import math
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from significand.answers.explain import WITHOUT, Explained, Ran
 from significand.present.words.numbers import by_share, per_cent
-from significand.present.words.operators import operators_sentence
+from significand.present.words.operators import lines_of_many, operators_lines, operators_sentence
 
 
 @pytest.mark.parametrize(
@@ -56,6 +59,76 @@ def test_without_times_or_operators_the_sentence_says_only_what_is_known() -> No
     untimed = Ran("a", "QLinearConv", "int8", False, 1.0, math.nan, "")
     assert operators_sentence(int8(untimed), "int8") == "int8 computed its layer in int8."
     assert operators_sentence(int8(), "int8") == f"int8: {WITHOUT}."
+
+
+def test_why_there_are_no_times_is_told() -> None:
+    """A dash without a cause helps nobody; of an engine that sees no operators at all neither."""
+    untimed = Ran("a", "QLinearConv", "int8", False, 1.0, math.nan, "")
+    told = replace(int8(untimed), untimed="onnxruntime's profiler failed: OSError: no counters")
+    assert operators_sentence(told, "int8") == (
+        "int8 computed its layer in int8; where its time goes is not known: onnxruntime's profiler failed: OSError: no "
+        "counters."
+    )
+    assert operators_sentence(replace(told, operators=()), "int8") == "int8: nothing in it multiplies."
+
+
+def of_many(engine: str, mode: str, share: float, convert_us: float, baseline: Explained | None = BASE) -> Explained:
+    """Return a setup of which a share of the work is int8, of 20 µs a call, and conversions take so many of these."""
+    layers = [
+        replace(FIRST, share_of_work=share, time_s=(18 - convert_us) / 1e6),
+        replace(FIRST, name="b", format="float32", share_of_work=1 - share, time_s=1e-6),
+    ]
+    operators = [one for one in layers if one.share_of_work]
+    return Explained(
+        f"{mode}-{engine}", engine, mode, [*operators, replace(QUANTISE, time_s=convert_us / 1e6)], 20e-6, 1.0, baseline
+    )
+
+
+def test_of_many_setups_a_few_sentences_say_what_matters_most() -> None:
+    """What did not compute in its own format, the range of what conversions take, how fast layers are themselves."""
+    setups = [
+        replace(of_many("openvino", "float32", 0.0, 0.0, None), setup="float32-openvino"),
+        of_many("openvino", "bfloat16", 0.0, 0.1),
+        of_many("torch", "bfloat16", 0.0, 0.1),
+        of_many("onnxruntime", "int8", 1.0, 1.0),
+        of_many("openvino", "int8", 0.9, 8.0),
+    ]
+    formats, times = lines_of_many(setups)
+    assert formats == (
+        "Layers computed in other formats than their modes': bfloat16 on openvino, bfloat16 on torch in float32; int8 "
+        "on openvino in int8 90 %, float32 10 %."
+    )
+    assert times == (
+        "Conversions take 5 % to 40 % of the time of int8, whose layers themselves are 1.3 to 2.0 times as fast as the "
+        "baseline's. `significand explain` tells setup by setup."
+    )
+
+
+def test_of_many_setups_times_that_are_not_known_are_counted_with_a_reason() -> None:
+    """Those that are known are told all the same; where all layers are in their formats, that is said."""
+    lost = replace(
+        of_many("numpy", "int8", 1.0, 1.0), operators=[replace(FIRST, time_s=math.nan)], untimed="no profiler"
+    )
+    short = replace(of_many("torch", "int8", 1.0, 1.0), slowing=54.1)
+    setups = [of_many("onnxruntime", "int8", 1.0, 1.0), lost, short, *[of_many("onnxruntime", "float32", 0.0, 0.0)] * 2]
+    formats, times, missing = lines_of_many(setups)
+    assert formats == "All layers of all 5 setups computed in the formats of their modes."
+    assert times.startswith("Conversions take 5 % of the time of int8, whose layers")
+    assert missing == (
+        "Where the time goes is not known of 2 of 5 setups: no profiler. `significand explain` tells setup by setup."
+    )
+
+
+@pytest.mark.parametrize("number", [4, 5])
+def test_the_answer_tells_few_setups_one_by_one_and_many_together(number: int) -> None:
+    """Nine setups of three engines in three precisions are a question, too, and nine sentences no answer."""
+    setups = [BASE, *(replace(of_many("onnxruntime", "int8", 1.0, 1.0), setup=f"int8-{k}") for k in range(number))]
+    results: Any = SimpleNamespace(explained=setups)
+    lines = operators_lines(results)
+    if number == 4:
+        assert [line.partition(" ")[0] for line in lines] == ["int8-0", "int8-1", "int8-2", "int8-3"]
+    else:
+        assert lines == lines_of_many(setups)
 
 
 def test_layers_that_take_the_same_are_called_as_fast() -> None:

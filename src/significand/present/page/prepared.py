@@ -101,7 +101,7 @@ def _title(results: Folder) -> str:
 def _subtitle(results: Folder) -> str:
     repeats = len(set(results.runs.counts("repeat").tolist()))
     parts = [
-        enumerated(results.experiment.engine),
+        enumerated(results.experiment.engines()),
         f"{repeats} repeat{'s' if repeats != 1 else ''}",
         visible(mapping(results.manifest.get("machine")).get("cpu") or ""),
         visible(results.manifest.get("started_utc") or "")[:10],

@@ -15,7 +15,14 @@ from significand.results.facts import allowed_fields
 
 Facts = tuple[tuple[str, str], ...]
 
-NAMES = {"significand": "significand", "torch": "PyTorch", "onnxruntime": "ONNX Runtime", "numpy": "NumPy"}
+NAMES = {
+    "significand": "significand",
+    "torch": "PyTorch",
+    "onnxruntime": "ONNX Runtime",
+    "numpy": "NumPy",
+    "openvino": "OpenVINO",
+    "nncf": "NNCF",
+}
 
 
 def workload_facts(results: Folder) -> Facts:
@@ -32,7 +39,7 @@ def workload_facts(results: Folder) -> Facts:
         ("Network", f"{visible(fields.network_name)}{activations}"),
         ("Data", f"{data}{split}"),
         ("Training", f"{visible(fields.optimizer)}, {steps}" if fields.epochs else "none"),
-        ("Inference", f"{enumerated(fields.engine)}, {threads} thread{'s' if threads != '1' else ''}"),
+        ("Inference", f"{enumerated(fields.engines())}, {threads} thread{'s' if threads != '1' else ''}"),
     )
 
 

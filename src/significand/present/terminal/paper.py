@@ -246,7 +246,7 @@ def _origin(results: "Folder") -> str:
     machine = mapping(results.manifest.get("machine"))
     versions = mapping(machine.get("versions"))
     asked = results.experiment
-    programs = [f"{name} {versions.get(name) or ''}".strip() for name in ("significand", *asked.engine)]
+    programs = [f"{name} {versions.get(name) or ''}".strip() for name in ("significand", *asked.engines())]
     network = visible(asked.network_name)
     cpu = f" on {machine['cpu']}" if machine.get("cpu") else ""
     return (

@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from significand.engines.base import ENGINES
+from significand.engines.base import engine_modes
 from significand.plan.metrics import METRICS, SPECIFIED
 from significand.present.rows import (
     Cell,
@@ -97,11 +97,11 @@ def modes_view(support: Sequence["ModeSupport"]) -> RenderableType:
         table.add_row(
             Text(one.engine), Text(one.precision_mode), Text(runs, style=styles[one.how]), Text(error), *latency, told
         )
-    untried = [name for name in ENGINES if name not in {one.engine for one in support}]
+    untried = [name for name in engine_modes() if name not in {one.engine for one in support}]
     return Group(
         table,
         Text(),
-        *(Text(f"{name} is not tried: it compiles for seconds; measure it with --engine {name}") for name in untried),
+        *(Text(f"{name} is not tried: it takes long to prepare; measure it with --engine {name}") for name in untried),
         Text(f"error: of the outputs, relative to the yardstick{'' if timed else ', on a small network'}", style="dim"),
     )
 
