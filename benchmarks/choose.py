@@ -15,8 +15,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from significand.analysis.choose import Choice, choose
-from significand.analysis.loss import Loss, loss_of_examples, loss_of_repeats
+from significand.analysis.choose import Choice, Limit, choose
+from significand.analysis.loss import Flips, Loss, loss_of_examples, loss_of_repeats
+from significand.analysis.resplits import binomial_deviation
 
 SPREAD = 0.036
 """Deviation of a log ratio of latencies from repeat to repeat: README's example, an EPYC with two shared cores."""
@@ -104,11 +105,80 @@ class Sample:
 
 def rate(world: World, is_hit: Callable[[Choice], bool], experiments: int, seed: int) -> tuple[float, float]:
     """Return how often something happens, and its upper bound, one-sided at 95 % (Wilson)."""
-    hits = sum(is_hit(Sample(world, np.random.default_rng([seed, k])).decide()) for k in range(experiments))
+    return rate_of(lambda random: is_hit(Sample(world, random).decide()), experiments, seed)
+
+
+def rate_of(happens: Callable[[np.random.Generator], bool], experiments: int, seed: int) -> tuple[float, float]:
+    """Return the same of anything."""
+    hits = sum(happens(np.random.default_rng([seed, k])) for k in range(experiments))
     share, z = hits / experiments, 1.645
     centre = (share + z**2 / (2 * experiments)) / (1 + z**2 / experiments)
     half = z * np.sqrt(share * (1 - share) / experiments + z**2 / (4 * experiments**2)) / (1 + z**2 / experiments)
     return share, float(centre + half)
+
+
+def at_a_limit_of_cost(random: np.random.Generator, repeats: int) -> bool:
+    """Tell whether one of three faster candidates is recommended that lose nothing and need what a limit allows."""
+    logs, excess = _logs(random, repeats), random.normal(0, SPREAD, (repeats, CANDIDATES + 1))
+    return breaks(choose(logs, 0, [Loss(None), *[_NOTHING_LOST] * CANDIDATES], MARGIN, [_kept_by_the_first(excess)]))
+
+
+def at_a_limit_of_score(random: np.random.Generator, repeats: int, table: int) -> bool:
+    """Tell the same of a held-out score of 90 % in the population, where repeats split one table anew."""
+    right = random.random((table, CANDIDATES + 1)) < LEAST_SCORE
+    held = [random.permutation(table)[: round(HELD_OUT * table)] for _ in range(repeats)]
+    excess = LEAST_SCORE - np.array([right[rows].mean(axis=0) for rows in held])
+    shares = LEAST_SCORE - excess.mean(axis=0)
+    least = binomial_deviation(shares, round(HELD_OUT * table))
+    limit = _kept_by_the_first(excess, shared=HELD_OUT / (1 - HELD_OUT), resolution=least)
+    return breaks(choose(_logs(random, repeats), 0, [Loss(None), *[_NOTHING_LOST] * CANDIDATES], MARGIN, [limit]))
+
+
+def with_rare_losses(random: np.random.Generator, n: int) -> bool:
+    """Tell the same where scores are real numbers, of which few examples lose all: the margin on average."""
+    losses = [Loss(None)]
+    for _ in range(CANDIDATES):
+        scores = random.uniform(0.5, 1.0, n)
+        lost = random.random(n) < MARGIN / 0.75
+        losses.append(loss_of_examples(np.where(lost, 0.0, scores), scores, np.arange(n)))
+    return breaks(choose(_logs(random, 1), 0, losses, MARGIN, exact=True))
+
+
+def with_few_held_out(random: np.random.Generator, repeats: int, n: int) -> bool:
+    """Tell the same of networks trained anew on data made anew, by scores that go in steps of one of few."""
+    reference = random.binomial(n, 0.9, repeats) / n
+    losses = [
+        loss_of_repeats(reference - random.binomial(n, 0.9 - MARGIN, repeats) / n, resolution=0.5 / n)
+        for _ in range(CANDIDATES)
+    ]
+    return breaks(choose(_logs(random, repeats), 0, [Loss(None), *losses], MARGIN))
+
+
+LEAST_SCORE = 0.9
+_NOTHING_LOST = Loss(Flips(0, 0, 100_000), n=100_000)
+
+
+def _logs(random: np.random.Generator, repeats: int) -> np.ndarray:
+    noise = random.normal(0, SPREAD / np.sqrt(2), (repeats, CANDIDATES + 1))
+    return np.array([0.0, -0.5, -0.4, -0.3]) + noise
+
+
+def _kept_by_the_first(excess: np.ndarray, shared: float = 0.0, resolution: np.ndarray | None = None) -> Limit:
+    """Return a limit that the reference keeps for sure."""
+    excess[:, 0] = -1.0 + 1e-3 * np.arange(len(excess))
+    return Limit(excess, shared=shared, resolution=resolution)
+
+
+OTHERS: dict[str, Callable[[np.random.Generator], bool]] = {
+    "a cost at its limit, 5 repeats": lambda random: at_a_limit_of_cost(random, 5),
+    "a cost at its limit, 10 repeats": lambda random: at_a_limit_of_cost(random, 10),
+    "a score at its limit, 5 re-splits of 180": lambda random: at_a_limit_of_score(random, 5, 180),
+    "a score at its limit, 10 re-splits of 1,800": lambda random: at_a_limit_of_score(random, 10, 1800),
+    "rare losses of real scores, 100 examples": lambda random: with_rare_losses(random, 100),
+    "rare losses of real scores, 1,000 examples": lambda random: with_rare_losses(random, 1000),
+    "36 held out, 2 repeats": lambda random: with_few_held_out(random, 2, 36),
+    "36 held out, 5 repeats": lambda random: with_few_held_out(random, 5, 36),
+}
 
 
 def breaks(choice: Choice) -> bool:
@@ -143,6 +213,13 @@ def main() -> int:
         sys.stdout.flush()
         total, lines = total + share, lines + 1
     say(f"  all together: {total / lines:.1%}\n\n")
+
+    say("The same of other limits and scores, of candidates that are exactly at the limit or the margin\n")
+    for seed, (name, happens) in enumerate(OTHERS.items()):
+        share, upper = rate_of(happens, experiments, 200 + seed)
+        say(f"  {name:44}: {share:6.1%}, at most {upper:.1%}\n")
+        sys.stdout.flush()
+    say("\n")
 
     say(
         "The best feasible setup is chosen (target 90 %), where it leads by 5 %; the cheapest of all breaks the limit\n"

@@ -109,8 +109,10 @@ def test_what_the_meter_cannot_tell_leaves_a_limit_open() -> None:
 def test_a_limit_of_a_score_is_judged_as_scores_are() -> None:
     """Ten repeats with the same score are not proof, and what they share makes them fewer."""
     excess = np.full((10, 2), -0.01)
-    assert decided(costs(-0.5), flips(0), limits=(Limit(excess, resolution=0.0001),)).chosen == 1
-    assert decided(costs(-0.5), flips(0), limits=(Limit(excess, resolution=0.02, shared=0.25),)).chosen is None
+    assert decided(costs(-0.5), flips(0), limits=(Limit(excess, resolution=np.full(2, 0.0001)),)).chosen == 1
+    assert (
+        decided(costs(-0.5), flips(0), limits=(Limit(excess, resolution=np.full(2, 0.02), shared=0.25),)).chosen is None
+    )
 
 
 def test_a_reference_that_may_keep_a_limit_is_possible() -> None:

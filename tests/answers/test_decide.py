@@ -174,6 +174,15 @@ def test_a_limit_within_what_the_meter_cannot_tell_is_open(tmp_path: Path) -> No
     assert [one.status for one in decision.choice.candidates] == ["open", "open"]
 
 
+@pytest.mark.parametrize(("n_test", "chosen"), [(36, ""), (5000, "int8")])
+def test_a_limit_of_the_score_is_kept_as_surely_as_examples_tell(tmp_path: Path, n_test: int, chosen: str) -> None:
+    """With 97 % of 36 right in all repeats, 95 % of all may still not be; with 97 % of 5,000 they are."""
+    columns = {"n_test": n_test, "n_train": 4 * n_test, "test_drawn_from": 5 * n_test}
+    runs = [*runs_of("float32", 1, **columns), *runs_of("int8", 2, slower=0.5, **columns)]
+    runs = with_values(runs, "test_accuracy", [0.97] * len(runs))
+    assert decided(tmp_path, runs, Question(max_loss=2.0, limits=("test_accuracy=95%",))).chosen == chosen
+
+
 def test_a_setup_without_a_run_is_no_warning(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
     """Of float16 all runs failed."""
     runs = [*runs_of("float32", 1), *runs_of("float16", 2, status="failed", reason="made to fail")]

@@ -64,15 +64,17 @@ class Limit:
         Whether it is a fact of a file, so that no spread is needed.
     blur
         By setup, how far its mean excess may be wrong beyond what the runs show; by default not at all.
-    shared, resolution
-        Of a score, as of `significand.analysis.loss.loss_of_repeats`.
+    shared
+        Of a score, as of `significand.analysis.loss.Spread`.
+    resolution
+        By setup, the least deviation of its excess that is believed; by default whatever the runs show.
     """
 
     excess: Floats
     exact: bool = False
     blur: Floats | None = None
     shared: float = 0.0
-    resolution: float = 0.0
+    resolution: Floats | None = None
 
 
 @dataclass(frozen=True)
@@ -254,7 +256,7 @@ class _Case:
                 exact=limit.exact,
                 blur=float(limit.blur[k]) if limit.blur is not None else 0.0,
                 shared=limit.shared,
-                resolution=limit.resolution,
+                resolution=float(limit.resolution[k]) if limit.resolution is not None else 0.0,
             )
             for limit in self.limits
         ]

@@ -21,7 +21,7 @@ Unit = Literal["example", "repeat"]
 
 BISECTIONS = 60
 
-FEW_CHANGED = 10
+FEW_CHANGED = 30
 """Examples of another score; with fewer, Student's t promises too much: what is rare may just not have been seen."""
 
 

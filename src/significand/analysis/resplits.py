@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from significand.analysis.moments import Floats
 from significand.results.table import RunTable
 
 Population = Literal["one table", "fixed", "made anew", "unknown"]
@@ -49,6 +50,22 @@ def population_of(runs: RunTable) -> Population:
     if runs.counts("test_drawn_from").any():
         return "fixed"
     return "made anew" if "test_drawn_from" in runs.columns and runs.counts("n_test").any() else "unknown"
+
+
+def binomial_deviation(shares: Floats, n: int) -> Floats:
+    """Return the deviation of a share of right answers from one sample of examples to the next.
+
+    By the binomial distribution, of shares that are drawn in a little (Agresti and Coull, American Statistician 52,
+    1998): none wrong among few is not none at all.
+
+    Parameters
+    ----------
+    shares
+        Found in `n` answers each, from 0 to 1.
+    """
+    drawn_in = (shares * n + 2) / (n + 4)
+    deviation: Floats = np.sqrt(drawn_in * (1 - drawn_in) / n)
+    return deviation
 
 
 def step_of(runs: RunTable, column: str) -> float:

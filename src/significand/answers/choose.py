@@ -1,6 +1,7 @@
 """Which setup of a result folder to ship, and how sure that is: the question, the evidence for it, the decision."""
 
 import math
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from significand.analysis.choose import Choice, Limit, choose
 from significand.analysis.comparison import Comparison
 from significand.analysis.loss import Flips, Loss, loss_of_examples, loss_of_repeats
 from significand.analysis.moments import Floats
-from significand.analysis.resplits import Population, overlap_of, population_of, step_of
+from significand.analysis.resplits import Population, binomial_deviation, overlap_of, population_of, step_of
 from significand.analysis.turns import beside_baselines
 from significand.answers.examples import same_weights, scored_examples
 from significand.plan.experiment import Experiment, usual_baseline
@@ -297,9 +298,16 @@ def _limit(results: "Folder", metric: Metric, bound: float, repeats: Rows, place
     if metric.scale == "ratio":
         logs = _logs(values)
         return Limit(sign * (logs - math.log(bound)), metric.is_exact, _blur(logs, results.resolution_of[metric.name]))
-    is_held_out = metric.name == HELD_OUT
-    step = step_of(runs, "n_test" if is_held_out else "n_train") if metric.scale == "points" else 0.0
-    return Limit(sign * (values - bound), shared=overlap_of(runs) if is_held_out else 0.0, resolution=step)
+    if metric.name != HELD_OUT:
+        step = step_of(runs, "n_train") if metric.scale == "points" else 0.0
+        return Limit(sign * (values - bound), resolution=np.full(len(places), step))
+    step = step_of(runs, "n_test") if metric.scale == "points" else 0.0
+    least = np.full(len(places), step)
+    if step and population_of(runs) in {"one table", "made anew"}:  # each repeat has other examples
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a setup without runs
+            least = np.fmax(step, binomial_deviation(np.nanmean(values, axis=0), round(0.5 / step)))
+    return Limit(sign * (values - bound), shared=overlap_of(runs), resolution=least)
 
 
 def _blur(logs: Floats, resolution: float) -> Floats | None:
