@@ -100,6 +100,16 @@ def test_a_gate_holds_this_environment_against_the_other(measured: Measured) -> 
     assert "float32-here: " in told
 
 
+def test_a_gate_on_what_is_to_be_shipped_asks_this_environment(measured: Measured) -> None:
+    """The only setup here is kept; another precision was not measured."""
+    resumed = ("run", "--resume", "--output-dir", measured.folder, "-q")
+    assert command(*resumed, "--require", "float32")[0] == 0
+    assert command(*resumed, "--require", "float32-here")[0] == 0
+    code, told = command(*resumed, "--require", "int8")
+    assert code == 2
+    assert "require: 'int8' is none of this folder's; give one of float32-here, float32" in told
+
+
 def test_versions_that_changed_there_are_refused_on_resuming(measured: Measured) -> None:
     """They are named with both values, and can be allowed, as those of this environment can."""
     old = own_packages(measured.there) / "onnxruntime-0.1.2.dist-info" / "METADATA"

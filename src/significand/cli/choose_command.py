@@ -1,16 +1,13 @@
 """`significand choose`: which setup of a result folder to ship."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from cyclopts import Parameter
 
-from significand.cli.common import DONE, FAILED_GATE, complain, console, folder_of, print_json, refuse
+from significand.cli.common import console, folder_of, print_json, refuse
 from significand.cli.flags import flag
-from significand.plan.problems import nearest, shown
-
-if TYPE_CHECKING:
-    from significand.answers.choose import Decision
+from significand.cli.require import Require, gate_of_choice, unknown
 
 
 def choose(
@@ -20,15 +17,7 @@ def choose(
     max_loss: Annotated[str | None, flag("max_loss")] = None,
     minimise: Annotated[str | None, flag("minimise")] = None,
     limit: Annotated[list[str] | None, flag("limit")] = None,
-    require: Annotated[
-        str | None,
-        Parameter(
-            show_default=False,
-            metavar="NAME",
-            help="exit with 1 if another setup is chosen, or nothing is decided: a setup as the table calls it, or a "
-            "precision mode",
-        ),
-    ] = None,
+    require: Require = None,
     json: Annotated[bool, Parameter(negative="", show_default=False, help="print JSON instead of sentences")] = False,
 ) -> int:
     """Say which setup to ship: the cheapest that surely loses little enough and keeps within the limits.
@@ -50,7 +39,7 @@ def choose(
     given = {"max_loss": max_loss, "minimise": minimise, "limit": limit}
     question, problems = question_of(given, results.experiment)
     decision = decide(results, question)
-    problems += [*decision.problems, *_unknown(require, decision)]
+    problems += [*decision.problems, *unknown(require, decision)]
     if problems:
         return refuse(problems)
     if json:
@@ -58,22 +47,4 @@ def choose(
     else:
         for line in (decision_told(decision), *decision_details(decision)):
             console().print(str(line), markup=False)
-    if require is None or _is(require, decision):
-        return DONE
-    complain(f"--require {require}: {decision.chosen or 'nothing'} is chosen")
-    return FAILED_GATE
-
-
-def _unknown(require: str | None, decision: "Decision") -> list[str]:
-    known = dict.fromkeys(name for setup in decision.setups for name in (setup.name, setup.precision))
-    if require is None or require in known:
-        return []
-    return [
-        f"require: {shown(require)} is none of this folder's{nearest(require, known)}; give one of {', '.join(known)}"
-    ]
-
-
-def _is(require: str, decision: "Decision") -> bool:
-    """Tell whether a setup or a precision is what is chosen."""
-    chosen = [setup for setup in decision.setups if setup.name == decision.chosen]
-    return any(require in {setup.name, setup.precision} for setup in chosen)
+    return gate_of_choice(require, decision)

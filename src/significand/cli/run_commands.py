@@ -24,6 +24,7 @@ from significand.cli.common import (
 )
 from significand.cli.ends import ended_by, failures
 from significand.cli.flags import NO_FLAGS, Flags, flag
+from significand.cli.require import Require, check_require, gate_of_choice
 from significand.cli.streams import streams
 from significand.plan.options import FEWEST_SEQUENTIAL
 
@@ -124,6 +125,7 @@ def run(
             "judged",
         ),
     ] = None,
+    require: Require = None,
     traceback: Annotated[
         bool,
         Parameter(negative="", show_default=False, help="show all lines of the trace of an error in your functions"),
@@ -163,6 +165,7 @@ def run(
             fields |= {name: value for name, value in vars(flags).items() if value is not None}
             fields |= {"model": file} if file is not None else {}
             check_gate(fail_on, fields, folder, resume=resume)
+            check_require(require, fields, resume=resume, elsewhere=on is not None)
             asked = Elsewhere(on, hosts, slurm, require_fit=require_fit, allow_mixed=allow_mixed)
             elsewhere = options_of(asked, folder, resume=resume)
             if elsewhere is not None:
@@ -187,6 +190,7 @@ def run(
     streams().kept = f"the results are in {outcome.folder}; `significand table` prints them"
     _show(outcome, quiet=quiet, as_json=json)
     gate = DONE if fail_on is None else gate_of(outcome.claims, fail_on)
+    gate = max(gate, gate_of_choice(require, outcome.results.decision))
     return SOME_RUN_FAILED if outcome.failed else gate
 
 
