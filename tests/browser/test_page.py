@@ -103,6 +103,18 @@ def test_it_opens_from_a_file_without_a_network_or_a_complaint(name: str, open_p
     page.wait_for_timeout(200)
 
 
+def test_the_first_screen_is_the_answer_and_the_tradeoff(open_page: Open) -> None:
+    """On 1200 x 800 both are seen whole, with nothing else below but the beginning of the next heading."""
+    page = open_page()
+    page.set_viewport_size({"width": 1200, "height": 800})
+    chart = page.locator("figure[data-figure=tradeoff] .chart").bounding_box()
+    decision = page.locator("#decision, .decision").first.bounding_box()
+    assert chart is not None
+    assert decision is not None
+    assert 0 <= decision["y"] < chart["y"]
+    assert chart["y"] + chart["height"] <= 800
+
+
 def test_hostile_names_are_text(open_page: Open) -> None:
     """Tags, quotes and templates are shown as they are; what turns the direction of writing or rings is not."""
     text = open_page("hostile").inner_text("body")
