@@ -65,8 +65,7 @@ class Engine(Protocol):
         `significand.engines.operators.UNKNOWN`. An engine may add ``profile(path, setup, feeds, calls)``, which returns
         the seconds that each of them takes in a call, by its name, and the whole call: see `profile`. It may add
         ``witness(path, setup, moved=0.0)``, which opens a quantised file so that it is computed without optimisations,
-        its scales moved by that share of themselves: a session with ``fixed_batch``, as ONNX Runtime's has it. Where
-        ``rounds_elsewhere`` is true, it does not round everything that the file rounds, and so differs from that more.
+        its scales moved by that share of themselves: a session with ``fixed_batch``, as ONNX Runtime's has it.
         """
         ...
 

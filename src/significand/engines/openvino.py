@@ -47,7 +47,6 @@ class OpenVinoEngine:
 
     file_suffix = ".onnx"
     witness = staticmethod(onnx_runtime.unoptimised)
-    rounds_elsewhere = True
 
     def preload(self, setup: Setup) -> None:
         """Import OpenVINO, and nncf where the mode needs it; no thread is started."""

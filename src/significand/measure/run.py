@@ -178,7 +178,7 @@ def _inference_values(setup: Setup, training: Training, inference: Inference) ->
         "output_kl": inference.output_kl,
         "witness_error": training.conversion.witness.error,
         "rounding_flag": "; ".join(
-            filter(None, [_rounding_flag(setup, training, inference), _witness_flag(setup, training, instructions)])
+            filter(None, [_rounding_flag(setup, training, inference), _witness_flag(training, instructions)])
         ),
         "load_time_s": inference.load_time_s,
         "compile_time_s": inference.compile_time_s,
@@ -203,16 +203,10 @@ def _rounding_flag(setup: Setup, training: Training, inference: Inference) -> st
     )
 
 
-def _witness_flag(setup: Setup, training: Training, instructions: Collection[str]) -> str:
-    """Say where a session does not compute what its own file says, of any network.
-
-    An engine that places roundings elsewhere differs from it by as much as saturating sums make: it is believed
-    wherever sums cannot saturate.
-    """
+def _witness_flag(training: Training, instructions: Collection[str]) -> str:
+    """Say where a session does not compute what its own file says, of any network."""
     witness = training.conversion.witness
     may_saturate = witness.may_saturate and lacks_instructions("int8", instructions)
-    if not may_saturate and getattr(get_engine(setup.engine), "rounds_elsewhere", False):
-        return ""
     return check_witness(witness.error, witness.control, may_saturate=may_saturate)
 
 
