@@ -150,7 +150,7 @@ def idle() -> None:
 def grid() -> None:
     """Compare three engines in three precisions on a small CNN with one command."""
     with tempfile.TemporaryDirectory() as name:
-        words = ("--engine", ",".join(ENGINES), "--precision", "float32,bfloat16,int8", "--repeats", "5", *THREADS)
+        words = ("--engine", ",".join(ENGINES), "--precision", "float32,bfloat16,int8", "--repeats", "5")
         wall_s = measured(Path(name), "cnn", *words)
         told("3 engines x 3 precisions on a CNN, 5 repeats", f"{wall_s:.0f} s", "<= 180 s")
         subprocess.run([sys.executable, "-m", "significand", "table", name], check=True)
