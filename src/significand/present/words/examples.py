@@ -44,7 +44,7 @@ def examples_sentence(one: SetupExamples, score: Metric) -> str:
     if not (found.changed or found.lost or found.gained):
         return f"{name} gives the same answer as {base} to all {found.n:,} held-out examples."
     changed = f"{found.changed:,} of {found.n:,} answers changed"
-    flips = f"{found.lost:,} right ones lost, {found.gained:,} gained"
+    flips = f"{found.lost:,} right one{'' if found.lost == 1 else 's'} lost, {found.gained:,} gained"
     if found.lost == found.gained:
         return f"{name} has the same {score.noun} as {base}, but {changed}: {flips}."
     return f"{name}: {changed} against {base}: {flips}, {score.noun} {difference_words(one, score)}."
