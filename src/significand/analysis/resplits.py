@@ -68,11 +68,16 @@ def binomial_deviation(shares: Floats, n: int) -> Floats:
     return deviation
 
 
+def fewest_of(runs: RunTable, column: str) -> int:
+    """Return the fewest examples that a column counts in a finished run; 0 where it is not known."""
+    sizes = runs.counts(column)[runs.finished]
+    return int(sizes[sizes > 0].min()) if (sizes > 0).any() else 0
+
+
 def step_of(runs: RunTable, column: str) -> float:
     """Return half of what one answer makes in a mean over the examples that a column counts; 0 where it is not known.
 
     Means that agree to the last digit differ by less than a step; which part of it, nobody has seen.
     """
-    sizes = runs.counts(column)[runs.finished]
-    fewest = int(sizes.min(initial=np.iinfo(np.int64).max, where=sizes > 0)) if sizes.size else 0
-    return 0.5 / fewest if fewest and (sizes > 0).any() else 0.0
+    fewest = fewest_of(runs, column)
+    return 0.5 / fewest if fewest else 0.0

@@ -1,7 +1,6 @@
 """Which setup of a result folder to ship, and how sure that is: the question, the evidence for it, the decision."""
 
 import math
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ from significand.analysis.choose import Choice, Limit, choose
 from significand.analysis.comparison import Comparison
 from significand.analysis.loss import Flips, Loss, loss_of_examples, loss_of_repeats
 from significand.analysis.moments import Floats
-from significand.analysis.resplits import Population, binomial_deviation, overlap_of, population_of, step_of
+from significand.analysis.resplits import Population, binomial_deviation, fewest_of, overlap_of, population_of, step_of
 from significand.analysis.turns import beside_baselines
 from significand.answers.examples import same_weights, scored_examples
 from significand.plan.experiment import Experiment, usual_baseline
@@ -304,9 +303,7 @@ def _limit(results: "Folder", metric: Metric, bound: float, repeats: Rows, place
     step = step_of(runs, "n_test") if metric.scale == "points" else 0.0
     least = np.full(len(places), step)
     if step and population_of(runs) in {"one table", "made anew"}:  # each repeat has other examples
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of a setup without runs
-            least = np.fmax(step, binomial_deviation(np.nanmean(values, axis=0), round(0.5 / step)))
+        least = np.fmax(step, binomial_deviation(_means(values), fewest_of(runs, "n_test")))
     return Limit(sign * (values - bound), shared=overlap_of(runs), resolution=least)
 
 
@@ -314,13 +311,17 @@ def _blur(logs: Floats, resolution: float) -> Floats | None:
     """Return by setup how far the mean log of a cost may be wrong, by what its meter can tell; NaN without runs."""
     if not resolution:
         return None
-    known = np.isfinite(logs)
-    counts = known.sum(axis=0)
-    means = np.divide(
-        np.where(known, logs, 0.0).sum(axis=0), counts, out=np.full(logs.shape[1], np.nan), where=counts > 0
-    )
-    blur: Floats = np.log1p(resolution / np.exp(means))
+    blur: Floats = np.log1p(resolution / np.exp(_means(logs)))
     return blur
+
+
+def _means(values: Floats) -> Floats:
+    """Return the mean of each column over the repeats that have one; NaN, and no warning, where none has."""
+    known = np.isfinite(values)
+    counts = known.sum(axis=0)
+    sums = np.where(known, values, 0.0).sum(axis=0)
+    means: Floats = np.divide(sums, counts, out=np.full(counts.shape, np.nan), where=counts > 0)
+    return means
 
 
 def _logs(values: Floats) -> Floats:
