@@ -136,7 +136,7 @@ def test_single_times_come_along(tmp_path: Path, measured: Folder) -> None:
     merge_folders(tmp_path / "all", [a])
     receiver = Receiver(facts_of(EXPERIMENT), EXPERIMENT)
     again = receiver.receive(pack_block(tmp_path / "all" / "hosts" / "a", 0), 0)
-    assert json.loads(again.lines[0])["run"]["setup"] == "float32"
+    assert json.loads(again.lines.splitlines()[0])["run"]["setup"] == "float32"
 
 
 @pytest.mark.parametrize("whole", ["of-a/hosts/a", "of-a"])

@@ -9,7 +9,7 @@ import polars as pl
 from significand.answers.fleet import FleetAnswer, read_answer
 from significand.answers.fleet_tables import hosts_frame, ratios_frame, runs_frame, summary_frame
 from significand.present.page import ReportError, write_fleet_report
-from significand.present.plots.write import PlotError, save_forest_plot
+from significand.present.plots.write import PlotError, one_artist, save_forest_plot
 from significand.results.store import (
     HOST_RATIOS_CSV,
     HOST_RATIOS_JSON,
@@ -57,18 +57,19 @@ def write_fleet(folder: Path) -> WrittenFleet:
     OSError
         Where a table cannot be written.
     """
-    answer = read_answer(folder)
-    files = [*_tables(answer)]
-    missing = []
-    steps: tuple[Callable[[], list[Path]], ...] = (
-        lambda: save_forest_plot(answer, folder),
-        lambda: [write_fleet_report(answer)],
-    )
-    for step in steps:
-        try:
-            files += step()
-        except (PlotError, ReportError, OSError) as error:
-            missing.append(str(error))
+    with one_artist():  # it starts while the hosts are read
+        answer = read_answer(folder)
+        files = [*_tables(answer)]
+        missing = []
+        steps: tuple[Callable[[], list[Path]], ...] = (
+            lambda: save_forest_plot(answer, folder),
+            lambda: [write_fleet_report(answer)],
+        )
+        for step in steps:
+            try:
+                files += step()
+            except (PlotError, ReportError, OSError) as error:
+                missing.append(str(error))
     return WrittenFleet(answer, tuple(files), tuple(missing))
 
 

@@ -1,6 +1,8 @@
 """A block that arrives is checked as any foreign file: whole, bounded, of this experiment, and of nothing else."""
 
+import csv
 import io
+import json
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +15,7 @@ from made_up_fleet import facts_of, fleet_experiment, made_up_block
 from made_up_place import made_to_fail, made_up_run
 from significand.plan.setup import Setup
 from significand.results.records import Run
-from significand.results.sent_blocks import BlockError, Receiver, different_facts, pack_block
+from significand.results.sent_blocks import COLUMNS, BlockError, Receiver, SentBlock, different_facts, pack_block
 from significand.runner.block import Block
 
 EXPERIMENT = fleet_experiment()
@@ -41,17 +43,25 @@ def journal_of(content: bytes) -> bytes:
         return archive.read("journal.jsonl")
 
 
+def rows_of(block: SentBlock) -> list[dict[str, str]]:
+    """Return the runs of a block: the same in its journal as in what raw_runs.csv gets."""
+    table = list(csv.DictReader(io.StringIO(block.rows.decode(), newline=""), COLUMNS))
+    assert table == [json.loads(line)["run"] for line in block.lines.splitlines()]
+    return table
+
+
 def test_a_whole_block_is_taken() -> None:
     """What was sent is what arrives: machine, runs, and every byte."""
     block = receiver().receive(SENT, 2)
     assert (block.host, block.repeat, block.content) == ("a", 2, SENT)
-    assert [row["setup"] for row in block.rows] == ["float32", "int8"]
+    assert [row["setup"] for row in rows_of(block)] == ["float32", "int8"]
 
 
 def test_failed_runs_are_of_a_block_too() -> None:
     """A run that failed, and so has no single times, makes a block no less whole."""
     block = receiver().receive(made_up_block(EXPERIMENT, 0, make=made_to_fail("int8")), 0)
-    assert [row["status"] for row in block.rows] == ["finished", "failed"]
+    assert [row["status"] for row in rows_of(block)] == ["finished", "failed"]
+    assert (block.finished, block.failed) == (1, 1)
 
 
 @pytest.mark.slow
@@ -72,7 +82,7 @@ def test_a_byte_that_changed_is_found_or_means_nothing(place: int, change: int) 
         block = receiver().receive(bytes(changed), 2)
     except BlockError:
         return
-    assert block.rows == receiver().receive(SENT, 2).rows
+    assert rows_of(block) == rows_of(receiver().receive(SENT, 2))
 
 
 JOURNAL = journal_of(SENT)
@@ -140,7 +150,7 @@ def test_only_a_repeat_of_a_folder_is_packed(tmp_path: Path) -> None:
     lines = [line for content in both for line in journal_of(content).splitlines(keepends=True)]
     (tmp_path / "journal.jsonl").write_bytes(b"".join([*lines[:3], *lines[4:], b'{"run": {"cut']))
     packed = receiver().receive(pack_block(tmp_path, 1, "phone"), 1)
-    assert (packed.host, {row["repeat"] for row in packed.rows}) == ("phone", {"1"})
+    assert (packed.host, {row["repeat"] for row in rows_of(packed)}) == ("phone", {"1"})
 
 
 def test_memory_and_name_of_a_machine_may_differ() -> None:
@@ -157,4 +167,4 @@ def _odd(block: Block, setup: Setup) -> tuple[Run, dict[str, object]]:
 def test_texts_arrive_as_they_were() -> None:
     """Quotes, line breaks and letters of any alphabet come through."""
     block = receiver().receive(made_up_block(EXPERIMENT, 0, make=_odd), 0)  # type: ignore[arg-type]
-    assert block.rows[0]["reason"] == '"quoted", and\nbroken ü'
+    assert rows_of(block)[0]["reason"] == '"quoted", and\nbroken ü'

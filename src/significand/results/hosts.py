@@ -5,14 +5,12 @@ then everything that follows from them. All blocks that arrive together are brou
 """
 
 import contextlib
-import csv
 import ctypes
-import io
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from significand.plan.experiment import Experiment
@@ -21,12 +19,18 @@ from significand.results.difference import differing
 from significand.results.files import check_folder, open_own
 from significand.results.host_names import host_folder_name
 from significand.results.journal import JOURNAL, JournalError, read_journal
-from significand.results.records import SCHEMA_VERSION, Run
-from significand.results.sent_blocks import BlockError, Receiver, SentBlock, block_archive
+from significand.results.records import SCHEMA_VERSION
+from significand.results.sent_blocks import (
+    COLUMNS,
+    BlockError,
+    Receiver,
+    SentBlock,
+    as_csv,
+    block_archive,
+    counted,
+)
 from significand.results.store import DETAILS, HOSTS, MANIFEST, RAW_RUNS, replacing
 from significand.results.values import jsonable
-
-COLUMNS = tuple(one.name for one in fields(Run))
 
 MOMENTARY = ("memory_mb", "available_cpus", "cpu_quota", "frequency_governor", "turbo", "clock_source")
 """Facts of a machine that may be otherwise at another hour; all others say that it is another machine."""
@@ -107,14 +111,14 @@ class HostFolders:
             first, *lines = file.readlines()
         kept = [line for line, run in zip(lines, journal.runs, strict=False) if run.repeat in repeats]
         runs = [run for run in journal.runs if run.repeat in repeats]
-        found = _Host(folder, machine, repeats, {}, *_counted(run.status for run in runs))  # type: ignore[arg-type]
+        found = _Host(folder, machine, repeats, {}, *counted(run.status for run in runs))  # type: ignore[arg-type]
         self._hosts[host] = found
         if len(kept) < len(lines) or journal.torn_bytes:
             with replacing(folder / JOURNAL, "wb") as file:
                 file.write(b"".join([first, *kept]))
         rows = [json.loads(line)["run"] for line in kept]
         with replacing(folder / RAW_RUNS, "wb") as file:
-            file.write(_as_csv([dict(zip(COLUMNS, COLUMNS, strict=True)), *rows]))
+            file.write(as_csv([dict(zip(COLUMNS, COLUMNS, strict=True)), *rows]))
         self._manifest(found, journal.facts)
         for path in sorted((folder / DETAILS).glob("r*.zip")):
             number = path.stem.removeprefix("r")
@@ -142,11 +146,10 @@ class HostFolders:
         if added:
             _bring_to_disk(self._out)
         for host, block in added:
-            _write(host.folder / JOURNAL, os.O_APPEND, b"".join(block.lines))
-            _write(host.folder / RAW_RUNS, os.O_APPEND, _as_csv(block.rows))
-            finished, failed = _counted(row.get("status", "") for row in block.rows)
-            host.finished += finished
-            host.failed += failed
+            _write(host.folder / JOURNAL, os.O_APPEND, block.lines)
+            _write(host.folder / RAW_RUNS, os.O_APPEND, block.rows)
+            host.finished += block.finished
+            host.failed += block.failed
         if added:
             _bring_to_disk(self._out)
         return reasons
@@ -174,6 +177,8 @@ class HostFolders:
             return ""
         if block.repeat in host.repeats:
             return f"{shown(block.host)} has repeat {block.repeat} already; the first was kept"
+        if host.machine is block.facts["machine"]:
+            return ""
         for one in differing(host.machine, block.facts["machine"], "machine."):
             if one.field.removeprefix("machine.") not in MOMENTARY:
                 return f"{shown(block.host)} is not what it was: {one.told_in_time()}"
@@ -186,26 +191,13 @@ class HostFolders:
         (folder / DETAILS).mkdir(parents=True, exist_ok=True)
         host = self._hosts[block.host] = _Host(folder, block.facts["machine"], set(), {})
         _write(folder / JOURNAL, os.O_TRUNC, block.first_line)
-        _write(folder / RAW_RUNS, os.O_TRUNC, _as_csv([dict(zip(COLUMNS, COLUMNS, strict=True))]))
+        _write(folder / RAW_RUNS, os.O_TRUNC, as_csv([dict(zip(COLUMNS, COLUMNS, strict=True))]))
         self._manifest(host, block.facts)
         return host
 
     def _manifest(self, host: _Host, facts: Mapping[str, object]) -> None:
         host.manifest = {"schema_version": SCHEMA_VERSION, **facts, "state": "running"}
         _write(host.folder / MANIFEST, os.O_TRUNC, _as_json(host.manifest))
-
-
-def _counted(states: Iterable[str]) -> tuple[int, int]:
-    counts = Counter(state == "finished" for state in states)
-    return counts[True], counts[False]
-
-
-def _as_csv(rows: Iterable[Mapping[str, str]]) -> bytes:
-    text = io.StringIO(newline="")
-    csv.writer(text).writerows(
-        row.values() if tuple(row) == COLUMNS else [row.get(column, "") for column in COLUMNS] for row in rows
-    )
-    return text.getvalue().encode("utf-8", errors="surrogateescape")
 
 
 def _as_json(value: Mapping[str, object]) -> bytes:

@@ -5,13 +5,14 @@ block's runs, and ``details``, the single times behind each. It comes from elsew
 its size, not its names, not what stands in it.
 """
 
+import csv
 import io
 import json
 import struct
 import zipfile
 import zlib
-from collections import deque
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from operator import itemgetter
 from pathlib import Path
@@ -23,7 +24,7 @@ from significand.results.difference import Difference, differing, is_admitted
 from significand.results.facts import FactsError, check_facts
 from significand.results.files import LONGEST_LINE
 from significand.results.journal import JOURNAL
-from significand.results.records import LARGEST_WHOLE, SCHEMA_VERSION, TRUTH_VALUES, Run, run_name
+from significand.results.records import FINISHED, LARGEST_WHOLE, SCHEMA_VERSION, TRUTH_VALUES, Run, run_name
 from significand.results.resume import IDENTITY, telling
 from significand.results.store import DETAILS
 from significand.results.values import check_encodable
@@ -40,6 +41,7 @@ OF_PROGRAM = ("machine.python", "machine.versions")
 _FIRST, _END, _END_BYTES = b"PK\3\4", b"PK\5\6", 22
 """How a .zip file begins, and how the last of its bytes do (PKWARE, APPNOTE 6.3.10, 4.3.7 and 4.3.16)."""
 
+COLUMNS = tuple(one.name for one in fields(Run))
 _KINDS = {one.name: one.type for one in fields(Run)}
 _FLOATS, _WHOLES = (itemgetter(*(name for name, kind in _KINDS.items() if kind is wanted)) for wanted in (float, int))
 _TRUTHS = [name for name, kind in _KINDS.items() if kind not in {float, int, str}]
@@ -66,7 +68,9 @@ class SentBlock:
     lines
         Of the journal, one for each run.
     rows
-        The same: texts by column.
+        The same runs, as raw_runs.csv has them.
+    finished, failed
+        How many of them did.
     content
         All of it, as it came.
     """
@@ -74,8 +78,10 @@ class SentBlock:
     facts: Mapping[str, Any]
     first_line: bytes
     repeat: int
-    lines: Sequence[bytes]
-    rows: Sequence[Mapping[str, str]]
+    lines: bytes
+    rows: bytes
+    finished: int
+    failed: int
     content: bytes
 
     @property
@@ -162,10 +168,23 @@ class Receiver:
         except Exception as error:  # noqa: BLE001 - zipfile raises many kinds on what was cut off
             raise BlockError(f"it was cut off or damaged on its way ({error})") from None
         first, *lines = journal.splitlines(keepends=True)
-        facts = self._known.get(first)
+        facts = self.facts_in(first)
+        rows = self._rows(lines, repeat)
+        counts = counted(row.get("status", "") for row in rows)
+        return SentBlock(facts, first, repeat, b"".join(lines), as_csv(rows), *counts, content)
+
+    def facts_in(self, first_line: bytes) -> Mapping[str, Any]:
+        """Return what the first line of a block's journal says; the same object for the same line.
+
+        Raises
+        ------
+        BlockError
+            Where it is of another experiment or program.
+        """
+        facts = self._known.get(first_line)
         if facts is None:
-            facts = self._known[first] = self._checked(first)
-        return SentBlock(facts, first, repeat, lines, self._rows(lines, repeat), content)
+            facts = self._known[first_line] = self._checked(first_line)
+        return facts
 
     def _journal(self, content: bytes, repeat: int) -> bytes:
         # What is inside ends in the same way, so that the end of one of these might be taken for that of the whole.
@@ -229,6 +248,21 @@ class Receiver:
         if lacking := self._setups.keys() - names:
             raise BlockError(f"it lacks {len(lacking)} of {len(self._setups)} runs, such as {shown(min(lacking))}")
         return rows
+
+
+def counted(states: Iterable[str]) -> tuple[int, int]:
+    """Return how many runs finished and how many failed, given the status of each."""
+    counts = Counter(state == FINISHED for state in states)
+    return counts[True], counts[False]
+
+
+def as_csv(rows: Iterable[Mapping[str, str]]) -> bytes:
+    """Return rows as raw_runs.csv has them; a column that a row lacks is empty."""
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows(
+        row.values() if tuple(row) == COLUMNS else [row.get(column, "") for column in COLUMNS] for row in rows
+    )
+    return text.getvalue().encode("utf-8", errors="surrogateescape")
 
 
 def different_facts(one: Mapping[str, Any], other: Mapping[str, Any], allow: Collection[str] = ()) -> list[Difference]:

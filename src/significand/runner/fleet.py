@@ -8,7 +8,6 @@ machines there are, but where one goes or is set aside: then all that are idle a
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,6 +19,7 @@ from significand.results.sent_blocks import BlockError, Receiver, SentBlock
 from significand.runner.conductor import OnProgress
 from significand.runner.fleet_hosts import NAMED, FleetHost, problems_of, progress_words
 from significand.runner.places import Began, Came, Ended, Event, FleetPlace, Went
+from significand.runner.receiving import Checker, Found
 
 Mode = Literal["each", "share"]
 
@@ -36,9 +36,6 @@ LOOK_EVERY_S = 1.0
 
 REPORT_EVERY_S = 0.25
 """At most, where there are many machines."""
-
-TOGETHER = 64
-"""Blocks that are brought to the disk together, at most: they are in the memory meanwhile."""
 
 DONE_ALREADY = "it was done already, and the first is kept"
 
@@ -107,7 +104,7 @@ class Coordinator:
         self._place = place
         self._plan = plan
         self._folders = folders
-        self._receiver = receiver
+        self._checker = Checker(receiver)
         self._state = state
         self._file = file
         self._on_progress = on_progress
@@ -143,15 +140,16 @@ class Coordinator:
             Where a block cannot be kept.
         """
         self._report()
-        while True:
-            self._deal()
-            if self._is_over():
-                return self._problems()
-            events = self._place.wait(LOOK_EVERY_S)
-            self._take_in(events)
-            if events:
-                self._report()
-            self._file.keep_up()
+        with self._checker:
+            while True:
+                self._deal()
+                if self._is_over():
+                    return self._problems()
+                events = self._place.wait(LOOK_EVERY_S)
+                self._take_in(events)
+                if events:
+                    self._report()
+                self._file.keep_up()
 
     def _take_stock(self) -> None:
         """Find out what is left to do."""
@@ -204,30 +202,20 @@ class Coordinator:
         return self._shared.popleft() if self._shared else None
 
     def _take_in(self, events: Sequence[Event]) -> None:
-        """Keep what has arrived: while some blocks are brought to the disk, the next are checked."""
-        kept: Future[list[str]] | None = None
-        before: list[tuple[Ended, SentBlock]] = []
-        with ThreadPoolExecutor(1) as beside:
-            for at in range(0, len(events), TOGETHER):
-                blocks = self._heard(events[at : at + TOGETHER])
-                self._settle(before, kept)
-                before = blocks
-                kept = beside.submit(self._folders.keep, [block for _, block in blocks]) if blocks else None
-            self._settle(before, kept)
+        """Act on what has happened, and keep the blocks that have arrived."""
+        for some, found in self._checker.check(events):
+            blocks = self._heard(some, found)
+            for (event, block), reason in zip(blocks, self._folders.keep([one for _, one in blocks]), strict=True):
+                if reason:
+                    self._done.discard(self._key(event.host, event.repeat))
+                    self._lose(event, reason)
+                else:
+                    self._finish(event, block)
 
-    def _settle(self, blocks: Sequence[tuple[Ended, SentBlock]], kept: "Future[list[str]] | None") -> None:
-        """Write down what became of blocks that were to be kept."""
-        for (event, block), reason in zip(blocks, kept.result() if kept else (), strict=True):
-            if reason:
-                self._done.discard(self._key(event.host, event.repeat))
-                self._lose(event, reason)
-            else:
-                self._finish(event, block)
-
-    def _heard(self, events: Sequence[Event]) -> list[tuple[Ended, SentBlock]]:
+    def _heard(self, events: Sequence[Event], found: Sequence[Found]) -> list[tuple[Ended, SentBlock]]:
         """Act on what has happened; return the blocks that are to be kept."""
         blocks: list[tuple[Ended, SentBlock]] = []
-        for event in events:
+        for event, came in zip(events, found, strict=True):
             match event:
                 case Began():
                     if (running := self._hosts[event.host].running) is not None:
@@ -237,27 +225,26 @@ class Coordinator:
                 case Went():
                     self._go(event)
                 case Ended():
-                    if block := self._received(event):
+                    if block := self._received(event, came):
                         blocks.append((event, block))
         return blocks
 
-    def _received(self, event: Ended) -> SentBlock | None:
+    def _received(self, event: Ended, came: Found) -> SentBlock | None:
         """Return the block that arrived, where there is one to keep."""
         key = self._key(event.host, event.repeat)
         if key in self._done:
             self._end_of(event, "lost", DONE_ALREADY)
             return None
-        if event.reason:
-            self._lose(event, event.reason)
+        if not isinstance(came, SentBlock):
+            self._lose(event, event.reason or str(came))
             return None
         try:
-            block = self._receiver.receive(event.content, event.repeat)
-            self._check_sender(event, block)
+            self._check_sender(event, came)
         except BlockError as error:
             self._lose(event, str(error))
             return None
         self._done.add(key)  # before it is kept: it may arrive twice at once
-        return block
+        return came
 
     def _check_sender(self, event: Ended, block: SentBlock) -> None:
         cpu = block.facts["machine"].get("cpu")

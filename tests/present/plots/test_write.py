@@ -377,9 +377,9 @@ def test_pictures_that_cannot_be_drawn_are_told(
 ) -> None:
     """Whatever becomes of the process that draws, it is one error with the cause, and nothing is written."""
     monkeypatch.setattr("significand.present.plots.write.DRAWING_TIMEOUT_S", 0.2 if "sleep" in code else 60.0)
-    monkeypatch.setattr("significand.present.plots.write.END_TIMEOUT_S", 0.2 if "sleep" in code else 60.0)
+    monkeypatch.setattr("significand.runner.companion.END_TIMEOUT_S", 0.2 if "sleep" in code else 60.0)
     monkeypatch.setattr(
-        "significand.present.plots.write.python",
+        "significand.runner.companion.python",
         lambda real, *words: [sys.executable, "-c", code, *words],  # noqa: ARG005
     )
     with pytest.raises(PlotError, match=rf"^the pictures \(PNG\) could not be drawn \(.*{cause}\); no number is lost"):

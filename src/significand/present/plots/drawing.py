@@ -5,13 +5,9 @@ explicitly, and neither pyplot nor rcParams is touched. `significand.present.plo
 its own.
 """
 
-import contextlib
-import os
-import sys
 import textwrap
 from collections.abc import Sequence
 from itertools import pairwise
-from multiprocessing.connection import Connection
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -40,8 +36,8 @@ from significand.present.plots.paint import (
     write_foot,
 )
 from significand.present.plots.ratio_figures import RatioFigure
+from significand.runner.companion import answer_with
 
-LOOK_EVERY_S = 1.0
 LABEL_GID = "point-label"
 LEADER_GID = "leader"
 
@@ -90,13 +86,8 @@ def draw_any(prepared: TradeoffFigure | GridFigure | RatioFigure | ForestFigure)
 
 
 def serve() -> None:
-    """Say that all is imported, and draw what comes through the socket whose number is the last argument."""
-    program = os.getppid()
-    with Connection(int(sys.argv[-1])) as connection, contextlib.suppress(EOFError, ConnectionError):
-        connection.send(None)
-        while os.getppid() == program:  # when it is killed, another process may hold the other end open
-            if connection.poll(LOOK_EVERY_S):
-                connection.send([png(draw_any(prepared)) for prepared in connection.recv()])
+    """Say that all is imported, and draw what is asked for."""
+    answer_with(lambda figures: [png(draw_any(prepared)) for prepared in figures])
 
 
 def _page(prepared: TradeoffFigure, *, column_inches: float, axes_inches: float) -> tuple[Figure, Axes, list[Text]]:

@@ -7,14 +7,11 @@ wherever it is made, and making it leaves a notebook as it was. Nor can a Matplo
 
 import contextlib
 import os
-import socket
-import subprocess
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import IO, Self
+from typing import Any, Self
 
 from significand.analysis.comparison import Comparison
 from significand.answers.fleet import FleetAnswer
@@ -27,12 +24,11 @@ from significand.present.plots.ratio_figures import RatioFigure, ratio_figures
 from significand.present.rows import SummaryRow
 from significand.present.varying import grid_of
 from significand.results.store import RATIO_BY_HOST, replacing
-from significand.runner.interpreter import environment, python
+from significand.runner.companion import Companion
+from significand.runner.interpreter import environment
 
 DRAWING_TIMEOUT_S = 120.0
 """Matplotlib looks for all the machine's fonts when it is first used."""
-
-END_TIMEOUT_S = 5.0
 
 # What runs need is imported at the same time, and somebody waits for that. What was registered first is done last:
 # Matplotlib removes what it put aside, but nobody waits while Python takes it apart.
@@ -60,86 +56,50 @@ class _Artist:
     """The process that draws, seen from here. It imports Matplotlib while this process goes on."""
 
     def __init__(self) -> None:
-        self._begun = contextlib.ExitStack()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._companion: Companion | None = None
         self._cause = ""
         self._ready = False
-        self._stderr: IO[bytes]
-        self._connection: Connection
 
     def __enter__(self) -> Self:
+        # Matplotlib reads a file in the working directory; where this module lies is none.
         try:
-            self._start()
+            self._companion = Companion(_SERVE, Path(__file__).parent, _environment())
         except (OSError, ValueError) as error:  # told when something is to be drawn
             self._cause = str(error)
-        except BaseException:
-            self._begun.close()
-            raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._begun.close()
+        if self._companion is not None:
+            self._companion.close()
 
     def draw(self, figures: Sequence[_Figure]) -> list[bytes]:
-        if self._process is None:
+        if self._companion is None:
             raise PlotError(_told(self._cause))
+        connection = self._companion.connection
         try:
-            self._wait()
-            self._connection.send(figures)
-            if not self._connection.poll(DRAWING_TIMEOUT_S):
-                raise PlotError(_told(f"nothing was drawn after {DRAWING_TIMEOUT_S:g} s"))
-            images: list[bytes] = self._connection.recv()
+            self.rest()
+            if not self._ready:  # it is no more, or it hangs
+                _answer(connection, 0.0)
+            connection.send(figures)
+            images: list[bytes] = _answer(connection, DRAWING_TIMEOUT_S)
         except (EOFError, ConnectionError):
-            raise PlotError(_told(self._last_words())) from None
+            raise PlotError(_told(self._companion.last_words())) from None
         return images
 
     def rest(self) -> None:
         """Wait until it has imported what it draws with, and rests; where it fails, that is told when it is to draw."""
-        with contextlib.suppress(EOFError, ConnectionError):
-            self._wait()
-
-    def _wait(self) -> None:
-        if self._ready or self._process is None or not self._connection.poll(DRAWING_TIMEOUT_S):
+        if self._ready or self._companion is None:
             return
-        self._connection.recv()
-        self._ready = True
+        with contextlib.suppress(EOFError, ConnectionError):
+            if self._companion.connection.poll(DRAWING_TIMEOUT_S):
+                self._companion.connection.recv()
+                self._ready = True
 
-    def _start(self) -> None:
-        self._stderr = self._begun.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - it is closed with the rest
-        ours, theirs = socket.socketpair()
-        self._connection = Connection(ours.detach())
-        self._begun.callback(self._connection.close)
-        with theirs:
-            self._process = subprocess.Popen(
-                python(_SERVE, str(theirs.fileno())),
-                pass_fds=[theirs.fileno()],
-                cwd=Path(__file__).parent,  # Matplotlib reads a file in the working directory; here is none
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=self._stderr,
-                start_new_session=True,  # Ctrl-C is for this process, which ends it
-                env=_environment(),
-            )
-        self._begun.callback(self._end, self._process)
 
-    def _end(self, process: subprocess.Popen[bytes]) -> None:
-        """Let the process end by itself, so that Matplotlib removes what it put aside; else end it."""
-        self._connection.close()
-        try:
-            process.wait(END_TIMEOUT_S)
-        except BaseException as error:
-            process.kill()
-            process.wait()
-            if not isinstance(error, subprocess.TimeoutExpired):
-                raise
-
-    def _last_words(self) -> str:
-        assert self._process is not None  # noqa: S101  # narrows the type; only called where there is one
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(END_TIMEOUT_S)
-        self._stderr.seek(0)
-        lines = self._stderr.read().decode(errors="replace").strip().splitlines()
-        return lines[-1] if lines else f"the process that draws ended with {self._process.returncode}"
+def _answer(connection: Connection, timeout_s: float) -> Any:  # noqa: ANN401 - whatever was sent
+    if not connection.poll(timeout_s):
+        raise PlotError(_told(f"nothing was drawn after {DRAWING_TIMEOUT_S:g} s"))
+    return connection.recv()
 
 
 _shared: ContextVar[_Artist | None] = ContextVar("_shared", default=None)
