@@ -26,20 +26,27 @@ class LocalDask:
     ----------
     folder
         For logs, and for what workers keep.
+    scheme
+        ``"tcp"`` or ``"tls"``.
+    environment
+        Variables of the scheduler and all workers.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, scheme: str = "tcp", environment: Mapping[str, str] | None = None) -> None:
         self._folder = folder
+        self._scheme = scheme
+        self._environment = environment or {}
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self.address = ""
 
     def __enter__(self) -> Self:
         self._start(
-            "scheduler", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"
-        )
+            "scheduler", "distributed.cli.dask_scheduler", "--host", f"{self._scheme}://127.0.0.1", "--port", "0",
+            "--no-dashboard",
+        )  # fmt: skip
         log = self._folder / "scheduler.log"
-        assert eventually(lambda: re.search(r"Scheduler at: +tcp://\S+", log.read_text()) is not None, 60)
-        found = re.search(r"tcp://[0-9.]+:[0-9]+", log.read_text())
+        assert eventually(lambda: re.search(r"Scheduler at: +t\w+://\S+", log.read_text()) is not None, 60)
+        found = re.search(rf"{self._scheme}://[0-9.]+:[0-9]+", log.read_text())
         assert found
         self.address = found[0]
         return self
@@ -84,7 +91,7 @@ class LocalDask:
             one_cpu = ["taskset", "-c", str(min(os.sched_getaffinity(0)))] if environment else []
             self._processes[name] = subprocess.Popen(
                 [*one_cpu, sys.executable, "-W", "ignore", "-m", module, *words],
-                env={**os.environ, **(environment or {})},
+                env={**os.environ, **self._environment, **(environment or {})},
                 cwd=self._folder,
                 stdout=log,
                 stderr=log,

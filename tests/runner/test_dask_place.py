@@ -1,15 +1,20 @@
 """Blocks on a real Dask scheduler with real workers, each of which believes to be a machine of its own."""
 
 import json
+import os
+import re
 import socket
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+import trustme
 
 from conftest import SMALL, eventually
 from made_up_dask import RESOURCE, LocalDask, Wire
@@ -288,3 +293,49 @@ def _forget(dask: LocalDask, workers: int) -> None:
 
     with Client(dask.address, set_as_default=False) as client:  # type: ignore[no-untyped-call]
         assert eventually(lambda: len(client.scheduler_info(n_workers=-1)["workers"]) == workers, 30)
+
+
+@pytest.fixture(scope="module")
+def certified(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
+    """Return the variables that the documentation names, for a certificate that is good for everybody here."""
+    folder = tmp_path_factory.mktemp("certificates")
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(folder / "ca.pem")
+    certificate = authority.issue_cert("127.0.0.1")
+    certificate.private_key_pem.write_to_path(folder / "key.pem")
+    certificate.cert_chain_pems[0].write_to_path(folder / "cert.pem")
+    text = (Path(__file__).parents[2] / "docs" / "many_machines.md").read_text()
+    told = dict(re.findall(r"(DASK_DISTRIBUTED__COMM__\w+)=(\S+)", text))
+    assert len(told) == 8
+    return {name: str(folder / value) if value.endswith(".pem") else value for name, value in told.items()}
+
+
+_ENCRYPTED = """
+import sys
+from pathlib import Path
+from significand.fleet_job import run_fleet_in
+from significand.runner.dask_place import DaskPlace
+from significand.runner.fleet_options import FleetOptions
+
+address, folder, experiment = sys.argv[1], Path(sys.argv[2]), eval(sys.argv[3])
+place = lambda bundle: DaskPlace(address, lambda: bundle, (), with_doctor=False)
+print(run_fleet_in(folder, experiment, FleetOptions(address), new_place=place).missing)
+"""
+
+
+def test_encrypted_connections_are_only_for_those_with_a_certificate(
+    certified: Mapping[str, str], tmp_path: Path
+) -> None:
+    """With the variables of the documentation an experiment runs over TLS; without them nobody gets in."""
+    with LocalDask(tmp_path, "tls", certified) as dask:
+        dask.worker("a")
+        dask.wait_for("a")
+        with pytest.raises(PlanError, match=r"no Dask scheduler answers.*certificates"):
+            run(dask, tmp_path / "plain")
+        words = [dask.address, str(tmp_path / "out"), repr(TINY)]
+        environment = {**os.environ, **certified}
+        done = subprocess.run(
+            [sys.executable, "-c", _ENCRYPTED, *words], capture_output=True, text=True, check=False, env=environment
+        )
+    assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
+    assert runs_of(tmp_path / "out") == {"a": 4}

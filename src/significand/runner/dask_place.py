@@ -84,7 +84,7 @@ class DaskPlace:
         except Exception as error:  # noqa: BLE001 - of several kinds
             why = str(error).splitlines()[0] if str(error) else type(error).__name__
             told = f"on: no Dask scheduler answers at {self._address} ({why})"
-            remedy = "start one with `dask scheduler`, and check address, port and firewall"
+            remedy = "start one with `dask scheduler`, and check address, port, firewall and certificates (tls://)"
             raise PlanError([f"{told}; {remedy}"]) from None
         self._workers = Workers(self._client, self._address)
         self._answered_s = time.monotonic()
