@@ -66,8 +66,8 @@ def made_up_block(
     return buffer.getvalue()
 
 
-Answer = Callable[[str, int], "bytes | str | None"]
-"""Gives what a machine sends for a repeat: a block, a reason why there is none, or None where it is silent."""
+Answer = Callable[[str, int], "bytes | str | Ended | None"]
+"""Gives what a machine sends for a repeat: a block, a reason why there is none, how it ends, or None for silence."""
 
 
 MOST_WAITS = 10_000
@@ -156,6 +156,8 @@ class MadeUpScheduler:
             answer, machine = self._answer(host, repeat), self._machine(host, repeat)
             if answer is None:
                 self._running.append((host, repeat))
+            elif isinstance(answer, Ended):
+                happened.append(answer)
             elif isinstance(answer, str):
                 happened.append(Ended(host, repeat, reason=answer, machine=machine))
             else:

@@ -90,7 +90,9 @@ class MadeUpSlurm:
                 arguments = _called(path)
                 content = self.answer(arguments)
                 if content is not None:
-                    Path(arguments[-1]).write_bytes(content)
+                    part = Path(arguments[-1] + ".part")
+                    part.write_bytes(content)
+                    part.replace(arguments[-1])  # whole at once, as jobs leave it
 
 
 def _called(path: Path) -> tuple[Any, ...]:

@@ -267,12 +267,6 @@ def test_data_that_do_not_travel_are_put_into_the_locked_folder_alone(
     assert not (folder / BLOCK_DATA).exists()
 
 
-def test_fitness_cannot_be_required_of_nodes_that_slurm_chooses(tmp_path: Path) -> None:
-    """With `share` only one node is looked at before anything is measured, which is not enough to require it of all."""
-    with pytest.raises(PlanError, match="require_fit: with --hosts share Slurm chooses the node"):
-        run(tmp_path, Made("a"), on="slurm", hosts="share", require_fit=True)
-
-
 def test_a_damaged_folder_does_not_go_on_here(tmp_path: Path) -> None:
     """Where fleet.json is damaged, --resume without --on does not take the experiment for one of this machine."""
     run(tmp_path, Made("a"))

@@ -335,3 +335,20 @@ def test_whatever_happens_nothing_is_doubled_or_left_unsaid(told: list[list[tupl
             assert len(repeats) == 4 or problems
         else:
             assert len(done) == 8 or problems
+
+
+def test_a_node_that_refuses_because_it_is_unfit_costs_no_attempt(tmp_path: Path) -> None:
+    """However many unfit nodes a scheduler chooses, their blocks are done elsewhere; each is avoided, with a note."""
+    unfit = [f"n{number}" for number in range(MOST_ATTEMPTS + 2)]
+
+    def answer(host: str, repeat: int) -> Ended | bytes:
+        if (node := next((one for one in unfit if one not in made.place.avoided), None)) is not None:
+            return Ended(host, repeat, reason="load: busy", machine=node, is_unfit=True)
+        return made_up_block(EXPERIMENT, repeat, "good")
+
+    made = fleet(tmp_path / "f", "job-1", mode="share", answer=answer)
+    assert made.run() == []
+    assert made.place.avoided == unfit
+    assert kept(tmp_path / "f") == {"good": whole(0, 1, 2, 3)}
+    notes = {one.name: one.note for one in made.state.machines}
+    assert notes == dict.fromkeys(unfit, "unfit, so it gets no blocks: load: busy")

@@ -14,7 +14,7 @@ from made_up_slurm import MadeUpSlurm
 from significand.plan.problems import PlanError
 from significand.runner.places import Began, Ended, Event, PlaceError
 from significand.runner.slurm_commands import wishes_of
-from significand.runner.slurm_place import FOLDER, SlurmPlace
+from significand.runner.slurm_place import FOLDER, SlurmPlace, run_there
 
 
 @pytest.mark.parametrize(
@@ -96,9 +96,9 @@ def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MadeUpSlu
         yield made
 
 
-def place(tmp_path: Path, wishes: str = "jobs=2", *, each: bool = False) -> SlurmPlace:
+def place(tmp_path: Path, wishes: str = "jobs=2", *, each: bool = False, only_fit: bool = False) -> SlurmPlace:
     """Return a place for the experiment in a folder."""
-    return SlurmPlace(wishes, tmp_path / "bundle.zip", tmp_path / "f", (), each=each)
+    return SlurmPlace(wishes, tmp_path / "bundle.zip", tmp_path / "f", (), each=each, only_fit=only_fit)
 
 
 def events_of(place: SlurmPlace, count: int = 1) -> list[Event]:
@@ -222,3 +222,34 @@ def test_slurm_that_is_silent_is_waited_for(
         with pytest.raises(PlaceError, match="squeue failed"):
             made.wait(1)
         slurm.queue("")
+
+
+def test_where_only_fit_nodes_may_measure_each_asks_the_doctor_once(
+    tmp_path: Path, slurm: MadeUpSlurm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A node that Slurm chooses and the doctor finds unfit measures nothing; one that was fit isn't asked again."""
+    given: list[tuple[Any, ...]] = []
+
+    def answer(arguments: tuple[Any, ...]) -> bytes | None:
+        given.append(arguments)
+        if arguments[-1].endswith(".json"):
+            return PROBED
+        if len(given) > 2:
+            return b"PK a block"
+        # What the job does on its node, which cannot measure this bundle: the doctor's word is the made-up thing.
+        monkeypatch.setenv("SLURMD_NODENAME", "n1")
+        monkeypatch.setattr("significand.runner.task.doctor_here", lambda: json.loads(PROBED)["checks"])
+        run_there(*arguments)
+        return None
+
+    slurm.answer = answer
+    slurm.queue("2 RUNNING n1", "3 RUNNING n2", "4 RUNNING n2")
+    with place(tmp_path, only_fit=True) as made:
+        assert [host.unfit for host in made.hosts()] == [(), ()]
+        measured = Ended("job-1", 0, b"PK a block", machine="n2")
+        for expected in (Ended("job-1", 0, reason="load: busy", machine="n1", is_unfit=True), measured, measured):
+            made.start("job-1", 0)
+            while not isinstance(found := events_of(made)[0], Ended):
+                pass
+            assert found == expected
+    assert [arguments[3] for arguments in given[1:]] == [(), (), ("n2",)]

@@ -235,6 +235,9 @@ class Coordinator:
         if key in self._done:
             self._end_of(event, "lost", DONE_ALREADY)
             return None
+        if event.is_unfit:
+            self._refuse(event)
+            return None
         if not isinstance(came, SentBlock):
             self._lose(event, event.reason or str(came))
             return None
@@ -277,6 +280,19 @@ class Coordinator:
             self._blame(event.machine or host.name, reason)
         if again:
             self._give_back(host, event.repeat)
+
+    def _refuse(self, event: Ended) -> None:
+        """Give out a block again that an unfit machine has left alone, elsewhere: that is no attempt at it."""
+        host, key = self._hosts[event.host], self._key(event.host, event.repeat)
+        if not event.machine or host.running is None or host.running.repeat != event.repeat:
+            self._lose(event, event.reason)
+            return
+        self._attempts[key] -= 1
+        entry = self._state.machine(event.machine)
+        entry.unfit, entry.note = (event.reason,), f"unfit, so it gets no blocks: {event.reason}"
+        self._place.avoid(event.machine)
+        self._end_of(event, "lost", f"unfit: {event.reason}", event.machine)
+        self._give_back(host, event.repeat)
 
     def _blame(self, name: str, reason: str) -> None:
         """Count what a machine has lost in a row, and give it nothing more where that is too much."""

@@ -75,11 +75,6 @@ def problems_of(options: FleetOptions, hosts: str, before: str = "") -> list[str
         problems.append(
             f"on: {shown(options.on)} needs {package}, which is not installed; pip install 'significand[{extra}]'"
         )
-    if kind == SLURM and hosts == "share" and options.require_fit:
-        problems.append(
-            "require_fit: with --hosts share Slurm chooses the node, and only one is looked at before; leave it out, "
-            "or give --hosts each with nodelist=..."
-        )
     if options.slurm and kind != SLURM:
         problems.append(f"slurm: {shown(options.slurm)} means nothing without --on slurm; leave it out")
     return problems
@@ -95,4 +90,4 @@ def place_of(options: FleetOptions, allow: Sequence[str], folder: Path, *, each:
         return lambda bundle: DaskPlace(address, lambda: bundle, allow)
     from significand.runner.slurm_place import SlurmPlace  # noqa: PLC0415 - an extra
 
-    return lambda bundle: SlurmPlace(options.slurm, bundle, folder, allow, each=each)
+    return lambda bundle: SlurmPlace(options.slurm, bundle, folder, allow, each=each, only_fit=options.require_fit)

@@ -41,13 +41,28 @@ class Began:
 
 @dataclass(frozen=True)
 class Ended:
-    """A block has ended: its content, or the reason why there is none; and on which machine, where that was chosen."""
+    """A block has ended.
+
+    Attributes
+    ----------
+    host, repeat
+        Which one.
+    content
+        What it came to.
+    reason
+        Why there is none.
+    machine
+        Where it was, where the scheduler has chosen.
+    is_unfit
+        Whether that machine has measured nothing because the doctor finds it unfit, as the reason says.
+    """
 
     host: str
     repeat: int
     content: bytes = b""
     reason: str = ""
     machine: str = ""
+    is_unfit: bool = False
 
 
 @dataclass(frozen=True)

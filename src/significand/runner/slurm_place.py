@@ -11,7 +11,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -46,6 +46,10 @@ LOST_S = 300.0
 
 FACTS_BYTES = 1_000_000
 
+UNFIT = b"unfit:"
+"""What a job's answer begins with where its node measures nothing because the doctor finds it unfit; then, as JSON, the
+node's name and what is wrong."""
+
 
 @dataclass
 class _Job:
@@ -74,11 +78,15 @@ class SlurmPlace:
         Fields of the machine that may differ.
     each
         Whether every node of a list does every repeat; else Slurm chooses the node of every block.
+    only_fit
+        Whether a node that Slurm chooses asks the doctor first, and measures nothing where it is unfit.
     """
 
     queues = True
 
-    def __init__(self, wishes: str, bundle: Path, folder: Path, allow: Sequence[str], *, each: bool) -> None:
+    def __init__(
+        self, wishes: str, bundle: Path, folder: Path, allow: Sequence[str], *, each: bool, only_fit: bool = False
+    ) -> None:
         self._wishes = wishes_of(wishes)
         self._source = bundle
         self._folder = folder.absolute() / FOLDER
@@ -94,6 +102,7 @@ class SlurmPlace:
         self._lock: FolderLock | None = None
         self._refused: list[Event] = []
         self._avoided: list[str] = []
+        self._fit: set[str] | None = set() if only_fit and not each else None
 
     def __enter__(self) -> Self:
         """Find out whether Slurm is there and knows what is asked for, and end what a killed program has left."""
@@ -145,7 +154,8 @@ class SlurmPlace:
             facts, unfit = self._probe([""])[""]
             slots = [f"job-{number}" for number in range(1, int(self._wishes.get("jobs", JOBS)) + 1)]
             self._nodes = dict.fromkeys(slots, "")
-            return [HostFacts(slots[0], facts["machine"], unfit), *map(HostFacts, slots[1:])]
+            told = unfit if self._fit is None else ()  # else its own blocks say it, and go elsewhere
+            return [HostFacts(slots[0], facts["machine"], told), *map(HostFacts, slots[1:])]
         nodes = slurm("scontrol", "show", "hostnames", self._wishes["nodelist"]).split()
         found = self._probe(nodes)
         self._nodes = {str(facts["machine"]["host"]): node for node, (facts, _) in found.items()}
@@ -156,7 +166,8 @@ class SlurmPlace:
     def start(self, host: str, repeat: int) -> None:
         """Submit a job for a block."""
         result = self._folder / f"{repeat}-{time.monotonic_ns()}.block"
-        arguments = (str(self._folder / "bundle.zip"), repeat, self._allow, str(result))
+        fit = None if self._fit is None else tuple(self._fit)
+        arguments = (str(self._folder / "bundle.zip"), repeat, self._allow, fit, str(result))
         try:
             self._jobs[host] = _Job(self._submit(run_there, arguments, self._nodes[host]), repeat, result)
         except PlanError as error:
@@ -203,6 +214,11 @@ class SlurmPlace:
 
     def _ended(self, host: str, job: _Job, content: bytes, reason: str) -> Ended:
         del self._jobs[host]
+        if content.startswith(UNFIT):
+            node, *unfit = json.loads(content.removeprefix(UNFIT))
+            return Ended(host, job.repeat, b"", "; ".join(unfit), node, is_unfit=True)
+        if content and self._fit is not None:
+            self._fit.add(job.node)
         return Ended(host, job.repeat, content, reason, "" if self._each else job.node)
 
     def _states(self) -> Mapping[str, tuple[str, str]] | None:
@@ -283,8 +299,13 @@ class SlurmPlace:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def run_there(bundle: str, repeat: int, allow: Sequence[str], result: str) -> None:
-    """Run a block as the job that this is, and leave what it came to."""
+def run_there(bundle: str, repeat: int, allow: Sequence[str], fit: Collection[str] | None, result: str) -> None:
+    """Run a block as the job that this is, and leave what it came to; or why not, where only fit nodes may run it."""
+    node = os.environ.get("SLURMD_NODENAME", "")
+    unfit = task.unfit_of(task.doctor_here()) if fit is not None and node not in fit else ()
+    if unfit:
+        _leave(Path(result), UNFIT + json.dumps([node, *unfit]).encode())
+        return
     _leave(Path(result), task.run_task(Path(bundle), repeat, allow))
 
 
@@ -306,7 +327,9 @@ def _content(job: _Job) -> tuple[bytes, str]:
     try:
         most = LARGEST_BLOCK if job.repeat >= 0 else FACTS_BYTES
         with open_to_read(job.result, most, "measure fewer setups at once") as file:
-            content, reason = task.told(file.read()) if job.repeat >= 0 else (file.read(), "")
+            content, reason = file.read(), ""
+        if job.repeat >= 0 and not content.startswith(UNFIT):
+            content, reason = task.told(content)
     except (OSError, TooLargeError) as error:
         content, reason = b"", str(error)
     job.result.unlink(missing_ok=True)
