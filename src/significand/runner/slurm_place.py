@@ -217,7 +217,7 @@ class SlurmPlace:
         if content.startswith(UNFIT):
             node, *unfit = json.loads(content.removeprefix(UNFIT))
             return Ended(host, job.repeat, b"", "; ".join(unfit), node, is_unfit=True)
-        if content and self._fit is not None:
+        if content and job.repeat >= 0 and job.node and self._fit is not None:
             self._fit.add(job.node)
         return Ended(host, job.repeat, content, reason, "" if self._each else job.node)
 
