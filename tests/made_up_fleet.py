@@ -114,6 +114,7 @@ class MadeUpScheduler:
         self._events = deque(events)
         self._together = together
         self._running: deque[tuple[str, int]] = deque()
+        self._besides: list[Event] = []
         self.started: list[tuple[str, int]] = []
         self.avoided: list[str] = []
         self.cancelled = False
@@ -162,7 +163,17 @@ class MadeUpScheduler:
                 happened.append(Ended(host, repeat, reason=answer, machine=machine))
             else:
                 happened.append(Ended(host, repeat, answer, machine=machine))
+            happened += self._besides
+            self._besides.clear()
         return happened
+
+    def answer_with(self, answer: Answer) -> None:
+        """Answer otherwise from now on."""
+        self._answer = answer
+
+    def happens_with_it(self, event: Event) -> None:
+        """Let something happen in the same moment as the block ends that is asked for."""
+        self._besides.append(event)
 
     def cancel(self) -> None:
         """Take down that all was taken back."""

@@ -157,7 +157,56 @@ def test_what_a_killed_program_has_left_is_put_right(tmp_path: Path) -> None:
                       {"repeat": 1, "host": "b", "attempt": 1, "state": "running"}]  # fmt: skip
     path.write_text(json.dumps(told))
     run(tmp_path, Made("a"), {}, resume=True)
-    assert [(one.host, one.state) for one in read_fleet_state(tmp_path).blocks] == [("a", "finished"), ("b", "lost")]
+    found = [(one.host, one.repeat, one.state) for one in read_fleet_state(tmp_path).blocks]
+    assert found == [("a", 0, "finished"), ("b", 1, "lost"), ("a", 1, "finished")]
+
+
+@pytest.mark.parametrize("left", ["nothing", "waiting", "a place in a queue"])
+def test_whatever_fleet_json_said_last_finished_blocks_are_in_it(tmp_path: Path, left: str) -> None:
+    """A program may be killed before the file says that a block has begun, or on which machine Slurm let it run."""
+    run(tmp_path, Made("a"), hosts="share")
+    path = tmp_path / "fleet.json"
+    told = json.loads(path.read_text())
+    host = "job-1" if left == "a place in a queue" else "a"
+    told["blocks"] = [{"repeat": repeat, "host": host, "attempt": 1, "state": "waiting"} for repeat in (0, 1)]
+    told["blocks"] = [] if left == "nothing" else told["blocks"]
+    path.write_text(json.dumps(told | {"state": "running"}))
+    run(tmp_path, Made("a"), {}, resume=True)
+    blocks = read_fleet_state(tmp_path).blocks
+    assert [(one.host, one.repeat, one.state, one.reason) for one in blocks] == [
+        ("a", 0, "finished", ""),
+        ("a", 1, "finished", ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [(OSError(28, "No space left on device"), ResultsLostError), (KeyboardInterrupt(), ExperimentInterrupted)],
+)
+@pytest.mark.parametrize("where", ["significand.fleet_job.write_views", "significand.fleet_job.FleetFile.write"])
+def test_what_goes_wrong_at_the_end_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, error: BaseException, told: type[Exception]
+) -> None:
+    """A full disk or Ctrl-C while summaries are written is no success; resume writes them."""
+
+    def fails(*_: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(where, fails)
+        with pytest.raises(told, match="--resume"):
+            run(tmp_path, Made("a"))
+    assert run(tmp_path, Made("a"), {}, resume=True).missing == []
+    assert read_fleet_state(tmp_path).state == "finished"
+    assert (tmp_path / "report.html").exists()
+
+
+def test_an_experiment_of_this_machine_does_not_go_on_elsewhere(tmp_path: Path) -> None:
+    """With resume it is not begun anew on other machines, and all is as it was."""
+    (tmp_path / "journal.jsonl").write_text("{}\n")
+    with pytest.raises(PlanError, match="holds an experiment of this machine; leave --on out"):
+        run(tmp_path, Made("a"), resume=True)
+    assert [one.name for one in tmp_path.iterdir()] == ["journal.jsonl"]
 
 
 def other(**changes: object) -> HostFacts:

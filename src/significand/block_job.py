@@ -3,6 +3,7 @@
 import re
 import tempfile
 from collections.abc import Collection, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,8 +90,13 @@ def run_blocks(
     wanted = repeats_of(repeats, bundle.experiment)
     allow = as_names(allow)
     _check_machine(bundle, folder, allow)
-    with HostLock(host_name()), tempfile.TemporaryDirectory(prefix="significand-bundle-") as scratch:
-        data = bundle.unpack(Path(scratch))
+    with ExitStack() as kept:
+        try:
+            kept.enter_context(HostLock(host_name()))
+            scratch = kept.enter_context(tempfile.TemporaryDirectory(prefix="significand-bundle-"))
+            data = bundle.unpack(Path(scratch))
+        except OSError as error:
+            raise PlanError([f"temporary folder: {error}; make room, or set TMPDIR to a folder with room"]) from None
         told = [bundle.facts.get(name) for name in ("data_sha256", "network", "network_sources")]
         plan = Plan(bundle.experiment, lambda: data, *told)
         identity = identity_of(plan)

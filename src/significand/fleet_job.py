@@ -20,9 +20,10 @@ from significand.plan.experiment import Experiment, resumed_fields
 from significand.plan.paths import shell_word
 from significand.plan.problems import PlanError, shown
 from significand.results.difference import as_names
-from significand.results.fleet_state import FleetEnd, FleetError, FleetFile, FleetState, read_fleet_state
+from significand.results.fleet_state import BlockEntry, FleetEnd, FleetError, FleetFile, FleetState, read_fleet_state
 from significand.results.fleet_store import FleetDirectory, is_fleet
 from significand.results.hosts import HostFolders
+from significand.results.journal import JOURNAL
 from significand.results.sent_blocks import Receiver, different_facts, different_versions
 from significand.results.store import BLOCK_DATA, BUNDLE, StrandedError
 from significand.runner.bundle import Bundle, write_bundle
@@ -122,6 +123,9 @@ def run_fleet_in(
     """
     folder, allow = result_folder(output_dir), as_names(allow)
     with ExitStack() as kept:
+        if resume and not is_fleet(folder) and (folder / JOURNAL).exists():
+            here = f"resume: {str(folder)!r} holds an experiment of this machine"
+            raise PlanError([f"{here}; leave --on out to go on with it, or give another folder"])
         before = _begun(folder, options) if resume and is_fleet(folder) else None
         hosts = options.hosts or (before.hosts if before else MODES[0])
         problems = problems_of(options, hosts, before.hosts if before else "")
@@ -249,7 +253,7 @@ class _FleetJob:
                 archive = self._begin(directory, state, write)
             else:
                 self._folders.read(self._experiment)
-                self._drop_unfinished(state)
+                self._put_right(state)
             return self._measure(place, hosts, state, archive)
 
     def _begin(self, directory: FleetDirectory, state: FleetState, write: Write) -> Path | None:
@@ -270,33 +274,36 @@ class _FleetJob:
         )  # fmt: skip
         try:
             missing = [*coordinator.run(), *self._of_absent(hosts)]
+            views = self._end(place, state, file, "failed" if missing else "finished")
         except KeyboardInterrupt:
-            self._end(place, state, file, "interrupted")
+            self._break_off(place, state, file, "interrupted")
             planned = coordinator.planned * runs
             raise ExperimentInterrupted(self._folders.runs[0], planned, self._folder) from None
         except PlaceError as error:
-            self._end(place, state, file, "failed")
+            self._break_off(place, state, file, "failed")
             raise PlaceError(f"{error}; {self._how_to_go_on()}") from None
         except OSError as error:
-            self._end(place, state, file, "failed")
+            self._break_off(place, state, file, "failed")
             raise ResultsLostError(f"{error}; make room, and {self._how_to_go_on()}") from None
-        views = self._end(place, state, file, "failed" if missing else "finished")
         notes = [*views.missing, *(f"{one.name}: {one.note}" for one in state.machines if one.note)]
         return FleetOutcome(self._folder, missing, self._folders.runs[1], archive, notes, answer=views.answer)
 
+    def _break_off(self, place: FleetPlace, state: FleetState, file: FleetFile, how: FleetEnd) -> None:
+        """End where something is told already; a second Ctrl-C or a full disk costs summaries only."""
+        with contextlib.suppress(KeyboardInterrupt, OSError):
+            self._end(place, state, file, how)
+
     def _end(self, place: FleetPlace, state: FleetState, file: FleetFile, how: FleetEnd) -> "Views":
-        """End what runs elsewhere, and write what there is; a second Ctrl-C or a full disk costs summaries only."""
-        with contextlib.suppress(Exception, KeyboardInterrupt):
+        """End what runs elsewhere, and write what there is."""
+        with contextlib.suppress(Exception):
             place.cancel()
         for block in state.blocks:
             if block.state in {"waiting", "running"}:
                 block.state, block.reason = "lost", how
         state.state = how
-        with contextlib.suppress(KeyboardInterrupt, OSError):
-            file.write()
-            self._folders.end("finished" if how == "finished" else how, _times(state))
-            return write_views(self._folder)
-        return Views((), None)
+        file.write()
+        self._folders.end(how, _times(state))
+        return write_views(self._folder)
 
     def _of_absent(self, hosts: Sequence[HostFacts]) -> list[str]:
         """Say what machines lack that took part before and are not there now."""
@@ -357,14 +364,22 @@ class _FleetJob:
                 entry.note = f"unfit: {'; '.join(host.unfit)}"
         return state
 
-    def _drop_unfinished(self, state: FleetState) -> None:
+    def _put_right(self, state: FleetState) -> None:
         """Correct what a killed program has left: what the machines' folders hold is what was finished."""
-        done = {(host, repeat) for host, repeats in self._folders.done.items() for repeat in repeats}
-        for block in state.blocks:
-            if (block.host, block.repeat) in done:
-                block.state = "finished" if block.state == "running" else block.state
-            elif block.state in {"running", "waiting", "finished"}:
+        kept = {(host, repeat) for host, repeats in self._folders.done.items() for repeat in repeats}
+        for block in reversed(state.blocks):  # the last time is the one that came to something
+            if block.state not in {"waiting", "running", "finished"}:
+                continue
+            # Where machines share, a place in a queue has none before its block is there.
+            shared = sorted({host for host, _ in kept}) if self._mode == "share" else []
+            places = [block.host] if block.host in self._folders.done else shared
+            found = next((host for host in places if (host, block.repeat) in kept), None)
+            if found is None:
                 block.state, block.reason = "lost", block.reason or "the submitting program ended"
+            else:
+                kept.discard((found, block.repeat))
+                block.host, block.state, block.reason = found, "finished", ""
+        state.blocks += [BlockEntry(repeat, host, state="finished") for host, repeat in sorted(kept)]
 
 
 def _times(state: FleetState) -> dict[str, dict[str, object]]:

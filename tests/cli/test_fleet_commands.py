@@ -43,6 +43,20 @@ def test_by_hand_from_the_plan_to_the_whole(
     assert "4 blocks finished; each on hand" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("instant")
+def test_by_hand_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With --json, nothing but JSON is printed: here, where the bundle is."""
+    assert main([*QUICK, "--threads", "1", "--on", "hand", "--output-dir", str(tmp_path), "--json"]) == DONE
+    assert json.loads(capsys.readouterr().out) == {"bundle": str(tmp_path / "experiment.zip"), "folder": str(tmp_path)}
+
+
+def test_a_fleet_that_goes_on_has_no_single_choice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """--require is refused with --resume, too, where it would be a gate that nobody closes."""
+    fleet(tmp_path, "a")
+    assert main(["run", "--resume", "--output-dir", str(tmp_path), "--require", "int8"]) == BAD_INPUT
+    assert "require: 'int8' is of one machine's answer" in capsys.readouterr().err
+
+
 def test_status_tells_who_does_what(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Blocks by machine, what runs where since when, what was lost and why; nothing in the folder is touched."""
     made = fleet(tmp_path, "a", "b")

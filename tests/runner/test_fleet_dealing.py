@@ -352,3 +352,21 @@ def test_a_node_that_refuses_because_it_is_unfit_costs_no_attempt(tmp_path: Path
     assert kept(tmp_path / "f") == {"good": whole(0, 1, 2, 3)}
     notes = {one.name: one.note for one in made.state.machines}
     assert notes == dict.fromkeys(unfit, "unfit, so it gets no blocks: load: busy")
+
+
+@pytest.mark.parametrize("mode", ["each", "share"])
+def test_a_block_that_is_refused_while_its_machine_goes_is_not_forgotten(tmp_path: Path, mode: str) -> None:
+    """What cannot be kept is done again, or said to be missing, even if its machine has gone in the same moment."""
+    made = fleet(tmp_path / "f", "a", mode=mode, together=1)
+
+    def answer(host: str, repeat: int) -> bytes:
+        if repeat != 1:
+            return made_up_block(EXPERIMENT, repeat, host)
+        made.place.happens_with_it(Went(host))
+        return made_up_block(EXPERIMENT, repeat, host, os="after an update")
+
+    made.place.answer_with(answer)
+    told = made.run(patience_s=30.0)
+    assert told
+    assert any("repeat" in line for line in told)
+    assert kept(tmp_path / "f")["a"].count(1) == 0

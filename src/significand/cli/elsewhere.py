@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from significand.cli.common import DONE, SOME_RUN_FAILED, complain, say
+from significand.cli.common import DONE, SOME_RUN_FAILED, complain, print_json, say
 from significand.cli.fleet_commands import tell_answer
 from significand.plan.problems import PlanError, shown
 
@@ -72,20 +72,21 @@ def run_elsewhere(
     return run_fleet_in(folder, fields, options, on_progress, resume=resume, yes=yes, allow=allow)
 
 
-def tell_fleet(outcome: "FleetOutcome", *, quiet: bool) -> int:
+def tell_fleet(outcome: "FleetOutcome", *, quiet: bool, as_json: bool) -> int:
     """Tell what an experiment on other machines came to, and return the exit code."""
     from significand.plan.paths import shell_word
     from significand.present.rows import visible
 
     for line in (*outcome.notes, *outcome.missing):
         complain(line)
-    if outcome.bundle:
+    if as_json:
+        print_json(_rows(outcome))
+    elif outcome.bundle:
         bundle, folder = shell_word(outcome.bundle), shell_word(outcome.folder)
         say(f"Bundle: {visible(outcome.bundle)}")
         say(f"On each machine: significand block {bundle} 0 --output-dir HOST")
         say(f"Then: significand merge {folder} HOST ...")
-        return DONE
-    if not quiet:
+    elif not quiet:
         tell_answer(outcome.answer)
         if outcome.archive:
             say(f"Earlier results: {visible(outcome.archive)}")
@@ -97,3 +98,14 @@ def tell_fleet(outcome: "FleetOutcome", *, quiet: bool) -> int:
             f"not all blocks are there; go on with: significand run --resume --output-dir={shell_word(outcome.folder)}"
         )
     return SOME_RUN_FAILED if outcome.missing or outcome.failed_runs else DONE
+
+
+def _rows(outcome: "FleetOutcome") -> object:
+    """Return what summary_stats.json holds; or, of what people measure by hand, where the bundle is."""
+    if outcome.bundle:
+        return {"bundle": str(outcome.bundle), "folder": str(outcome.folder)}
+    if outcome.answer is None:
+        return []
+    from significand.answers.fleet_tables import summary_frame
+
+    return summary_frame(outcome.answer).to_dicts()

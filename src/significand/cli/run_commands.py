@@ -165,9 +165,9 @@ def run(
             fields |= {name: value for name, value in vars(flags).items() if value is not None}
             fields |= {"model": file} if file is not None else {}
             check_gate(fail_on, fields, folder, resume=resume)
-            check_require(require, fields, resume=resume, elsewhere=on is not None)
             asked = Elsewhere(on, hosts, slurm, require_fit=require_fit, allow_mixed=allow_mixed)
             elsewhere = options_of(asked, folder, resume=resume)
+            check_require(require, fields, resume=resume, elsewhere=elsewhere is not None)
             if elsewhere is not None:
                 fleet = run_elsewhere(
                     folder,
@@ -186,7 +186,7 @@ def run(
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - told, or raised again
         return ended_by(error)
     if elsewhere is not None:
-        return tell_fleet(fleet, quiet=quiet)
+        return tell_fleet(fleet, quiet=quiet, as_json=json)
     streams().kept = f"the results are in {outcome.folder}; `significand table` prints them"
     _show(outcome, quiet=quiet, as_json=json)
     gate = DONE if fail_on is None else gate_of(outcome.claims, fail_on)

@@ -269,7 +269,7 @@ class Coordinator:
     def _lose(self, event: Ended, reason: str, *, went: bool = False) -> None:
         """Give a block out again, or give it up. That its machine went says nothing of how well it measures."""
         host, key = self._hosts[event.host], self._key(event.host, event.repeat)
-        if host.running is None or host.running.repeat != event.repeat:
+        if not self._has(host, event.repeat) and self._is_settled(event.host, event.repeat):
             return  # it was given up before, and is given out again already
         if key in self._done:  # somebody who had been given up has sent it meanwhile
             self._end_of(event, "lost", DONE_ALREADY)
@@ -281,10 +281,26 @@ class Coordinator:
         if again:
             self._give_back(host, event.repeat)
 
+    @staticmethod
+    def _has(host: FleetHost, repeat: int) -> bool:
+        """Tell whether a machine has that block now."""
+        return host.running is not None and host.running.repeat == repeat
+
+    def _is_settled(self, host: str, repeat: int) -> bool:
+        """Tell whether a block that its machine has no longer is done, given up, with another or to be given out."""
+        if self._plan.mode == "each":
+            return repeat in self._hosts[host].left or self._is_over_with(host, repeat)
+        waiting = repeat in self._shared or any(one == repeat for one, _ in self._again)
+        return waiting or self._is_over_with("", repeat) or any(self._has(one, repeat) for one in self._hosts.values())
+
+    def _is_over_with(self, host: str, repeat: int) -> bool:
+        given_up = (one for one in self._failed if one.state == "failed" and one.repeat == repeat)
+        return (host, repeat) in self._done or any(not host or one.host == host for one in given_up)
+
     def _refuse(self, event: Ended) -> None:
         """Give out a block again that an unfit machine has left alone, elsewhere: that is no attempt at it."""
         host, key = self._hosts[event.host], self._key(event.host, event.repeat)
-        if not event.machine or host.running is None or host.running.repeat != event.repeat:
+        if not event.machine or not self._has(host, event.repeat):
             self._lose(event, event.reason)
             return
         self._attempts[key] -= 1
@@ -320,7 +336,7 @@ class Coordinator:
         """Write down how a block ended, and set its machine free, where it is the one that the machine has."""
         host = self._hosts[event.host]
         entry = host.running
-        if entry is None or entry.repeat != event.repeat:
+        if entry is None or not self._has(host, event.repeat):
             # From before: its machine was given up meanwhile, and has come back with it.
             earlier = (one for one in reversed(self._state.blocks) if one.repeat == event.repeat)
             entry = next((one for one in earlier if one.host == event.host), None)
@@ -371,7 +387,11 @@ class Coordinator:
         left = len(self._shared) + len(self._again)
         failed = [one for one in self._failed if one.state == "failed"]  # it may have arrived after all
         each = self._plan.mode == "each"
-        return [*problems_of(self._hosts.values(), failed, left, self._plan.repeats, each=each)]
+        told = [*problems_of(self._hosts.values(), failed, left, self._plan.repeats, each=each)]
+        lacking = self.planned - len(self._done)
+        return told or (
+            [f"{lacking} of {self.planned} blocks are not there, and nobody can say why"] if lacking else []
+        )
 
     def _report(self) -> None:
         now = self._clock()
