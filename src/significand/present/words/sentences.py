@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from significand.analysis.comparison import Comparison
+from significand.analysis.comparison import BY_RANKS, Comparison
 from significand.analysis.intervals import DEPENDENT
 from significand.present.words.numbers import (
     LEAST_WITHOUT_EXPONENT,
@@ -76,7 +76,9 @@ def _clause(comparison: Comparison, than: str) -> str:
 def _doubts(comparison: Comparison) -> str:
     """Say where signed ranks come to another result, and why an interval is wider than its runs' spread alone."""
     told = ""
-    if comparison.disagreement:
+    if comparison.reason == BY_RANKS:
+        told = f" ({_by_ranks(comparison)})"
+    elif comparison.disagreement == "shown" or (comparison.disagreement and comparison.verdict in {"better", "worse"}):
         does = "show one" if comparison.disagreement == "shown" else "do not show it"
         told = f", though signed ranks {does}: {_by_ranks(comparison)}"
     if comparison.estimate.method == DEPENDENT:
