@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from significand.plan.metrics import HELD_OUT, METRICS
 from significand.plan.setup import Setup
 from significand.present.rows import enumerated, visible
+from significand.present.words.factors import times
 from significand.present.words.grid import Told
 from significand.present.words.numbers import probability
 from significand.present.words.places import TITLES, with_place
 from significand.present.words.population import of_population
-from significand.present.words.sentences import inverse, written
 
 if TYPE_CHECKING:
     from significand.analysis.choose import Candidate, Choice
@@ -64,11 +64,7 @@ def _beside_itself(one: "Comparison") -> str:
     noun, estimate = one.measured.noun, one.estimate
     if one.verdict not in {"better", "worse"}:
         return f"not compared in {noun}" if math.isnan(estimate.point) else f"no difference in {noun} shown"
-    point, low, high = estimate.point, estimate.low, estimate.high
-    word = "higher"
-    if point < 1:
-        word, point, low, high = "lower", *map(inverse, (point, high, low))
-    factor, interval = written(point, low, high, 1)
+    word, factor, interval = times(estimate.point, estimate.low, estimate.high)
     return f"{factor}x {word} {noun}{interval}"
 
 
@@ -137,10 +133,7 @@ def _noun(decision: "Decision") -> str:
 
 def _cost(decision: "Decision", one: "Candidate", place: int) -> str:
     """Say what it costs beside the reference: ``"2.3x lower latency than float32 [2.2, 2.4]"``."""
-    sign, word = (-1, "lower") if one.log_cost <= 0 else (1, "higher")
-    bounds = sorted(sign * bound for bound in (one.log_low, one.log_high))
-    point, low, high = (math.exp(log) for log in (sign * one.log_cost, *bounds))
-    factor, interval = written(point, low, high, 1, terse=True)
+    word, factor, interval = times(*map(math.exp, (one.log_cost, one.log_low, one.log_high)), terse=True)
     reference = _name(decision, decision.reference, beside=place)
     return f"{factor}x {word} {_noun(decision)} than {reference}{interval}"
 

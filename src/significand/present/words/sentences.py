@@ -5,12 +5,7 @@ from collections.abc import Sequence
 
 from significand.analysis.comparison import BY_RANKS, Comparison
 from significand.analysis.intervals import DEPENDENT
-from significand.present.words.numbers import (
-    LEAST_WITHOUT_EXPONENT,
-    MOST_DECIMALS,
-    MOST_WITHOUT_EXPONENT,
-    with_bounds,
-)
+from significand.present.words.factors import times, written
 
 UNSEEN = 1e-9
 """A difference of ratios or points below this is rounding."""
@@ -96,9 +91,7 @@ def _by_ranks(comparison: Comparison) -> str:
     if comparison.scale != "ratio":
         size, interval = written(point, low, high, 0)
         return f"{with_points(size, comparison)}{interval}"
-    if comparison.estimate.point < 1:
-        point, low, high = (inverse(bound) for bound in (point, high, low))
-    factor, interval = written(point, low, high, 1)
+    _, factor, interval = times(point, low, high, beside=comparison.estimate.point)
     return f"{factor}x{interval}"
 
 
@@ -110,11 +103,7 @@ def _ratio(comparison: Comparison, noun: str, than: str) -> str:
         return f"the same {noun}{than.replace(' than ', ' as ')}"
     if abs(point - 1) < UNSEEN:
         return f"{noun} {NEITHER}{than}{written(point, low, high, 1)[1]}"
-    word = "higher"
-    if point < 1:
-        word = "lower"
-        point, low, high = (inverse(bound) for bound in (point, high, low))
-    factor, interval = written(point, low, high, 1)
+    word, factor, interval = times(point, low, high)
     if float(factor) == 1:  # to all digits that the interval supports
         return f"about the same {noun}{than.replace(' than ', ' as ')}{interval}"
     return f"{factor}x {word} {noun}{than}{interval}"
@@ -186,42 +175,9 @@ def _left_out(comparison: Comparison) -> str:
     return f", {comparison.left_out} of {comparison.estimate.n + comparison.left_out} pairs left out"
 
 
-def written(point: float, low: float, high: float, nothing: int, *, terse: bool = False) -> tuple[str, str]:
-    """Write a number and its interval in brackets, with the digits that the interval supports; `terse`: one less.
-
-    And as many as it takes to see that the interval excludes `nothing`, the value of no difference, where it does.
-    """
-    if low == high:
-        return f"{point:.3g}", ""  # the same in all pairs: there is no interval to take digits from
-    text, interval = with_bounds(point, low, high)
-    if not interval:
-        return text, "" if math.isnan(low) or math.isnan(high) else f" [{low:.3g}, {high:.3g}]"
-    decimals = len(text.partition(".")[2])
-    if terse and decimals:
-        decimals -= 1
-        text = f"{point:.{decimals}f}"
-    widest = max(abs(low), abs(high))
-    if widest >= MOST_WITHOUT_EXPONENT:
-        return text, f" [{low:.3g}, {high:.3g}]"
-    if widest < LEAST_WITHOUT_EXPONENT:
-        return f"{point:.3g}", f" [{low:.3g}, {high:.3g}]"
-    nearest = high if high < nothing else low
-    while (
-        low <= high and not low <= nothing <= high and round(nearest, decimals) == nothing and decimals < MOST_DECIMALS
-    ):
-        decimals += 1
-        text = f"{point:.{decimals}f}"
-    return text, f" [{low:z.{decimals}f}, {high:z.{decimals}f}]"
-
-
 def _identical(difference: float, low: float, high: float) -> bool:
     """Tell whether setup and baseline agree in all pairs, up to rounding."""
     return low == high and abs(difference) < UNSEEN
-
-
-def inverse(ratio: float) -> float:
-    """Return the ratio the other way round."""
-    return math.inf if ratio == 0 else 1 / ratio
 
 
 def _factor(ratio: float) -> str:
