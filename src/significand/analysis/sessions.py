@@ -102,8 +102,8 @@ def allowed_for(standard_error: Floats, df: Floats, sessions: Between) -> tuple[
     """Return standard error and degrees of freedom of a difference of two sessions.
 
     Its variance is twice that of a session's mean, and what the two sessions' own runs scatter beyond those of the
-    others. Degrees of freedom by Satterthwaite (Biometrics Bulletin 2, 1946). Where the same is measured in sessions of
-    as many runs, this is the t test of a new observation against earlier ones.
+    others. Degrees of freedom by Satterthwaite (Biometrics Bulletin 2, 1946), at most those of the better known. Where
+    the same is measured in sessions of as many runs, this is the t test of a new observation against earlier ones.
 
     Parameters
     ----------
@@ -122,5 +122,6 @@ def allowed_for(standard_error: Floats, df: Floats, sessions: Between) -> tuple[
     squared = of_sessions + beyond
     with np.errstate(invalid="ignore", divide="ignore"):
         together = squared**2 / (of_sessions**2 / sessions.df + beyond**2 / df)
+    together = np.minimum(together, np.maximum(sessions.df, df))  # of two with one each it would be two
     matters = sessions.known & np.isfinite(standard_error) & (squared > standard_error**2)
     return np.where(matters, np.sqrt(squared), standard_error), np.where(matters, together, df)

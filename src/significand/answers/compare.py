@@ -14,7 +14,7 @@ from significand.analysis.resplits import overlap_of
 from significand.analysis.sessions import Between
 from significand.answers.control import Control, control_of
 from significand.answers.folder import Folder, read_folder, told_alike
-from significand.answers.sessions import pools_beside, spread_of
+from significand.answers.sessions import by_revision, pools_beside, spread_of
 from significand.plan.kinds import LARGEST_SCORE_MARGIN, AmbiguousShareError, read_share
 from significand.plan.metrics import HELD_OUT, METHOD_OF_ESTIMATE, METRICS, headlines, scored
 from significand.plan.phrases import counted, merged
@@ -59,6 +59,8 @@ class FolderComparison:
     control
         Training that is the same in both; None where there is none. Where `spread` does not say how much sessions
         scatter in a time, and nothing else can have made the difference, intervals allow for what this shows.
+    of_revisions
+        Whether the other sessions are of several revisions of the working directory, so that `spread` holds changes.
     """
 
     old: Folder
@@ -72,6 +74,7 @@ class FolderComparison:
     sessions: int = 0
     spread: Mapping[str, float] = field(default_factory=dict)
     control: Control | None = None
+    of_revisions: bool = False
 
     def modes(self) -> list[str]:
         """Return the modes that were compared."""
@@ -175,7 +178,7 @@ def compare_folders(
         raise ResultsError(problems)
     kinds = scored(other.score)
     margins = {name: size for name in chosen if (size := sizes[kinds[name].scale]) is not None}
-    pools = pools_beside(sides, modes, methods) if modes else []
+    pools, is_mixed = by_revision(pools_beside(sides, modes, methods) if modes else [])
     costs = [name for name in chosen if kinds[name].scale == "ratio" and not kinds[name].is_exact]
     scatter = {name: spread_of(pools, modes, name) for name in costs if any(pools)}
     control = control_of(one, other, modes, found)
@@ -209,6 +212,7 @@ def compare_folders(
             if of.known.any()
         },
         control,
+        is_mixed and any(of.known.any() for of in scatter.values()),
     )
 
 

@@ -213,7 +213,8 @@ def _of_sessions(result: "FolderComparison") -> str:
     if not result.spread:
         return SEEN_ONCE if result.control and result.control.is_of_sessions else UNKNOWN_SESSIONS
     told = ", ".join(f"{METRICS[name].noun} {100 * share:.2g} %" for name, share in result.spread.items())
-    return f" Intervals allow for how {result.sessions} other sessions of the same scatter: {told}."
+    mixed = ", whose revisions differ, so that changes count as scatter," if result.of_revisions else ""
+    return f" Intervals allow for how {result.sessions} other sessions of the same{mixed} scatter: {told}."
 
 
 def _score(comparison: Comparison) -> str:
