@@ -198,14 +198,8 @@ def choose(
         )
         for k in range(logs.shape[1])
     ]
-    told = _first_to_decide([more[k] for k in possible])
     needs = [case.outlook(k) for k in possible] if ranges and (len(logs) > 1 or exact) else []
-    examples = max((losses[k].n for k in possible if losses[k].unit == "example"), default=0)
-    told = replace(
-        told,
-        repeats_range=range_of_more(needs, len(logs)) if told.repeats is not None else None,
-        examples_range=range_of_examples(needs, examples) if told.examples is not None else None,
-    )
+    told = _likely(_first_to_decide([more[k] for k in possible]), needs, len(logs), case.examples(possible))
     return Choice(verdict, chosen, candidates, possible, told)
 
 
@@ -339,12 +333,27 @@ class _Case:
             ]
         )
 
+    def examples(self, setups: Sequence[int]) -> int:
+        """Return how many held-out examples there are, where any of these setups is judged by them."""
+        return max((self.losses[k].n for k in setups if self.losses[k].unit == "example"), default=0)
+
     def outlook(self, k: int) -> list[Need]:
         """Return the same to be drawn."""
         return [
             need_of_loss(one, self.margin, alpha, WORTH_WAITING_FOR) if isinstance(one, Loss) else one.need(alpha)
             for one, alpha in self.open(k)
         ]
+
+
+def _likely(more: More, needs: Sequence[Sequence[Need]], repeats: int, examples: int) -> More:
+    """Return what would decide if all stays as it is, as what may be true leaves it, where that is known."""
+    by_repeats = range_of_more(needs, repeats) if more.repeats is not None else None
+    by_examples = range_of_examples(needs, examples) if more.examples is not None else None
+    if by_repeats:
+        more = replace(more, repeats=by_repeats.likely, repeats_range=(by_repeats.low, by_repeats.high))
+    if by_examples:
+        more = replace(more, examples=by_examples.likely, examples_range=(by_examples.low, by_examples.high))
+    return more
 
 
 @dataclass(frozen=True)
