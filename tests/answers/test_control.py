@@ -61,6 +61,7 @@ def test_what_a_session_does_to_the_same_training_is_no_verdict(tmp_path: Path) 
     assert verdicts(result)[:2] == ["no difference shown", "no difference shown"]
     assert [one.estimate.method for one in result.comparisons] == ["t over sessions", "t over sessions", "t"]
     text = compare_markdown(result)
+    assert "no difference shown (these two sessions differ too much to show one)" in text
     assert "Training of float32 is the same to the last bit in both, and 1.0" in text
     assert "the session did that, or what nobody recorded, and no change of what comes after training." in text
     assert "intervals of times allow for what training that is the same in both shows of it" in text

@@ -18,7 +18,7 @@ from significand.present.words.control import control_told
 from significand.present.words.factors import above_one, written
 from significand.present.words.network import MADE_UP
 from significand.present.words.numbers import choose_unit, with_bounds, with_half_width
-from significand.present.words.sentences import margin_words, sentence, with_points
+from significand.present.words.sentences import is_hopeless, margin_words, sentence, why_hopeless, with_points
 
 if TYPE_CHECKING:
     from significand.answers.compare import FolderComparison
@@ -143,7 +143,7 @@ def _table(result: "FolderComparison", mode: str) -> Table:
         if one.verdict == "no difference shown" and one.reason:
             verdict.append(f"\n{one.reason}", style="dim")
         elif one.verdict == "no difference shown" and math.isfinite(one.smallest_detectable):
-            verdict.append(f"\ndetectable: {_detectable(one)}", style="dim")
+            verdict.append(f"\n{_detectable(one)}", style="dim")
         table.add_row(one.measured.noun, Text("\n".join(_change(one))), verdict, *map(Text, _means(result, one)))
     return table
 
@@ -172,8 +172,10 @@ def _change(comparison: Comparison) -> list[str]:
 
 
 def _detectable(comparison: Comparison) -> str:
+    if is_hopeless(comparison):
+        return why_hopeless(comparison)
     size = comparison.smallest_detectable
-    return f"×{size:.3g}" if comparison.scale == "ratio" else with_points(f"{size:.2g}", comparison)
+    return f"detectable: {f'×{size:.3g}' if comparison.scale == 'ratio' else with_points(f'{size:.2g}', comparison)}"
 
 
 def _findings(result: "FolderComparison") -> list[str]:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from significand.analysis.comparison import BY_RANKS, Comparison
-from significand.analysis.intervals import DEPENDENT
+from significand.analysis.intervals import DEPENDENT, SESSIONS
 from significand.present.words.factors import times, written
 
 UNSEEN = 1e-9
@@ -20,6 +20,7 @@ HOPELESS_FROM = {"ratio": 10.0, "points": 100.0, "difference": math.inf}
 """By scale, the difference that there is hardly ever; nobody knows how large a score of the user's own may be."""
 
 HOPELESS = "too few runs to show one"
+HOPELESS_SESSIONS = "these two sessions differ too much to show one"
 
 
 def sentence(name: str, comparisons: Sequence[Comparison], *, quiet_runs: tuple[int, int] | None = None) -> str:
@@ -157,7 +158,7 @@ def _detectable(comparison: Comparison) -> str:
     if math.isnan(size):
         return ""
     if is_hopeless(comparison):
-        return f" ({HOPELESS})"
+        return f" ({why_hopeless(comparison)})"
     told = _factor(size) if comparison.scale == "ratio" else with_points(f"{size:.2g}", comparison)
     return f" (smallest detectable: {told})"
 
@@ -165,6 +166,11 @@ def _detectable(comparison: Comparison) -> str:
 def is_hopeless(comparison: Comparison) -> bool:
     """Tell whether so few or so noisy runs could not have shown any difference that there may be."""
     return comparison.smallest_detectable >= HOPELESS_FROM[comparison.scale]
+
+
+def why_hopeless(comparison: Comparison) -> str:
+    """Say why no difference could have been shown."""
+    return HOPELESS_SESSIONS if comparison.estimate.method == SESSIONS else HOPELESS
 
 
 def _left_out(comparison: Comparison) -> str:
