@@ -229,7 +229,9 @@ def main() -> int:
         share, _ = rate(world, lambda one: one.verdict == "ship" and one.chosen == 1, experiments, seed=100)
         say(f"  {repeats:2} repeats: {share:.1%}\n")
 
-    say("\nNot decided: how often the range of repeats that was told held, looked at after each twentieth more\n")
+    say("\nNot decided: how much more would decide, as told, and as it took by going on, with a look after every\n")
+    say("twentieth more; near: in all within a factor of 1.5 of what was told, best: of the best number for a line\n")
+    say("                    open   range held   near   best   median told    took\n")
     for name, world in {
         "loss by examples": World((0.005, 0.03, 0.03), 0.002, fast, 2, 1800),
         "loss by repeats": World((0.003, 0.03, 0.03), 0.004, fast, 4, 1800, weights=False),
@@ -237,27 +239,37 @@ def main() -> int:
         "cost, 10 repeats": World((0.0, 0.03, 0.03), 0.0005, (-0.02, -0.3, -0.3), 10, 10_000),
         "small cost": World((0.0, 0.03, 0.03), 0.0005, (-0.012, -0.3, -0.3), 10, 10_000),
     }.items():
-        seen = list(_how_long(world, experiments // 5))
-        within = np.mean([low <= took <= high for took, low, high, _ in seen]) if seen else np.nan
-        early = np.mean([took < low for took, low, _, _ in seen]) if seen else np.nan
-        spans = [np.median([one[place] for one in seen]) if seen else np.nan for place in (1, 2, 3)]
-        say(
-            f"  {name:16}: {len(seen):3} not decided; within {within:.0%}, sooner {early:.0%}; median range "
-            f"{spans[0]:.0f} to {spans[1]:.0f} more, by a point {spans[2]:.0f}\n"
-        )
+        say(_told_and_took(name, world.repeats, list(_how_long(world, experiments // 5))))
+        sys.stdout.flush()
     for lost, gained, n in ((0.005, 0.002, 360), (0.006, 0.004, 1000)):
-        found = list(_how_many_examples(lost, gained, n, experiments // 5))
-        within = np.mean([low <= took <= high for took, low, high in found]) if found else np.nan
-        low, high = (np.median([one[place] for one in found]) if found else np.nan for place in (1, 2))
-        say(
-            f"  {n:4} examples   : {len(found):3} not decided; within {within:.0%}; median range "
-            f"{low:.0f} to {high:.0f} more\n"
-        )
+        say(_told_and_took(f"{n} examples", n, list(_how_many_examples(lost, gained, n, experiments // 5))))
     return 0
 
 
-def _how_many_examples(lost: float, gained: float, n: int, experiments: int) -> Iterator[tuple[int, int, float]]:
-    """Return the same of held-out examples, of one repeat, where a model's size is to be small."""
+Outcome = tuple[float, float, float, int]
+"""What it took, the range that was told, and the number; all of them more than there was."""
+
+
+def _told_and_took(name: str, before: int, found: list[Outcome]) -> str:
+    """Return a line of the table."""
+    if not found:
+        return f"  {name:16}: {0:5}\n"
+    took, low, high, told = np.array(found).T
+    held = np.mean((low <= took) & (took <= high))
+    best = max(_near(before + took, before + number) for number in np.unique(took))
+    near, spans = _near(before + took, before + told), np.median([told, low, high, took], axis=1)
+    return (
+        f"  {name:16}: {len(found):5}   {held:10.0%}   {near:4.0%}   {best:4.0%}   "
+        f"{spans[0]:.0f} ({spans[1]:.0f} to {spans[2]:.0f}){spans[3]:8.0f}\n"
+    )
+
+
+def _near(took: np.ndarray, told: np.ndarray | float) -> float:
+    return float(np.mean(np.maximum(took / told, told / took) <= 1.5))
+
+
+def _how_many_examples(lost: float, gained: float, n: int, experiments: int) -> Iterator[Outcome]:
+    """Return outcomes of one repeat, in held-out examples, where a model's size is to be small."""
     for k in range(experiments):
         random = np.random.default_rng([n, k])
         worse, better = (random.random(20 * n) < rate for rate in (lost, gained))
@@ -269,17 +281,17 @@ def _how_many_examples(lost: float, gained: float, n: int, experiments: int) -> 
 
         choice = decide(n)
         told = choice.more.examples_range
-        if not is_open(choice) or told is None:
+        if not is_open(choice) or told is None or choice.more.examples is None:
             continue
         low, high = told
         size = n
         while size < 20 * n and is_open(decide(size)):
             size += n // 20
-        yield size - n, low, np.inf if high is None else high
+        yield size - n, low, np.inf if high is None else high, choice.more.examples
 
 
-def _how_long(world: World, experiments: int) -> Iterator[tuple[int, int, float, int]]:
-    """Return, of experiments that are not decided: repeats that it took, the range that was told, and the point."""
+def _how_long(world: World, experiments: int) -> Iterator[Outcome]:
+    """Return outcomes of experiments that are not decided, in repeats."""
     for k in range(experiments):
         sample = Sample(world, np.random.default_rng([7, k]))
         choice = sample.decide(ranges=True)

@@ -1,8 +1,9 @@
 """Makes the pictures and the sample output of the README: ``python docs/pictures.py``.
 
-It runs the README's second example (about five minutes), puts what the terminal showed between two marks in README.md,
-and keeps the frontier's plot and screenshots of the report in docs/images. ``--results DIR`` takes results that are
-there already, and then leaves README.md alone. The screenshots need a Chromium: on Debian, apt-get install chromium.
+It runs the README's first example (about five minutes), puts its decision, and all that the terminal showed, between
+marks in README.md, and keeps the frontier's plot and screenshots of the report in docs/images. ``--results DIR`` takes
+results that are there already, and then leaves README.md alone. The screenshots need a Chromium: on Debian, apt-get
+install chromium.
 """
 
 # ruff: noqa: INP001 - a script, no package
@@ -20,6 +21,9 @@ from playwright.sync_api import sync_playwright
 ROOT = Path(__file__).parent.parent
 IMAGES = ROOT / "docs" / "images"
 BEGIN, END = "<!-- from docs/pictures.py -->\n", "<!-- to here -->\n"
+DECISION = "<!-- the decision, from docs/pictures.py -->\n"
+ASKED = "Asked:"
+"""What stands behind the decision in the output."""
 
 EXAMPLE = (  # noqa: SIM905 - as it stands in the README
     "run --layer-sizes 64-1024-1024-10 --activations relu,relu,softmax "
@@ -48,12 +52,18 @@ def measure(folder: Path) -> str:
 
 
 def with_output(text: str, output: str) -> str:
-    """Return the README with the output between its marks."""
-    before, begin, rest = text.partition(BEGIN)
+    """Return the README with the decision and the output between their marks."""
+    command = f"$ significand {' '.join(EXAMPLE[:5])} \\\n    {' '.join(EXAMPLE[5:])}\n"
+    text = _between(text, DECISION, command + output.partition(ASKED)[0])
+    return _between(text, BEGIN, output)
+
+
+def _between(text: str, begin: str, block: str) -> str:
+    before, found, rest = text.partition(begin)
     _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise SystemExit(f"README.md lacks the marks {BEGIN.strip()!r} and {END.strip()!r}; put them around the output")
-    return f"{before}{begin}```\n{output}```\n{end}{after}"
+    if not (found and end):
+        raise SystemExit(f"README.md lacks the marks {begin.strip()!r} and {END.strip()!r}; put them around the output")
+    return f"{before}{begin}```\n{block}```\n{end}{after}"
 
 
 def take_screenshots(page: Path) -> None:

@@ -6,7 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from significand.analysis.sessions import Between, allowed_for, between
+from significand.analysis.sessions import Between, allowed_for, between, between_two, unknown
+
+SHIFTS = st.floats(-1, 1)
+ERRORS = st.floats(1e-4, 1)
 
 
 def array(*values: float) -> np.ndarray:
@@ -47,11 +50,11 @@ def test_with_equal_runs_it_is_the_test_of_one_new_session() -> None:
 
 @given(st.floats(0, 2), st.floats(1e-3, 1), st.floats(0, 1), st.integers(2, 30), st.integers(1, 30))
 def test_nothing_is_ever_narrowed(variance: float, error: float, part: float, sessions: int, runs: int) -> None:
-    """Whatever sessions show; degrees of freedom lie between the least and the sum of both."""
+    """Whatever sessions show; degrees of freedom lie between the least and the most of both."""
     known = Between(array(variance), array(part * variance), array(float(sessions)))
     wider, df = allowed_for(array(error), array(float(runs)), known)
     assert wider[0] >= error
-    assert min(sessions, runs) - 1e-9 <= df[0] <= sessions + runs + 1e-9
+    assert min(sessions, runs) - 1e-9 <= df[0] <= max(sessions, runs) + 1e-9
 
 
 def test_the_very_same_is_rarely_found_to_differ() -> None:
@@ -65,3 +68,34 @@ def test_the_very_same_is_rarely_found_to_differ() -> None:
         error, df = allowed_for(array(pair.std(ddof=1) / np.sqrt(8)), array(7.0), known)
         false += bool(2 * stats.t.sf(abs(pair.mean()) / error[0], df[0]) < 0.05)
     assert 0.02 < false / 600 < 0.08
+
+
+@given(SHIFTS, ERRORS, ERRORS, st.integers(1, 50))
+def test_the_same_work_never_narrows_an_interval(shift: float, error: float, own: float, df: int) -> None:
+    """Whatever it shows, errors get no smaller and degrees of freedom no more."""
+    found = between_two(shift, error, 1)
+    wider, fewer = allowed_for(np.array([own]), np.array([float(df)]), found)
+    assert wider[0] >= own
+    assert fewer[0] <= df * (1 + 1e-9)
+
+
+def test_a_shift_within_the_scatter_of_runs_changes_nothing() -> None:
+    """Runs alone explain it, so nothing is known of sessions beyond."""
+    error, df = np.array([0.02]), np.array([9.0])
+    assert allowed_for(error, df, between_two(0.01, 0.02, 1)) == (error, df)
+
+
+def test_a_large_shift_is_a_single_degree_of_freedom() -> None:
+    """A difference as large as the shift itself has t = 1 with one degree of freedom: p = 0.5."""
+    error, df = allowed_for(np.array([1e-5]), np.array([9.0]), between_two(0.1, 1e-5, 1))
+    p = 2 * stats.t.sf(0.1 / error[0], df[0])
+    assert p == pytest.approx(0.5, abs=1e-3)
+
+
+def test_what_is_known_goes_before_what_the_two_show() -> None:
+    """Setup by setup; of what nothing tells, nothing is known."""
+    known = Between(np.array([0.1, np.nan]), np.array([0.0, np.nan]), np.array([4.0, 0.0]))
+    both = known.or_else(between_two(0.2, 0.0, 2))
+    assert both.variance.tolist() == [0.1, pytest.approx(0.02)]
+    assert both.df.tolist() == [4.0, 1.0]
+    assert not unknown(3).known.any()

@@ -3,12 +3,11 @@
 import math
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from significand.analysis.choose import Choice, Limit, among_best, choose
+from significand.analysis.choose import Choice, Limit, choose
 from significand.analysis.loss import Flips, Loss
 
 Floats = NDArray[np.float64]
@@ -145,24 +144,6 @@ def test_more_candidates_make_it_harder() -> None:
     assert 0.0125 < alone.p_of_more(0.01) < 0.05
     assert decided(costs(-0.5), alone).verdict == "ship"
     assert decided(costs(-0.5, -0.1, -0.1, -0.1), alone, *[flips(20)] * 3).verdict == "undecided"
-
-
-@pytest.mark.parametrize(("k", "df", "critical"), [(2, 10, 2.15), (3, 10, 2.34), (3, 20, 2.19)])
-def test_the_best_are_told_apart_by_dunnetts_critical_value(k: int, df: int, critical: float) -> None:
-    """Hsu's method has Dunnett's one-sided t where variances are equal and correlations a half.
-
-    Dunnett, Journal of the American Statistical Association 50 (1955), table 1a, at 95 %; SciPy 1.17's multivariate t
-    gives 2.151, 2.338 and 2.192. A setup stays up to that many standard errors from the best, and no further.
-    """
-    n = df + 1
-    noise = np.random.default_rng(3).normal(size=(n, k + 1))
-    noise = np.linalg.qr(noise - noise.mean(axis=0))[0] * math.sqrt(n - 1)  # unit variances, no correlations
-    error = math.sqrt(2 / n)
-    for factor, stays in ((0.98, True), (1.02, False)):
-        logs = noise + np.array([factor * critical * error, *[0.0] * k])
-        best = among_best(logs, np.arange(k + 1), np.zeros(k + 1))
-        assert best[0] == stays
-        assert best[1:].all()
 
 
 @given(st.integers(0, 10_000), st.integers(2, 6), st.integers(1, 4))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import ttest_ind, ttest_rel
 
-from significand.analysis.comparison import ESTIMATED_ENERGY, Comparison, compare
+from significand.analysis.comparison import BY_RANKS, ESTIMATED_ENERGY, Comparison, compare
 from significand.analysis.intervals import Estimate
 from significand.analysis.multiplicity import holm, smallest_detectable
 from significand.analysis.ratios import Costs, paired_ratio
@@ -632,6 +632,32 @@ def test_a_score_that_is_no_share_is_compared_in_its_own_unit() -> None:
     assert own.verdict == points.verdict == "equivalent"
     assert own.p_value == pytest.approx(points.p_value)
     assert points.smallest_detectable == pytest.approx(100 * own.smallest_detectable)
+
+
+def test_a_cost_differs_only_where_signed_ranks_show_it_too() -> None:
+    """Student's t alone is not enough: of five pairs one lies on the other side. Scores are about their mean."""
+    apart = np.array([0.050, 0.048, 0.052, 0.049, -0.001])
+    setups, blocks = np.repeat([0, 1], 5), np.tile(np.arange(5), 2)
+    samples = {"latency": np.exp(np.append(np.zeros(5), apart)), "accuracy": np.append(np.full(5, 0.5), 0.5 + apart)}
+    cost, score = compare(samples, setups, blocks, ["a", "b"], 0)
+    assert cost.p_value < 0.05
+    assert (cost.verdict, cost.reason, cost.disagreement) == ("no difference shown", BY_RANKS, "not shown")
+    assert cost.p_adjusted == 1.0
+    assert (score.verdict, score.reason, score.disagreement) == ("better", "", "not shown")
+
+
+def test_too_few_pairs_have_no_second_opinion() -> None:
+    """Of four, ranks show nothing at any useful level: Student's t decides alone."""
+    logs = np.array([0.050, 0.048, 0.052, 0.049])
+    (cost,) = compare(
+        {"latency": np.exp(np.append(np.zeros(4), logs))},
+        np.repeat([0, 1], 4),
+        np.tile(np.arange(4), 2),
+        ["a", "b"],
+        0,
+    )
+    assert (cost.verdict, cost.reason) == ("worse", "")
+    assert np.isnan(cost.ranks[1])
 
 
 def test_costs_of_repeats_that_resemble_each_other_are_less_sure_and_scores_are_not() -> None:

@@ -1,5 +1,6 @@
 """Sessions beside two results: found in their archives, and put into the intervals of costs."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from made_up_results import made_up_folder, made_up_runs
 from significand.answers.compare import compare_folders
 from significand.answers.sessions import archived_folders
 from significand.present.terminal.compare_view import compare_markdown
+from significand.results.store import MANIFEST
 
 
 def started(hour: int) -> str:
@@ -84,3 +86,19 @@ def test_scores_know_no_sessions(tmp_path: Path) -> None:
 def test_an_archive_that_is_not_there_is_empty(tmp_path: Path) -> None:
     """Nor is a folder without results one."""
     assert list(archived_folders(tmp_path)) == []
+
+
+def test_sessions_of_several_revisions_are_told_apart_where_there_are_enough(tmp_path: Path) -> None:
+    """What a change did is no scatter; where each revision was measured once, it counts, and the words say so."""
+    levels = [1.0, 1.3, 1.001, 1.301, 0.999, 1.299]
+    for name, commits in (("a", "abababab"), ("b", "abcdef")):
+        for place, path in enumerate(archive(tmp_path / name, levels)):
+            manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+            revision = {"commit": commits[place], "dirty": False}
+            (path / MANIFEST).write_text(json.dumps(manifest | {"git_revision": revision}), encoding="utf-8")
+    apart, mixed = (compare_folders(*two(tmp_path / name, 1.0), metrics=["latency"]) for name in "ab")
+    assert (apart.of_revisions, mixed.of_revisions) == (False, True)
+    assert apart.spread["latency"] < 0.01
+    assert mixed.spread["latency"] > 0.1
+    assert "of the same, whose revisions differ, so that changes count as scatter, scatter:" in compare_markdown(mixed)
+    assert "revisions" not in compare_markdown(apart)

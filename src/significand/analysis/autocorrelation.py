@@ -16,7 +16,7 @@ saves others false claims."""
 
 QUANTILE_90 = 1.2815515655446004
 """Of the standard normal. Correlations beyond it, which one in ten samples of independent values has, are allowed for;
-`benchmarks/dependence.py` simulates what that brings and costs."""
+`benchmarks/claims.py` simulates what that brings and costs."""
 
 LARGEST = 0.9
 """Correlation that is allowed for at most: of what drifts all along, no sample knows the mean."""

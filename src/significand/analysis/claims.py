@@ -382,7 +382,8 @@ class ComparisonRow:
         "1, points or the score's, by scale",
     )
     rank_low: float = column(
-        "lower bound of its interval, by Wilcoxon's signed ranks; empty where so few pairs have none",
+        "lower bound of its interval, by Wilcoxon's signed ranks, at 94 % for a level of 95 %; empty below five pairs. "
+        "A cost is better or worse only where it leaves out 1",
         "1, points or the score's, by scale",
     )
     rank_high: float = column("its upper bound", "1, points or the score's, by scale")

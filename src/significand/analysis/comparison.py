@@ -25,6 +25,8 @@ Verdict = Literal["better", "worse", "no difference shown", "equivalent", "not t
 
 ESTIMATED_ENERGY = "estimated energy restates CPU time"
 SAME = "the same by construction"
+BY_RANKS = "signed ranks do not show it"
+"""Why a cost that Student's t finds different is not called so: where one side's noise is skewed, t finds too much."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ class Comparison:
         What kind of score the accuracies are.
     ranks
         A second opinion on paired values, by signed ranks (`significand.analysis.ranks`), in the same sense as
-        `estimate`; bounds are NaN with too few pairs.
+        `estimate`, at the level that `RANK_ERROR` leaves; bounds are NaN with fewer than five pairs.
     lag1
         Correlation of the differences of neighbouring blocks; NaN where unknown. Where it matters, the interval of a
         cost is widened for it.
@@ -136,10 +138,12 @@ def compare(
     """Compare every setup with its baseline on every metric, and judge all comparisons together.
 
     Costs are compared through the mean of log ratios, accuracies through the mean difference, each with Student's t
-    interval and test over pairs, or with Welch's where runs are not paired. Holm's method keeps the chance of even one
-    false "better" or "worse" in the whole answer at 1 - `level`; the equivalence tests (Schuirmann, Journal of
-    Pharmacokinetics and Biopharmaceutics 15, 1987) are kept at the same level among themselves. Where all differences
-    are equal there is nothing to test against, and nothing is called better or worse.
+    interval and test over pairs, or with Welch's where runs are not paired. A cost is better or worse only where signed
+    ranks over pairs show it, too: a claim is about the usual pair, and where the noise of one side is skewed Student's
+    t alone finds a difference too often, of few pairs and of many (`benchmarks/claims.py`). Holm's method keeps the
+    chance of even one false "better" or "worse" in the whole answer at 1 - `level`; the equivalence tests (Schuirmann,
+    Journal of Pharmacokinetics and Biopharmaceutics 15, 1987) are kept at the same level among themselves. Where all
+    differences are equal there is nothing to test against, and nothing is called better or worse.
 
     Pairs of several hosts count alike: the interval is about the hosts at hand. For a statement about hosts in general,
     give one value per setup and host, and hosts as blocks.
@@ -225,16 +229,11 @@ def compare(
         )
     )
     p_values = np.where(unjudged, math.nan, 2 * stdtr(effect.df, -np.abs(effect.mean) / effect.standard_error))
-    # By symmetry, the larger of the two one-sided tests is the one against the nearer end of the band.
-    # What the meter cannot tell may come on top of what it found, so the band is narrower by that.
     coarse = np.log1p(resolution)
-    too_coarse = coarse >= bands_of
-    p_equivalence = stdtr(
-        effect.df, (np.abs(effect.mean) - (bands_of - np.where(too_coarse, 0, coarse))) / effect.standard_error
-    )
-    p_equivalence = holm(np.where(unjudged | too_coarse, math.nan, p_equivalence))
-    # A difference that the meter cannot tell is no rejection, so it leaves no level to the other tests.
-    p_adjusted = holm(np.where(unresolved & ~np.isnan(p_values), 1.0, p_values))
+    p_equivalence = holm(np.where(unjudged, math.nan, _p_beyond(effect, bands_of, coarse)))
+    doubted = _doubted(effect, p_values <= 1 - level, [known[metric] for metric in metrics])
+    # A difference that the meter cannot tell, or ranks do not show, is no rejection: other tests get no level from it.
+    p_adjusted = holm(np.where((unresolved & ~np.isnan(p_values)) | doubted, 1.0, p_values))
     detectable = assured_detectable(effect.standard_error, effect.df, remaining_alpha(p_adjusted, 1 - level))
     detectable = np.maximum(detectable, coarse)
     half = np.where(effect.constant, 0.0, stdtrit(effect.df, (1 + level) / 2) * effect.standard_error)
@@ -247,6 +246,7 @@ def compare(
         runs = int(effect.n[k]) if paired else int(effect.n[k] + effect.n_baseline[k])
         verdict = _verdict(measured, centre, float(p_adjusted[k]), float(p_equivalence[k]), 1 - level)
         reason = ESTIMATED_ENERGY if is_estimate[k] else SAME if is_same[k] else ""
+        reason = reason or (BY_RANKS if doubted[k] and verdict != "equivalent" else "")
         reason = reason or _untested(effect, k, measured, paired=paired)
         if identical[k]:
             verdict = "no difference shown"
@@ -333,6 +333,22 @@ def _below_resolution(
         smaller = np.minimum(ours, theirs)
         share = np.divide(resolution, smaller, out=np.full(against.size, math.inf), where=smaller > 0)
         return np.abs(ours - theirs) < resolution, share
+
+
+def _p_beyond(effect: Effects, bands: Floats, coarse: Floats) -> Floats:
+    """Return the p-values of "the difference is at least the margin"; NaN where the meter cannot tell so little.
+
+    By symmetry, the larger of the two one-sided tests is the one against the nearer end of the band. What the meter
+    cannot tell may come on top of what it found, so the band is narrower by that.
+    """
+    p = stdtr(effect.df, (np.abs(effect.mean) - (bands - coarse)) / effect.standard_error)
+    return np.where(coarse >= bands, math.nan, p)
+
+
+def _doubted(effect: Effects, by_t: NDArray[np.bool_], metrics: Sequence[Metric]) -> NDArray[np.bool_]:
+    """Tell which costs Student's t finds different and signed ranks do not; with too few pairs ranks say nothing."""
+    is_cost = np.array([one.scale == "ratio" for one in metrics], dtype=np.bool_)
+    return by_t & is_cost & (effect.rank_low <= 0) & (effect.rank_high >= 0)
 
 
 def _verdict(metric: Metric, centre: float, p_adjusted: float, p_equivalence: float, alpha: float) -> Verdict:

@@ -130,7 +130,7 @@ class More:
     Attributes
     ----------
     repeats, examples
-        If all stays as it is.
+        If all stays as it is; with a range, the likeliest number.
     repeats_range, examples_range
         What it takes in four of five cases (`significand.analysis.outlook`), the last None: or more; None where that is
         not known.

@@ -1,10 +1,11 @@
-"""How much more it takes until something is decided, as a range: by going on in simulation from what is known so far.
+"""How much more it takes until something is decided: by going on in simulation from what is known so far.
 
-So few repeats do not know their own mean and spread, so that no single number is right: what is drawn first is what may
-be true (of a mean and a deviation with the usual flat prior: Gelman et al., Bayesian Data Analysis, 3rd edition, 2013,
-section 3.2; of answers lost and gained, gamma distributions), then runs or answers to come, with a look after every
-twentieth more. Decided is when it is shown, or when it does not look so any more. The range is to hold in
-four of five cases, whatever is true.
+So few repeats do not know their own mean and spread, so that no single number is surely right: what is drawn first is
+what may be true (of a mean and a deviation with the usual flat prior: Gelman et al., Bayesian Data Analysis, 3rd
+edition, 2013, section 3.2; of answers lost and gained, gamma distributions), then runs or answers to come, with a look
+after every twentieth more. Decided is when it is shown, or when it does not look so any more. A range is to hold in
+four of five cases, whatever is true. Within it the likeliest number is the one that most often comes within half as
+much again of what it took in all: in `benchmarks/choose.py` about as often as the best number of who knows the truth.
 
 This module may import NumPy and SciPy's special functions only.
 """
@@ -29,6 +30,9 @@ lost are known well enough for what the numbers say."""
 
 LOOK_EVERY = 20
 """One look after every so much more, of what there is: one after each repeat up to forty."""
+
+ABOUT = 1.5
+"""By what factor the likeliest number may miss, counted with what there is already."""
 
 LONGEST = 20
 """Times as much as there is, beyond which nobody looks, or `LONGEST_REPEATS` more."""
@@ -59,8 +63,25 @@ class Need:
     tail: float = OF_MEANS
 
 
-def range_of_more(setups: Sequence[Sequence[Need]], repeats: int) -> tuple[int, int | None] | None:
-    """Return how many more repeats it takes: in four of five cases so many to so many; None for the last: or longer.
+@dataclass(frozen=True)
+class Span:
+    """How much more it takes.
+
+    Attributes
+    ----------
+    low, high
+        In four of five cases so much at least, and at most; None: or more.
+    likely
+        The likeliest number.
+    """
+
+    low: int
+    high: int | None
+    likely: int
+
+
+def range_of_more(setups: Sequence[Sequence[Need]], repeats: int) -> Span | None:
+    """Return how many more repeats it takes.
 
     Parameters
     ----------
@@ -72,38 +93,43 @@ def range_of_more(setups: Sequence[Sequence[Need]], repeats: int) -> tuple[int, 
 
     Returns
     -------
-    tuple or None
+    Span or None
         None where repeats do not help.
     """
     drawn = [[need.by_repeats for need in needs] for needs in setups]
     looks = [float(repeats)]
     while looks[-1] < max(LONGEST * repeats, repeats + LONGEST_REPEATS):
         looks.append(looks[-1] + max(1, looks[-1] // LOOK_EVERY))
-    found = _decided_at(drawn, np.array(looks), _tail(setups))
-    if found is None:
-        return None
-    low, high = found
-    return max(1, math.floor(low - repeats)), None if high is None else math.ceil(high - repeats)
+    return _span(_decided_at(drawn, np.array(looks)), _tail(setups), lambda number: number - repeats)
 
 
-def range_of_examples(setups: Sequence[Sequence[Need]], examples: int) -> tuple[int, int | None] | None:
+def range_of_examples(setups: Sequence[Sequence[Need]], examples: int) -> Span | None:
     """Return the same of held-out examples, where these alone decide."""
     drawn = [[need.by_examples for need in needs] for needs in setups]
     looks = (1 + 1 / LOOK_EVERY) ** np.arange(math.log(LONGEST_EXAMPLES) * LOOK_EVERY)
-    found = _decided_at(drawn, looks, _tail(setups))
-    if found is None:
-        return None
-    low, high = found
-    return max(1, math.floor((low - 1) * examples)), None if high is None else math.ceil((high - 1) * examples)
+    return _span(_decided_at(drawn, looks), _tail(setups), lambda factor: (factor - 1) * examples)
 
 
 def _tail(setups: Sequence[Sequence[Need]]) -> float:
     return min((need.tail for needs in setups for need in needs), default=OF_MEANS)
 
 
-def _decided_at(
-    setups: Sequence[Sequence[Draw | None]], looks: Floats, tail: float
-) -> tuple[float, float | None] | None:
+def _span(decided: Floats | None, tail: float, more: Callable[[float], float]) -> Span | None:
+    """Return the range of what was drawn, and the likeliest, as so much more than there is."""
+    if decided is None:
+        return None
+    low, high = np.quantile(decided, [tail, 1 - tail], method="inverted_cdf").tolist()
+    if not math.isfinite(low):
+        return None
+    numbers = np.unique(decided[np.isfinite(decided)])
+    near = (decided >= numbers[:, None] / ABOUT) & (decided <= numbers[:, None] * ABOUT)
+    likely = float(numbers[near.sum(axis=1).argmax()])
+    last = None if math.isinf(high) else math.ceil(more(high))
+    return Span(max(1, math.floor(more(low))), last, max(1, round(more(likely))))
+
+
+def _decided_at(setups: Sequence[Sequence[Draw | None]], looks: Floats) -> Floats | None:
+    """Return at which look it is decided, draw by draw, infinite where at none; None where nothing helps."""
     shown, over = np.zeros((DRAWS, looks.size), dtype=np.bool_), np.ones((DRAWS, looks.size), dtype=np.bool_)
     random = np.random.default_rng(0)
     known = [[draw for draw in needs if draw] for needs in setups if None not in needs]
@@ -114,9 +140,7 @@ def _decided_at(
     if not any(known):
         return None
     decided = (shown | over)[:, 1:]  # nothing is at the first look, which is what there is
-    at = np.where(decided.any(axis=1), looks[1:][decided.argmax(axis=1)], np.inf)
-    low, high = np.quantile(at, [tail, 1 - tail], method="inverted_cdf").tolist()
-    return (low, high if math.isfinite(high) else None) if math.isfinite(low) else None
+    return np.where(decided.any(axis=1), looks[1:][decided.argmax(axis=1)], np.inf)
 
 
 def certain(looks: Floats, random: np.random.Generator) -> tuple[Marks, Marks]:

@@ -12,8 +12,9 @@ from significand.analysis.comparison import Comparison, compare
 from significand.analysis.intervals import mean
 from significand.analysis.resplits import overlap_of
 from significand.analysis.sessions import Between
+from significand.answers.control import Control, control_of
 from significand.answers.folder import Folder, read_folder, told_alike
-from significand.answers.sessions import pools_beside, spread_of
+from significand.answers.sessions import by_revision, pools_beside, spread_of
 from significand.plan.kinds import LARGEST_SCORE_MARGIN, AmbiguousShareError, read_share
 from significand.plan.metrics import HELD_OUT, METHOD_OF_ESTIMATE, METRICS, headlines, scored
 from significand.plan.phrases import counted, merged
@@ -55,6 +56,11 @@ class FolderComparison:
         Other sessions that tell how much the very same scatters from one to the next.
     spread
         How much, a standard deviation as a share, by metric, the median over modes; empty where unknown.
+    control
+        Training that is the same in both; None where there is none. Where `spread` does not say how much sessions
+        scatter in a time, and nothing else can have made the difference, intervals allow for what this shows.
+    of_revisions
+        Whether the other sessions are of several revisions of the working directory, so that `spread` holds changes.
     """
 
     old: Folder
@@ -67,6 +73,8 @@ class FolderComparison:
     notes: Sequence[str]
     sessions: int = 0
     spread: Mapping[str, float] = field(default_factory=dict)
+    control: Control | None = None
+    of_revisions: bool = False
 
     def modes(self) -> list[str]:
         """Return the modes that were compared."""
@@ -92,6 +100,7 @@ class FolderComparison:
             "notes": list(self.notes),
             "sessions": self.sessions,
             "session_spread": dict(self.spread),
+            "same_training": self.control.to_dict() if self.control else None,
         }
 
 
@@ -169,13 +178,24 @@ def compare_folders(
         raise ResultsError(problems)
     kinds = scored(other.score)
     margins = {name: size for name in chosen if (size := sizes[kinds[name].scale]) is not None}
-    pools = pools_beside(sides, modes, methods) if modes else []
+    pools, is_mixed = by_revision(pools_beside(sides, modes, methods) if modes else [])
     costs = [name for name in chosen if kinds[name].scale == "ratio" and not kinds[name].is_exact]
     scatter = {name: spread_of(pools, modes, name) for name in costs if any(pools)}
+    control = control_of(one, other, modes, found)
     return FolderComparison(
         one,
         other,
-        _compare(one, other, modes, chosen, margins, scatter, energy_measured=measured),
+        _compare(
+            one,
+            other,
+            modes,
+            chosen,
+            margins,
+            control.allow_for(scatter, [kinds[name] for name in costs], len(modes))
+            if control and control.is_of_sessions
+            else scatter,
+            energy_measured=measured,
+        ),
         {(mode, name): (_mean(one, mode, name), _mean(other, mode, name)) for mode in modes for name in chosen},
         admitted,
         lost,
@@ -191,6 +211,8 @@ def compare_folders(
             for name, of in scatter.items()
             if of.known.any()
         },
+        control,
+        is_mixed and any(of.known.any() for of in scatter.values()),
     )
 
 

@@ -13,8 +13,8 @@ from significand.plan.metrics import METRICS
 FailOn = Literal["worse", "different"]
 
 
-def failing(result: FolderComparison | Claims, fail_on: FailOn) -> list[Comparison]:
-    """Return the comparisons that make a gate fail.
+def failing(result: FolderComparison | Claims, fail_on: FailOn, *, headlines_alone: bool = False) -> list[Comparison]:
+    """Return the comparisons that make a gate fail; of headlines alone, as folders are compared by, where asked.
 
     Those whose verdict is worse (or also better, where anything ``"different"`` fails) and whose whole interval lies
     beyond the margin; without a margin, every such verdict. So a difference that may as well be smaller than the
@@ -22,14 +22,16 @@ def failing(result: FolderComparison | Claims, fail_on: FailOn) -> list[Comparis
     each comparison. What changed by the same in all of several runs has no spread to test against and no verdict: it is
     beyond the margin or it is not. So is the size of a model, a fact of its file, even of a single run.
     """
-    return [one for one in result.comparisons if _is_beyond(one, fail_on)]
+    some = [one for one in result.comparisons if one.measured.is_headline or not headlines_alone]
+    return [one for one in some if _is_beyond(one, fail_on)]
 
 
 def unjudged_setups(claims: Claims) -> list[str]:
-    """Return the setups of which nothing is judged although they have a baseline; as `unjudged` of one folder."""
+    """Return the setups of which no headline is judged although they have a baseline; as `unjudged` of one folder."""
     by_setup: dict[str, list[Comparison]] = {}
     for one in claims.comparisons:
-        by_setup.setdefault(one.setup, []).append(one)
+        if one.measured.is_headline:
+            by_setup.setdefault(one.setup, []).append(one)
     return [setup for setup, some in by_setup.items() if not _is_judged(some)]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from significand.analysis.moments import Floats
-from significand.analysis.sessions import Between, between
+from significand.analysis.sessions import FEWEST_DF, Between, between
 from significand.answers.folder import Folder, read_folder, told_alike
 from significand.plan.metrics import METRICS
 from significand.results.comparable import ResultsError, differences
@@ -48,6 +48,27 @@ def pools_beside(sides: Sequence[Folder], modes: Sequence[str], columns: Collect
         if place is not None:
             pools[place].append(named)
     return pools
+
+
+def by_revision(pools: Sequence[Sequence[Folder]]) -> tuple[list[list[Folder]], bool]:
+    """Return pools of one revision of the working directory each, and False; or where these are too small, the same.
+
+    What changed from one revision to the next is no scatter of sessions. But where each revision was measured once
+    only, that scatter is all there is to know, and more than enough: then True says that it holds changes, too.
+    """
+    of_each: dict[tuple[int, object], list[Folder]] = {}
+    for place, pool in enumerate(pools):
+        for session in pool:
+            of_each.setdefault((place, _revision(session)), []).append(session)
+    separate = list(of_each.values())
+    if sum(len(pool) - 1 for pool in separate) >= FEWEST_DF:
+        return separate, False
+    return [list(pool) for pool in pools], len(separate) > sum(map(bool, pools))
+
+
+def _revision(session: Folder) -> object:
+    found = session.manifest.get("git_revision")
+    return found.get("commit") if isinstance(found, dict) else None
 
 
 def spread_of(pools: Sequence[Sequence[Folder]], modes: Sequence[str], metric: str) -> Between:

@@ -35,13 +35,10 @@ def check_gate(fail_on: str | None, fields: Mapping[str, object], folder: Path |
 
 def gate_of(claims: "Claims", fail_on: "FailOn") -> int:
     """Tell how the gate ended, and return the exit code; it judges the headlines, as that of two folders does."""
-    import dataclasses
-
     from significand.answers.gate import failing, unjudged_setups
     from significand.present.terminal.compare_view import failing_lines
 
-    claims = dataclasses.replace(claims, comparisons=[one for one in claims.comparisons if one.measured.is_headline])
-    lines, unjudged = failing_lines(failing(claims, fail_on)), unjudged_setups(claims)
+    lines, unjudged = failing_lines(failing(claims, fail_on, headlines_alone=True)), unjudged_setups(claims)
     for line in lines:
         complain(line)
     if unjudged:

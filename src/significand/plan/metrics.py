@@ -118,6 +118,11 @@ class Metric:
         return self.scale == "ratio" and self.lower_is_better
 
     @property
+    def is_time(self) -> bool:
+        """Whether it is a time, or a number per time."""
+        return self.units in (SECONDS, PER_SECOND)
+
+    @property
     def possible(self) -> tuple[float, float]:
         """The least and the largest that it can be, in the column's unit: a share, or any number."""
         return (0.0, 1.0) if self.scale == "points" else (-math.inf, math.inf)

@@ -17,7 +17,7 @@ def merged(told: Iterable[tuple[str, Told]]) -> list[tuple[str, Told]]:
     names: dict[Told, list[str]] = {}
     for name, what in told:
         names.setdefault(what, []).append(name)
-    return [(_named(group), what) for what, group in names.items()]
+    return [(named(group), what) for what, group in names.items()]
 
 
 def counted(counts: Iterable[tuple[str, int, int]]) -> tuple[str, str] | None:
@@ -36,11 +36,12 @@ def counted(counts: Iterable[tuple[str, int, int]]) -> tuple[str, str] | None:
     some = [(name, count, of) for name, count, of in counts if count]
     if not some:
         return None
-    names = some[0][0] if len(some) == 1 else _named([f"{name} ({count})" for name, count, _ in some])
+    names = some[0][0] if len(some) == 1 else named([f"{name} ({count})" for name, count, _ in some])
     return names, f"{sum(count for _, count, _ in some)} of {sum(of for _, _, of in some)}"
 
 
-def _named(names: Sequence[str]) -> str:
+def named(names: Sequence[str]) -> str:
+    """Write names one after the other: ``"float32, int8"``; of more than `MOST_NAMED` the others are counted."""
     separator = "; " if any("," in name for name in names) else ", "
     more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
     return f"{separator.join(names[:MOST_NAMED])}{more}"

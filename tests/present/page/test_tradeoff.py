@@ -93,6 +93,18 @@ def test_labels_stand_beside_their_points_and_clear_of_each_other(tmp_path: Path
     assert all(math.dist(a, b) > 10 for k, a in enumerate(boxes) for b in boxes[:k])
 
 
+def test_every_point_of_the_frontier_is_named(tmp_path: Path) -> None:
+    """The best one is at the left edge with the line at its right: it is what a reader looks for, so it has its name.
+
+    Even where others crowd around it.
+    """
+    for names in (["float32", "float16", "int8", "int8-dynamic"], [f"a-long-name-{k}" for k in range(12)]):
+        results = made_up_experiment(tmp_path / names[0], names, columns={"variant": ""})
+        metrics = metrics_of(results.rows)
+        for pair in tradeoffs(setups_of(results), metrics):
+            assert all(point.label_px for point in pair.points if point.on_frontier), (pair.cost, pair.accuracy)
+
+
 @pytest.mark.slow
 def test_costs_of_different_size_get_a_logarithmic_axis(tmp_path: Path) -> None:
     """Labels and frontier know about it: a mode that is twenty times slower is still inside."""

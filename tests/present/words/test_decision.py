@@ -68,7 +68,7 @@ def test_what_would_decide_is_said() -> None:
     told = str(decision_told(decision([-0.5, -0.4], flips(1, 360), flips(1, 360))))
     assert re.fullmatch(
         "Not decided: int8 on onnxruntime and int8-dynamic on onnxruntime are both possible; "
-        r"(up to [\d,]+|[\d,]+ to [\d,]+) more test examples would decide in four of five cases[.]",
+        r"about [\d,]+ more test examples [(][\d,]+ to [\d,]+ in four of five cases[)] would decide[.]",
         told,
     )
 
@@ -76,18 +76,18 @@ def test_what_would_decide_is_said() -> None:
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        (More(12, None, (8, 20)), "8 to 20 more repeats would decide in four of five cases"),
+        (More(12, None, (8, 20)), "; about 12 more repeats (8 to 20 in four of five cases) would decide."),
         (
-            More(12, 900, (1, 20), (310, 2471)),
-            "up to 20 more repeats, or 310 to 2,500 more test examples, would decide",
+            More(12, 912, (1, 20), (310, 2471)),
+            "; about 12 more repeats, or about 910 more test examples (1 to 20, or 310 to 2,500 in four of five cases)",
         ),
-        (More(12, None, (8, None)), "8 more repeats or many more would decide"),
-        (More(1, None, (1, 1)), "1 more repeat would decide in four"),
+        (More(12, None, (8, None)), "about 12 more repeats (8 or more in four of five cases) would decide."),
+        (More(1, None, (1, 1)), "; about 1 more repeat would decide."),
         (More(12, None), "about 12 more repeats would decide."),
     ],
 )
-def test_how_much_more_is_told_as_a_range(more: More, words: str) -> None:
-    """With two digits; where no range is known, about what it takes if all stays as it is."""
+def test_how_much_more_is_told_with_its_range(more: More, words: str) -> None:
+    """With two digits, and the range where one is known and is more than that number."""
     one = decision([-0.5], flips(1, 360))
     assert one.choice
     told = Decision(**{**vars(one), "choice": replace(one.choice, verdict="undecided", possible=[1], more=more)})

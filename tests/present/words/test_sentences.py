@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from significand.analysis.comparison import Comparison, Verdict
+from significand.analysis.comparison import BY_RANKS, Comparison, Verdict
 from significand.analysis.intervals import DEPENDENT, Estimate
 from significand.plan.metrics import METRICS
 from significand.present.words.sentences import sentence
@@ -172,8 +172,17 @@ def test_a_reason_stands_behind_its_verdict() -> None:
     ("told", "text"),
     [
         (
-            comparison("latency", (1 / 1.04, 1 / 1.07, 1 / 1.01), "better", ranks=(1 / 1.02, 1 / 1.05, 1.01)),
-            "lower latency than float32 [1.010, 1.070], though signed ranks do not show it: 1.020x [0.990, 1.050]",
+            replace(
+                comparison(
+                    "latency", (1 / 1.04, 1 / 1.07, 1 / 1.01), "no difference shown", ranks=(1 / 1.02, 1 / 1.05, 1.01)
+                ),
+                reason=BY_RANKS,
+            ),
+            "[1.010, 1.070], no difference shown: signed ranks do not show it (1.020x [0.990, 1.050])",
+        ),
+        (
+            comparison("accuracy", (0.4, 0.1, 0.7), "better", ranks=(0.2, -0.1, 0.5)),
+            "[0.10, 0.70], though signed ranks do not show it: 0.20 points [-0.10, 0.50]",
         ),
         (
             comparison("accuracy", (0.2, -0.1, 0.5), "no difference shown", ranks=(0.25, 0.05, 0.45)),
@@ -184,7 +193,7 @@ def test_a_reason_stands_behind_its_verdict() -> None:
 def test_a_second_opinion_is_told_where_it_is_another(told: Comparison, text: str) -> None:
     """In the sense in which the mean is told; where both say the same, it is not mentioned."""
     assert sentence("x", [told]).endswith(text)
-    agreeing = replace(told, ranks=(told.estimate.point, told.estimate.low, told.estimate.high))
+    agreeing = replace(told, reason="", ranks=(told.estimate.point, told.estimate.low, told.estimate.high))
     assert "ranks" not in sentence("x", [agreeing])
 
 

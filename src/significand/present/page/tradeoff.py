@@ -137,23 +137,44 @@ def _extent(drawn: Sequence[tuple[ShownSetup, Mean, Mean]], metric: ShownMetric,
 def _label_places(
     points: Sequence[MeanPoint], labels: Sequence[str], steps: Sequence[tuple[float, float]], x: Axis, y: Axis
 ) -> list[tuple[float, float] | None]:
-    """Find room right of, left of, above or below each point for its label, or say that there is none."""
+    """Find room around each point for its label, or say that there is none.
+
+    The frontier is named first, and rather across its own line or a little farther off than not at all.
+    """
     spots = [_on_frame(point.x, point.y, x, y) for point in points]
     taken = [_box(left, top, left, top, _MARKER_PX / 2) for left, top in spots]
     corners = [_on_frame(*corner, x, y) for corner in steps]
-    taken += [_box(*start, *end, _LINE_GAP_PX) for start, end in pairwise(corners)]
-    places: list[tuple[float, float] | None] = []
-    for (left, top), label in zip(spots, labels, strict=True):
-        width = len(label) * _CHARACTER_PX
-        beside = ((_GAP_PX, 0.0), (-_GAP_PX - width, 0.0), (-width / 2, -_RISE_PX), (-width / 2, _RISE_PX))
-        boxes = [
-            (place, _box(left + place[0], top + place[1], left + place[0] + width, top + place[1], _LINE_PX / 2))
-            for place in beside
-        ]
-        free = next((one for one in boxes if _inside(one[1]) and not any(_overlap(one[1], b) for b in taken)), None)
-        places.append(free[0] if free else None)
-        taken += [free[1]] if free else []
+    line = [_box(*start, *end, _LINE_GAP_PX) for start, end in pairwise(corners)]
+    places: list[tuple[float, float] | None] = [None] * len(points)
+    for place in sorted(range(len(points)), key=lambda k: not points[k].on_frontier):
+        (left, top), width = spots[place], len(labels[place]) * _CHARACTER_PX
+        tries = [(_beside(width), [*line, *taken])]
+        if points[place].on_frontier:
+            tries += [(_around(width), [*line, *taken]), (_beside(width), taken), (_around(width), taken)]
+        for shifts, obstacles in tries:
+            boxes = [
+                (by, _box(left + by[0], top + by[1], left + by[0] + width, top + by[1], _LINE_PX / 2)) for by in shifts
+            ]
+            free = next(
+                (one for one in boxes if _inside(one[1]) and not any(_overlap(one[1], b) for b in obstacles)), None
+            )
+            if free:
+                places[place] = free[0]
+                taken.append(free[1])
+                break
     return places
+
+
+def _beside(width: float) -> list[tuple[float, float]]:
+    """Return where a label may begin: right of, left of, above or below its point."""
+    return [(_GAP_PX, 0.0), (-_GAP_PX - width, 0.0), (-width / 2, -_RISE_PX), (-width / 2, _RISE_PX)]
+
+
+def _around(width: float) -> list[tuple[float, float]]:
+    """Return the places between these, and those up to two lines farther up and down."""
+    starts = (0.0, -width, -width / 2, _GAP_PX, -_GAP_PX - width)
+    rises = (_RISE_PX, _RISE_PX + _LINE_PX, _RISE_PX + 2 * _LINE_PX)
+    return [(start, sign * rise) for rise in rises for start in starts for sign in (-1, 1)]
 
 
 def _box(x1: float, y1: float, x2: float, y2: float, margin: float) -> tuple[float, float, float, float]:

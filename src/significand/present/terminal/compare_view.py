@@ -14,9 +14,11 @@ from significand.analysis.comparison import Comparison
 from significand.plan.metrics import METRICS, SCORES, Metric
 from significand.plan.phrases import merged
 from significand.present.rows import visible
+from significand.present.words.control import control_told
+from significand.present.words.factors import above_one, written
 from significand.present.words.network import MADE_UP
 from significand.present.words.numbers import choose_unit, with_bounds, with_half_width
-from significand.present.words.sentences import margin_words, sentence, with_points, written
+from significand.present.words.sentences import is_hopeless, margin_words, sentence, why_hopeless, with_points
 
 if TYPE_CHECKING:
     from significand.answers.compare import FolderComparison
@@ -38,6 +40,10 @@ HISTORY_FOOTNOTES = (
 
 DRIFT = "The two were measured at different times: what changed on the machine in between counts as a difference, too."
 NO_MARGIN = " Give a margin above it."
+SEEN_ONCE = (
+    " How much sessions scatter is not known here; intervals of times allow for what training that is the same in both "
+    "shows of it. Three other sessions would tell more."
+)
 UNKNOWN_SESSIONS = " How much sessions scatter is not known here, and not in the intervals: three others would tell."
 
 _MARKDOWN = re.compile(r"[\\`*_{}\[\]<>&|#~!@$]")
@@ -137,7 +143,7 @@ def _table(result: "FolderComparison", mode: str) -> Table:
         if one.verdict == "no difference shown" and one.reason:
             verdict.append(f"\n{one.reason}", style="dim")
         elif one.verdict == "no difference shown" and math.isfinite(one.smallest_detectable):
-            verdict.append(f"\ndetectable: {_detectable(one)}", style="dim")
+            verdict.append(f"\n{_detectable(one)}", style="dim")
         table.add_row(one.measured.noun, Text("\n".join(_change(one))), verdict, *map(Text, _means(result, one)))
     return table
 
@@ -166,14 +172,17 @@ def _change(comparison: Comparison) -> list[str]:
 
 
 def _detectable(comparison: Comparison) -> str:
+    if is_hopeless(comparison):
+        return why_hopeless(comparison)
     size = comparison.smallest_detectable
-    return f"×{size:.3g}" if comparison.scale == "ratio" else with_points(f"{size:.2g}", comparison)
+    return f"detectable: {f'×{size:.3g}' if comparison.scale == 'ratio' else with_points(f'{size:.2g}', comparison)}"
 
 
 def _findings(result: "FolderComparison") -> list[str]:
     """Return what a reader must not miss, a sentence each."""
     lines = [f"Allowed to differ: {line}." for line in result.admitted]
     lines += [f"All runs of {' and '.join(result.lost)} failed in NEW, not in OLD."] if result.lost else []
+    lines += [control_told(result.control)] if result.control else []
     return [*lines, *result.notes]
 
 
@@ -204,9 +213,10 @@ def _footnotes(result: "FolderComparison") -> list[str]:
 def _of_sessions(result: "FolderComparison") -> str:
     """Say how much the very same scatters from session to session, which the intervals of costs then allow for."""
     if not result.spread:
-        return UNKNOWN_SESSIONS
+        return SEEN_ONCE if result.control and result.control.is_of_sessions else UNKNOWN_SESSIONS
     told = ", ".join(f"{METRICS[name].noun} {100 * share:.2g} %" for name, share in result.spread.items())
-    return f" Intervals allow for how {result.sessions} other sessions of the same scatter: {told}."
+    mixed = ", whose revisions differ, so that changes count as scatter," if result.of_revisions else ""
+    return f" Intervals allow for how {result.sessions} other sessions of the same{mixed} scatter: {told}."
 
 
 def _score(comparison: Comparison) -> str:
@@ -248,7 +258,8 @@ def _size(metric: Metric, change: "Change") -> str:
     if metric.scale != "ratio":
         size = f"{abs(change.size):.2f} points" if metric.scale == "points" else f"{abs(change.size):.3g}"
         return f"{size} {'higher' if change.size > 0 else 'lower'}"
-    return f"{max(change.size, 1 / change.size):.3g}x {'higher' if change.size > 1 else 'lower'}"
+    word, factor, *_ = above_one(change.size)
+    return f"{factor:.3g}x {word}"
 
 
 def _missing_changes(series: Sequence["MetricHistory"]) -> Iterator[str]:

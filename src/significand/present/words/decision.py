@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 from significand.plan.metrics import HELD_OUT, METRICS
 from significand.plan.setup import Setup
 from significand.present.rows import enumerated, visible
+from significand.present.words.factors import times
 from significand.present.words.grid import Told
 from significand.present.words.numbers import probability
 from significand.present.words.places import TITLES, with_place
 from significand.present.words.population import of_population
-from significand.present.words.sentences import inverse, written
 
 if TYPE_CHECKING:
     from significand.analysis.choose import Candidate, Choice
     from significand.analysis.comparison import Comparison
-    from significand.analysis.loss import Loss, More
+    from significand.analysis.loss import Loss
     from significand.answers.choose import Decision
 
 CHEAPER = {
@@ -64,11 +64,7 @@ def _beside_itself(one: "Comparison") -> str:
     noun, estimate = one.measured.noun, one.estimate
     if one.verdict not in {"better", "worse"}:
         return f"not compared in {noun}" if math.isnan(estimate.point) else f"no difference in {noun} shown"
-    point, low, high = estimate.point, estimate.low, estimate.high
-    word = "higher"
-    if point < 1:
-        word, point, low, high = "lower", *map(inverse, (point, high, low))
-    factor, interval = written(point, low, high, 1)
+    word, factor, interval = times(estimate.point, estimate.low, estimate.high)
     return f"{factor}x {word} {noun}{interval}"
 
 
@@ -104,7 +100,7 @@ def _undecided(decision: "Decision", choice: "Choice") -> Told:
     told = f": {_names(decision, choice.possible)} {'are' if several else 'is'} {both}possible"
     if decision.repeats < 2 and choice.more.examples is None:
         return Told("Not decided", f"{told}, but one repeat shows no spread; give --repeats {ENOUGH}.")
-    return Told("Not decided", f"{told}; {_more(decision, choice)} would decide{_in_most_cases(choice.more)}.")
+    return Told("Not decided", f"{told}; {_more(decision, choice)} would decide.")
 
 
 def _nothing_fits(decision: "Decision", choice: "Choice") -> Told:
@@ -137,10 +133,7 @@ def _noun(decision: "Decision") -> str:
 
 def _cost(decision: "Decision", one: "Candidate", place: int) -> str:
     """Say what it costs beside the reference: ``"2.3x lower latency than float32 [2.2, 2.4]"``."""
-    sign, word = (-1, "lower") if one.log_cost <= 0 else (1, "higher")
-    bounds = sorted(sign * bound for bound in (one.log_low, one.log_high))
-    point, low, high = (math.exp(log) for log in (sign * one.log_cost, *bounds))
-    factor, interval = written(point, low, high, 1, terse=True)
+    word, factor, interval = times(*map(math.exp, (one.log_cost, one.log_low, one.log_high)), terse=True)
     reference = _name(decision, decision.reference, beside=place)
     return f"{factor}x {word} {_noun(decision)} than {reference}{interval}"
 
@@ -181,34 +174,26 @@ def _lost(decision: "Decision", loss: "Loss") -> str:
 
 
 def _more(decision: "Decision", choice: "Choice") -> str:
-    """Say how much more would decide: ``"8 to 20 more repeats, or 500 to 1,400 more test examples,"``."""
+    """Say how much more would decide: ``"about 12 more repeats (8 to 20 in four of five cases)"``."""
     more = choice.more
-    parts = []
-    if more.repeats is not None:
-        parts.append(_range(more.repeats, more.repeats_range, "repeat"))
-    if more.examples is not None:
-        parts.append(_range(more.examples, more.examples_range, "test example"))
+    found = (more.repeats, more.repeats_range, "repeat"), (more.examples, more.examples_range, "test example")
+    parts = [(_about(point, noun), _span(span)) for point, span, noun in found if point is not None]
     if not parts:
         return f"more repeats, such as --repeats {max(ENOUGH, 2 * decision.repeats)},"
-    return f"{', or '.join(parts)}{',' if len(parts) > 1 else ''}"
+    spans = ", or ".join(span for _, span in parts if span)
+    return f"{', or '.join(told for told, _ in parts)}{f' ({spans} in four of five cases)' if spans else ''}"
 
 
-def _range(point: int, most_cases: tuple[int, int | None] | None, noun: str) -> str:
-    """Write what it takes in most cases; where that is not known, about what it takes if all stays as it is."""
-    if most_cases is None:
-        return f"about {_rounded(max(1, point)):,} more {noun}{'' if point <= 1 else 's'}"
-    low, high = (number and _rounded(number) for number in most_cases)
+def _about(point: int, noun: str) -> str:
+    return f"about {_rounded(max(1, point)):,} more {noun}{'' if point <= 1 else 's'}"
+
+
+def _span(most_cases: tuple[int, int | None] | None) -> str:
+    """Write how much more it takes in most cases; empty where that is not known, or a single number."""
+    low, high = (number and _rounded(number) for number in most_cases or (0, 0))
     if high is None:
-        return f"{low:,} more {noun}{'' if low == 1 else 's'} or many more"
-    if low == high:
-        return f"{high:,} more {noun}{'' if high == 1 else 's'}"
-    return f"{'up to' if low == 1 else f'{low:,} to'} {high:,} more {noun}s"
-
-
-def _in_most_cases(more: "More") -> str:
-    """Say how often that holds, where it is a range."""
-    ranges = [one for one in (more.repeats_range, more.examples_range) if one]
-    return " in four of five cases" if any(high is not None for _, high in ranges) else ""
+        return f"{low:,} or more"
+    return f"{low:,} to {high:,}" if low != high else ""
 
 
 def _rounded(number: int) -> int:

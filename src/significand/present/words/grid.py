@@ -11,9 +11,10 @@ from significand.analysis.comparison import Comparison
 from significand.plan.metrics import LATENCY, METRICS, Metric
 from significand.present.rows import SummaryRow, repeats, visible
 from significand.present.varying import Grid, Place
+from significand.present.words.factors import times, written
 from significand.present.words.findings import count, who
 from significand.present.words.places import ORDERED, at, subject_words, where, with_place
-from significand.present.words.sentences import HOPELESS, inverse, is_hopeless, margin_words, with_points, written
+from significand.present.words.sentences import HOPELESS, is_hopeless, margin_words, with_points
 
 MOST_STORIES = 10
 """Sentences of all subjects together; beyond, each subject is told in one, by numbers of setups."""
@@ -322,9 +323,7 @@ def size_text(comparison: Comparison) -> str:
         # Negative, so that a small difference gets no more digits than its interval has.
         size, interval = written(-point, low, high, 0, terse=True)
         return f"{with_points(size.lstrip('-'), comparison)}{interval}"
-    if point < 1:
-        point, low, high = (inverse(bound) for bound in (point, high, low))
-    factor, interval = written(point, low, high, 1, terse=True)
+    _, factor, interval = times(point, low, high, terse=True)
     return f"{factor}x{interval}"
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from significand.answers.fleet import LEVEL, SAME_SEEDS, UNRESOLVED, FleetAnswer, MetricOnHosts
 from significand.plan.metrics import LATENCY, Metric
 from significand.present.rows import enumerated, visible
+from significand.present.words.factors import above_one, times, written
 from significand.present.words.grid import Told
-from significand.present.words.sentences import inverse, written
 
 MOST_SETUPS = 6
 """Of which the answer has a sentence each."""
@@ -60,15 +60,11 @@ def factor_words(metric: Metric, point: float, low: float, high: float) -> tuple
         if float(size) == 0:
             return "the same", interval
         return f"{size.lstrip('-')}{unit} {'higher' if point > 0 else 'lower'}", interval
-    words = ("faster", "slower") if metric is LATENCY else (f"lower {metric.noun}", f"higher {metric.noun}")
-    word = words[1]
-    if point < 1:
-        word = words[0]
-        point, low, high = (inverse(bound) for bound in (point, high, low))
-    text, interval = written(point, low, high, 1, terse=_is_narrow(low, high))
+    sense, text, interval = times(point, low, high, terse=_is_narrow(low, high))
     if float(text) == 1:
         return "as fast" if metric is LATENCY else f"the same {metric.noun}", interval
-    return f"{text}x {word}", interval
+    of_latency = {"lower": "faster", "higher": "slower"}
+    return f"{text}x {of_latency[sense] if metric is LATENCY else f'{sense} {metric.noun}'}", interval
 
 
 def next_host_words(one: MetricOnHosts, kind: int, setup: int) -> str:
@@ -76,8 +72,7 @@ def next_host_words(one: MetricOnHosts, kind: int, setup: int) -> str:
     low, high = (float(one.shown(one.of_kind(name))[kind, setup]) for name in ("prediction_low", "prediction_high"))
     if one.metric.scale != "ratio" or not (math.isfinite(low) and math.isfinite(high)):
         return ""
-    if one.shown(one.point)[kind, setup] < 1:
-        low, high = inverse(high), inverse(low)
+    _, _, low, high = above_one(float(one.shown(one.point)[kind, setup]), low, high)
     text, _ = written(math.sqrt(low * high), low, high, 1, terse=_is_narrow(low, high))
     decimals = max(1, len(text.partition(".")[2]))
     first, last = f"{low:.{decimals}f}", f"{high:.{decimals}f}"

@@ -3,14 +3,9 @@
 import math
 from collections.abc import Sequence
 
-from significand.analysis.comparison import Comparison
-from significand.analysis.intervals import DEPENDENT
-from significand.present.words.numbers import (
-    LEAST_WITHOUT_EXPONENT,
-    MOST_DECIMALS,
-    MOST_WITHOUT_EXPONENT,
-    with_bounds,
-)
+from significand.analysis.comparison import BY_RANKS, Comparison
+from significand.analysis.intervals import DEPENDENT, SESSIONS
+from significand.present.words.factors import times, written
 
 UNSEEN = 1e-9
 """A difference of ratios or points below this is rounding."""
@@ -25,6 +20,7 @@ HOPELESS_FROM = {"ratio": 10.0, "points": 100.0, "difference": math.inf}
 """By scale, the difference that there is hardly ever; nobody knows how large a score of the user's own may be."""
 
 HOPELESS = "too few runs to show one"
+HOPELESS_SESSIONS = "these two sessions differ too much to show one"
 
 
 def sentence(name: str, comparisons: Sequence[Comparison], *, quiet_runs: tuple[int, int] | None = None) -> str:
@@ -76,7 +72,9 @@ def _clause(comparison: Comparison, than: str) -> str:
 def _doubts(comparison: Comparison) -> str:
     """Say where signed ranks come to another result, and why an interval is wider than its runs' spread alone."""
     told = ""
-    if comparison.disagreement:
+    if comparison.reason == BY_RANKS:
+        told = f" ({_by_ranks(comparison)})"
+    elif comparison.disagreement == "shown" or (comparison.disagreement and comparison.verdict in {"better", "worse"}):
         does = "show one" if comparison.disagreement == "shown" else "do not show it"
         told = f", though signed ranks {does}: {_by_ranks(comparison)}"
     if comparison.estimate.method == DEPENDENT:
@@ -94,9 +92,7 @@ def _by_ranks(comparison: Comparison) -> str:
     if comparison.scale != "ratio":
         size, interval = written(point, low, high, 0)
         return f"{with_points(size, comparison)}{interval}"
-    if comparison.estimate.point < 1:
-        point, low, high = (inverse(bound) for bound in (point, high, low))
-    factor, interval = written(point, low, high, 1)
+    _, factor, interval = times(point, low, high, beside=comparison.estimate.point)
     return f"{factor}x{interval}"
 
 
@@ -108,11 +104,7 @@ def _ratio(comparison: Comparison, noun: str, than: str) -> str:
         return f"the same {noun}{than.replace(' than ', ' as ')}"
     if abs(point - 1) < UNSEEN:
         return f"{noun} {NEITHER}{than}{written(point, low, high, 1)[1]}"
-    word = "higher"
-    if point < 1:
-        word = "lower"
-        point, low, high = (inverse(bound) for bound in (point, high, low))
-    factor, interval = written(point, low, high, 1)
+    word, factor, interval = times(point, low, high)
     if float(factor) == 1:  # to all digits that the interval supports
         return f"about the same {noun}{than.replace(' than ', ' as ')}{interval}"
     return f"{factor}x {word} {noun}{than}{interval}"
@@ -166,7 +158,7 @@ def _detectable(comparison: Comparison) -> str:
     if math.isnan(size):
         return ""
     if is_hopeless(comparison):
-        return f" ({HOPELESS})"
+        return f" ({why_hopeless(comparison)})"
     told = _factor(size) if comparison.scale == "ratio" else with_points(f"{size:.2g}", comparison)
     return f" (smallest detectable: {told})"
 
@@ -174,6 +166,11 @@ def _detectable(comparison: Comparison) -> str:
 def is_hopeless(comparison: Comparison) -> bool:
     """Tell whether so few or so noisy runs could not have shown any difference that there may be."""
     return comparison.smallest_detectable >= HOPELESS_FROM[comparison.scale]
+
+
+def why_hopeless(comparison: Comparison) -> str:
+    """Say why no difference could have been shown."""
+    return HOPELESS_SESSIONS if comparison.estimate.method == SESSIONS else HOPELESS
 
 
 def _left_out(comparison: Comparison) -> str:
@@ -184,42 +181,9 @@ def _left_out(comparison: Comparison) -> str:
     return f", {comparison.left_out} of {comparison.estimate.n + comparison.left_out} pairs left out"
 
 
-def written(point: float, low: float, high: float, nothing: int, *, terse: bool = False) -> tuple[str, str]:
-    """Write a number and its interval in brackets, with the digits that the interval supports; `terse`: one less.
-
-    And as many as it takes to see that the interval excludes `nothing`, the value of no difference, where it does.
-    """
-    if low == high:
-        return f"{point:.3g}", ""  # the same in all pairs: there is no interval to take digits from
-    text, interval = with_bounds(point, low, high)
-    if not interval:
-        return text, "" if math.isnan(low) or math.isnan(high) else f" [{low:.3g}, {high:.3g}]"
-    decimals = len(text.partition(".")[2])
-    if terse and decimals:
-        decimals -= 1
-        text = f"{point:.{decimals}f}"
-    widest = max(abs(low), abs(high))
-    if widest >= MOST_WITHOUT_EXPONENT:
-        return text, f" [{low:.3g}, {high:.3g}]"
-    if widest < LEAST_WITHOUT_EXPONENT:
-        return f"{point:.3g}", f" [{low:.3g}, {high:.3g}]"
-    nearest = high if high < nothing else low
-    while (
-        low <= high and not low <= nothing <= high and round(nearest, decimals) == nothing and decimals < MOST_DECIMALS
-    ):
-        decimals += 1
-        text = f"{point:.{decimals}f}"
-    return text, f" [{low:z.{decimals}f}, {high:z.{decimals}f}]"
-
-
 def _identical(difference: float, low: float, high: float) -> bool:
     """Tell whether setup and baseline agree in all pairs, up to rounding."""
     return low == high and abs(difference) < UNSEEN
-
-
-def inverse(ratio: float) -> float:
-    """Return the ratio the other way round."""
-    return math.inf if ratio == 0 else 1 / ratio
 
 
 def _factor(ratio: float) -> str:
