@@ -29,8 +29,10 @@ GOMP_SPINCOUNT = "50000"
 """How many times an OpenMP thread of the runs looks for more work before it sleeps. By default GNU's looks for some
 5 ms, and every turn would begin by waiting for the last one's threads."""
 
-# The guard is there before torch, which takes seconds to import.
+# The guard is there before torch, which takes seconds to import, an eighth of them to look for garbage where none is.
 LAUNCH = """
+import gc
+gc.disable()
 from significand.runner.launch import launch
 guard = launch()
 from significand.runner.forkserver import main
