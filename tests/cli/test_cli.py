@@ -67,7 +67,6 @@ def called(*words: str, cwd: Path | None = None, timeout_s: float = 120) -> subp
     )
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
@@ -87,6 +86,7 @@ def test_runs_are_made_ready_ahead_only_where_they_are_likely(words: str, expect
     assert likely_measures(words.split()) is expected
 
 
+@pytest.mark.slow
 def test_run_prints_a_table_and_where_the_results_are(tmp_path: Path) -> None:
     """A run ends with exit code 0, the table and the folder on stdout, progress on stderr."""
     done = called(*QUICK, "--output-dir", str(tmp_path / "out"))
