@@ -71,6 +71,7 @@ from significand.runner.against import other_environment
 from significand.runner.block import Block
 from significand.runner.conductor import Here, OnProgress
 from significand.runner.fitting import examined_network, fitted
+from significand.runner.launched import end_ahead
 from significand.runner.server import RunnerError
 from significand.workload.data import Dataset, DataSources, check_splits
 from significand.workload.given import Data
@@ -467,6 +468,7 @@ class Job:
         seconds = self._experiment.idle_baseline_s
         if not seconds:
             return plan
+        end_ahead()  # it is still importing
         meter = NoiseMeter(1)
         reading = meter.start()
         with contextlib.closing(plan.open()) as counter:

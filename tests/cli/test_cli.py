@@ -29,7 +29,18 @@ from made_up_place import MadeUpPlace, made_to_fail, made_up_run
 from made_up_results import made_up_folder, made_up_runs, with_values
 from made_up_selftest import NOTHING, RESULT
 from significand import __version__
-from significand.cli import BAD_INPUT, DONE, INTERRUPTED, SOME_RUN_FAILED, UNFIT, Flags, app, main, program
+from significand.cli import (
+    BAD_INPUT,
+    DONE,
+    INTERRUPTED,
+    SOME_RUN_FAILED,
+    UNFIT,
+    Flags,
+    app,
+    likely_measures,
+    main,
+    program,
+)
 from significand.cli.common import console
 from significand.doctor.check import Check
 from significand.doctor.selftest import WORKLOAD, SelfTest, Verdict
@@ -54,6 +65,25 @@ def called(*words: str, cwd: Path | None = None, timeout_s: float = 120) -> subp
         timeout=timeout_s,
         check=False,
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("run", True),
+        ("run --repeats 3 --precision float32,int8 --on-noise mark", True),
+        ("run my.py --repeats 3", False),
+        ("run --model cnn", False),
+        ("run --resume --output-dir there", False),
+        ("run --idle-baseline=10", False),
+        ("run --help", False),
+        ("report there", False),
+        ("", False),
+    ],
+)
+def test_runs_are_made_ready_ahead_only_where_they_are_likely(words: str, expected: bool) -> None:
+    """What will measure a perceptron here at once begins to import what runs need before it reads its arguments."""
+    assert likely_measures(words.split()) is expected
 
 
 @pytest.mark.slow

@@ -1,9 +1,11 @@
 """Behaviour of the conductor: isolation, turns, and runs that die."""
 
+import math
 import os
 import signal
 import subprocess
 import sys
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -173,6 +175,29 @@ def test_every_run_prepares_before_any_is_measured() -> None:
     server, _ = taken(steps, repeats=1)
     kinds = [step for _, _, step in server.granted]
     assert kinds == 3 * ["prepare"] + 2 * 3 * ["measure"] + 3 * ["prepare"] + 4 * 3 * ["measure"]
+
+
+@pytest.mark.parametrize(("run_mb", "at_once"), [(20.0, 2), (500.0, 1), (math.nan, 1)])
+def test_small_networks_prepare_beside_each_other(run_mb: float, at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many as there are CPUs, once it is known that they need little memory; else as their threads leave room."""
+    monkeypatch.setattr(conductor, "available_cpus", lambda: 2)
+    monkeypatch.setattr(conductor, "room_for", lambda *_: Room(8, "", run_mb))
+    preparing = {7: [0, 0], 8: [0, 0]}
+    both = threading.Barrier(2)
+
+    def watched(setup: Setup, seed: int) -> Iterator[Step]:
+        del setup
+        now = preparing[seed]
+        now[0] += 1
+        now[1] = max(now)
+        if seed == 8 and at_once == 2:
+            both.wait(10)  # only two at once get past
+        now[0] -= 1
+        yield "measure"
+
+    server, _ = taken(watched, precision_modes=["float32", "int8"], threads=2)
+    assert [most for _, most in preparing.values()] == [1, at_once]
+    assert server.overlaps == 0
 
 
 def test_nobody_goes_on_while_another_is_measured_again() -> None:

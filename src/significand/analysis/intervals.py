@@ -4,6 +4,7 @@ The t interval is the headline; the normal one is the one the interface specifie
 offered: at the handful of runs that an experiment has, they cover less than they promise.
 """
 
+import bisect
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -249,12 +250,16 @@ def median_exact(values: Sample, level: float = 0.95) -> Estimate:
     n = sample.size
     with np.errstate(invalid="ignore"):  # the middle between two infinities
         point = float(np.median(sample)) if n else math.nan
-    # P(fewer than k values lie below the median), for k = 1 up to half of the sample.
-    outside = bdtr(np.arange((n + 1) // 2), n, 0.5) if n else np.empty(0)
-    k = int(np.count_nonzero(2 * outside <= 1 - level))
+
+    def outside(below: int) -> float:
+        """Return twice the probability that no more than so many values lie below the median."""
+        return 2 * float(bdtr(below, n, 0.5))
+
+    # Found by halving: of a quarter of a million runs, every one of their ranks would take a quarter of a second.
+    k = bisect.bisect_right(range((n + 1) // 2), 1 - level, key=outside)
     if k == 0:
         return Estimate(point, math.nan, math.nan, "order statistics", level, n)
-    exact = float(1 - 2 * outside[k - 1])
+    exact = 1 - outside(k - 1)
     return Estimate(point, float(sample[k - 1]), float(sample[n - k]), "order statistics", exact, n)
 
 

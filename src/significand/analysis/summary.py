@@ -137,7 +137,7 @@ def quality_of(runs: RunTable) -> str:
 
 def _facts(runs: RunTable, setup: Setup, rows: Rows, all_rows: Rows) -> dict[str, object]:
     """Return what is not a mean, of the finished runs of a setup and of all."""
-    unsteady = rows[(runs.frame["steady_state"][rows] == False).fill_null(value=False).to_numpy()]  # noqa: E712 - a column
+    unsteady = rows[runs.unsteady[rows]]
     return {
         "failed_runs": len(all_rows) - len(rows),
         "setup": setup.name,

@@ -80,7 +80,7 @@ def _beside_baselines(runs: RunTable, baselines: Sequence[int]) -> NDArray[np.fl
     beside_s = runs.numbers(LATENCY.column).copy()
     for baseline in np.unique(against):
         rows = np.flatnonzero((against == baseline) | (runs.codes == baseline))
-        part = runs.take(rows)
+        part = runs.take(rows) if rows.size < len(runs) else runs  # mostly there is one baseline: nothing to copy
         ours = against[rows] == baseline
         beside_s[rows[ours]] = latencies_beside(part, part.rows_of(baseline))[ours]
     return beside_s

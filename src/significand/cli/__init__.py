@@ -1,5 +1,6 @@
 """The command line: arguments become library calls, results become text and exit codes. Nothing else prints."""
 
+import contextlib
 import os
 import signal
 import sys
@@ -49,6 +50,19 @@ for command in (
     app.command(command)
 app.command(install_completion, name="--install-completion")
 
+MEASURES_LATER = {
+    "--help",
+    "-h",
+    "--version",
+    "--resume",
+    "--config",
+    "--model",
+    "--against",
+    "--on",
+    "--idle-baseline",
+}
+"""Flags of `run` with which nothing is measured here, or not at once, or not what is made ready ahead of the time."""
+
 FIRST_STEPS = """\
 What does a network gain and lose in another precision? To begin:
 
@@ -95,12 +109,29 @@ def _called(words: Sequence[str]) -> int:
     return code if isinstance(code, int) else DONE
 
 
+def likely_measures(words: Sequence[str]) -> bool:
+    """Tell whether these arguments look as if a perceptron were to be measured here; a wrong guess costs time only."""
+    command, *others = words or [""]
+    names = {word.partition("=")[0] for word in others}
+    return command == "run" and not (others[:1] and not others[0].startswith("-")) and not names & MEASURES_LATER
+
+
+def _runs_ahead(words: Sequence[str]) -> contextlib.AbstractContextManager[None]:
+    """Begin what forks the runs, where there will be any: it imports for seconds, and this process for half of one."""
+    if not likely_measures(words):
+        return contextlib.nullcontext()
+    from significand.runner.launched import begun_ahead
+
+    return begun_ahead()
+
+
 def program() -> None:
     """Be the program: run the command line of this process and exit. A polite kill ends it as Ctrl-C does."""
     open_missing_descriptors()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        code = main()
+        with _runs_ahead(sys.argv[1:]):
+            code = main()
     finally:
         settle()
     os._exit(code)  # to take apart what it imported would take Python half a second

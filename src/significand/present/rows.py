@@ -156,7 +156,10 @@ def sequential(row: SummaryRow) -> bool:
 
 def visible(text: object) -> str:
     """Make control characters visible: a name can break neither a line nor a terminal."""
-    return "".join(character if character.isprintable() else "\ufffd" for character in str(text))
+    shown = str(text)
+    if shown.isprintable():  # as nearly all are
+        return shown
+    return "".join(character if character.isprintable() else "\ufffd" for character in shown)
 
 
 def mapping(value: object) -> Mapping[str, object]:

@@ -66,12 +66,25 @@ class RunTable:
         return (self.frame["status"] == FINISHED).fill_null(value=False).to_numpy()
 
     @cached_property
+    def unsteady(self) -> NDArray[np.bool_]:
+        """Which runs are known not to have come to a steady state, shape (n_runs,)."""
+        return (~self.frame["steady_state"]).fill_null(value=False).to_numpy()
+
+    @cached_property
     def beside_s(self) -> dict[tuple[int, ...], NDArray[np.float64]]:
         """What `significand.analysis.turns.beside_baselines` has worked out, by the baselines."""
         return {}
 
     @cached_property
     def _known(self) -> dict[str, NDArray[np.float64]]:
+        return {}
+
+    @cached_property
+    def _counted(self) -> dict[str, NDArray[np.int64]]:
+        return {}
+
+    @cached_property
+    def _told(self) -> "dict[str, tuple[list[str], Codes]]":
         return {}
 
     @cached_property
@@ -104,7 +117,9 @@ class RunTable:
 
     def counts(self, column: str) -> NDArray[np.int64]:
         """Return a column of whole numbers, shape (n_runs,); 0 where it is missing."""
-        return self.frame[column].fill_null(0).to_numpy()
+        if column not in self._counted:
+            self._counted[column] = self.frame[column].fill_null(0).to_numpy()
+        return self._counted[column]
 
     def texts(self, column: str) -> pl.Series:
         """Return a column of texts; empty where it is missing."""
@@ -130,7 +145,15 @@ class RunTable:
 
     def said(self, column: str, rows: Rows) -> list[str]:
         """Return the different texts of a column in some rows, in the order of the first ones; none that is empty."""
-        return [text for text in self.frame[column].gather(rows).unique(maintain_order=True).to_list() if text]
+        if column not in self._told:
+            self._told[column] = _coded(self.texts(column))
+        texts, codes = self._told[column]
+        if len(texts) == 1:
+            found = texts if rows.size else []
+        else:
+            there, first = np.unique(codes[rows], return_index=True)
+            found = [texts[code] for code in there[first.argsort()]]
+        return [text for text in found if text]
 
 
 def table_of(runs: Sequence[Run], planned: Sequence[str] = ()) -> RunTable:
@@ -177,6 +200,16 @@ def setup_codes(frame: pl.DataFrame, planned: Sequence[str]) -> tuple[tuple[str,
     setups = tuple(dict.fromkeys([*planned, *named.unique(maintain_order=True).to_list()]))
     codes = named.replace_strict(list(setups), list(range(len(setups))), return_dtype=pl.Int64) if len(named) else named
     return setups, codes.cast(pl.Int64).to_numpy()
+
+
+def _coded(texts: pl.Series) -> tuple[list[str], Codes]:
+    """Return the different ones of many texts, and which each is; of a single one, nothing but that."""
+    different = texts.unique(maintain_order=True)
+    if len(different) < 2:
+        return different.to_list(), np.empty(0, dtype=np.int64)
+    place = pl.DataFrame({"text": different, "place": np.arange(len(different))})
+    codes = texts.to_frame("text").join(place, on="text", how="left", maintain_order="left")["place"]
+    return different.to_list(), codes.to_numpy()
 
 
 def _rounds_s(texts: pl.Series) -> pl.Series:

@@ -230,7 +230,10 @@ def _without_nan(column: pl.Expr, kind: type) -> pl.Expr:
 def _may_be_cut(paths: Sequence[Path], n_columns: int) -> bool:
     """Tell whether a line of one of them has too few cells, or a line break inside a cell makes it look so."""
     line = pl.col("line")
-    separators = line.str.replace_all('"[^"]*"', "").str.count_matches(",", literal=True)
+    # Quoted cells are taken out of the lines that have any: of the others, the slow expression does nothing.
+    quoted = pl.when(line.str.contains('"', literal=True)).then(line)
+    counted = (one.str.count_matches(",", literal=True) for one in (line, quoted.str.replace_all('"[^"]*"', "")))
+    too_few = pl.any_horizontal([(separators < n_columns - 1).any() for separators in counted])
     lines = pl.scan_csv(
         [path.absolute() for path in paths],
         glob=False,
@@ -244,7 +247,7 @@ def _may_be_cut(paths: Sequence[Path], n_columns: int) -> bool:
         extra_columns="ignore",
         missing_columns="insert",
     )
-    cut = lines.filter(line.is_not_null()).select((separators < n_columns - 1).any())
+    cut = lines.filter(line.is_not_null()).select(too_few)
     return bool(cut.collect(engine="streaming").item())
 
 

@@ -1,8 +1,8 @@
 """Runs an experiment block by block: one isolated process per run, which take turns on the machine.
 
 Every run of a block lives at once. A measured step begins only when every other run is idle, so nothing of ours
-computes beside it; steps that nobody times run as many at once as there are cores for. The order of turns is a Latin
-square, so a machine that drifts hits all setups alike.
+computes beside it; steps that nobody times run several at once. The order of turns is a Latin square, so a machine that
+drifts hits all setups alike.
 """
 
 import contextlib
@@ -10,6 +10,7 @@ import dataclasses
 import itertools
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from multiprocessing import connection
 from multiprocessing.connection import Connection
@@ -47,6 +48,10 @@ from significand.workload.given import Data
 
 MEASURED: tuple[Step, ...] = ("measure", "again")
 """Steps for which a run has the machine alone."""
+
+SMALL_MB = 64.0
+"""Memory of a run that is ready to be measured, below which its network is small: see `_Conductor._preparing_at_once`.
+Two that prepare at once then need little memory together, too."""
 
 OnProgress = Callable[[Progress], None]
 
@@ -147,7 +152,6 @@ class _Worker:
     values: Mapping[str, object] = dataclasses.field(default_factory=dict)
     details: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
     ended: bool = False
-    given_back: bool = False
 
     @property
     def wants_alone(self) -> bool:
@@ -192,6 +196,7 @@ class _Conductor:
         self._cycle = 0
         self._block: Block
         self._workers: list[_Worker] = []
+        self._unforked: deque[Setup] = deque()
         self._order: list[int] = []
         self._step = (0, 0)
         self._preparing_since: float | None = None
@@ -217,35 +222,32 @@ class _Conductor:
         """Run setups that take turns; return those that there was no room for, as it turned out."""
         self._step = (0, 0)
         self._workers = []
-        for setup in setups:
-            self._fork(setup)
-            while any(worker.busy for worker in self._workers):  # one after the other, so that none waits for a core
-                self._listen()
-        while not all(worker.ended for worker in self._workers):
+        self._unforked = deque(setups)
+        sent_away: list[Setup] = []
+        while self._unforked or not all(worker.ended for worker in self._workers):
             if not any(worker.busy for worker in self._workers):
-                self._report()
+                self._count_preparing()
+                if self._workers:
+                    self._report()
                 if self.room is None and any(worker.wants_alone for worker in self._workers):
-                    self._look_for_room(setups, baselines)
+                    sent_away = self._look_for_room(setups, baselines)
                 if not self._has_weighed and all(worker.ended or worker.infers for worker in self._workers):
                     self._has_weighed, self.memory_mb = True, memory_of_all_mb()
-                self._grant()
+            self._grant()
             self._listen()
+        self._count_preparing()
         self._report()
-        return [worker.setup for worker in self._workers if worker.given_back]
+        return sent_away
 
-    def _look_for_room(self, setups: Sequence[Setup], baselines: Mapping[str, str]) -> None:
-        """Find out what a run needs, now that the first are ready to be measured; send away those that do not fit."""
+    def _look_for_room(self, setups: Sequence[Setup], baselines: Mapping[str, str]) -> list[Setup]:
+        """Find out what a run needs, now that the first are ready to be measured; return those that do not fit."""
         ready = [worker for worker in self._workers if worker.wants_alone and worker.pid]
         needed_mb = max((own_memory_mb(worker.pid) for worker in ready if worker.pid), default=0.0)
         self.room = room_for(needed_mb, available_memory_mb() + len(ready) * needed_mb, processes_left())
         kept = cut(setups, baselines, self.room.runs)[0]
-        for worker in self._workers:
-            if worker.setup not in kept and worker.wants == "prepare" and not worker.prepared and worker.pid:
-                worker.given_back, worker.wants, worker.verdict = True, None, ""
-                worker.since = time.perf_counter()
-                worker.server.kill(worker.pid)
-        while any(worker.busy for worker in self._workers):
-            self._listen()
+        sent_away = [setup for setup in self._unforked if setup not in kept]
+        self._unforked = deque(setup for setup in self._unforked if setup in kept)
+        return sent_away
 
     def _fork(self, setup: Setup) -> None:
         since = time.perf_counter()
@@ -262,27 +264,49 @@ class _Conductor:
         self._workers.append(worker)
 
     def _grant(self) -> None:
-        """Let the next worker measure alone, or as many prepare as there are cores for: the least far go first.
+        """Let the next worker measure alone, or as many prepare as may at once: the least far go first.
 
         Nobody is measured until all have prepared, or they would be measured at different times.
         """
-        now = time.perf_counter()
-        if self._preparing_since is not None:
-            self.prepared_s += now - self._preparing_since
-            self._preparing_since = None
         left = [worker for worker in self._workers if not worker.ended]
-        least = min((worker.prepared for worker in left), default=0)
-        if waiting := [worker for worker in left if worker.wants_alone and worker.prepared == least]:
+        busy = [worker for worker in left if worker.busy]
+        if any(worker.measuring for worker in busy):
+            return
+        least = 0 if self._unforked else min((worker.prepared for worker in left), default=0)
+        waiting = [worker for worker in left if worker.wants_alone and worker.prepared == least]
+        if waiting and not busy:
             self._go(self._next_turn(waiting))
             return
-        self._preparing_since = now
-        # More threads than cores hinder each other many times over, also where nobody times them.
-        together = max(1, available_cpus() // max((worker.setup.threads for worker in left), default=1))
         least_far = [worker for worker in left if worker.wants == "prepare" and worker.prepared == least]
-        for worker in least_far[:together]:
+        at_once = self._preparing_at_once(left)
+        for worker in least_far[: max(0, at_once - len(busy))]:
             worker.prepared += 1
             worker.begun = worker.tries = 0
             self._go(worker)
+            busy.append(worker)
+        # One after the other, for the forkserver is one process; nor more than the first before their need is known.
+        is_forking = any(worker.prepared == 0 for worker in busy)
+        if self._unforked and len(busy) < at_once and not is_forking and (self.room or len(left) < at_once):
+            self._fork(self._unforked.popleft())
+        self._preparing_since = self._preparing_since or time.perf_counter()
+
+    def _preparing_at_once(self, left: Sequence[_Worker]) -> int:
+        """Return how many runs may prepare beside each other.
+
+        More threads than cores hinder each other, also where nobody times them. But of a small network hardly anything
+        is computed then: a Python process forks, opens, converts and closes, and leaves other cores idle.
+        """
+        cpus = available_cpus()
+        if self.room and self.room.run_mb < SMALL_MB:
+            return cpus
+        threads = [worker.setup.threads for worker in left] + [setup.threads for setup in self._unforked]
+        return max(1, cpus // max(threads, default=1))
+
+    def _count_preparing(self) -> None:
+        """Add the time in which somebody prepared, now that nobody does."""
+        if self._preparing_since is not None:
+            self.prepared_s += time.perf_counter() - self._preparing_since
+            self._preparing_since = None
 
     def _next_turn(self, waiting: Sequence[_Worker]) -> _Worker:
         """Return who is measured next: nobody goes on to a step before all have had the last.
@@ -397,8 +421,6 @@ class _Conductor:
         worker.ended = True
         worker.wants = None
         worker.channel.close()
-        if worker.given_back:  # it will be run later
-            return
         self._ended += 1
         self._steps_done += worker.steps_left
         if worker.verdict != "":

@@ -20,10 +20,13 @@ TIMEOUT_S = 600.0
 
 # The guard is there before torch, which takes seconds to import.
 EXAMINE = """
-import os, sys
+import gc, os, sys
+gc.disable()
 from significand.runner.guard import start_guard
 start_guard(int(sys.argv[1]), sys.argv[2], (), sys.argv[3])
 from significand.runner.examiner import main
+gc.freeze()
+gc.enable()
 main(sys.argv[2])
 """
 

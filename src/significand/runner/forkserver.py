@@ -64,6 +64,7 @@ class _Forkserver:
         signal.set_wakeup_fd(wake_writer.fileno(), warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)  # the wake-up is what counts
         gc.freeze()  # or the first collection in a worker would touch, and so copy, every page
+        gc.enable()
 
     def serve(self) -> None:
         """Fork workers and report their ends until the conductor closes the connection, then end what is left."""

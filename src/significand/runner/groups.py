@@ -31,10 +31,13 @@ class Room:
         How many do.
     reason
         Why not more.
+    run_mb
+        Memory of a run that is ready to be measured, in MB; NaN where nobody knows.
     """
 
     runs: int
     reason: str
+    run_mb: float = math.nan
 
 
 def room_for(run_mb: float, available_mb: float, processes: int | None) -> Room:
@@ -53,14 +56,14 @@ def room_for(run_mb: float, available_mb: float, processes: int | None) -> Room:
     by_memory = 1 + int(SHARE_OF_MEMORY * available_mb / needed_mb) if needed_mb > 0 else None
     by_processes = None if processes is None else 1 + max(0, processes) // PROCESSES_PER_RUN
     limits = [
-        Room(max(1, limit), reason)
+        Room(max(1, limit), reason, run_mb)
         for limit, reason in (
             (by_memory, f"a run may need {needed_mb:.0f} MB, {available_mb:.0f} MB are available"),
             (by_processes, f"{processes} more processes may be started"),
         )
         if limit is not None
     ]
-    return min(limits, key=lambda room: room.runs, default=Room(2**31, ""))
+    return min(limits, key=lambda room: room.runs, default=Room(2**31, "", run_mb))
 
 
 def cut(setups: Sequence[Setup], baselines: Mapping[str, str], most: int) -> list[tuple[Setup, ...]]:

@@ -6,17 +6,15 @@ import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from multiprocessing import reduction
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import IO, Self
 
-from significand.meters.openmp import usable_cpus
 from significand.plan.setup import HERE, OTHER, Setup
 from significand.runner.block import Block
-from significand.runner.interpreter import environment, environment_of_other, python, python_of_other
+from significand.runner.launched import Launched, NoFolderError, end_ahead, launch, taken
 from significand.runner.protocol import Fork, Kill, Start, describe_exit
 from significand.workload.given import Data, saved
 
@@ -24,20 +22,6 @@ START_TIMEOUT_S = 120.0
 """A machine under load needs a while to import torch."""
 
 STOP_TIMEOUT_S = 10.0
-
-GOMP_SPINCOUNT = "50000"
-"""How many times an OpenMP thread of the runs looks for more work before it sleeps. By default GNU's looks for some
-5 ms, and every turn would begin by waiting for the last one's threads."""
-
-# The guard is there before torch, which takes seconds to import.
-LAUNCH = """
-from significand.runner.launch import launch
-guard = launch()
-from significand.runner.forkserver import main
-main(guard)
-import os
-os._exit(0)  # what torch would still tidy up takes half a second
-"""
 
 
 class RunnerError(RuntimeError):
@@ -89,30 +73,13 @@ class Server:
         if getattr(sys, "frozen", False):
             raise RunnerError("a frozen program has no Python interpreter for the runs' processes; run it unfrozen")
         try:
-            self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
-            self._scratch = Path(tempfile.mkdtemp(prefix="significand-"))
-        except OSError as error:
+            launched = self._launched()
+        except NoFolderError as error:
             raise RunnerError(f"no temporary folder can be made: {error}; set TMPDIR to one with room") from None
-        ours, theirs = socket.socketpair()
-        self.connection = Connection(ours.detach())
-        try:
-            with theirs:
-                self._process = subprocess.Popen(
-                    # From here on the forkserver removes the folder when this process is killed.
-                    self._command(*self._facts(), str(self._scratch), str(theirs.fileno())),
-                    pass_fds=[theirs.fileno()],
-                    cwd=self._scratch,  # the user's may be removed, and what lies there is none of its business
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=self._stderr,
-                    start_new_session=True,  # Ctrl-C is for this process; it ends the workers in order
-                    env=(environment_of_other() if self._is_other else environment()) | self._environment(),
-                )
         except OSError as error:
-            shutil.rmtree(self._scratch, ignore_errors=True)
-            for end in (self._stderr, self.connection, theirs):
-                end.close()
             raise RunnerError(f"the runs' processes cannot start{self._where}: {error}") from None
+        self._process, self.connection = launched.process, launched.connection
+        self._scratch, self._stderr = launched.scratch, launched.stderr
         try:
             self.connection.send(self._start(saved(self._data, self._scratch)))
             self._meanwhile()
@@ -133,10 +100,14 @@ class Server:
         """In which environment, for errors; empty of this one."""
         return f" in {self._first.experiment.against!r}" if self._is_other else ""
 
-    def _command(self, *arguments: str) -> list[str]:
+    def _launched(self) -> Launched:
+        """Begin the forkserver; take over the one that was begun ahead of the time, if it knows all that it must."""
         if self._is_other:
-            return python_of_other(str(self._first.experiment.against), LAUNCH, *arguments)
-        return python(LAUNCH, *arguments)
+            return launch(other=str(self._first.experiment.against))
+        if isinstance(self._data, Path):
+            end_ahead()  # it would not remove this folder
+            return launch(of_program=str(self._data))
+        return taken() or launch()
 
     def _start(self, data: Path | None) -> Start:
         block = self._first
@@ -151,18 +122,6 @@ class Server:
             block.experiment.seed,
             block.profiled,
         )
-
-    def _facts(self) -> list[str]:
-        """Return what the forkserver is to know before it imports anything: this process, CPUs, its folder."""
-        folder = str(self._data) if isinstance(self._data, Path) else ""
-        return [str(os.getpid()), ",".join(map(str, sorted(usable_cpus()))), folder]
-
-    def _environment(self) -> dict[str, str]:
-        return {
-            "OPENBLAS_NUM_THREADS": "1",  # NumPy's threads would be lost by a fork; torch's and the engine's are set
-            "GOMP_SPINCOUNT": GOMP_SPINCOUNT,
-            "TORCHINDUCTOR_CACHE_DIR": str(self._scratch / "inductor"),  # torch makes this folder on import
-        }
 
     def fork(self, setup: Setup, seed: int) -> Connection:
         """Ask for a worker, and return the connection to it; its process id follows as a `Forked` message.

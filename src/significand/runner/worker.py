@@ -75,6 +75,7 @@ def _run(channel: Connection, job: Fork, start: Start, material: Material) -> Do
             and job.seed == start.seed,  # once is enough: it says where the time goes, not how long it is
             keep=start.keep and start.keep / run_name(job.seed - start.seed, job.setup.name),
         )
+        take_turn("prepare")  # nobody times its end, and others may end beside it
     except (EOFError, ConnectionError):
         raise
     except DisturbedError as error:

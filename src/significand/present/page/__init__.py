@@ -80,7 +80,7 @@ class ReportError(RuntimeError):
 def import_parts() -> None:
     """Import what a report is made with, ahead of the time; what is missing is told when the report is made."""
     try:
-        import_module(LAYOUT)
+        import_module(LAYOUT).get_ready()
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException:  # noqa: BLE001, S110 - nor does what is broken, or panics, cost a measurement

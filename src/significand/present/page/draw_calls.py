@@ -23,13 +23,13 @@ def calls_spec(figure: CallsFigure) -> Spec:
     layers = [
         with_setup("bars")
         .mark_rect(opacity=0.75, aria=False)
-        .encode(x=along_x("x1", figure.x), x2="x2:Q", y=y1, y2="y2:Q", color=colour),
+        .encode(x=along_x("x1", figure.x), x2=alt.X2("x2:Q"), y=y1, y2=alt.Y2("y2:Q"), color=colour),
         with_setup("ticks")
         .mark_rule(opacity=0.8, aria=False)
         .encode(
             x=along_x("x", figure.x),
             y=y1,
-            y2="y2:Q",
+            y2=alt.Y2("y2:Q"),
             color=colour,
             tooltip=[
                 alt.Tooltip("label:N", title="A slow call of"),
@@ -41,7 +41,7 @@ def calls_spec(figure: CallsFigure) -> Spec:
         .encode(
             x=along_x("x", figure.x),
             y=y1,
-            y2="y2:Q",
+            y2=alt.Y2("y2:Q"),
             strokeDash=alt.StrokeDash("p:N", scale=dashes, legend=legend),
             tooltip=[
                 alt.Tooltip("label:N", title="Mode"),
@@ -52,7 +52,7 @@ def calls_spec(figure: CallsFigure) -> Spec:
         ),
         with_setup("names")
         .mark_text(align="left", baseline="middle", aria=False, clip=True)
-        .encode(x=alt.value(4), y=alt.Y("y1:Q", scale=rows, axis=None), text="label:N"),
+        .encode(x=alt.value(4), y=alt.Y("y1:Q", scale=rows, axis=None), text=alt.Text("label:N")),
     ]
     title = f"{figure.x.label}: distribution of all calls, a row per mode"
     height = _ROW_PX * len(figure.distributions)

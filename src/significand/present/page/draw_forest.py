@@ -65,12 +65,12 @@ def _spec(figure: ForestFigure) -> Spec:
         alt.Chart(alt.NamedData("neutral")).mark_rule(color=variable("muted"), aria=False).encode(x=x),
         data.transform_filter("isValid(datum.from)")
         .mark_rule(strokeWidth=1.2, clip=True, aria=False)
-        .encode(x=along_x("from", figure.x), x2="to:Q", y=y, color=colour, tooltip=tooltip),
+        .encode(x=along_x("from", figure.x), x2=alt.X2("to:Q"), y=y, color=colour, tooltip=tooltip),
         data.transform_filter("isValid(datum.low)")
         .mark_rule(clip=True, aria=False)
         .encode(
             x=along_x("low", figure.x),
-            x2="high:Q",
+            x2=alt.X2("high:Q"),
             y=y,
             color=colour,
             strokeWidth=alt.StrokeWidth("wide:Q", scale=None),
@@ -82,7 +82,7 @@ def _spec(figure: ForestFigure) -> Spec:
             fill=alt.Fill("colour:N", scale=None),
             shape=alt.Shape("shape:N", scale=None),
             size=alt.Size("size:Q", scale=None),
-            description="label:N",
+            description=alt.Description("label:N"),
             tooltip=tooltip,
         ),
     ]
@@ -132,7 +132,7 @@ def blocks_spec(hosts: Sequence[str], rows: Rows, unit: str) -> Spec:
     layer = (
         alt.Chart(alt.NamedData("blocks"))
         .mark_rule(strokeWidth=12, aria=False)
-        .encode(x=x, x2="end:Q", y=rows_axis(hosts), color=alt.Color("colour:N", scale=None), tooltip=tooltip)
+        .encode(x=x, x2=alt.X2("end:Q"), y=rows_axis(hosts), color=alt.Color("colour:N", scale=None), tooltip=tooltip)
     )
     return spec_of(
         [layer], "Which block ran where and when", height=max(60, _BLOCK_PX * len(hosts)), data={"blocks": rows}

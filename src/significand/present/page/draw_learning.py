@@ -49,8 +49,8 @@ def training_spec(figure: TrainingFigure, against: str) -> Spec:
     layers = [
         with_setup(SINGLE)
         .mark_line(opacity=0.18, strokeWidth=1, aria=False)
-        .encode(x=x, y=y, color=colour, detail=["m:N", "run:N"]),
-        with_setup(MEANS).mark_line(strokeWidth=2, aria=False).encode(x=x, y=y, color=colour, detail="m:N"),
+        .encode(x=x, y=y, color=colour, detail=[alt.Detail("m:N"), alt.Detail("run:N")]),
+        with_setup(MEANS).mark_line(strokeWidth=2, aria=False).encode(x=x, y=y, color=colour, detail=alt.Detail("m:N")),
         with_setup(MEANS)
         .transform_filter("datum.marked")
         .mark_point(size=80, opacity=1, aria=False, stroke=variable("paper"), strokeWidth=1)

@@ -30,11 +30,13 @@ def _spec(figure: RatioFigure) -> Spec:
     ]
     layers = [
         alt.Chart(alt.NamedData("level")).mark_rule(color=variable("muted"), strokeDash=[4, 4], aria=False).encode(y=y),
-        with_setup("ratios").mark_line(strokeWidth=1.4, aria=False).encode(x=x, y=y, color=colour, detail="series:N"),
+        with_setup("ratios")
+        .mark_line(strokeWidth=1.4, aria=False)
+        .encode(x=x, y=y, color=colour, detail=alt.Detail("series:N")),
         with_setup("ratios")
         .transform_filter("isValid(datum.low)")
         .mark_rule(strokeWidth=1.6, aria=False)
-        .encode(x=x, y=along_y("low", figure.y), y2="high:Q", color=colour, tooltip=tooltip),
+        .encode(x=x, y=along_y("low", figure.y), y2=alt.Y2("high:Q"), color=colour, tooltip=tooltip),
         with_setup("ratios")
         .mark_point(size=_POINT_PX2, opacity=1, stroke=variable("paper"), strokeWidth=1)
         .encode(
@@ -42,7 +44,7 @@ def _spec(figure: RatioFigure) -> Spec:
             y=y,
             fill=alt.Fill("colour:N", scale=None),
             shape=alt.Shape("shape:N", scale=None),
-            description="label:N",
+            description=alt.Description("label:N"),
             tooltip=tooltip,
         ),
     ]

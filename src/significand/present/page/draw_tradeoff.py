@@ -89,23 +89,23 @@ def tradeoff_spec(
         .mark_rect(fillOpacity=0.16, strokeOpacity=0.7, strokeWidth=1, aria=False)
         .encode(
             x=along_x("x1", figure.x),
-            x2="x2:Q",
+            x2=alt.X2("x2:Q"),
             y=along_y("y1", figure.y),
-            y2="y2:Q",
+            y2=alt.Y2("y2:Q"),
             color=colour,
             stroke=alt.Stroke("colour:N", scale=None),
             tooltip=everything,
         ),
         alt.Chart(alt.NamedData("steps"))
         .mark_line(color=variable("muted"), strokeWidth=1.4, aria=False)
-        .encode(x=x, y=y, order="i:Q"),
+        .encode(x=x, y=y, order=alt.Order("i:Q")),
         means.mark_point(size=_MARKER_PX2, strokeWidth=2, opacity=1).encode(
             x=x,
             y=y,
             stroke=alt.Stroke("edge:N", scale=None),
             fill=alt.Fill("fill:N", scale=None),
             shape=symbol,
-            description="label:N",
+            description=alt.Description("label:N"),
             tooltip=everything,
         ),
         means.transform_filter("isValid(datum.dx)")
@@ -117,7 +117,7 @@ def tradeoff_spec(
             aria=False,
             clip=width == AS_WIDE_AS_THE_PAGE,  # on a narrow page a long label would take the axes' room
         )
-        .encode(x=x, y=y, text="label:N")
+        .encode(x=x, y=y, text=alt.Text("label:N"))
         .properties(name="labels"),
     ]
     data: dict[str, Rows] = {

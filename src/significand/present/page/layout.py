@@ -44,6 +44,11 @@ _TEMPLATE = "page.html.j2"
 _OTHER_BYTES = 250_000  # of the page: text, style and what is not counted one by one
 
 
+def get_ready() -> None:
+    """Compile the template, ahead of the time."""
+    template(_TEMPLATE)
+
+
 def page(results: Folder) -> str:
     """Return the whole page; see `significand.present.page.report_html`."""
     with VegaScript() as vega:

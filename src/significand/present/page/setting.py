@@ -1,17 +1,23 @@
 """What pages are set with: templates, scripts and styles, and what makes it safe to put them into one file."""
 
 import base64
+import contextlib
 import hashlib
 import json
 from collections.abc import Sequence
 from functools import cache
+from importlib import metadata
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import BytecodeCache, Environment, PackageLoader, StrictUndefined
+from jinja2.bccache import Bucket
 from markupsafe import Markup
 
+from significand.present.cache import cache_folder
 from significand.present.rows import visible
+from significand.results.store import replacing
 
 
 def as_json(value: object) -> str:
@@ -45,6 +51,39 @@ def resource(name: str) -> str:
     return (files("significand.present.page") / name).read_text(encoding="utf-8")
 
 
+class CompiledTemplates(BytecodeCache):
+    """What templates compile to, which takes a quarter of a second, in a cache of the user's.
+
+    Jinja looks whether what is there is of the same text and the same Python.
+
+    Parameters
+    ----------
+    folder
+        Of the cache; one that cannot be read or written costs time and nothing else. None for none.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """Fill the bucket with what is kept of its template."""
+        with contextlib.suppress(OSError):
+            if self._folder is not None:
+                with self._path(self._folder, bucket).open("rb") as file:
+                    bucket.load_bytecode(file)
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Keep what is in the bucket."""
+        with contextlib.suppress(OSError):
+            if self._folder is not None:
+                self._folder.mkdir(parents=True, exist_ok=True)
+                with replacing(self._path(self._folder, bucket), "wb") as file:
+                    bucket.write_bytecode(file)
+
+    def _path(self, folder: Path, bucket: Bucket) -> Path:
+        return folder / f"jinja-{metadata.version('jinja2')}-{bucket.key}"
+
+
 @cache
 def template(name: str) -> Any:  # noqa: ANN401 - jinja2.Template, whose render takes anything
     """Return a template; all text in it is escaped."""
@@ -55,6 +94,7 @@ def template(name: str) -> Any:  # noqa: ANN401 - jinja2.Template, whose render 
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=StrictUndefined,
+        bytecode_cache=CompiledTemplates(cache_folder()),
     )
     return environment.get_template(name)
 

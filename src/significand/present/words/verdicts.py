@@ -70,8 +70,7 @@ def _quiet_runs(runs: "RunTable", setup: str, baseline: str) -> tuple[int, int] 
     pairs = np.stack([own[first], others[second]])
     if not first.size or runs.counts("unknown_steps")[pairs].any():
         return None
-    unsteady = (runs.frame["steady_state"] == False).fill_null(value=False).to_numpy()  # noqa: E712 - a column
-    odd = (runs.counts("disturbed_steps")[pairs] > 0) | unsteady[pairs]
+    odd = (runs.counts("disturbed_steps")[pairs] > 0) | runs.unsteady[pairs]
     return int(np.count_nonzero(~odd.any(axis=0))), first.size
 
 
