@@ -4,6 +4,7 @@ import contextlib
 import contextvars
 import dataclasses
 import errno
+import functools
 import hashlib
 import json
 import os
@@ -71,7 +72,9 @@ from significand.runner.against import other_environment
 from significand.runner.block import Block
 from significand.runner.conductor import Here, OnProgress
 from significand.runner.fitting import examined_network, fitted
-from significand.runner.server import RunnerError
+from significand.runner.launched import Launched, RunnerError
+from significand.runner.server import Server
+from significand.runner.servers import NewServer
 from significand.workload.data import Dataset, DataSources, check_splits
 from significand.workload.given import Data
 from significand.workload.held import digest_of
@@ -214,7 +217,7 @@ def run_experiment_in(
         With one line for every mistake, before anything runs or is written.
     ExperimentInterrupted
         On Ctrl-C, after the runs' processes have ended; a bare KeyboardInterrupt where nothing was begun.
-    significand.runner.server.RunnerError
+    significand.runner.launched.RunnerError
         When the runs' processes cannot be started; earlier results are where they were.
     ResultsLostError
         When a result cannot be written, as on a full disk or in a folder that was removed; what was written before is
@@ -252,7 +255,16 @@ def _run_planned(
             if begun.facts:
                 allowed = check_same(folder, begun.facts, identity, allow)
             journal = begun.journal
-        job = Job(directory, plan.experiment, plan.data, identity, journal, allowed, keep_networks=keep_networks)
+        job = Job(
+            directory,
+            plan.experiment,
+            plan.data,
+            identity,
+            journal,
+            allowed,
+            keep_networks=keep_networks,
+            new_server=plan.new_server,
+        )
         outcome = job.run(on_progress)
         return dataclasses.replace(outcome, note=_what_was_resumed(journal, outcome.runs) if resume else "")
 
@@ -302,6 +314,8 @@ class Job:
         Whether the networks that are measured are kept.
     repeats
         Those that are run here; by default all of them.
+    new_server
+        As of `significand.runner.conductor.Here`.
     """
 
     def __init__(
@@ -315,6 +329,7 @@ class Job:
         *,
         keep_networks: bool = False,
         repeats: Sequence[int] | None = None,
+        new_server: NewServer = Server,
     ) -> None:
         self._directory = directory
         self._experiment = experiment
@@ -323,6 +338,7 @@ class Job:
         self._journal = journal
         self._allowed = allowed
         self._keep_networks = keep_networks
+        self._new_server = new_server
         self._repeats = range(experiment.most_repeats) if repeats is None else repeats
         self._summarised = repeats is None
         self._runs: list[Run] = list(journal.runs) if journal else []
@@ -397,6 +413,7 @@ class Job:
             lambda progress: on_progress(dataclasses.replace(progress, note=self._note)),
             self._begin_and_keep,
             self._prepare_the_end,
+            self._new_server,
         )
         energy = self._energy()
         timing = place.run(self._blocks_to_run(energy), self._keep, self._is_enough)
@@ -404,15 +421,8 @@ class Job:
             self._directory.update_manifest(dataclasses.asdict(timing))
 
     def _prepare_the_end(self) -> None:
-        """Import what is needed after the runs, and start what draws, while the forkserver imports what runs need."""
-        if not self._summarised:
-            return
-        from significand.present.plots.write import one_artist  # noqa: PLC0415 - this is when
-
-        rests = self._open.enter_context(one_artist())
-        import_module("significand.answers.folder")
-        import_parts()
-        rests()
+        if self._summarised:
+            _prepare_answers(self._open)
 
     def _blocks_to_run(self, energy: EnergyPlan) -> Iterator[Block]:
         """Give every block with the setups that have not ended yet."""
@@ -630,6 +640,16 @@ class Job:
         return f"finished runs are kept in {str(self._directory.folder)!r}"
 
 
+def _prepare_answers(kept: contextlib.ExitStack) -> None:
+    """Start what draws, and import what is needed after the runs, at a time when others import what runs need."""
+    from significand.present.plots.write import one_artist  # noqa: PLC0415 - this is when
+
+    rests = kept.enter_context(one_artist())
+    import_module("significand.answers.folder")
+    import_parts()
+    rests()
+
+
 def write_summaries(results: "Folder") -> None:
     """Write the tables of an experiment's runs into its folder."""
     # What takes long to import is imported while the forkserver starts.
@@ -681,6 +701,8 @@ class Plan:
         The digests of a network's files by where they are; None where these do not tell it from another.
     against
         The environment that it is held against; see `significand.runner.against.other_environment`.
+    new_server
+        As of `significand.runner.conductor.Here`.
     """
 
     experiment: Experiment
@@ -689,6 +711,7 @@ class Plan:
     network: Mapping[str, object] | None = None
     sources: Mapping[str, str] | None = None
     against: Mapping[str, object] | None = None
+    new_server: NewServer = Server
 
 
 def plan_in(
@@ -738,15 +761,32 @@ def plan_in(
         return Plan(experiment, lambda: dataset, dataset.sha256() if dataset else None, against=against)
     if functions is None and _is_begun(experiment, begun):
         return _as_begun(experiment, begun, folder, allow, kept, against)
-    return dataclasses.replace(_examined(experiment, functions, kept), against=against)
+    return dataclasses.replace(_examined(experiment, functions, kept, launches=not elsewhere), against=against)
 
 
-def _examined(experiment: Experiment, functions: bytes | None, kept: contextlib.ExitStack) -> Plan:
-    """Have the network's functions called, and fit the experiment to what they are."""
+def _examined(
+    experiment: Experiment, functions: bytes | None, kept: contextlib.ExitStack, *, launches: bool = False
+) -> Plan:
+    """Have the network's functions called, and fit the experiment to what they are.
+
+    While the network is exported, what is needed next is made ready, where it `launches`: the process that will fork
+    the runs, and what answers. Both take seconds to import.
+    """
     material = Path(kept.enter_context(tempfile.TemporaryDirectory(prefix="significand-network-")))
-    examined = examined_network(experiment, material, functions)
+    early: list[Launched] = []
+
+    def meanwhile() -> None:
+        with contextlib.suppress(RunnerError):  # it is launched again, and says what is wrong
+            early.append(Launched(material))
+            kept.callback(early[0].drop)
+            _prepare_answers(kept)
+
+    examined = examined_network(experiment, material, functions, meanwhile if launches else lambda: None)
     experiment = fitted(experiment, examined)
-    return Plan(experiment, lambda: material, examined.data_sha256, examined.told(), examined.sources)
+    new_server = functools.partial(Server, early=early[0]) if early else Server
+    return Plan(
+        experiment, lambda: material, examined.data_sha256, examined.told(), examined.sources, new_server=new_server
+    )
 
 
 def _is_begun(experiment: Experiment, begun: Mapping[str, object]) -> bool:

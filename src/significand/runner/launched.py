@@ -1,0 +1,138 @@
+"""The forkserver's process from its launch to its end. It can import before anybody knows what it is to run."""
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from significand.meters.openmp import usable_cpus
+from significand.runner.interpreter import environment, environment_of_other, python, python_of_other
+from significand.runner.protocol import describe_exit
+
+STOP_TIMEOUT_S = 10.0
+
+GOMP_SPINCOUNT = "50000"
+"""How many times an OpenMP thread of the runs looks for more work before it sleeps. By default GNU's looks for some
+5 ms, and every turn would begin by waiting for the last one's threads."""
+
+# The guard is there before torch, which takes seconds to import.
+LAUNCH = """
+from significand.runner.launch import launch
+guard = launch()
+from significand.runner.forkserver import main
+main(guard)
+import os
+os._exit(0)  # what torch would still tidy up takes half a second
+"""
+
+
+class RunnerError(RuntimeError):
+    """The runs' processes cannot be had on this machine."""
+
+
+class Launched:
+    """The process, which imports what runs need and waits to hear of its experiment.
+
+    Parameters
+    ----------
+    folder
+        One that this program removes itself, and the process's guard where the program is no more; None for none.
+    against
+        Another environment that it runs in; None for this one.
+
+    Attributes
+    ----------
+    connection
+        To it.
+    scratch
+        Its folder for temporary files. From its start on it removes that when this program is killed.
+
+    Raises
+    ------
+    RunnerError
+        Where there can be no such process.
+    """
+
+    connection: Connection
+    scratch: Path
+
+    def __init__(self, folder: Path | None = None, against: str | None = None) -> None:
+        where = in_environment(against)
+        if getattr(sys, "frozen", False):
+            raise RunnerError("a frozen program has no Python interpreter for the runs' processes; run it unfrozen")
+        try:
+            self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
+            self.scratch = Path(tempfile.mkdtemp(prefix="significand-"))
+        except OSError as error:
+            raise RunnerError(f"no temporary folder can be made: {error}; set TMPDIR to one with room") from None
+        ours, theirs = socket.socketpair()
+        self.connection = Connection(ours.detach())
+        cpus = ",".join(map(str, sorted(usable_cpus())))
+        facts = (str(os.getpid()), cpus, str(folder or ""), str(self.scratch), str(theirs.fileno()))
+        try:
+            with theirs:
+                self._process: subprocess.Popen[bytes] | None = subprocess.Popen(
+                    python(LAUNCH, *facts) if against is None else python_of_other(against, LAUNCH, *facts),
+                    pass_fds=[theirs.fileno()],
+                    cwd=self.scratch,  # the user's may be removed, and what lies there is none of its business
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=self._stderr,
+                    start_new_session=True,  # Ctrl-C is for this process; it ends the workers in order
+                    env=(environment() if against is None else environment_of_other()) | self._environment(),
+                )
+        except OSError as error:
+            shutil.rmtree(self.scratch, ignore_errors=True)
+            for end in (self._stderr, self.connection, theirs):
+                end.close()
+            raise RunnerError(f"the runs' processes cannot start{where}: {error}") from None
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            "OPENBLAS_NUM_THREADS": "1",  # NumPy's threads would be lost by a fork; torch's and the engine's are set
+            "GOMP_SPINCOUNT": GOMP_SPINCOUNT,
+            "TORCHINDUCTOR_CACHE_DIR": str(self.scratch / "inductor"),  # torch makes this folder on import
+        }
+
+    def stop(self) -> str:
+        """End it and all its workers; return how it ended, with its last words; nothing where it was stopped before."""
+        if self._process is None:
+            return ""
+        self._hang_up()
+        try:
+            end = describe_exit(self._process.wait(timeout=STOP_TIMEOUT_S))
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+            end = "did not answer any more and was ended"
+        self._process = None
+        shutil.rmtree(self.scratch, ignore_errors=True)
+        self._stderr.seek(0)
+        lines = self._stderr.read().decode(errors="replace").strip().splitlines()
+        self._stderr.close()
+        return f"{end}: {lines[-1]}" if lines else end
+
+    def drop(self) -> None:
+        """End it at once, unless it was stopped: nobody has told it of an experiment, so it has no workers.
+
+        While it imports it hears nothing.
+        """
+        if self._process is not None:
+            self._process.kill()
+            self.stop()
+
+    def _hang_up(self) -> None:
+        """Close the connection, at which the forkserver ends its workers and itself."""
+        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(self.connection.fileno())) as ours:
+            ours.shutdown(socket.SHUT_RDWR)  # somebody's fork of this process may hold a copy open
+        self.connection.close()
+
+
+def in_environment(against: str | None) -> str:
+    """Return in which environment a process runs, for errors; nothing of this one."""
+    return f" in {against!r}" if against is not None else ""
