@@ -703,6 +703,8 @@ class Plan:
         The environment that it is held against; see `significand.runner.against.other_environment`.
     new_server
         As of `significand.runner.conductor.Here`.
+    functions_sha256
+        Digest of the pickle of functions that are in no file; None where none were given.
     """
 
     experiment: Experiment
@@ -712,6 +714,7 @@ class Plan:
     sources: Mapping[str, str] | None = None
     against: Mapping[str, object] | None = None
     new_server: NewServer = Server
+    functions_sha256: str | None = None
 
 
 def plan_in(
@@ -759,8 +762,8 @@ def plan_in(
         _check_size(experiment)
     if is_mlp:
         return Plan(experiment, lambda: dataset, dataset.sha256() if dataset else None, against=against)
-    if functions is None and _is_begun(experiment, begun):
-        return _as_begun(experiment, begun, folder, allow, kept, against)
+    if _is_begun(experiment, begun, functions):
+        return _as_begun(experiment, begun, functions, folder, allow, kept, against)
     return dataclasses.replace(_examined(experiment, functions, kept, launches=not elsewhere), against=against)
 
 
@@ -785,13 +788,25 @@ def _examined(
     experiment = fitted(experiment, examined)
     new_server = functools.partial(Server, early=early[0]) if early else Server
     return Plan(
-        experiment, lambda: material, examined.data_sha256, examined.told(), examined.sources, new_server=new_server
+        experiment,
+        lambda: material,
+        examined.data_sha256,
+        examined.told(),
+        examined.sources,
+        new_server=new_server,
+        functions_sha256=_sha256(functions),
     )
 
 
-def _is_begun(experiment: Experiment, begun: Mapping[str, object]) -> bool:
-    """Tell by the network's files alone whether this is the experiment that was begun; where not, that may still be."""
+def _sha256(functions: bytes | None) -> str | None:
+    return hashlib.sha256(functions).hexdigest() if functions else None
+
+
+def _is_begun(experiment: Experiment, begun: Mapping[str, object], functions: bytes | None) -> bool:
+    """Tell whether this is the experiment that was begun, as far as files and functions do; it may be where not."""
     sources = begun.get("network_sources")
+    if begun.get("functions_sha256") != _sha256(functions):
+        return False
     if not isinstance(sources, dict) or jsonable(experiment.to_json()) != begun.get("experiment"):
         return False
     file = experiment.model.rpartition(":")[0] or experiment.model
@@ -805,6 +820,7 @@ def _is_begun(experiment: Experiment, begun: Mapping[str, object]) -> bool:
 def _as_begun(
     experiment: Experiment,
     begun: Mapping[str, object],
+    functions: bytes | None,
     folder: Path,
     allow: Sequence[str],
     kept: contextlib.ExitStack,
@@ -816,12 +832,13 @@ def _as_begun(
     """
 
     def data() -> Data:
-        again = dataclasses.replace(_examined(experiment, None, kept), against=against)
+        again = dataclasses.replace(_examined(experiment, functions, kept), against=against)
         check_same(folder, begun, identity_of(again), allow)
         return again.data()
 
     facts: Mapping[str, Any] = begun
-    return Plan(experiment, data, facts.get("data_sha256"), facts.get("network"), facts.get("network_sources"), against)
+    sha256, network, sources = (facts.get(name) for name in ("data_sha256", "network", "network_sources"))
+    return Plan(experiment, data, sha256, network, sources, against, functions_sha256=_sha256(functions))
 
 
 def energy_problems(experiment: Experiment) -> list[str]:
@@ -883,7 +900,8 @@ def identity_of(plan: Plan) -> dict[str, object]:
         "experiment": fields,
         "data_sha256": plan.data_sha256,
         **({"network": plan.network} if plan.network else {}),
-        **({"network_sources": plan.sources} if plan.sources else {}),
+        **({"network_sources": plan.sources} if plan.sources or (plan.functions_sha256 and plan.sources == {}) else {}),
+        **({"functions_sha256": plan.functions_sha256} if plan.functions_sha256 else {}),
         **({"against": plan.against} if plan.against else {}),
         "method": METHOD,
         "machine": describe_machine(packages=packages_of(plan.experiment.engine)),
