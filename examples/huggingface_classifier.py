@@ -11,6 +11,8 @@ The folder is one that `save_pretrained` wrote. For a network of yours, change `
 numbers by its tokenizer.
 """
 
+import logging
+
 import numpy as np
 import torch
 from torch import nn
@@ -26,6 +28,9 @@ def model(folder: str = "", width: int = 32, depth: int = 2) -> nn.Module:
         import transformers  # here, so that a missing package is said in one line
     except ModuleNotFoundError as error:
         raise RuntimeError(f"the network comes from transformers, but {error}; pip install transformers") from None
+    for name in ("torchao", "torch.utils._pytree"):
+        # transformers imports torchao, which tells of every kernel that is for another machine.
+        logging.getLogger(name).setLevel(logging.ERROR)
     if folder:
         return transformers.AutoModelForSequenceClassification.from_pretrained(folder, local_files_only=True)
     config = transformers.BertConfig(

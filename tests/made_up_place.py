@@ -92,8 +92,8 @@ class MadeUpPlace:
 
     Attributes
     ----------
-    dataset, on_progress, on_ready, meanwhile
-        As of `Here`.
+    dataset, on_progress, on_ready, meanwhile, new_server
+        As of `Here`; no server is needed.
     make
         Makes a run.
     """
@@ -102,6 +102,7 @@ class MadeUpPlace:
     on_progress: OnProgress = lambda progress: None  # noqa: ARG005 - nobody watches
     on_ready: Callable[[], None] = lambda: None
     meanwhile: Callable[[], None] = lambda: None
+    new_server: object = None
     make: Make = made_up_run
 
     def run(

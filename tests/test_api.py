@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,29 @@ def test_functions_classes_and_data_are_taken(
     result = significand.run(model, data, output_dir=tmp_path, **QUICK)
     assert len(result.runs) == 1
     assert manifest(tmp_path)["experiment"]["model"].partition("@")[0].endswith(f":{name}")
+
+
+def test_functions_that_are_known_are_not_called_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Resuming what is complete runs nothing of the user's; functions that compute otherwise are another experiment."""
+    nothing_drawn(monkeypatch)
+    counted = tmp_path / "counted"
+
+    def model_of(width: int) -> Callable[[], nn.Module]:
+        def model() -> nn.Module:
+            with counted.open("a", encoding="utf-8") as file:
+                file.write("x")
+            return nn.Sequential(nn.Linear(4, width), nn.Linear(width, 3))
+
+        return model
+
+    significand.run(model_of(8), (X, Y), output_dir=tmp_path / "out", **QUICK)
+    calls = len(counted.read_text("utf-8"))
+    again = significand.run(model_of(8), (X, Y), output_dir=tmp_path / "out", resume=True, **QUICK)
+    assert len(again.runs) == 1
+    assert len(counted.read_text("utf-8")) == calls
+    with pytest.raises(PlanError, match="network"):
+        significand.run(model_of(9), (X, Y), output_dir=tmp_path / "out", resume=True, **QUICK)
+    assert len(counted.read_text("utf-8")) > calls
 
 
 @pytest.mark.parametrize("how", ["script", "-c"])

@@ -231,7 +231,7 @@ def test_everything_in_a_result_folder_is_documented(tmp_path: Path) -> None:
     machine = manifest.pop("machine")
     assert isinstance(machine, dict)
     known = {name for name in MANIFEST_KEYS if "." not in name}
-    of_networks, of_resuming = {"network", "network_sources"}, {"resumed_utc", "allowed"}
+    of_networks, of_resuming = {"network", "network_sources", "functions_sha256"}, {"resumed_utc", "allowed"}
     assert known - set(manifest) == {"idle_power_w", "idle_others_cpu_s", "against", *of_resuming, *of_networks}
     assert set(manifest) <= known
     inside = {f"against.{name}" for name in ("path", "python", "versions")} | {f"machine.{name}" for name in machine}

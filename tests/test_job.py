@@ -38,7 +38,7 @@ from significand.results.read import read_details, read_json_object
 from significand.results.records import METHOD, Progress
 from significand.results.store import DETAILS, MANIFEST, NEXT, PLOTS, REPORT, RESULTS, RunDirectory
 from significand.runner.block import Block, Timing
-from significand.runner.server import RunnerError
+from significand.runner.launched import RunnerError
 
 pytestmark = pytest.mark.slow
 

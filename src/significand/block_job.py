@@ -81,7 +81,7 @@ def run_blocks(
         With one line for every mistake, before anything runs or is written.
     significand.job.ExperimentInterrupted
         On Ctrl-C; what was finished is kept.
-    significand.runner.server.RunnerError
+    significand.runner.launched.RunnerError
         When the runs' processes cannot be started.
     significand.job.ResultsLostError
         When a result cannot be written.
@@ -97,8 +97,9 @@ def run_blocks(
             data = bundle.unpack(Path(scratch))
         except OSError as error:
             raise PlanError([f"temporary folder: {error}; make room, or set TMPDIR to a folder with room"]) from None
-        told = [bundle.facts.get(name) for name in ("data_sha256", "network", "network_sources")]
-        plan = Plan(bundle.experiment, lambda: data, *told)
+        facts = bundle.facts
+        sha256, network, sources = (facts.get(name) for name in ("data_sha256", "network", "network_sources"))
+        plan = Plan(bundle.experiment, lambda: data, sha256, network, sources)
         identity = identity_of(plan)
         with RunDirectory(folder) as directory:
             journal, allowed = None, []

@@ -4,6 +4,7 @@ import contextlib
 import contextvars
 import dataclasses
 import errno
+import functools
 import hashlib
 import json
 import os
@@ -71,8 +72,9 @@ from significand.runner.against import other_environment
 from significand.runner.block import Block
 from significand.runner.conductor import Here, OnProgress
 from significand.runner.fitting import examined_network, fitted
-from significand.runner.launched import end_ahead
-from significand.runner.server import RunnerError
+from significand.runner.launched import Launched, RunnerError, end_ahead
+from significand.runner.server import Server
+from significand.runner.servers import NewServer
 from significand.workload.data import Dataset, DataSources, check_splits
 from significand.workload.given import Data
 from significand.workload.held import digest_of
@@ -215,7 +217,7 @@ def run_experiment_in(
         With one line for every mistake, before anything runs or is written.
     ExperimentInterrupted
         On Ctrl-C, after the runs' processes have ended; a bare KeyboardInterrupt where nothing was begun.
-    significand.runner.server.RunnerError
+    significand.runner.launched.RunnerError
         When the runs' processes cannot be started; earlier results are where they were.
     ResultsLostError
         When a result cannot be written, as on a full disk or in a folder that was removed; what was written before is
@@ -253,7 +255,16 @@ def _run_planned(
             if begun.facts:
                 allowed = check_same(folder, begun.facts, identity, allow)
             journal = begun.journal
-        job = Job(directory, plan.experiment, plan.data, identity, journal, allowed, keep_networks=keep_networks)
+        job = Job(
+            directory,
+            plan.experiment,
+            plan.data,
+            identity,
+            journal,
+            allowed,
+            keep_networks=keep_networks,
+            new_server=plan.new_server,
+        )
         outcome = job.run(on_progress)
         return dataclasses.replace(outcome, note=_what_was_resumed(journal, outcome.runs) if resume else "")
 
@@ -303,6 +314,8 @@ class Job:
         Whether the networks that are measured are kept.
     repeats
         Those that are run here; by default all of them.
+    new_server
+        As of `significand.runner.conductor.Here`.
     """
 
     def __init__(
@@ -316,6 +329,7 @@ class Job:
         *,
         keep_networks: bool = False,
         repeats: Sequence[int] | None = None,
+        new_server: NewServer = Server,
     ) -> None:
         self._directory = directory
         self._experiment = experiment
@@ -324,6 +338,7 @@ class Job:
         self._journal = journal
         self._allowed = allowed
         self._keep_networks = keep_networks
+        self._new_server = new_server
         self._repeats = range(experiment.most_repeats) if repeats is None else repeats
         self._summarised = repeats is None
         self._runs: list[Run] = list(journal.runs) if journal else []
@@ -398,6 +413,7 @@ class Job:
             lambda progress: on_progress(dataclasses.replace(progress, note=self._note)),
             self._begin_and_keep,
             self._prepare_the_end,
+            self._new_server,
         )
         energy = self._energy()
         timing = place.run(self._blocks_to_run(energy), self._keep, self._is_enough)
@@ -405,15 +421,8 @@ class Job:
             self._directory.update_manifest(dataclasses.asdict(timing))
 
     def _prepare_the_end(self) -> None:
-        """Import what is needed after the runs, and start what draws, while the forkserver imports what runs need."""
-        if not self._summarised:
-            return
-        from significand.present.plots.write import one_artist  # noqa: PLC0415 - this is when
-
-        rests = self._open.enter_context(one_artist())
-        import_module("significand.answers.folder")
-        import_parts()
-        rests()
+        if self._summarised:
+            _prepare_answers(self._open)
 
     def _blocks_to_run(self, energy: EnergyPlan) -> Iterator[Block]:
         """Give every block with the setups that have not ended yet."""
@@ -632,6 +641,16 @@ class Job:
         return f"finished runs are kept in {str(self._directory.folder)!r}"
 
 
+def _prepare_answers(kept: contextlib.ExitStack) -> None:
+    """Start what draws, and import what is needed after the runs, at a time when others import what runs need."""
+    from significand.present.plots.write import one_artist  # noqa: PLC0415 - this is when
+
+    rests = kept.enter_context(one_artist())
+    import_module("significand.answers.folder")
+    import_parts()
+    rests()
+
+
 def write_summaries(results: "Folder") -> None:
     """Write the tables of an experiment's runs into its folder."""
     # What takes long to import is imported while the forkserver starts.
@@ -683,6 +702,10 @@ class Plan:
         The digests of a network's files by where they are; None where these do not tell it from another.
     against
         The environment that it is held against; see `significand.runner.against.other_environment`.
+    new_server
+        As of `significand.runner.conductor.Here`.
+    functions_sha256
+        Digest of the pickle of functions that are in no file; None where none were given.
     """
 
     experiment: Experiment
@@ -691,6 +714,8 @@ class Plan:
     network: Mapping[str, object] | None = None
     sources: Mapping[str, str] | None = None
     against: Mapping[str, object] | None = None
+    new_server: NewServer = Server
+    functions_sha256: str | None = None
 
 
 def plan_in(
@@ -738,22 +763,51 @@ def plan_in(
         _check_size(experiment)
     if is_mlp:
         return Plan(experiment, lambda: dataset, dataset.sha256() if dataset else None, against=against)
-    if functions is None and _is_begun(experiment, begun):
-        return _as_begun(experiment, begun, folder, allow, kept, against)
-    return dataclasses.replace(_examined(experiment, functions, kept), against=against)
+    if _is_begun(experiment, begun, functions):
+        return _as_begun(experiment, begun, functions, folder, allow, kept, against)
+    return dataclasses.replace(_examined(experiment, functions, kept, launches=not elsewhere), against=against)
 
 
-def _examined(experiment: Experiment, functions: bytes | None, kept: contextlib.ExitStack) -> Plan:
-    """Have the network's functions called, and fit the experiment to what they are."""
+def _examined(
+    experiment: Experiment, functions: bytes | None, kept: contextlib.ExitStack, *, launches: bool = False
+) -> Plan:
+    """Have the network's functions called, and fit the experiment to what they are.
+
+    While the network is exported, what is needed next is made ready, where it `launches`: the process that will fork
+    the runs, and what answers. Both take seconds to import.
+    """
     material = Path(kept.enter_context(tempfile.TemporaryDirectory(prefix="significand-network-")))
-    examined = examined_network(experiment, material, functions)
+    early: list[Launched] = []
+
+    def meanwhile() -> None:
+        with contextlib.suppress(RunnerError):  # it is launched again, and says what is wrong
+            early.append(Launched(material))
+            kept.callback(early[0].drop)
+            _prepare_answers(kept)
+
+    examined = examined_network(experiment, material, functions, meanwhile if launches else lambda: None)
     experiment = fitted(experiment, examined)
-    return Plan(experiment, lambda: material, examined.data_sha256, examined.told(), examined.sources)
+    new_server = functools.partial(Server, early=early[0]) if early else Server
+    return Plan(
+        experiment,
+        lambda: material,
+        examined.data_sha256,
+        examined.told(),
+        examined.sources,
+        new_server=new_server,
+        functions_sha256=_sha256(functions),
+    )
 
 
-def _is_begun(experiment: Experiment, begun: Mapping[str, object]) -> bool:
-    """Tell by the network's files alone whether this is the experiment that was begun; where not, that may still be."""
+def _sha256(functions: bytes | None) -> str | None:
+    return hashlib.sha256(functions).hexdigest() if functions else None
+
+
+def _is_begun(experiment: Experiment, begun: Mapping[str, object], functions: bytes | None) -> bool:
+    """Tell whether this is the experiment that was begun, as far as files and functions do; it may be where not."""
     sources = begun.get("network_sources")
+    if begun.get("functions_sha256") != _sha256(functions):
+        return False
     if not isinstance(sources, dict) or jsonable(experiment.to_json()) != begun.get("experiment"):
         return False
     file = experiment.model.rpartition(":")[0] or experiment.model
@@ -767,6 +821,7 @@ def _is_begun(experiment: Experiment, begun: Mapping[str, object]) -> bool:
 def _as_begun(
     experiment: Experiment,
     begun: Mapping[str, object],
+    functions: bytes | None,
     folder: Path,
     allow: Sequence[str],
     kept: contextlib.ExitStack,
@@ -778,12 +833,13 @@ def _as_begun(
     """
 
     def data() -> Data:
-        again = dataclasses.replace(_examined(experiment, None, kept), against=against)
+        again = dataclasses.replace(_examined(experiment, functions, kept), against=against)
         check_same(folder, begun, identity_of(again), allow)
         return again.data()
 
     facts: Mapping[str, Any] = begun
-    return Plan(experiment, data, facts.get("data_sha256"), facts.get("network"), facts.get("network_sources"), against)
+    sha256, network, sources = (facts.get(name) for name in ("data_sha256", "network", "network_sources"))
+    return Plan(experiment, data, sha256, network, sources, against, functions_sha256=_sha256(functions))
 
 
 def energy_problems(experiment: Experiment) -> list[str]:
@@ -845,7 +901,8 @@ def identity_of(plan: Plan) -> dict[str, object]:
         "experiment": fields,
         "data_sha256": plan.data_sha256,
         **({"network": plan.network} if plan.network else {}),
-        **({"network_sources": plan.sources} if plan.sources else {}),
+        **({"network_sources": plan.sources} if plan.sources or (plan.functions_sha256 and plan.sources == {}) else {}),
+        **({"functions_sha256": plan.functions_sha256} if plan.functions_sha256 else {}),
         **({"against": plan.against} if plan.against else {}),
         "method": METHOD,
         "machine": describe_machine(packages=packages_of(plan.experiment.engine)),

@@ -7,8 +7,11 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from significand.engines.onnx_calibrate import BATCH, BATCH_BYTES, METHODS, batches, ranges
+from significand.engines.onnx_calibrate import BATCH, BATCH_BYTES, ENTROPY_BINS, METHODS, batches, ranges
 from significand.workload.arrays import Feeds
+
+# ruff: isort: split
+from onnxruntime.quantization import CalibrationDataReader, create_calibrator
 
 pytestmark = pytest.mark.slow
 
@@ -71,3 +74,56 @@ def test_ranges_are_those_of_all_batches(tmp_path: Path, method: str) -> None:
     )
     assert x.min() <= low < -2
     assert (high == 30) if method == "minmax" else (2 < high < 30)
+
+
+class Examples(CalibrationDataReader):  # type: ignore[misc]  # ONNX Runtime has no types
+    """All examples, as a user of ONNX Runtime gives them."""
+
+    def __init__(self, x: np.ndarray) -> None:
+        self._left = [{"x": x}]
+
+    def get_next(self) -> Feeds | None:
+        """Return them, then None."""
+        return self._left.pop() if self._left else None
+
+
+def convolutions(path: Path) -> None:
+    """Write two convolutions with what ONNX Runtime joins with them."""
+    rng = np.random.default_rng(0)
+    weights = [
+        numpy_helper.from_array(rng.standard_normal(shape).astype(np.float32) / 10, name)
+        for name, shape in {"v": (16, 3, 3, 3), "w": (16, 16, 3, 3)}.items()
+    ]
+    nodes = [
+        helper.make_node("Conv", ["x", "v"], ["a"], pads=[1, 1, 1, 1]),
+        helper.make_node("Relu", ["a"], ["b"]),
+        helper.make_node("Conv", ["b", "w"], ["c"], pads=[1, 1, 1, 1]),
+        helper.make_node("Add", ["b", "c"], ["d"]),
+        helper.make_node("Relu", ["d"], ["y"]),
+    ]
+    ends = inputs(x=["n", 3, 24, 24], y=["n", 16, 24, 24])
+    graph = helper.make_graph(nodes, "g", ends[:1], ends[1:], weights)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_optimisations_leave_ranges_as_they_are(tmp_path: Path, method: str) -> None:
+    """They are those of ONNX Runtime's own calibrator, which computes without any, to the rounding of float32 sums."""
+    convolutions(tmp_path / "a.onnx")
+    x = np.random.default_rng(1).standard_normal((40, 3, 24, 24)).astype(np.float32)
+    theirs = create_calibrator(
+        tmp_path / "a.onnx",
+        ["Conv"],
+        str(tmp_path / "theirs.onnx"),
+        METHODS[method],
+        extra_options={"num_bins": ENTROPY_BINS} if method == "entropy" else {},
+    )
+    theirs.collect_data(Examples(x))
+    expected = theirs.compute_data().data
+    found = ranges(tmp_path / "a.onnx", {"x": x}, method, ["Conv"], tmp_path).data
+    assert found.keys() == expected.keys() == {"x", "a", "b", "c"}
+    for name, one in expected.items():
+        low, high = map(float, np.ravel(one.range_value))
+        # Histograms are of bins, which depend on the batches.
+        most = 1e-5 if method == "minmax" else 0.02
+        assert np.allclose(np.ravel(found[name].range_value), (low, high), rtol=0, atol=most * (high - low))

@@ -45,8 +45,8 @@ def test_float32_and_int8_are_native_on_the_default_engine(support: dict[tuple[s
 @pytest.mark.parametrize(
     ("instructions", "effective", "words"),
     [
-        ({"avx2"}, "float32", "no float16 arithmetic; torch runs it natively; here"),
-        ({"fp16"}, "float32", "no float16 kernels for this CPU; torch runs it natively"),
+        ({"avx2"}, "float32", "no float16 arithmetic; torch keeps its numbers in float16; here"),
+        ({"fp16"}, "float32", "no float16 kernels for this CPU; torch keeps its numbers in float16"),
         ({"avx2"}, "float16", "measure whether the format pays"),
         ({"fp16"}, "float16", ""),
     ],

@@ -400,7 +400,7 @@ def test_a_hanging_worker_is_ended() -> None:
 @pytest.mark.slow
 def test_a_forkserver_that_dies_or_hangs_costs_its_block_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed, or silent until the time-out and ended with its workers: its block fails and says so, the next runs."""
-    monkeypatch.setattr("significand.runner.server.STOP_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("significand.runner.launched.STOP_TIMEOUT_S", 0.2)
 
     def stop_both(workers: list[psutil.Process]) -> None:
         forkserver_of().suspend()

@@ -61,6 +61,29 @@ def refusal(request: Request, cwd: Path, timeout_s: float = 60.0) -> str:
     return line
 
 
+def test_others_get_ready_while_a_network_is_exported(asked: Check, tmp_path: Path) -> None:
+    """When all else is right, once; not before, and not where nothing is exported."""
+    calls: list[bool] = []
+
+    def meanwhile() -> None:
+        calls.append((tmp_path / "out" / "structure-0").exists())
+
+    def anew() -> None:
+        shutil.rmtree(tmp_path / "out")
+        (tmp_path / "out").mkdir()
+
+    examination(asked(), tmp_path, meanwhile=meanwhile)
+    assert not calls
+    anew()
+    with pytest.raises(ProgramError):
+        examination(asked(model="return 7", export=True), tmp_path, meanwhile=meanwhile)
+    assert not calls
+    anew()
+    examination(asked(export=True), tmp_path, meanwhile=meanwhile)
+    assert calls == [False]
+    assert (tmp_path / "out" / "structure-0").exists()
+
+
 def test_functions_that_fit_are_described(
     asked: Check, tmp_path: Path, scratch: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

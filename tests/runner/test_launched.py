@@ -8,8 +8,8 @@ import pytest
 
 from conftest import blocks_of, small_experiment
 from significand.plan.setup import HERE
-from significand.runner.launched import begun_ahead, end_ahead, launch, taken
-from significand.runner.server import RunnerError, Server
+from significand.runner.launched import Launched, RunnerError, begun_ahead, end_ahead, taken
+from significand.runner.server import Server
 
 pytestmark = [pytest.mark.usefixtures("no_orphans", "scratch"), pytest.mark.slow]
 
@@ -23,15 +23,15 @@ def test_what_nobody_takes_over_is_ended(scratch: Path) -> None:
     assert not list(scratch.iterdir())
 
 
-def test_the_runs_are_forked_by_what_was_begun_ahead() -> None:
+def test_the_runs_are_forked_by_what_was_begun_ahead(scratch: Path) -> None:
     """It is taken over once, with its folder; it is not ended by who began it, but by who has it."""
     (block, *_) = blocks_of(small_experiment(repeats=1))
     with begun_ahead():
         ahead = taken()
         assert ahead
-    assert ahead.process.poll() is None
-    ahead.end()
-    assert ahead.process.poll() is not None
+    assert list(scratch.iterdir())
+    ahead.drop()
+    assert not list(scratch.iterdir())
     with begun_ahead(), Server(block, None, variant=HERE) as server:
         assert taken() is None
         assert server.connection.closed is False
@@ -55,6 +55,6 @@ def test_where_it_cannot_begin_that_is_told_later(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(subprocess, "Popen", refused)
     with begun_ahead():
         assert taken() is None
-    with pytest.raises(OSError, match="no more processes"):
-        launch()
+    with pytest.raises(RunnerError, match="no more processes"):
+        Launched()
     end_ahead()

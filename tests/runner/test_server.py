@@ -14,7 +14,8 @@ import pytest
 from conftest import blocks_of, eventually, forkserver_of, small_experiment
 from significand.results.read import read_json_object
 from significand.results.store import MANIFEST
-from significand.runner.server import RunnerError, Server
+from significand.runner.launched import Launched, RunnerError
+from significand.runner.server import Server
 
 pytestmark = pytest.mark.slow
 
@@ -31,6 +32,35 @@ def test_a_missing_interpreter_leaves_no_scratch_files(monkeypatch: pytest.Monke
     monkeypatch.setattr("sys.executable", str(scratch / "no-python"))
     with pytest.raises(RunnerError, match="No such file"):
         Server(blocks_of(small_experiment())[0], None).ensure_up()
+    assert not list(scratch.iterdir())
+
+
+def test_a_process_that_was_launched_early_becomes_the_servers_and_ends_with_it(scratch: Path) -> None:
+    """It hears of its experiment from whoever is the server by then; a second stop finds nothing to do."""
+    early = Launched()
+    with Server(blocks_of(small_experiment())[0], None, early=early) as server:
+        assert server.connection is early.connection
+        assert len(list(scratch.glob("significand-*"))) == 1
+    assert early.stop() == ""
+    assert not list(scratch.iterdir())
+
+
+def test_a_process_that_was_launched_early_and_died_is_an_error_with_the_cause(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its last words are told as those of one that was launched in time."""
+    with monkeypatch.context() as patched:
+        patched.setattr("sys.executable", "/bin/false")
+        early = Launched()
+    with pytest.raises(RunnerError, match="exit status 1"):
+        Server(blocks_of(small_experiment())[0], None, early=early).ensure_up()
+
+
+def test_a_process_that_nobody_needs_ends_while_it_imports(scratch: Path) -> None:
+    """An experiment may be refused before it begins: nothing is left of the process."""
+    early = Launched()
+    early.drop()
+    assert early.stop() == ""
     assert not list(scratch.iterdir())
 
 
@@ -230,7 +260,7 @@ def test_a_thread_that_ends_takes_no_forkserver_with_it(scratch: Path) -> None:
 
 def test_a_forkserver_that_we_end_ourselves_is_not_out_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that does not react is ended, and told as what it was; one that somebody else killed, as that."""
-    monkeypatch.setattr("significand.runner.server.STOP_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("significand.runner.launched.STOP_TIMEOUT_S", 0.2)
     for act, end in (
         (psutil.Process.suspend, "did not answer any more and was ended"),
         (psutil.Process.kill, "SIGKILL"),

@@ -16,7 +16,7 @@ from significand.plan.setup import HERE, OTHER, Setup
 from significand.results.records import Progress, Run
 from significand.runner.block import Block
 from significand.runner.conductor import Here
-from significand.runner.server import RunnerError
+from significand.runner.launched import RunnerError
 from significand.workload.given import Data
 
 

@@ -17,6 +17,7 @@ from torch import nn
 from significand.workload import export as export_module
 from significand.workload.arrays import Arrays
 from significand.workload.export import ExportError, agrees, export, exported, flat_outputs, with_weights
+from significand.workload.ort import onnxruntime, untimed_options
 
 pytestmark = pytest.mark.slow
 
@@ -166,13 +167,39 @@ def test_file_with_other_weights_gives_what_the_network_gives(
 
 def test_structure_holds_no_weights(structure_of: Callable[[str], Path]) -> None:
     """All weights are found by name and left out; only what is no weight stays."""
-    assert not onnx.load(structure_of("residual") / "structure.onnx").graph.initializer
+    graph = onnx.load(structure_of("residual") / "structure.onnx").graph
+    weights = {f"network.{name}" for name in residual().state_dict()}
+    assert weights.isdisjoint(tensor.name for tensor in graph.initializer)
+    assert all(np.prod(tensor.dims) <= 16 for tensor in graph.initializer)
 
 
-def test_recurrent_cells_stay_one_operator(structure_of: Callable[[str], Path]) -> None:
-    """An LSTM is exported as the operator that engines have, not as its products."""
-    kinds = Counter(node.op_type for node in onnx.load(structure_of("recurrent") / "structure.onnx").graph.node)
-    assert kinds["LSTM"] == 1
+def optimised(path: Path) -> onnx.GraphProto:
+    """Return a graph as ONNX Runtime makes it, without regard to the processor."""
+    options = untimed_options()
+    options.optimized_model_filepath = str(path.with_name("optimised.onnx"))
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return onnx.load(path.with_name("optimised.onnx")).graph
+
+
+def test_recurrent_cells_stay_one_operator_of_constant_weights(
+    structure_of: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """An LSTM is exported as the operator that engines have, not as its products, and no weight is computed anew."""
+    path = tmp_path / "net.onnx"
+    with_weights(structure_of("recurrent"), Recurrent().state_dict(), path)
+    graph = optimised(path)
+    (cells,) = [node for node in graph.node if node.op_type == "LSTM"]
+    assert {*cells.input[1:4]} <= {tensor.name for tensor in graph.initializer}
+
+
+def test_normalisations_are_joined_with_convolutions(structure_of: Callable[[str], Path], tmp_path: Path) -> None:
+    """Convolutions without a bias take the normalisation behind them in ONNX Runtime, as those with one do."""
+    path = tmp_path / "net.onnx"
+    with_weights(structure_of("residual"), residual().state_dict(), path)
+    kinds = Counter(node.op_type for node in optimised(path).node)
+    assert kinds["Conv"] == 6
+    assert not {"BatchNormalization", "Expand", "Cast"} & {*kinds}
 
 
 class Remembers(nn.Module):

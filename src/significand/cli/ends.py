@@ -17,8 +17,8 @@ def ended_by(error: BaseException) -> int:
     from significand.job import ExperimentInterrupted, ResultsLostError
     from significand.plan.problems import PlanError
     from significand.present.rows import visible
+    from significand.runner.launched import RunnerError
     from significand.runner.places import PlaceError
-    from significand.runner.server import RunnerError
 
     match error:
         case PlanError():

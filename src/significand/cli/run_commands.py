@@ -307,7 +307,7 @@ def selftest(
     """
     from significand.doctor.selftest import WORKLOAD, parse_budget, run_selftest
     from significand.plan.problems import PlanError
-    from significand.runner.server import RunnerError
+    from significand.runner.launched import RunnerError
 
     tell_overridden()
     try:

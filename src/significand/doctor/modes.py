@@ -4,6 +4,8 @@ from collections.abc import Iterable
 
 from significand.doctor.check import Check, Instruments, Level
 from significand.engines.base import runs
+from significand.engines.native import SIXTEEN_BITS
+from significand.plan.precision import MODES
 
 
 def modes(given: Instruments) -> Iterable[Check]:
@@ -19,7 +21,8 @@ def modes(given: Instruments) -> Iterable[Check]:
         able = [
             other.engine for other in support if (other.precision_mode, other.how) == (one.precision_mode, "native")
         ]
-        remedy = f"--engine {able[0]} runs it natively" if able else "no engine runs it natively here"
+        does = "keeps its numbers so" if MODES[one.precision_mode].infers_in in SIXTEEN_BITS else "runs it natively"
+        remedy = f"--engine {able[0]} {does}" if able else "no engine runs it natively here"
         if one.how == "other":
             yield Check(name, "warn", f"as {one.effective_precision}: {one.why}", remedy)
         else:  # without float32 there is nothing to compare with

@@ -46,7 +46,7 @@ def try_network(model: str, data: str | None = None, **fields: object) -> tuple[
     ------
     PlanError
         With a line for each mistake in the user's functions or file.
-    significand.runner.server.RunnerError
+    significand.runner.launched.RunnerError
         When runs cannot be had.
     """
     engines = [name for name in engines_tried() if any(not _why_not(name, mode, model) for mode in MODES)]

@@ -225,7 +225,7 @@ def run_selftest(
         If neither budget nor number of experiments is given, or one of the numbers is out of range.
     significand.plan.problems.PlanError
         With one line for every mistake in the workload.
-    significand.runner.server.RunnerError
+    significand.runner.launched.RunnerError
         When the runs' processes cannot be started.
     """
     _check(budget_s, experiments, repeats, injected)

@@ -21,6 +21,9 @@ NEEDED = {
 """What a CPU without any of these words lacks."""
 
 
+SIXTEEN_BITS = ("bfloat16", "float16")
+
+
 def lacks_instructions(number_format: str, instructions: Collection[str]) -> bool:
     """Tell whether the CPU has no instructions made for the format. It says nothing about speed: that is measured."""
     needed = INSTRUCTIONS.get(number_format)
@@ -72,4 +75,7 @@ def why_not_native(
     others = [name for name in able if mode.base in ENGINES[name].native_modes and ENGINES[name].is_tried]
     if not others:
         return cause
-    return f"{cause}; {' and '.join(others)} run{'s' if len(others) == 1 else ''} it natively"
+    one = len(others) == 1
+    # Of 16 bits only a measurement tells in what sums are taken: mostly wider, and rounded when they are stored.
+    does = f"keep{'s' * one} its numbers in {wanted}" if wanted in SIXTEEN_BITS else f"run{'s' * one} it natively"
+    return f"{cause}; {' and '.join(others)} {does}"

@@ -52,26 +52,30 @@ def ranges(network: Path, examples: Feeds, method: str, types: Sequence[str], fo
         extra_options={"num_bins": ENTROPY_BINS} if method == "entropy" else {},
     )
     calibrator.infer_session = _on_one_thread(calibrator.augmented_model_path)
-    for batch in batches(examples, onnx.load(network, load_external_data=False).graph.input):
-        calibrator.collect_data(_One(batch))  # of each alone: they are kept until all are there
+    cut = batches(examples, onnx.load(network, load_external_data=False).graph.input)
+    # What a reader's batches give is kept until all are there: of minima and maxima that is little, of all values not.
+    for together in [cut] if method == "minmax" else ([batch] for batch in cut):
+        calibrator.collect_data(_Reader(together))
     return calibrator.compute_data()
 
 
 def _on_one_thread(network: str) -> onnxruntime.InferenceSession:
-    """Open the network whose values are watched as a calibrator does, without optimisations, but on one thread."""
-    options = untimed_options()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    return onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
+    """Open the network whose values are watched on one thread, and with optimisations, other than a calibrator.
+
+    What is watched is an output of the graph, which no optimisation takes away. A call of ResNet-18 took 54 instead of
+    74 ms; ranges are the same to the rounding of sums in another order.
+    """
+    return onnxruntime.InferenceSession(network, untimed_options(), providers=["CPUExecutionProvider"])
 
 
-class _One(CalibrationDataReader):  # type: ignore[misc]  # ONNX Runtime has no types
-    """A batch, as ONNX Runtime asks for them."""
+class _Reader(CalibrationDataReader):  # type: ignore[misc]  # ONNX Runtime has no types
+    """Batches, as ONNX Runtime asks for them."""
 
-    def __init__(self, batch: Feeds) -> None:
-        self._batches = iter([dict(batch)])
+    def __init__(self, some: Iterable[Feeds]) -> None:
+        self._batches = map(dict, some)
 
     def get_next(self) -> dict[str, np.ndarray] | None:
-        """Return the batch, then None."""
+        """Return the next batch, in the end None."""
         return next(self._batches, None)
 
 

@@ -52,6 +52,7 @@ def measure(
     new_meter: NewMeter = NoiseMeter,
     keep: Path | None = None,
     profiled: bool = False,
+    shared: Path | None = None,
 ) -> Measured:
     """Train and run one setup once, and measure it.
 
@@ -77,6 +78,9 @@ def measure(
         Where the measured network is kept, without the engine's suffix; None where it is not.
     profiled
         Whether to have the engine's profiler say what each operator takes, in a process of its own.
+    shared
+        Where the runs of a repeat share what all of them are held against, as from
+        `significand.measure.yardstick.shared_folder`; None of a run that is alone.
 
     Raises
     ------
@@ -94,9 +98,8 @@ def measure(
 
         def training_phase() -> Training:
             with _threads(setup.threads):
-                return train(
-                    material, setup, seed, split, path, counter, energy.idle_power_w, take_turn, new_steps, settle
-                )
+                idle_w = energy.idle_power_w
+                return train(material, setup, seed, split, path, counter, idle_w, take_turn, new_steps, settle, shared)
 
         def memory_phase() -> Peaks:
             with _threads(setup.threads):

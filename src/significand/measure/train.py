@@ -13,6 +13,7 @@ from significand.engines.arithmetic import arithmetic
 from significand.engines.base import get_engine, native_modes
 from significand.measure.stepping import NewSteps, TakeTurn
 from significand.measure.witness import Witness, witness
+from significand.measure.yardstick import yardstick_of
 from significand.meters.energy import EnergyCounter, EnergyMeter, Window
 from significand.meters.memory import PeakMemory
 from significand.meters.steps import Attempt, Steps
@@ -135,15 +136,18 @@ def train(
     take_turn: TakeTurn,
     new_steps: NewSteps,
     settle: Callable[[], None],
+    shared: Path | None = None,
 ) -> Training:
     """Train, and write the network in the engine's format to `path`.
 
     Every turn is one epoch, or as many as the energy counter needs for a window that is long enough. A network that is
-    only inferred is written as it is. `settle` is called when all is timed, to make free memory no part of a peak.
+    only inferred is written as it is. `settle` is called when all is timed, to make free memory no part of a peak;
+    `shared` is a folder of `significand.measure.yardstick.shared_folder`.
     """
+    n_probed = material.probe_examples
     if not setup.workload.epochs:
         take_turn("prepare")
-        conversion = convert(material.untrained(setup, seed), setup, split, material.probe_examples, path, settle)
+        conversion = convert(material.untrained(setup, seed), setup, split, n_probed, path, settle, shared)
         return Training([], math.nan, math.nan, "nothing was trained", conversion, [], conversion.note)
     steps = new_steps()
     trainer = new_trainer(material, setup, seed, split)()
@@ -151,7 +155,7 @@ def train(
     take_turn("prepare")
     trained = material.trained(setup, trainer)
     del trainer  # the optimizer's state and the gradients: memory for whoever converts
-    conversion = convert(trained, setup, split, material.probe_examples, path, settle)
+    conversion = convert(trained, setup, split, n_probed, path, settle, shared)
     return Training(
         epochs,
         *_energy_per_epoch(turns, counter, idle_power_w if counter.kind == "measured" else 0.0),
@@ -162,18 +166,25 @@ def train(
 
 
 def convert(
-    trained: Trained, setup: Setup, split: Split, probe_examples: int, path: Path, settle: Callable[[], None]
+    trained: Trained,
+    setup: Setup,
+    split: Split,
+    n_probed: int,
+    path: Path,
+    settle: Callable[[], None],
+    shared: Path | None = None,
 ) -> Conversion:
     """Take a network's yardstick, write it in the engine's format, watch what memory that needs, and hear a witness."""
-    reference = trained.reference(split.test.inputs.take(slice(probe_examples)))  # first: the engine may change it
+    yardstick = yardstick_of(trained, setup, split.test.inputs.take(slice(n_probed)), shared)
     asked = setup.calibration_samples or CALIBRATION_SAMPLES
     calibration = split.train.inputs.take(slice(asked)).by_name
     settle()
     memory = PeakMemory()
     notes = get_engine(setup.engine).save(trained, setup, calibration, path)
-    told = (trained.note, *(notes or ()), _few_to_calibrate(setup, asked, len(split.train)), _computes_wider(setup))
-    note = "; ".join(filter(None, told))
-    return Conversion(reference, memory.peak_mb(), note, witness(setup, split.test.inputs, path))
+    peak_mb = memory.peak_mb()
+    heard, exact = witness(setup, split.test.inputs, path), yardstick()
+    told = (exact.note, *(notes or ()), _few_to_calibrate(setup, asked, len(split.train)), _computes_wider(setup))
+    return Conversion(exact.outputs, peak_mb, "; ".join(filter(None, told)), heard)
 
 
 def _few_to_calibrate(setup: Setup, asked: int, there: int) -> str:

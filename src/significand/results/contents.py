@@ -110,6 +110,7 @@ MANIFEST_KEYS = {
     "against.versions": ("by package, its version there, as in machine.versions", ""),
     "network": ("what a network that is no perceptron was found to be, and the hashes of its files", ""),
     "network_sources": ("hashes of these files by where they are: while all are the same, resuming runs none", ""),
+    "functions_sha256": ("SHA-256 of functions given from Python: while they are the same, resuming runs none", ""),
     "method": ("how runs are measured, where that changes their numbers: of latency, and on which CPUs", ""),
     "energy_source": ("the energy counter that all runs take, or cpu-time for the estimate", ""),
     "state": ("running, finished, failed or interrupted", ""),

@@ -77,6 +77,7 @@ FACTS = {
     "method": NAMED_TEXTS,
     "network": OBJECT,
     "network_sources": NAMED_TEXTS,
+    "functions_sha256": TEXT,
     "network.files": NAMED_TEXTS,
     **dict.fromkeys(("network.score", "network.weights_sha256"), TEXT),
     "git_revision": OBJECT,

@@ -95,7 +95,7 @@ class Place(Protocol):
 
         Raises
         ------
-        significand.runner.server.RunnerError
+        significand.runner.launched.RunnerError
             When runs cannot be had there.
         """
         ...

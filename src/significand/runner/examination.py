@@ -8,6 +8,8 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from significand.runner.protocol import describe_exit
 from significand.workload.examined import PICKLED, Examined, ProgramError, structure_of, why_no
 
 TIMEOUT_S = 600.0
+LOOK_EVERY_S = 0.05
 
 # The guard is there before torch, which takes seconds to import.
 EXAMINE = """
@@ -68,7 +71,12 @@ class Request:
     export: bool = False
 
 
-def examination(request: Request, cwd: Path | None = None, timeout_s: float = TIMEOUT_S) -> Examined:
+def examination(
+    request: Request,
+    cwd: Path | None = None,
+    timeout_s: float = TIMEOUT_S,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> Examined:
     """Examine a user's functions in a process of their own; what they print goes to standard error.
 
     An export that fails is no mistake: the reason is then in the folder, beside where it would be.
@@ -81,6 +89,8 @@ def examination(request: Request, cwd: Path | None = None, timeout_s: float = TI
         The user's working directory; by default this process's.
     timeout_s
         When to end it.
+    meanwhile
+        Called while it exports: all else is right then, and no time is taken any more.
 
     Raises
     ------
@@ -92,7 +102,7 @@ def examination(request: Request, cwd: Path | None = None, timeout_s: float = TI
     except OSError as error:
         raise ProgramError([f"no temporary folder can be made: {error}; set TMPDIR to one with room"]) from None
     try:
-        end = _run(request, cwd, scratch, timeout_s)
+        end = _run(request, cwd, scratch, timeout_s, meanwhile)
         told = _told(scratch)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -109,7 +119,7 @@ def examination(request: Request, cwd: Path | None = None, timeout_s: float = TI
     return examined
 
 
-def _run(request: Request, cwd: Path | None, scratch: Path, timeout_s: float) -> str:
+def _run(request: Request, cwd: Path | None, scratch: Path, timeout_s: float, meanwhile: Callable[[], None]) -> str:
     """Run the process to its end, with everything it has started; return how it ended."""
     (scratch / REQUEST).write_bytes(pickle.dumps(request))
     try:
@@ -126,14 +136,26 @@ def _run(request: Request, cwd: Path | None, scratch: Path, timeout_s: float) ->
         raise ProgramError(
             [f"the check cannot start in {cwd or 'the working directory'}: {error}; stand in a folder that is there"]
         ) from None
+    deadline = time.monotonic() + timeout_s
     try:
-        return describe_exit(process.wait(timeout_s))
+        if request.export and _is_right(process, scratch, deadline):
+            meanwhile()
+        return describe_exit(process.wait(max(0.0, deadline - time.monotonic())))
     except subprocess.TimeoutExpired:
         return f"has not ended after {timeout_s:g} s and was ended"
     finally:
         with contextlib.suppress(ProcessLookupError, PermissionError):  # its processes are all gone
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+def _is_right(process: subprocess.Popen[bytes], scratch: Path, deadline: float) -> bool:
+    """Wait for what the process finds out; tell whether nothing is wrong, and it goes on."""
+    while not (scratch / RESULT).exists():
+        if process.poll() is not None or time.monotonic() > deadline:
+            return False
+        time.sleep(LOOK_EVERY_S)
+    return "problems" not in json.loads((scratch / RESULT).read_text("utf-8"))
 
 
 def _environment(scratch: Path) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """A network that is no perceptron, examined before anything is measured, and the experiment that fits what it is."""
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 from significand.engines.base import engines_of_modules
@@ -13,7 +14,12 @@ from significand.workload.examined import Examined, ProgramError
 from significand.workload.parts import n_held_out
 
 
-def examined_network(experiment: Experiment, folder: Path, functions: bytes | None = None) -> Examined:
+def examined_network(
+    experiment: Experiment,
+    folder: Path,
+    functions: bytes | None = None,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> Examined:
     """Examine the network of an experiment.
 
     Parameters
@@ -24,6 +30,8 @@ def examined_network(experiment: Experiment, folder: Path, functions: bytes | No
         Where what runs need of it is kept; an empty one.
     functions
         A cloudpickle of the network's functions by name, where they are in no file.
+    meanwhile
+        Called while the network is exported.
 
     Raises
     ------
@@ -43,7 +51,7 @@ def examined_network(experiment: Experiment, folder: Path, functions: bytes | No
         export=any(engine not in engines_of_modules() for engine in experiment.engines()),
     )
     try:
-        return examination(request)
+        return examination(request, meanwhile=meanwhile)
     except ProgramError as error:
         raise PlanError(error.problems, error.trace) from None
 

@@ -1,6 +1,6 @@
-"""The process that forks the runs, as it begins: it imports what takes seconds, then waits to hear what is to be run.
+"""The forkserver's process from its launch to its end. It can import before anybody knows what it is to run.
 
-The program may begin it before it has read its own arguments: see `begun_ahead`. So little may be imported here.
+The program may launch it before it has read its own arguments: see `begun_ahead`. So little may be imported here.
 """
 
 import contextlib
@@ -11,13 +11,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import IO
 
 from significand.meters.openmp import usable_cpus
 from significand.runner.interpreter import environment, environment_of_other, python, python_of_other
+
+STOP_TIMEOUT_S = 10.0
 
 GOMP_SPINCOUNT = "50000"
 """How many times an OpenMP thread of the runs looks for more work before it sleeps. By default GNU's looks for some
@@ -36,93 +36,113 @@ os._exit(0)  # what torch would still tidy up takes half a second
 """
 
 
-class NoFolderError(OSError):
-    """No folder for temporary files can be made."""
+class RunnerError(RuntimeError):
+    """The runs' processes cannot be had on this machine."""
 
 
-@dataclass(frozen=True)
 class Launched:
-    """The process that has begun.
-
-    Attributes
-    ----------
-    process
-        Itself.
-    connection
-        To it.
-    scratch
-        The folder for temporary files of the runs, which the process removes when this one is killed.
-    stderr
-        Where its last words go.
-    """
-
-    process: subprocess.Popen[bytes]
-    connection: Connection
-    scratch: Path
-    stderr: IO[bytes]
-
-    def end(self) -> None:
-        """End it whatever it is doing, and leave nothing of it."""
-        self.connection.close()
-        self.process.kill()
-        self.process.wait()
-        shutil.rmtree(self.scratch, ignore_errors=True)
-        self.stderr.close()
-
-
-def launch(other: str = "", of_program: str = "") -> Launched:
-    """Begin the process.
+    """The process, which imports what runs need and waits to hear of its experiment.
 
     Parameters
     ----------
-    other
-        Where another environment is in which it runs; empty for this one.
-    of_program
-        A folder that this program removes, and the process where this program is killed; empty for none.
+    folder
+        One that this program removes itself, and the process's guard where the program is no more; None for none.
+    against
+        Another environment that it runs in; None for this one.
+
+    Attributes
+    ----------
+    connection
+        To it.
+    scratch
+        Its folder for temporary files. From its start on it removes that when this program is killed.
 
     Raises
     ------
-    NoFolderError
-        When no temporary folder can be made.
-    OSError
-        When it cannot start.
+    RunnerError
+        Where there can be no such process.
     """
-    try:
-        stderr = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
-        scratch = Path(tempfile.mkdtemp(prefix="significand-"))
-    except OSError as error:
-        raise NoFolderError(str(error)) from None
-    ours, theirs = socket.socketpair()
-    connection = Connection(ours.detach())
-    # What it is to know before it imports anything: this process, CPUs, folders, and the way to here.
-    facts = [str(os.getpid()), ",".join(map(str, sorted(usable_cpus()))), of_program, str(scratch)]
-    words = [*facts, str(theirs.fileno())]
-    with theirs:
+
+    connection: Connection
+    scratch: Path
+
+    def __init__(self, folder: Path | None = None, against: str | None = None) -> None:
+        where = in_environment(against)
+        if getattr(sys, "frozen", False):
+            raise RunnerError("a frozen program has no Python interpreter for the runs' processes; run it unfrozen")
         try:
-            process = subprocess.Popen(
-                python_of_other(other, LAUNCH, *words) if other else python(LAUNCH, *words),
-                pass_fds=[theirs.fileno()],
-                cwd=scratch,  # the user's may be removed, and what lies there is none of its business
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=stderr,
-                start_new_session=True,  # Ctrl-C is for this process; it ends the workers in order
-                env=(environment_of_other() if other else environment()) | _environment(scratch),
-            )
-        except BaseException:
-            shutil.rmtree(scratch, ignore_errors=True)
-            stderr.close()
-            connection.close()
-            raise
-    return Launched(process, connection, scratch, stderr)
+            self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
+            self.scratch = Path(tempfile.mkdtemp(prefix="significand-"))
+        except OSError as error:
+            raise RunnerError(f"no temporary folder can be made: {error}; set TMPDIR to one with room") from None
+        ours, theirs = socket.socketpair()
+        self.connection = Connection(ours.detach())
+        cpus = ",".join(map(str, sorted(usable_cpus())))
+        facts = (str(os.getpid()), cpus, str(folder or ""), str(self.scratch), str(theirs.fileno()))
+        try:
+            with theirs:
+                self._process: subprocess.Popen[bytes] | None = subprocess.Popen(
+                    python(LAUNCH, *facts) if against is None else python_of_other(against, LAUNCH, *facts),
+                    pass_fds=[theirs.fileno()],
+                    cwd=self.scratch,  # the user's may be removed, and what lies there is none of its business
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=self._stderr,
+                    start_new_session=True,  # Ctrl-C is for this process; it ends the workers in order
+                    env=(environment() if against is None else environment_of_other()) | self._environment(),
+                )
+        except OSError as error:
+            shutil.rmtree(self.scratch, ignore_errors=True)
+            for end in (self._stderr, self.connection, theirs):
+                end.close()
+            raise RunnerError(f"the runs' processes cannot start{where}: {error}") from None
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            "OPENBLAS_NUM_THREADS": "1",  # NumPy's threads would be lost by a fork; torch's and the engine's are set
+            "GOMP_SPINCOUNT": GOMP_SPINCOUNT,
+            "TORCHINDUCTOR_CACHE_DIR": str(self.scratch / "inductor"),  # torch makes this folder on import
+        }
+
+    def stop(self) -> str:
+        """End it and all its workers; return how it ended, with its last words; nothing where it was stopped before."""
+        from significand.runner.protocol import describe_exit  # noqa: PLC0415 - little may be imported before
+
+        if self._process is None:
+            return ""
+        self._hang_up()
+        try:
+            end = describe_exit(self._process.wait(timeout=STOP_TIMEOUT_S))
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+            end = "did not answer any more and was ended"
+        self._process = None
+        shutil.rmtree(self.scratch, ignore_errors=True)
+        self._stderr.seek(0)
+        lines = self._stderr.read().decode(errors="replace").strip().splitlines()
+        self._stderr.close()
+        return f"{end}: {lines[-1]}" if lines else end
+
+    def drop(self) -> None:
+        """End it at once, unless it was stopped: nobody has told it of an experiment, so it has no workers.
+
+        While it imports it hears nothing.
+        """
+        if self._process is not None:
+            self._process.kill()
+            self.stop()
+
+    def _hang_up(self) -> None:
+        """Close the connection, at which the forkserver ends its workers and itself."""
+        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(self.connection.fileno())) as ours:
+            ours.shutdown(socket.SHUT_RDWR)  # somebody's fork of this process may hold a copy open
+        self.connection.close()
 
 
-def _environment(scratch: Path) -> dict[str, str]:
-    return {
-        "OPENBLAS_NUM_THREADS": "1",  # NumPy's threads would be lost by a fork; torch's and the engine's are set
-        "GOMP_SPINCOUNT": GOMP_SPINCOUNT,
-        "TORCHINDUCTOR_CACHE_DIR": str(scratch / "inductor"),  # torch makes this folder on import
-    }
+def in_environment(against: str | None) -> str:
+    """Return in which environment a process runs, for errors; nothing of this one."""
+    return f" in {against!r}" if against is not None else ""
 
 
 _ahead: list[Launched] = []  # at most one
@@ -130,13 +150,12 @@ _ahead: list[Launched] = []  # at most one
 
 @contextlib.contextmanager
 def begun_ahead() -> Iterator[None]:
-    """Begin the process before anybody needs it; end it on leaving, where nobody has taken it over.
+    """Launch the process before anybody needs it; end it on leaving, where nobody has taken it over.
 
     Where it cannot begin, that is told when it is needed.
     """
-    if not getattr(sys, "frozen", False):  # there is no interpreter
-        with contextlib.suppress(OSError):
-            _ahead.append(launch())
+    with contextlib.suppress(RunnerError):
+        _ahead.append(Launched())
     try:
         yield
     finally:
@@ -144,11 +163,11 @@ def begun_ahead() -> Iterator[None]:
 
 
 def taken() -> Launched | None:
-    """Return the process that was begun ahead of the time, for whoever takes it over; None where there is none."""
+    """Return the process that was launched ahead of the time, for whoever takes it over; None where there is none."""
     return _ahead.pop() if _ahead else None
 
 
 def end_ahead() -> None:
-    """End a process that was begun ahead of the time and that nobody has taken over."""
+    """End a process that was launched ahead of the time and that nobody has taken over."""
     if launched := taken():
-        launched.end()
+        launched.drop()

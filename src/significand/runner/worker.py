@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Never
 
 from significand.measure.run import measure, noise_values, step_arrays
+from significand.measure.yardstick import shared_folder
 from significand.meters.steps import DisturbedError, Step
 from significand.plan.problems import RunFailedError
 from significand.results.records import run_name
@@ -74,6 +75,7 @@ def _run(channel: Connection, job: Fork, start: Start, material: Material) -> Do
             profiled=start.profiled
             and job.seed == start.seed,  # once is enough: it says where the time goes, not how long it is
             keep=start.keep and start.keep / run_name(job.seed - start.seed, job.setup.name),
+            shared=shared_folder(start.scratch, job.seed),
         )
         take_turn("prepare")  # nobody times its end, and others may end beside it
     except (EOFError, ConnectionError):

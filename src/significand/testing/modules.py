@@ -34,7 +34,7 @@ class _Module(TrainedModule):
     def onnx_file(self, folder: Path) -> Path:
         """Write it as a float32 ONNX file."""
         if not self._structure.exists():
-            export(self._network, self._example, self._structure)
+            export(self._now(), self._example, self._structure)
         return super().onnx_file(folder)
 
 

@@ -70,12 +70,22 @@ class Trained(Protocol):
         What it is in already, as a file may be; empty where it is not quantised.
     note
         What is to be known of its yardstick; may be empty.
+    lasts
+        Whether its yardstick can still be asked for when it was given away, as a module or as a file.
     """
 
     form: Form
     quantised: str
     note: str
+    lasts: bool
     quantised_types: Sequence[str] | None
+
+    def identity(self) -> str:
+        """Return what tells its weights from all others of its workload, before it was given away.
+
+        It is empty where the yardstick is computed sooner than shared.
+        """
+        ...
 
     def module(self) -> "nn.Module":
         """Return it as a module in evaluation mode, which the engine may change.

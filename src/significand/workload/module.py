@@ -2,9 +2,9 @@
 
 import contextlib
 import copy
+import functools
 import os
-from collections.abc import Iterator, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from significand.workload.judge import in_form
 from significand.workload.parts import ExaminedMaterial, unchanged
 from significand.workload.program import Functions, load_functions, new_network, scored, training_loss
 from significand.workload.training import Trainer, as_arrays, flag_optimizer, tensor_of
-from significand.workload.trial import FORM
+from significand.workload.trial import FORM, weights_sha256
 
 REFERENCE_BATCH = 32
 
@@ -46,43 +46,84 @@ class ProgramRecipe:
 
 
 class TrainedModule:
-    """A module with its weights."""
+    """A module with its weights.
+
+    Parameters
+    ----------
+    network
+        The module.
+    example
+        Inputs of a few examples.
+    structure
+        Where an examination has left its structure, or why there is none.
+    again
+        Makes it once more; None where that is impossible.
+    """
 
     quantised_types: Sequence[str] | None = PRODUCTS
     quantised = ""
     note = ""
 
-    def __init__(self, network: nn.Module, example: Arrays, structure: Path) -> None:
-        self._network = network.eval()
+    def __init__(
+        self, network: nn.Module, example: Arrays, structure: Path, again: Callable[[], nn.Module] | None = None
+    ) -> None:
+        self._network: nn.Module | None = network.eval()
         self._example = example
         self._structure = structure
+        self._again = again
+        self._identity = ""
         self.form: Form = example.form
+        self.lasts = again is not None
+
+    def identity(self) -> str:
+        """Return a digest of the weights."""
+        self._identity = self._identity or weights_sha256(self._now())
+        return self._identity
 
     def module(self) -> nn.Module:
         """Return the network itself: nobody else needs it any more."""
-        return self._network
+        network, self._network = self._now(), None
+        return network
 
     def onnx_file(self, folder: Path) -> Path:
         """Put the weights into the structure that was exported once, or export anew where that does not fit.
 
-        Nothing else can be asked for afterwards: the network is given up.
+        The network is given up: its memory is for whoever converts the file.
         """
         if (reason := why_no(self._structure)).exists():
             raise ExportError(reason.read_text("utf-8").removeprefix(CANNOT))
         path = folder / "float32.onnx"
-        exported(self._network, self._example, self._structure, path)
-        del self._network  # its memory is for whoever converts the file
+        exported(self._now(), self._example, self._structure, path)
+        self._network = None
         return path
 
     def reference(self, inputs: Arrays) -> Outputs:
         """Return what the weights give in float64; in float32 where the network cannot be had in float64."""
-        memo = shared_in_copies(self._network)
+        network = self._now()
+        memo = shared_in_copies(network)
         try:
-            with _parameters_back(self._network) as shared:
-                return _computed(copy.deepcopy(self._network, memo | shared).double(), inputs, torch.float64)
+            with _parameters_back(network) as shared:
+                return _computed(copy.deepcopy(network, memo | shared).double(), inputs, torch.float64)
         except Exception:  # noqa: BLE001 - a network may insist on float32 in any way
             self.note = "the yardstick is float32 in torch: the network does not run in float64"
-            return _computed(copy.deepcopy(self._network, memo).float(), inputs, torch.float32)
+            return _computed(copy.deepcopy(network, memo).float(), inputs, torch.float32)
+
+    def _now(self) -> nn.Module:
+        """Return the network, made once more where it was given up.
+
+        Raises
+        ------
+        ProgramError
+            Where that has other weights.
+        """
+        if self._network is not None:
+            return self._network
+        if self._again is None:
+            raise ValueError("the network was given up")
+        network = self._again().eval()
+        if self._identity and weights_sha256(network) != self._identity:
+            raise ProgramError(["model() gives other weights at another call of the same seed; draw them by the seed"])
+        return network
 
 
 @contextlib.contextmanager
@@ -114,7 +155,7 @@ class ProgramMaterial(ExaminedMaterial):
         """Import the user's file: the classes of the network are in it."""
         _ = self._functions
 
-    @cached_property
+    @functools.cached_property
     def _functions(self) -> Functions:
         if self._facts.working_directory:
             with contextlib.suppress(OSError):  # it may be gone; what then cannot be found says so
@@ -145,16 +186,17 @@ class ProgramMaterial(ExaminedMaterial):
 
     def untrained(self, setup: Setup, seed: int) -> Trained:
         """Return the network as `model` makes it."""
-        return self._trained(setup, self._new_network(setup, seed))
+        again = functools.partial(self._new_network, setup, seed)
+        return self._trained(setup, again(), again)
 
     def trained(self, setup: Setup, trainer: Trainer) -> Trained:
         """Return the network as training has left it."""
         return self._trained(setup, trainer.network)
 
-    def _trained(self, setup: Setup, network: nn.Module) -> TrainedModule:
+    def _trained(self, setup: Setup, network: nn.Module, again: Callable[[], nn.Module] | None = None) -> TrainedModule:
         example = load_arrays(self._folder / "train-inputs").take(np.arange(2))
         number = self._facts.options.index(setup.options)
-        return TrainedModule(network, example, structure_of(self._folder, number))
+        return TrainedModule(network, example, structure_of(self._folder, number), again)
 
     def scores(self, outputs: Outputs, targets: Arrays) -> NDArray[np.float64]:
         """Return what the user's `score` gives, or the default."""

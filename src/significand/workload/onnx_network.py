@@ -31,12 +31,17 @@ class OnnxFileNetwork:
     quantised_types: Sequence[str] | None = PRODUCTS
     form: Form = "dict"
     note = ""
+    lasts = True
 
     def __init__(self, path: Path, facts: Examined) -> None:
         self._path = path
         self._held = facts.held
         self._batch = facts.fixed_batch or REFERENCE_BATCH
         self.quantised = facts.quantised
+
+    def identity(self) -> str:
+        """Return what the file says: it is the same to all runs."""
+        return "the file"
 
     def module(self) -> "nn.Module":
         """Refuse: there is none."""

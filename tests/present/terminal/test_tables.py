@@ -137,7 +137,7 @@ def test_another_format_is_told_in_a_sentence() -> None:
 
 def test_the_finding_says_why_and_what_would_run_it() -> None:
     """The reason for another format stands in the same line, with the engine that computes in the one asked for."""
-    note = "this CPU has no float16 arithmetic; torch runs it natively"
+    note = "this CPU has no float16 arithmetic; torch keeps its numbers in float16"
     assert findings([summary_row("float16", effective="float32", precision_note=note)]) == [
         f"float16 ran as float32 on onnxruntime: {note}."
     ]
