@@ -18,6 +18,7 @@ from significand.plan.experiment import Experiment, Surroundings, plan_experimen
 from significand.plan.setup import Setup
 from significand.runner.block import Block
 from significand.runner.guard import NAME
+from warm_processes import Nursery
 
 # A shared machine may stall any single example; what is slow shows in the suite's own time.
 settings.register_profile("significand", deadline=None, max_examples=60)
@@ -107,6 +108,20 @@ def artist(pytestconfig: pytest.Config) -> Iterator[None]:
     from significand.present.plots.write import one_artist  # noqa: PLC0415 - takes long to import
 
     with one_artist():
+        yield
+
+
+@pytest.fixture(scope="session")
+def nursery() -> Iterator[Nursery]:
+    """Have a process that has imported everything, for `warm`; one for all tests."""
+    with Nursery() as begun:
+        yield begun
+
+
+@pytest.fixture
+def warm(nursery: Nursery) -> Iterator[None]:
+    """Fork Python processes from one that has imported everything, in a test that is not about their start."""
+    with nursery.used():
         yield
 
 

@@ -32,7 +32,10 @@ from significand.results.records import Progress, Run
 from significand.results.store import DETAILS, HISTORY, MANIFEST, NEXT, replacing, write_csv
 from significand.runner.block import Timing
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.usefixtures("warm"),
+]
 
 ROOT = Path(__file__).parents[1]
 TABLE = ROOT / "docs/faults.md"

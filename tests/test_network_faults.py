@@ -28,7 +28,7 @@ from significand.results.store import MANIFEST
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.usefixtures("no_orphans"),
+    pytest.mark.usefixtures("warm", "no_orphans"),
 ]
 
 FILE = """

@@ -15,7 +15,10 @@ import pytest
 
 import significand
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.usefixtures("warm"),
+]
 
 PACKAGES = ("magika==1.0.3", "silero-vad==6.2.3")  # Apache-2.0 and MIT
 REPOSITORY = Path(__file__).parents[1]

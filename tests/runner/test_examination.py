@@ -21,7 +21,7 @@ from significand.workload.examined import ProgramError
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.usefixtures("no_orphans"),
+    pytest.mark.usefixtures("warm", "no_orphans"),
 ]
 
 FILE = """
