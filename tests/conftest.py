@@ -66,6 +66,9 @@ def _is_slow(path: Path) -> bool:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let modules that are slow as a whole go first, then the other slow tests: both test processes end together."""
+    for item in items:
+        if item.path.name == SPECIFIED:
+            item.fixturenames.insert(0, "warm")  # type: ignore[attr-defined]  # of a function
     items.sort(key=lambda item: (not _is_slow(item.path), item.get_closest_marker("slow") is None))
 
 
@@ -118,9 +121,16 @@ def nursery() -> Iterator[Nursery]:
         yield begun
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def warm(nursery: Nursery) -> Iterator[None]:
-    """Fork Python processes from one that has imported everything, in a test that is not about their start."""
+    """Fork Python processes from one that has imported everything, in a module that is not about their start."""
+    with nursery.used():
+        yield
+
+
+@pytest.fixture
+def warm_test(nursery: Nursery) -> Iterator[None]:
+    """Do the same in a single test."""
     with nursery.used():
         yield
 

@@ -135,8 +135,8 @@ def test_killed_at_random_moments(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert not kill.faults, f"seed {seed}: {kill}"
 
 
-STRIDE = 4
-"""Every fourth step of writing is tried; at which to begin is left to chance, so that in time all are."""
+STRIDE = 8
+"""Every eighth step of writing is tried; at which to begin is left to chance, so that in time all are."""
 
 STEPS_OF_A_WRITE = (
     "os.fsync",

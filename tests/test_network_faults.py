@@ -275,7 +275,7 @@ def test_killed_at_a_random_moment(whole: Path, cnn: Mapping[str, object], tmp_p
     """SIGKILL while the network is examined or measured: no process and no folder outlives it; resumed it is whole."""
     words = [f"--{name.replace('_', '-')}={_told(value)}" for name, value in cnn.items() if name != "model"]
     command = [sys.executable, "-m", "significand", "run", "-q", str(cnn["model"]), *words, f"--output-dir={tmp_path}"]
-    after_s = random.SystemRandom().uniform(0, 8)
+    after_s = random.SystemRandom().uniform(0, 4)
     scratch = tmp_path.with_name(f"{tmp_path.name}-scratch")
     scratch.mkdir()
     with subprocess.Popen(command, stderr=subprocess.DEVNULL, env=os.environ | {"TMPDIR": str(scratch)}) as process:

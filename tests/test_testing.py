@@ -14,7 +14,10 @@ from made_up_packages import EXAMPLE, installed, write_metadata
 from significand.engines import base
 from significand.testing import Check, check_engine, checks_of
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.usefixtures("warm"),
+]
 
 FAULTS = {
     "boasting": "is_no_finer_than_it_says",

@@ -1,9 +1,10 @@
 """Python processes that begin warm: forked from one that has imported what they would import, instead of started cold.
 
 Importing torch takes seconds, and an experiment starts three or four processes that do. Where it is not their start
-that a test is about, the fixture `warm` has `subprocess` take them from here. They are processes like others: children
-of whoever starts them, with their own streams, environment, working directory, session, signals and command line.
-What an interpreter looks at only when it starts, such as a variable of OpenMP or a flag, makes it start cold as ever.
+that a test is about, the fixture `warm`, or `warm_test` of a single one, has `subprocess` take them from here. They are
+processes like others: children of whoever starts them, with their own streams, environment, working directory, session,
+signals and command line. What an interpreter looks at only when it starts, such as a variable of OpenMP or a flag,
+makes it start cold as ever.
 """
 
 import atexit
@@ -61,6 +62,9 @@ LOOKED_AT_ONCE = ("PYTHON", "OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "LD_",
 HEEDED = {"PYTHONPATH", "PYTHONUNBUFFERED", "OMP_NUM_THREADS", *OF_FORKSERVERS}
 """Variables of that kind that are heeded here, or had their effect already."""
 
+OWN_NURSERY = "SIGNIFICAND_TESTS_NURSERY"
+"""A variable that gives a process one of its own: for one that will have threads, which a fork would lose."""
+
 PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 MOST_BYTES = 200_000
 MOST_FILES = 32
@@ -95,18 +99,33 @@ class Request:
 class Nursery:
     """The process that has imported everything, seen from here; use it as a context."""
 
+    def __init__(self) -> None:
+        self._socket, self._theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._lock = threading.Lock()
+
+    @classmethod
+    def forked(cls) -> Self:
+        """Return one of this process, which is warm, for when it will have threads."""
+        nursery = cls()
+        if os.fork() == 0:
+            nursery._socket.close()
+            try:
+                _fork_what_is_asked_for(nursery._theirs)
+            finally:
+                os._exit(1)
+        nursery._theirs.close()
+        return nursery
+
     def __enter__(self) -> Self:
-        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         room = 4000 * " "  # for the command lines of those that are forked
-        with theirs:
+        with self._theirs:
             self._process = subprocess.Popen(
-                [PYTHON, "-c", SERVE, str(theirs.fileno()), room],
-                pass_fds=[theirs.fileno()],
+                [PYTHON, "-c", SERVE, str(self._theirs.fileno()), room],
+                pass_fds=[self._theirs.fileno()],
                 cwd=Path(__file__).parent,
                 env=os.environ | OF_FORKSERVERS,
                 stdin=subprocess.DEVNULL,
             )
-        self._lock = threading.Lock()
         assert self._socket.recv(1)
         return self
 
@@ -118,12 +137,12 @@ class Nursery:
     def used(self) -> Iterator[None]:
         """Have `subprocess` start Python from here in the block."""
         global _nursery
-        cold = subprocess.Popen
+        before = _nursery, subprocess.Popen
         _nursery, subprocess.Popen = self, WarmPopen  # type: ignore[misc]
         try:
             yield
         finally:
-            _nursery, subprocess.Popen = None, cold  # type: ignore[misc]
+            _nursery, subprocess.Popen = before  # type: ignore[misc]
 
     def fork(self, request: Request, files: Sequence[int]) -> int:
         """Return the number of a process that is a child of this one."""
@@ -221,6 +240,10 @@ def serve(connection: int) -> Never:
     gc.collect()
     gc.freeze()
     asked.send(b".")
+    _fork_what_is_asked_for(asked)
+
+
+def _fork_what_is_asked_for(asked: socket.socket) -> Never:
     while True:
         message, files, _, _ = socket.recv_fds(asked, MOST_BYTES, MOST_FILES)
         if not message:
@@ -251,6 +274,7 @@ def _fork_an_orphan(request: Request, files: Sequence[int], asked: socket.socket
 
 def _become(request: Request, files: Sequence[int]) -> Never:
     """Be the process that was asked for."""
+    global _nursery  # noqa: PLW0603
     status = 1
     try:
         if request.new_session:
@@ -258,6 +282,8 @@ def _become(request: Request, files: Sequence[int]) -> Never:
         _take_files(request.files, files)
         _take_surroundings(request)
         _take_command_line(request.args)
+        if os.environ.pop(OWN_NURSERY, ""):
+            _nursery = Nursery.forked()
         status = _run(request.args)
     except BaseException:  # noqa: BLE001 - it must not go on as what it was forked from
         traceback.print_exc()
