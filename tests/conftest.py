@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from importlib import metadata
@@ -100,6 +101,13 @@ def cache_of_our_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
         # One for all processes of the tests, or each would make the charts' script anew.
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp().parent / "cache"))
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> None:
+    """Have torch compute in one thread here: as many processes test as there are cores, and more wait in vain."""
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(1)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -182,8 +182,7 @@ def _forked(given: Mapping[str, Any]) -> int:
     files = {number: number if end == -1 else end for number, end in streams.items()}
     files = {number: end for number, end in files.items() if _is_open(end)} | {end: end for end in given["pass_fds"]}
     environment = os.environ if given["env"] is None else given["env"]
-    cwd = os.fspath(given["cwd"] or os.getcwd())  # noqa: PTH109 - a text
-    request = Request(_words(given), dict(environment), cwd, given["start_new_session"], [*files])
+    request = Request(_words(given), dict(environment), _cwd(given), given["start_new_session"], [*files])
     if not _can_be_warm(request) or not (_nursery or _is_warm):
         raise ColdError
     if _nursery:
@@ -200,19 +199,25 @@ def _forked(given: Mapping[str, Any]) -> int:
 def _words(given: Mapping[str, Any]) -> list[str]:
     args = given["args"]
     unusual = given["shell"] or given["preexec_fn"] or given["executable"] or given["process_group"] not in {-1, None}
-    if unusual or isinstance(args, str | bytes):
+    if unusual or isinstance(args, str | bytes) or not args or os.fspath(args[0]) != PYTHON:
         raise ColdError
     return [os.fsdecode(word) for word in args]
 
 
+def _cwd(given: Mapping[str, Any]) -> str:
+    try:
+        return os.fsdecode(given["cwd"] or os.getcwd())  # noqa: PTH109 - a text
+    except OSError as error:
+        raise ColdError from error
+
+
 def _can_be_warm(request: Request) -> bool:
     """Tell whether nothing is asked for that an interpreter looks at only when it starts, and no other significand."""
-    first, *words = [*request.args, ""]
+    first = [*request.args, ""][1]
     variables = {name for name in request.environment if name.startswith(LOOKED_AT_ONCE)} - HEEDED
     named = map(Path, request.environment.get("PYTHONPATH", "").split(os.pathsep))
     return (
-        first == PYTHON
-        and (words[0] in {"-P", "-c", "-m"} or words[0].endswith(".py"))
+        (first in {"-P", "-c", "-m"} or first.endswith(".py"))
         and all(request.environment[name] == os.environ.get(name) for name in variables)
         and not any([*folder.glob("significand"), *folder.glob("significand-0*")] for folder in named)
         and Path(request.cwd).is_dir()
