@@ -13,6 +13,7 @@ import psutil
 import pytest
 from hypothesis import settings
 
+from quick_export import remember_operators
 from significand.engines.base import engine_modes
 from significand.meters.counters import EnergyPlan
 from significand.plan.experiment import Experiment, Surroundings, plan_experiment
@@ -104,10 +105,12 @@ def cache_of_our_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
 
 
 @pytest.fixture(autouse=True, scope="session")
-def one_thread() -> None:
-    """Have torch compute in one thread here: as many processes test as there are cores, and more wait in vain."""
+def quick_torch() -> None:
+    """Have torch compute in one thread, as there is a core for each process that tests; let it remember for exports."""
     if torch := sys.modules.get("torch"):
         torch.set_num_threads(1)
+    if "torch.onnx" in sys.modules:
+        remember_operators()
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -33,6 +33,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Never, Self
 
+from quick_export import remember_operators
 from significand.engines.base import get_engine
 
 IMPORTED = (
@@ -238,6 +239,7 @@ def serve(connection: int) -> Never:
     asked = socket.socket(fileno=connection)
     for name in IMPORTED:
         importlib.import_module(name)
+    remember_operators(at_once=True)
     for engine, mode in PRELOADED:
         get_engine(engine).preload(types.SimpleNamespace(precision=mode))  # type: ignore[arg-type]
     _is_warm, subprocess.Popen = True, WarmPopen  # type: ignore[misc]
