@@ -14,10 +14,7 @@ from made_up_packages import EXAMPLE, installed, write_metadata
 from significand.engines import base
 from significand.testing import Check, check_engine, checks_of
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.usefixtures("warm"),
-]
+pytestmark = pytest.mark.slow
 
 FAULTS = {
     "boasting": "is_no_finer_than_it_says",
@@ -106,7 +103,7 @@ def test_outputs_in_another_order_are_found() -> None:
     assert failed(of_network("reversed", "several")) == ["reversed-several-float32-goes_by_names"]
 
 
-@pytest.mark.usefixtures("no_orphans")
+@pytest.mark.usefixtures("warm_test", "no_orphans")
 @pytest.mark.parametrize(("engine", "checks"), OF_PROCESSES.items())
 def test_what_an_engine_does_to_processes_is_found(engine: str, checks: list[str]) -> None:
     """Threads that spin or come too early, late imports, stray files, and processes left behind, which are ended."""
