@@ -20,7 +20,7 @@ from significand.plan.experiment import Experiment, Surroundings, plan_experimen
 from significand.plan.setup import Setup
 from significand.runner.block import Block
 from significand.runner.guard import NAME
-from warm_processes import Nursery
+from warm_processes import Nursery, started_cold
 
 # A shared machine may stall any single example; what is slow shows in the suite's own time.
 settings.register_profile("significand", deadline=None, max_examples=60)
@@ -143,6 +143,13 @@ def warm(nursery: Nursery) -> Iterator[None]:
 def warm_test(nursery: Nursery) -> Iterator[None]:
     """Do the same in a single test."""
     with nursery.used():
+        yield
+
+
+@pytest.fixture
+def cold_test() -> Iterator[None]:
+    """Start processes as ever in a test of a module that takes `warm`: it is about their start, too."""
+    with started_cold():
         yield
 
 

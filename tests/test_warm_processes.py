@@ -86,6 +86,14 @@ def test_what_must_start_cold_does(tmp_path: Path) -> None:
         assert told == b"False\n"
 
 
+@pytest.mark.usefixtures("cold_test")
+def test_a_test_may_start_its_own_cold() -> None:
+    """In a module whose others begin warm."""
+    code = "import sys; print('torch' in sys.modules)"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert told.stdout == b"False\n"
+
+
 @pytest.mark.parametrize("how", ["-m", "script"])
 def test_modules_and_scripts_run(how: str, tmp_path: Path) -> None:
     """As the main module, which an error ends with its traceback and status 1."""

@@ -73,6 +73,7 @@ ASIDE = 100
 """Numbers of files from here on are what no process asks for."""
 
 SERVE = "import sys; from warm_processes import serve; serve(int(sys.argv[1]))"
+COLD = subprocess.Popen
 PYTHON = sys.executable
 PATH = [folder for folder in sys.path if folder and Path(folder).resolve() != Path(__file__).resolve().parent]
 
@@ -95,6 +96,16 @@ class Request:
     cwd: str
     new_session: bool
     files: Sequence[int]
+
+
+@contextlib.contextmanager
+def started_cold() -> Iterator[None]:
+    """Have `subprocess` start everything as ever in the block."""
+    before, subprocess.Popen = subprocess.Popen, COLD  # type: ignore[misc]
+    try:
+        yield
+    finally:
+        subprocess.Popen = before  # type: ignore[misc]
 
 
 class Nursery:

@@ -412,7 +412,6 @@ def test_nothing_is_left_in_the_temporary_folder(undisturbed: Watched) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("warm_test")
 @pytest.mark.parametrize("moment", ["starting", "running"])
 def test_nothing_outlives_a_killed_program(moment: str, tmp_path: Path, scratch: Path) -> None:
     """SIGKILL to the program, while it starts or while it measures, leaves no process and no temporary file behind."""

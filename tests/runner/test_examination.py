@@ -61,6 +61,7 @@ def refusal(request: Request, cwd: Path, timeout_s: float = 60.0) -> str:
     return line
 
 
+@pytest.mark.usefixtures("cold_test")  # what importing torch opens and starts is no business of the user's
 def test_functions_that_fit_are_described(
     asked: Check, tmp_path: Path, scratch: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
