@@ -17,6 +17,6 @@ def remember_operators(*, at_once: bool = False) -> None:
     """
     with contextlib.suppress(ImportError, AttributeError):
         registry = import_module("torch.onnx._internal.exporter._registration").ONNXRegistry
-        registry.from_torchlib = classmethod(functools.cache(registry.from_torchlib.__func__))
+        registry.from_torchlib = classmethod(functools.cache(registry.from_torchlib.__func__))  # type: ignore[arg-type]
         if at_once:
             registry.from_torchlib(opset_version=import_module("torch.onnx._constants").ONNX_DEFAULT_OPSET)

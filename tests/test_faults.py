@@ -124,6 +124,7 @@ def test_disk_full_while_summaries_are_written(
     assert_complete(tmp_path)
 
 
+@pytest.mark.usefixtures("cold_test")  # a moment while something is imported, too
 def test_killed_at_random_moments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """SIGKILL at a random moment, over earlier results: resumed, the job is complete. The benchmark has 20 of them."""
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
