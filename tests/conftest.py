@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from importlib import metadata
@@ -12,12 +13,14 @@ import psutil
 import pytest
 from hypothesis import settings
 
+from quick_export import remember_operators
 from significand.engines.base import engine_modes
 from significand.meters.counters import EnergyPlan
 from significand.plan.experiment import Experiment, Surroundings, plan_experiment
 from significand.plan.setup import Setup
 from significand.runner.block import Block
 from significand.runner.guard import NAME
+from warm_processes import Nursery, started_cold
 
 # A shared machine may stall any single example; what is slow shows in the suite's own time.
 settings.register_profile("significand", deadline=None, max_examples=60)
@@ -65,6 +68,9 @@ def _is_slow(path: Path) -> bool:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let modules that are slow as a whole go first, then the other slow tests: both test processes end together."""
+    for item in items:
+        if item.path.name == SPECIFIED:
+            item.fixturenames.insert(0, "warm")  # type: ignore[attr-defined]  # of a function
     items.sort(key=lambda item: (not _is_slow(item.path), item.get_closest_marker("slow") is None))
 
 
@@ -99,6 +105,15 @@ def cache_of_our_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
 
 
 @pytest.fixture(autouse=True, scope="session")
+def quick_torch() -> None:
+    """Have torch compute in one thread, as there is a core for each process that tests; let it remember for exports."""
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(1)
+    if "torch.onnx" in sys.modules:
+        remember_operators()
+
+
+@pytest.fixture(autouse=True, scope="session")
 def artist(pytestconfig: pytest.Config) -> Iterator[None]:
     """Have one process draw for all tests that are not about it: each that is started imports Matplotlib anew."""
     if pytestconfig.getoption("markexpr") == "not slow":
@@ -107,6 +122,34 @@ def artist(pytestconfig: pytest.Config) -> Iterator[None]:
     from significand.present.plots.write import one_artist  # noqa: PLC0415 - takes long to import
 
     with one_artist():
+        yield
+
+
+@pytest.fixture(scope="session")
+def nursery() -> Iterator[Nursery]:
+    """Have a process that has imported everything, for `warm`; one for all tests."""
+    with Nursery() as begun:
+        yield begun
+
+
+@pytest.fixture(scope="module")
+def warm(nursery: Nursery) -> Iterator[None]:
+    """Fork Python processes from one that has imported everything, in a module that is not about their start."""
+    with nursery.used():
+        yield
+
+
+@pytest.fixture
+def warm_test(nursery: Nursery) -> Iterator[None]:
+    """Do the same in a single test."""
+    with nursery.used():
+        yield
+
+
+@pytest.fixture
+def cold_test() -> Iterator[None]:
+    """Start processes as ever in a test of a module that takes `warm`: it is about their start, too."""
+    with started_cold():
         yield
 
 

@@ -15,6 +15,18 @@ from typing import Self
 import psutil
 
 from conftest import eventually
+from warm_processes import OWN_NURSERY
+
+AS_IT_IS = """
+import runpy, sys, warnings
+warnings.simplefilter("ignore")
+del sys.argv[0]
+runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+"""
+ON_ONE_CPU = f"""
+import os
+os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
+{AS_IT_IS}"""
 
 RESOURCE = ("--resources", "significand=1")
 
@@ -88,10 +100,9 @@ class LocalDask:
 
     def _start(self, name: str, module: str, *words: str, environment: Mapping[str, str] | None = None) -> None:
         with (self._folder / f"{name}.log").open("wb") as log:
-            one_cpu = ["taskset", "-c", str(min(os.sched_getaffinity(0)))] if environment else []
             self._processes[name] = subprocess.Popen(
-                [*one_cpu, sys.executable, "-W", "ignore", "-m", module, *words],
-                env={**os.environ, **self._environment, **(environment or {})},
+                [sys.executable, "-c", ON_ONE_CPU if environment else AS_IT_IS, module, *words],
+                env={**os.environ, OWN_NURSERY: "1", **self._environment, **(environment or {})},
                 cwd=self._folder,
                 stdout=log,
                 stderr=log,

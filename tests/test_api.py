@@ -16,7 +16,10 @@ import significand
 from made_up_jobs import manifest, nothing_drawn
 from significand.plan.problems import PlanError
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.usefixtures("warm"),
+]
 
 QUICK: dict[str, Any] = {
     "engine": ["torch"],  # nothing has to be exported

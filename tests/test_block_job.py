@@ -94,7 +94,7 @@ def test_what_is_no_repeat_is_refused(text: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("no_orphans")
+@pytest.mark.usefixtures("warm_test", "no_orphans")
 def test_a_task_sends_a_block_or_a_reason(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A task measures in fresh processes and packs what came of it; what goes wrong is a reason, and no exception."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")

@@ -25,7 +25,10 @@ from significand.results.store import RAW_RUNS
 from significand.workload.arrays import called
 from significand.workload.program import Functions, load_functions, new_network, scored, training_loss
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.usefixtures("warm"),
+]
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 

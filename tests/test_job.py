@@ -40,7 +40,10 @@ from significand.results.store import DETAILS, MANIFEST, NEXT, PLOTS, REPORT, RE
 from significand.runner.block import Block, Timing
 from significand.runner.launched import RunnerError
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.usefixtures("warm"),
+]
 
 
 @pytest.mark.usefixtures("instant")

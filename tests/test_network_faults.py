@@ -28,7 +28,7 @@ from significand.results.store import MANIFEST
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.usefixtures("no_orphans"),
+    pytest.mark.usefixtures("warm", "no_orphans"),
 ]
 
 FILE = """
@@ -46,14 +46,14 @@ def model():
     return cnn.model()
 """
 STOPS = """
-import os, sys, time
+import os, time, traceback
 from pathlib import Path
 import torch
 from torch import nn
 
 class Net(nn.Linear):
     def forward(self, x):
-        is_run = "significand.runner.worker" in sys.modules
+        is_run = any(frame.filename.endswith("runner/worker.py") for frame in traceback.extract_stack())
         moment = "export" if torch.compiler.is_exporting() else "conversion" if is_run else "examination"
         if os.environ["STOPS_IN"] == moment:
             Path("stopped").touch()
@@ -271,6 +271,7 @@ def test_ended_while_the_network_is_exported_or_converted(
         assert not journal.exists() or not read_journal(journal).runs
 
 
+@pytest.mark.usefixtures("cold_test")  # the moment may be while torch is imported
 def test_killed_at_a_random_moment(whole: Path, cnn: Mapping[str, object], tmp_path: Path) -> None:
     """SIGKILL while the network is examined or measured: no process and no folder outlives it; resumed it is whole."""
     words = [f"--{name.replace('_', '-')}={_told(value)}" for name, value in cnn.items() if name != "model"]

@@ -11,7 +11,10 @@ import pytest
 from conftest import NO_DATA
 from significand.plan.experiment import DataFacts, Surroundings, plan_experiment
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.usefixtures("warm"),
+]
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 

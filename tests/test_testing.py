@@ -103,7 +103,7 @@ def test_outputs_in_another_order_are_found() -> None:
     assert failed(of_network("reversed", "several")) == ["reversed-several-float32-goes_by_names"]
 
 
-@pytest.mark.usefixtures("no_orphans")
+@pytest.mark.usefixtures("warm_test", "no_orphans")
 @pytest.mark.parametrize(("engine", "checks"), OF_PROCESSES.items())
 def test_what_an_engine_does_to_processes_is_found(engine: str, checks: list[str]) -> None:
     """Threads that spin or come too early, late imports, stray files, and processes left behind, which are ended."""

@@ -19,7 +19,10 @@ from significand.job import Outcome, run_experiment_in
 from significand.plan.problems import PlanError
 from significand.results.store import MANIFEST
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.usefixtures("warm"),
+]
 
 
 @dataclass(frozen=True)

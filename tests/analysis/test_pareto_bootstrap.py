@@ -13,6 +13,7 @@ from significand.analysis.pareto import Zone, frontier, mean_by_host, relative_t
 from significand.analysis.pareto_bootstrap import (
     MOST_WEIGHTED_BLOCKS,
     FrontierUncertainty,
+    _areas,
     frontier_uncertainty,
 )
 from significand.results.values import jsonable
@@ -309,6 +310,14 @@ def test_hypervolume_is_that_of_the_indicator() -> None:
     volume = frontier_uncertainty(table, maximise, resamples=10).hypervolume
     expected = moocore.hypervolume(table.mean(axis=0), ref=volume.reference, maximise=maximise)
     assert volume.share * np.prod(np.abs(volume.reference - volume.ideal)) == pytest.approx(expected)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 9), st.sampled_from([1, 12]))
+def test_hypervolumes_of_two_objectives_are_those_of_the_indicator(seed: int, setups: int, digits: int) -> None:
+    """All resamples at once give what moocore gives one by one: with ties, and with points outside of the box."""
+    gains = np.round(np.random.default_rng(seed).normal(0.4, 0.6, (20, setups, 2)), digits)
+    expected = [moocore.hypervolume(points, ref=0, maximise=True) for points in gains]
+    assert _areas(gains) == pytest.approx(expected, rel=1e-12, abs=1e-12)
 
 
 @pytest.mark.parametrize("accuracy", [0.0, 0.9, -2.0])

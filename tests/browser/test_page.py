@@ -275,8 +275,7 @@ def test_a_fleet_is_shown_host_by_host(open_page: Open) -> None:
     assert ratios == sorted(ratios)
 
 
-@pytest.mark.parametrize("width", [360, 1200])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (1200, "dark")])
 def test_a_fleet_fits_and_is_accessible(open_page: Open, width: int, scheme: str) -> None:
     """Nothing sticks out sideways on a phone, no label covers another, and Axe finds nothing serious."""
     page = open_page("fleet", width=width, color_scheme=scheme)

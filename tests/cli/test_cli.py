@@ -87,6 +87,7 @@ def test_runs_are_made_ready_ahead_only_where_they_are_likely(words: str, expect
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("warm_test")
 def test_run_prints_a_table_and_where_the_results_are(tmp_path: Path) -> None:
     """A run ends with exit code 0, the table and the folder on stdout, progress on stderr."""
     done = called(*QUICK, "--output-dir", str(tmp_path / "out"))
@@ -102,6 +103,7 @@ def test_run_prints_a_table_and_where_the_results_are(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("warm_test")
 def test_the_module_runs_the_same_job(tmp_path: Path) -> None:
     """`python -m significand.statistical_analysis` takes the flags of `significand run`."""
     words = [*QUICK[1:], "--output-dir", str(tmp_path / "out"), "--seed", "3", "--repeats", "1", "--json"]
@@ -118,6 +120,7 @@ def test_the_module_runs_the_same_job(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("warm_test")
 def test_a_failed_run_is_named_and_gives_exit_code_1(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -131,6 +134,7 @@ def test_a_failed_run_is_named_and_gives_exit_code_1(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("warm_test")
 def test_a_killed_worker_gives_exit_code_1_and_the_other_rows(tmp_path: Path) -> None:
     """SIGKILL to a worker in the middle: its row says why, the others are complete, the exit code is 1."""
     words = [*QUICK, "--repeats", "3", "--latency-rounds", "40", "--output-dir", str(tmp_path / "out"), "--json"]
@@ -204,6 +208,7 @@ def test_a_polite_kill_is_taken_as_an_interrupt(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("warm_test")
 def test_an_interrupt_says_how_many_runs_are_kept(tmp_path: Path) -> None:
     """Ctrl-C ends all processes, keeps the finished runs and says how many; no traceback."""
     words = [*QUICK, "--repeats", "200", "--output-dir", str(tmp_path / "out")]

@@ -7,7 +7,10 @@ import pytest
 
 from significand.cli import main
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.usefixtures("warm"),
+]
 
 
 @pytest.fixture(scope="module")

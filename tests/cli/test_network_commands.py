@@ -16,7 +16,10 @@ from significand.engines.onnx_quantise import quantise_static
 from significand.engines.onnx_weights import quantise_weights
 from significand.plan.precision import MODES
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.usefixtures("warm"),
+]
 
 FILE = """
 import torch

@@ -371,7 +371,7 @@ def test_no_number_of_repeats_is_made_up(pair_std: float) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("no_orphans", "scratch")
+@pytest.mark.usefixtures("warm_test", "no_orphans", "scratch")
 def test_a_real_slowdown_is_measured_as_what_it_is() -> None:
     """With the product's own conductor and workers, calls made 300 % longer are measured as about 4 times as long.
 

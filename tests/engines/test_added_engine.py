@@ -18,7 +18,10 @@ from significand.cli import BAD_INPUT, SOME_RUN_FAILED
 from significand.engines.operators import CALL
 from significand.results.records import Run
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.usefixtures("warm"),
+]
 
 
 def called(site: Path, *words: str) -> subprocess.CompletedProcess[str]:

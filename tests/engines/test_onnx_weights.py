@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-import torch
 from onnx import numpy_helper, parser
 
 import made_up_networks
@@ -19,8 +18,7 @@ from significand.engines.onnx_prepare import QuantisationError
 from significand.engines.onnx_runtime import ENGINE
 from significand.engines.onnx_weights import quantise_weights
 from significand.plan.precision import BLOCK_SIZES
-from significand.workload.arrays import Arrays
-from significand.workload.export import export, exported
+from significand.testing import WORKLOADS
 from significand.workload.onnx_file import quantised_as
 from significand.workload.ort import onnxruntime
 
@@ -59,14 +57,9 @@ def kinds(path: Path) -> list[str]:
 
 
 def built_in(name: str, folder: Path) -> tuple[Path, np.ndarray]:
-    """Export a built-in network; return the file, and some of its inputs."""
-    functions = vars(import_module(f"significand.workload.networks.{name}"))
-    torch.manual_seed(0)
-    module = functions["model"]().eval()
-    x = functions["data"]()[0][:16]
-    export(module, Arrays({"input": x}), folder / "structure")
-    exported(module, Arrays({"input": x}), folder / "structure", folder / "a.onnx")
-    return folder / "a.onnx", x
+    """Return the file of a built-in network, and some of its inputs."""
+    x = import_module(f"significand.workload.networks.{name}").data()[0][:16]
+    return WORKLOADS[name].trained().onnx_file(folder), x
 
 
 @pytest.mark.parametrize("bits", [8, 4])

@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,9 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import onnx
 import pytest
-import torch
 from onnx import numpy_helper, parser
-from torch import nn
 
 import made_up_networks
 from conftest import setup_of
@@ -27,15 +24,15 @@ from significand.engines.openvino_graph import MISSING, kernel_format, operators
 from significand.engines.operators import CALL, UNKNOWN, shares
 from significand.plan.problems import PlanError, RunFailedError
 from significand.plan.setup import Setup
+from significand.testing import WORKLOADS
 from significand.workload.arrays import Arrays, Feeds
-from significand.workload.networks import cnn, encoder, lstm
 from significand.workload.onnx_network import computed
 
 pytestmark = pytest.mark.slow
 
 TESTS = Path(__file__).parents[1]
 LARGEST_ERROR = {"float32": 1e-5, "bfloat16": 0.02, "float16": 3e-3, "int8": 0.2, "int8:nncf": 0.4}
-NETWORKS: dict[str, Callable[[], nn.Module]] = {"cnn": cnn.model, "encoder": encoder.model, "lstm": lstm.model}
+NETWORKS = ("cnn", "encoder", "lstm")
 
 
 def small(mode: str) -> Setup:
@@ -59,15 +56,9 @@ def file_of(path: Path, text: str, **weights: np.ndarray) -> Path:
 @pytest.fixture(scope="module", params=NETWORKS)
 def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Feeds]:
     """Return a built-in network as a float32 file, and inputs."""
-    from significand.workload.export import export, with_weights  # noqa: PLC0415 - takes seconds to import
-
-    folder = tmp_path_factory.mktemp(request.param)
-    torch.manual_seed(0)
-    network = NETWORKS[request.param]().eval()
+    path = WORKLOADS[request.param].trained().onnx_file(tmp_path_factory.mktemp(request.param))
     x = np.tanh(normal(40, 64)).reshape(40, *((1, 8, 8) if request.param == "cnn" else (8, 8)))
-    export(network, Arrays({"input": x[:2]}), folder / "structure")
-    with_weights(folder / "structure", network.state_dict(), folder / "network.onnx")
-    return folder / "network.onnx", {"input": x}
+    return path, {"input": x}
 
 
 class Given:

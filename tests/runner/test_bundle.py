@@ -102,6 +102,7 @@ def test_a_table_travels(tmp_path: Path, planned: Planner) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("warm_test")
 @pytest.mark.parametrize("how", ["moved", "there", "changed"])
 def test_a_network_of_files_comes_through(
     tmp_path: Path,
@@ -114,7 +115,8 @@ def test_a_network_of_files_comes_through(
     file = network_in(home)
     monkeypatch.chdir(home)
     model = str(file) if how == "moved" else "net.py"
-    path = bundled(tmp_path, planned(model=model, epochs=1, threads=1, precision_modes="float32"))
+    engine = {} if how == "there" else {"engine": "torch"}  # to export the network once is enough
+    path = bundled(tmp_path, planned(model=model, epochs=1, threads=1, precision_modes="float32", **engine))
     if how == "moved":
         for one in home.iterdir():
             one.rename(tmp_path / f"gone-{one.name}")
@@ -138,6 +140,7 @@ def test_a_network_of_files_comes_through(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("warm_test")
 def test_a_file_far_from_the_network_must_be_there(
     tmp_path: Path,
     planned: Planner,
@@ -153,7 +156,7 @@ def test_a_file_far_from_the_network_must_be_there(
         '(Path(__file__).parent / "scale.txt").read_text()', "1"
     )
     (tmp_path / "home" / "net.py").write_text(text)
-    path = bundled(tmp_path, planned(model="net.py", epochs=1, threads=1, precision_modes="float32"))
+    path = bundled(tmp_path, planned(model="net.py", epochs=1, threads=1, precision_modes="float32", engine="torch"))
     Bundle(path).unpack(tmp_path / "there")
     weights.write_text("9")
     with pytest.raises(PlanError, match=r"weights\.txt' is another file here; put the same file there"):
@@ -304,6 +307,7 @@ def test_a_byte_that_changed_is_told_or_means_nothing(tmp_path: Path, planned: P
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("warm_test")
 def test_an_onnx_file_comes_through(tmp_path: Path, planned: Planner) -> None:
     """An ONNX file is measured on a machine that does not have it."""
     import onnx  # noqa: PLC0415 - takes long to import

@@ -368,6 +368,7 @@ def test_isolated_runs_learn_the_same_as_a_run_in_this_process(undisturbed: Watc
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("warm_test")
 def test_a_killed_worker_is_a_failed_row_and_the_others_go_on() -> None:
     """SIGKILL to a worker at its start, in training, in inference, and to a training process: the others finish."""
     kills = [Once(share / 4, lambda workers: workers[0].kill()) for share in (0.0, 1.3, 2.7)]
@@ -387,6 +388,7 @@ def test_a_killed_worker_is_a_failed_row_and_the_others_go_on() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("warm_test")
 def test_a_hanging_worker_is_ended() -> None:
     """A worker that stops answering is killed after the time-out, and its row says what took too long."""
     runs = run_all(Once(0.2, lambda workers: workers[0].suspend()), step_timeout_s=2, repeats=1)
@@ -398,6 +400,7 @@ def test_a_hanging_worker_is_ended() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("warm_test")
 def test_a_forkserver_that_dies_or_hangs_costs_its_block_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed, or silent until the time-out and ended with its workers: its block fails and says so, the next runs."""
     monkeypatch.setattr("significand.runner.launched.STOP_TIMEOUT_S", 0.2)

@@ -28,7 +28,10 @@ from significand.runner.fleet_options import FleetOptions
 from significand.runner.places import PlaceError
 from significand.runner.task import NO_ANSWER, unfit_of
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.usefixtures("warm"),
+]
 
 TINY: dict[str, object] = {**SMALL, "threads": 1, "epochs": 1, "repeats": 2}
 

@@ -21,7 +21,7 @@ from significand.workload.examined import ProgramError
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.usefixtures("no_orphans"),
+    pytest.mark.usefixtures("warm", "no_orphans"),
 ]
 
 FILE = """
@@ -84,6 +84,7 @@ def test_others_get_ready_while_a_network_is_exported(asked: Check, tmp_path: Pa
     assert (tmp_path / "out" / "structure-0").exists()
 
 
+@pytest.mark.usefixtures("cold_test")  # what importing torch opens and starts is no business of the user's
 def test_functions_that_fit_are_described(
     asked: Check, tmp_path: Path, scratch: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -163,6 +163,7 @@ sys.path[:] = [here, Path("."), *sys.path]
     assert said == "[1]\n"
 
 
+@pytest.mark.usefixtures("warm_test")
 def test_a_removed_working_directory_is_no_hindrance(tmp_path: Path) -> None:
     """With an absolute output folder everything is measured and written; the manifest says that nobody knows where."""
     begin = "gone = Path(sys.argv[1] + '-gone'); gone.mkdir(); os.chdir(gone); gone.rmdir()"
@@ -227,6 +228,7 @@ def test_the_forkserver_dies_with_its_program(
             os.kill(holder, signal.SIGKILL)
 
 
+@pytest.mark.usefixtures("warm_test")
 def test_a_socket_that_somebody_holds_does_not_delay_the_end(scratch: Path) -> None:
     """A fork of the program made while the forkserver ran does not keep it from ending at once, and by itself."""
     server = Server(blocks_of(small_experiment())[0], None)
@@ -258,6 +260,7 @@ def test_a_thread_that_ends_takes_no_forkserver_with_it(scratch: Path) -> None:
     assert not list(scratch.iterdir())
 
 
+@pytest.mark.usefixtures("warm_test")
 def test_a_forkserver_that_we_end_ourselves_is_not_out_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that does not react is ended, and told as what it was; one that somebody else killed, as that."""
     monkeypatch.setattr("significand.runner.launched.STOP_TIMEOUT_S", 0.2)

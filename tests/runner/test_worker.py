@@ -68,6 +68,7 @@ def test_a_phase_that_dies_is_told(end: object, words: str) -> None:
         in_own_process("a phase", end)  # type: ignore[arg-type]
 
 
+@pytest.mark.usefixtures("warm_test")
 def test_death_while_memory_is_measured_is_told_as_such() -> None:
     """The run fails, and the reason names the process that died, and what to think of."""
     code = """

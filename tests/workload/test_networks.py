@@ -11,8 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from significand.plan.options import BUILT_IN_NETWORKS, MLP
-from significand.workload.arrays import Arrays
-from significand.workload.export import export, with_weights
+from significand.testing import WORKLOADS
 
 pytestmark = pytest.mark.slow
 
@@ -128,12 +127,10 @@ def test_network_has_a_float64_twin(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_exported_network_agrees(name: str, tmp_path: Path) -> None:
     """ONNX Runtime gives what PyTorch gives, for batches of two and five, from one file."""
-    functions = functions_of(name)
-    network = functions["model"]().eval()
-    inputs = tensors_of(functions)[0]
-    export(network, Arrays({"input": inputs[:2].numpy()}), tmp_path / "structure")
-    with_weights(tmp_path / "structure", network.state_dict(), tmp_path / "network.onnx")
-    session = onnxruntime.InferenceSession(tmp_path / "network.onnx")
+    trained = WORKLOADS[name].trained()
+    network = trained.module().eval()
+    inputs = tensors_of(functions_of(name))[0]
+    session = onnxruntime.InferenceSession(trained.onnx_file(tmp_path))
     for batch in (inputs[:2], inputs[:5]):
         with torch.no_grad():
             wanted = network(batch).numpy()

@@ -2,11 +2,13 @@
 
 import copy
 import difflib
+import functools
 import inspect
+import os
 import random
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -108,8 +110,7 @@ def own_files(functions: Functions) -> list[Held]:
     if folder is None:
         return []
     loaded: list[object] = list(sys.modules.values())  # anybody may have put anything there
-    paths = {file for module in loaded if isinstance(module, ModuleType) and (file := file_of(module))}
-    below = {file for file in paths if file.is_relative_to(folder) and not _is_elses(file, folder)}
+    below = {file for file in _files_of(loaded) if file.is_relative_to(folder) and not _is_elses(file, folder)}
     files = below | ({functions.file} if functions.file else set())
     return [Held.of(file.relative_to(folder).as_posix(), file) for file in sorted(files) if file.is_file()]
 
@@ -206,6 +207,15 @@ def training_loss(functions: Functions, network: "nn.Module", inputs: Any, targe
         raise
     except BaseException as error:  # noqa: BLE001 - sys.exit and KeyboardInterrupt, too
         raise blamed(error, "the training step", functions.folder) from None
+
+
+def _files_of(loaded: Iterable[object]) -> set[Path]:
+    """Return the files of modules; each folder is looked up once, of which there are far fewer."""
+    real = functools.cache(os.path.realpath)
+    modules = [one for one in loaded if isinstance(one, ModuleType)]
+    named = {file for one in modules if isinstance(file := getattr(one, "__file__", None), str)}
+    files = {Path(real(os.path.dirname(file)), os.path.basename(file)) for file in named}  # noqa: PTH119, PTH120 - quick
+    return {file.resolve() if file.is_symlink() else file for file in files}
 
 
 def _is_elses(file: Path, folder: Path) -> bool:

@@ -1,6 +1,7 @@
 import errno
 import math
 import os
+import shutil
 import subprocess
 import sys
 from contextvars import Context
@@ -249,9 +250,14 @@ def test_characters_without_a_glyph_are_replaced(tmp_path: Path) -> None:
     assert labels[0].get_text() == "\ufffd" * 3
 
 
-def test_a_style_of_the_user_changes_nothing(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Draw a picture in a process of its own where nothing is in the way, to hold others against."""
+    return save_by_itself(typical_rows(), tmp_path_factory.mktemp("plain"))
+
+
+def test_a_style_of_the_user_changes_nothing(plain: Path, tmp_path: Path) -> None:
     """The pictures do not depend on the user's settings, and leave those as they are."""
-    plain = save_by_itself(typical_rows(), tmp_path / "plain")
     settings: dict[str, object] = {
         "text.usetex": True,
         "figure.dpi": 50,
@@ -295,9 +301,9 @@ def test_same_rows_give_the_same_picture(tmp_path: Path) -> None:
     assert save_pareto_plot(spread_rows(6), tmp_path / "second").read_bytes() == first
 
 
-def test_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_write_keeps_the_old_file(plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the disk is full, the old picture stays, and no temporary file is left."""
-    path = save_by_itself(typical_rows(), tmp_path)
+    path = Path(shutil.copy(plain, tmp_path))
     old = path.read_bytes()
 
     def fail(descriptor: int) -> None:
@@ -341,14 +347,13 @@ def hostile_home(folder: Path) -> dict[str, str]:
     ids=["Jupyter", "nonsense", "no home", "font engine"],
 )
 def test_nothing_of_the_environment_reaches_a_picture(
-    variables: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    variables: dict[str, str], plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Variables, a settings file that cannot be read, here and in the home folder, no home: the same picture."""
-    plain = save_by_itself(typical_rows(), tmp_path / "plain").read_bytes()
     for name, value in (hostile_home(tmp_path / "home") | variables).items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path / "home")
-    assert save_by_itself(typical_rows(), tmp_path / "again").read_bytes() == plain
+    assert save_by_itself(typical_rows(), tmp_path / "again").read_bytes() == plain.read_bytes()
     assert [path.name for path in (tmp_path / "home").iterdir()] == ["matplotlibrc"]
 
 
