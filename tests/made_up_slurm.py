@@ -9,7 +9,7 @@ COMMANDS = {
     "sinfo": "echo bench",
     "srun": "exit 0",
     "sbatch": """
-    if [ -e "{folder}/refuses" ]; then echo "sbatch: error: invalid account" >&2; exit 1; fi
+    if [ -e "{folder}/refuses" ]; then cat "{folder}/refuses" >&2; exit 1; fi
     number=$(($(ls "{folder}/scripts" | wc -l) + 1))
     cp "$1" "{folder}/scripts/$number"
     echo "Submitted batch job $number"
@@ -46,9 +46,8 @@ class MadeUpSlurm:
         self._thread = threading.Thread(target=self._run)
         (folder / "scripts").mkdir(parents=True)
         self.queue("")
-        for name, script in COMMANDS.items():
-            (folder / name).write_text(f"#!/bin/sh\n{script.replace('{folder}', str(folder))}\n")
-            (folder / name).chmod(0o755)
+        for name in COMMANDS:
+            self.command(name)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -62,11 +61,17 @@ class MadeUpSlurm:
         """Let squeue say this: a job's number, its state, and its node, a line each."""
         (self.folder / "queue").write_text("".join(f"{line}\n" for line in lines))
 
-    def refuse(self, *, yes: bool = True) -> None:
-        """Let sbatch refuse every job, or take them again."""
-        (self.folder / "refuses").touch()
-        if not yes:
+    def refuse(self, told: str = "sbatch: error: invalid account") -> None:
+        """Let sbatch refuse every job with these words; with none, let it take them again."""
+        (self.folder / "refuses").write_text(told)
+        if not told:
             (self.folder / "refuses").unlink()
+
+    def command(self, name: str, script: str | None = None) -> None:
+        """Let a command do something else, or again what it did at first."""
+        text = (COMMANDS[name] if script is None else script).replace("{folder}", str(self.folder))
+        (self.folder / name).write_text(f"#!/bin/sh\n{text}\n")
+        (self.folder / name).chmod(0o755)
 
     def script(self, number: int) -> str:
         """Return what sbatch was given for a job."""
