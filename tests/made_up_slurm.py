@@ -1,5 +1,6 @@
 """Commands of Slurm's that a test puts on the path: they say what it wants, and take down what they are told."""
 
+import contextlib
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -90,7 +91,7 @@ class MadeUpSlurm:
     def _run(self) -> None:
         done: set[Path] = set()
         while not self._is_over.wait(0.02):
-            for path in set(self._jobs.glob("[0-9]*_submitted.pkl")) - done:
+            for path in set(self._submitted()) - done:
                 done.add(path)
                 arguments = _called(path)
                 content = self.answer(arguments)
@@ -98,6 +99,11 @@ class MadeUpSlurm:
                     part = Path(arguments[-1] + ".part")
                     part.write_bytes(content)
                     part.replace(arguments[-1])  # whole at once, as jobs leave it
+
+    def _submitted(self) -> list[Path]:
+        with contextlib.suppress(FileNotFoundError):  # the place removes it at its end
+            return list(self._jobs.glob("[0-9]*_submitted.pkl"))
+        return []
 
 
 def _called(path: Path) -> tuple[Any, ...]:
