@@ -98,6 +98,11 @@ class LocalDask:
         children = psutil.Process(self._processes[host].pid).children()
         return [one for one in children if "block" in _words(one)]
 
+    @property
+    def bundles(self) -> list[Path]:
+        """Experiments that were sent to workers, and are there still."""
+        return list(self._folder.rglob("significand-*.zip"))
+
     def _start(self, name: str, module: str, *words: str, environment: Mapping[str, str] | None = None) -> None:
         with (self._folder / f"{name}.log").open("wb") as log:
             self._processes[name] = subprocess.Popen(

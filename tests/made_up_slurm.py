@@ -1,5 +1,6 @@
 """Commands of Slurm's that a test puts on the path: they say what it wants, and take down what they are told."""
 
+import contextlib
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,7 @@ COMMANDS = {
     "sinfo": "echo bench",
     "srun": "exit 0",
     "sbatch": """
-    if [ -e "{folder}/refuses" ]; then echo "sbatch: error: invalid account" >&2; exit 1; fi
+    if [ -e "{folder}/refuses" ]; then cat "{folder}/refuses" >&2; exit 1; fi
     number=$(($(ls "{folder}/scripts" | wc -l) + 1))
     cp "$1" "{folder}/scripts/$number"
     echo "Submitted batch job $number"
@@ -46,9 +47,8 @@ class MadeUpSlurm:
         self._thread = threading.Thread(target=self._run)
         (folder / "scripts").mkdir(parents=True)
         self.queue("")
-        for name, script in COMMANDS.items():
-            (folder / name).write_text(f"#!/bin/sh\n{script.replace('{folder}', str(folder))}\n")
-            (folder / name).chmod(0o755)
+        for name in COMMANDS:
+            self.command(name)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -62,11 +62,17 @@ class MadeUpSlurm:
         """Let squeue say this: a job's number, its state, and its node, a line each."""
         (self.folder / "queue").write_text("".join(f"{line}\n" for line in lines))
 
-    def refuse(self, *, yes: bool = True) -> None:
-        """Let sbatch refuse every job, or take them again."""
-        (self.folder / "refuses").touch()
-        if not yes:
+    def refuse(self, told: str = "sbatch: error: invalid account") -> None:
+        """Let sbatch refuse every job with these words; with none, let it take them again."""
+        (self.folder / "refuses").write_text(told)
+        if not told:
             (self.folder / "refuses").unlink()
+
+    def command(self, name: str, script: str | None = None) -> None:
+        """Let a command do something else, or again what it did at first."""
+        text = (COMMANDS[name] if script is None else script).replace("{folder}", str(self.folder))
+        (self.folder / name).write_text(f"#!/bin/sh\n{text}\n")
+        (self.folder / name).chmod(0o755)
 
     def script(self, number: int) -> str:
         """Return what sbatch was given for a job."""
@@ -85,7 +91,7 @@ class MadeUpSlurm:
     def _run(self) -> None:
         done: set[Path] = set()
         while not self._is_over.wait(0.02):
-            for path in set(self._jobs.glob("[0-9]*_submitted.pkl")) - done:
+            for path in set(self._submitted()) - done:
                 done.add(path)
                 arguments = _called(path)
                 content = self.answer(arguments)
@@ -93,6 +99,11 @@ class MadeUpSlurm:
                     part = Path(arguments[-1] + ".part")
                     part.write_bytes(content)
                     part.replace(arguments[-1])  # whole at once, as jobs leave it
+
+    def _submitted(self) -> list[Path]:
+        with contextlib.suppress(FileNotFoundError):  # the place removes it at its end
+            return list(self._jobs.glob("[0-9]*_submitted.pkl"))
+        return []
 
 
 def _called(path: Path) -> tuple[Any, ...]:

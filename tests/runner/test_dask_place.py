@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from significand.results.fleet_state import read_fleet_state
 from significand.results.records import Progress
 from significand.runner.dask_place import DaskPlace
 from significand.runner.fleet_options import FleetOptions
-from significand.runner.places import PlaceError
+from significand.runner.places import Ended, Event, HostFacts, PlaceError, Went
 from significand.runner.task import NO_ANSWER, unfit_of
 
 pytestmark = [
@@ -75,6 +75,7 @@ def test_an_interrupt_ends_what_runs_elsewhere_and_the_rest_follows(dask: LocalD
     assert eventually(lambda: not any(dask.blocks_of(host) for host in "abc"), 20)
     assert 2 <= sum(runs_of(tmp_path).values()) < 12
     assert run(dask, tmp_path, {}, resume=True).missing == []
+    assert dask.bundles == []
     assert runs_of(tmp_path) == {"a": 4, "b": 4, "c": 4}
     for host in "abc":
         manifest = json.loads((tmp_path / "hosts" / host / "manifest.json").read_text())
@@ -167,6 +168,37 @@ def test_workers_that_differ_or_cannot_answer_are_said(
         dask.kill("f")
     _forget(dask, 3)
     assert not (tmp_path / "f").exists()
+
+
+def test_a_worker_that_hangs_at_its_first_block_holds_nobody_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the experiment is sent to one that does not answer others measure; then it is gone, and waited for."""
+    monkeypatch.setattr("significand.runner.dask_workers.ANSWER_S", 20.0)
+    heard: list[Event] = []
+    with LocalDask(tmp_path) as local:
+        local.worker("a")
+        local.worker("b")
+        local.wait_for("a", "b")
+
+        class Place(DaskPlace):
+            def hosts(self) -> Sequence[HostFacts]:
+                found = super().hosts()
+                local.stop("b")
+                return sorted(found, key=lambda host: host.name, reverse=True)  # b is given its block first
+
+            def wait(self, timeout_s: float) -> Sequence[Event]:
+                events = super().wait(timeout_s)
+                heard.extend(events)
+                return events
+
+        new_place = lambda bundle: Place(local.address, lambda: bundle, (), with_doctor=False)  # noqa: E731
+        fields = {**TINY, "repeats": 1}
+        outcome = run_fleet_in(tmp_path / "f", fields, FleetOptions(local.address), new_place=new_place, patience_s=0)
+    assert [(type(event), event.host) for event in heard] == [(Ended, "a"), (Went, "b")]
+    assert "could not be sent there: no answer within 20 s" in str(heard[1])
+    assert [line[:2] for line in outcome.missing] == ["b "]
+    assert runs_of(tmp_path / "f")["a"] == 2
 
 
 def test_a_worker_that_comes_back_goes_on(tmp_path: Path) -> None:

@@ -5,7 +5,12 @@ What a task sends is bytes. Dask itself trusts whoever reaches the scheduler: se
 """
 
 import contextlib
+import functools
+import hashlib
+import os
 import queue
+import secrets
+import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -16,7 +21,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from significand.plan.problems import PlanError
 from significand.runner import task
-from significand.runner.dask_workers import ANSWER_S, RESOURCE, WORKER, Name, Worker, Workers, described
+from significand.runner.dask_task import drop_bundle, keep_bundle, run_here
+from significand.runner.dask_workers import ANSWER_S, RESOURCE, WORKER, Answer, Name, Worker, Workers, described
 from significand.runner.places import Came, Ended, Event, HostFacts, PlaceError, Went
 
 if TYPE_CHECKING:
@@ -31,6 +37,9 @@ GONE_S = 120.0
 
 ASK_AGAIN_S = 10.0
 """How long a worker that was asked what it is, and was not taken, is left alone."""
+
+FAREWELL_S = 5.0
+"""How long workers may take to remove the experiment at the end, and the client to close."""
 
 CUT = "the connection to the scheduler was lost"
 
@@ -51,23 +60,34 @@ class DaskPlace:
         Fields of the machine that may differ.
     with_doctor
         Whether each machine is looked at by the doctor.
+    folder
+        Of the experiment. What an earlier program has sent to workers for it, and has not removed, is replaced.
     """
 
     queues = False
 
     def __init__(
-        self, address: str, bundle: Callable[[], Path], allow: Sequence[str], *, with_doctor: bool = True
+        self,
+        address: str,
+        bundle: Callable[[], Path],
+        allow: Sequence[str],
+        *,
+        with_doctor: bool = True,
+        folder: Path | None = None,
     ) -> None:
         self._address = address
         self._bundle = bundle
         self._allow = tuple(allow)
         self._with_doctor = with_doctor
+        whose = f"{socket.gethostname()}:{folder.resolve()}" if folder else secrets.token_hex()
+        self._file = f"significand-{hashlib.sha256(os.fsencode(whose)).hexdigest()[:12]}", secrets.token_hex(8)
         self._client: Client
         self._workers: Workers
         self._hosts: dict[str, Worker] = {}
         self._futures: dict[tuple[str, int], Future[bytes]] = {}
-        self._done: queue.SimpleQueue[tuple[str, int, Future[bytes]] | Event] = queue.SimpleQueue()
-        self._asking: Asked[dict[Name, object]] | None = None
+        self._sending: dict[str, tuple[int, Asked[dict[Name, Answer]]]] = {}
+        self._done: queue.SimpleQueue[tuple[str, int, Future[bytes] | Asked[dict[Name, Answer]]]] = queue.SimpleQueue()
+        self._asking: Asked[dict[Name, Answer]] | None = None
         self._asked_s: dict[Name, float] = {}
         self._looked_s = 0.0
         self._answered_s = 0.0
@@ -95,7 +115,11 @@ class DaskPlace:
         with contextlib.suppress(Exception):
             self.cancel()
         with contextlib.suppress(Exception):
-            self._client.close(timeout=5)  # type: ignore[no-untyped-call]
+            there = [worker.name for worker in self._hosts.values() if worker.bundle and worker.is_there]
+            if there and self._client.status == "running":
+                self._workers.ask_aside(drop_bundle, there, *self._file).result(FAREWELL_S)
+        with contextlib.suppress(Exception):
+            self._client.close(timeout=FAREWELL_S)  # type: ignore[no-untyped-call]
 
     def hosts(self) -> Sequence[HostFacts]:
         """Return the machines on which workers run, after asking each what it is."""
@@ -128,19 +152,14 @@ class DaskPlace:
         ]
 
     def start(self, host: str, repeat: int) -> None:
-        """Submit a block to the worker of a machine."""
+        """Submit a block to the worker of a machine, to which the experiment is sent before, while others go on."""
         worker = self._hosts[host]
-        if not worker.bundle:
-            answer = self._workers.ask(keep_bundle, [worker.name], self._bundle().read_bytes())[worker.name]
-            if not isinstance(answer, str):
-                told = f"the experiment could not be sent there: {answer}"
-                is_cut = self._client.status != "running"
-                self._done.put(self._lost(worker, CUT) if is_cut else Ended(host, repeat, reason=told))
-                return
-            worker = self._hosts[host] = replace(worker, bundle=answer)
-        future = self._submit(worker, f"{repeat}-", run_here, worker.bundle, repeat, self._allow)
-        self._futures[host, repeat] = future
-        future.add_done_callback(lambda done: self._done.put((host, repeat, done)))  # type: ignore[no-untyped-call]
+        if worker.bundle:
+            self._measure(worker, repeat)
+            return
+        asked = self._workers.send_aside(keep_bundle, worker.name, self._content, *self._file)
+        self._sending[host] = repeat, asked
+        asked.add_done_callback(lambda done: self._done.put((host, repeat, done)))
 
     def avoid(self, machine: str) -> None:
         """Do nothing: every machine is chosen by its name."""
@@ -161,9 +180,15 @@ class DaskPlace:
 
     def cancel(self) -> None:
         """Take every block back; what runs notices, and ends."""
+        while self._sending:
+            self._sending.popitem()[1][1].cancel()
         if self._futures:
             self._client.cancel(list(self._futures.values()), force=True)  # type: ignore[no-untyped-call]
         self._futures.clear()
+
+    @functools.cached_property
+    def _content(self) -> bytes:
+        return self._bundle().read_bytes()
 
     def _connected(self, timeout_s: float) -> "Client":
         from distributed import Client  # noqa: PLC0415 - an extra
@@ -185,10 +210,38 @@ class DaskPlace:
             pure=False,
         )
 
-    def _event(self, done: "tuple[str, int, Future[bytes]] | Event") -> Event | None:
-        if not isinstance(done, tuple):
-            return done
+    def _measure(self, worker: Worker, repeat: int) -> None:
+        host = worker.host
+        future = self._submit(worker, f"{repeat}-", run_here, worker.bundle, repeat, self._allow)
+        self._futures[host, repeat] = future
+        future.add_done_callback(lambda done: self._done.put((host, repeat, done)))  # type: ignore[no-untyped-call]
+
+    def _sent(self, host: str, repeat: int, asked: "Asked[dict[Name, Answer]]") -> Event | None:
+        """Submit the block of a worker that has the experiment now; one that does not answer is as good as gone."""
+        if self._sending.get(host) != (repeat, asked):
+            return None  # it was given up
+        del self._sending[host]
+        worker = self._hosts[host]
+        try:
+            answer = asked.result()[worker.name].content
+        except Exception as error:  # noqa: BLE001 - the client may have been closed meanwhile
+            answer = error
+        match answer:
+            case (str(path), ""):
+                self._hosts[host] = replace(worker, bundle=path)
+                self._measure(self._hosts[host], repeat)
+                return None
+            case (_, str(reason)):
+                return Ended(
+                    host, repeat, reason=f"the experiment cannot be kept there: {reason[: task.LONGEST_REASON]}"
+                )
+        is_cut = self._client.status != "running"
+        return self._lost(worker, CUT if is_cut else f"the experiment could not be sent there: {str(answer)[:300]}")
+
+    def _event(self, done: "tuple[str, int, Future[bytes] | Asked[dict[Name, Answer]]]") -> Event | None:
         host, repeat, future = done
+        if isinstance(future, Asked):
+            return self._sent(host, repeat, future)
         if self._futures.get((host, repeat)) is not future:
             return None  # it was given up
         if future.cancelled():  # type: ignore[no-untyped-call]
@@ -206,6 +259,8 @@ class DaskPlace:
     def _lost(self, worker: Worker, reason: str) -> Went:
         """Give a worker up, and its block with it; it may come back."""
         self._hosts[worker.host] = replace(worker, is_there=False)
+        if worker.host in self._sending:
+            self._sending.pop(worker.host)[1].cancel()
         for key in [key for key in self._futures if key[0] == worker.host]:
             with contextlib.suppress(Exception):  # the connection may be lost
                 self._client.cancel([self._futures.pop(key)], force=True)  # type: ignore[no-untyped-call]
@@ -253,6 +308,7 @@ class DaskPlace:
                 yield Came(worker.host)
 
     def _gone(self) -> PlaceError:
+        self._sending.clear()
         self._futures.clear()  # to take them back would wait for an answer; the workers notice by themselves
         return PlaceError(f"the Dask scheduler at {self._address} is gone")
 
@@ -267,26 +323,3 @@ class DaskPlace:
                 answer = future.result(timeout=max(1.0, deadline - time.monotonic()))
             found[host] = task.unfit_of(answer)
         return found
-
-
-def keep_bundle(content: bytes, dask_worker: Any) -> str:  # noqa: ANN401 - Dask's own type
-    """Write a bundle into the folder of a worker, which goes with it; return where."""
-    folder = Path(dask_worker.local_directory)
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"significand-{time.monotonic_ns()}.zip"
-    path.write_bytes(content)
-    return str(path)
-
-
-def run_here(bundle: str, repeat: int, allow: Sequence[str]) -> bytes:
-    """Run a block as a task of the worker that this is, and end it when nobody waits for it any more."""
-    from distributed import get_worker  # noqa: PLC0415 - an extra
-
-    worker = get_worker()
-    key = worker.get_current_task()
-
-    def is_cancelled() -> bool:
-        known = worker.state.tasks.get(key)
-        return known is None or known.state != "executing" or worker.status.name not in {"running", "paused"}
-
-    return task.run_task(Path(bundle), repeat, allow, is_cancelled)

@@ -3,7 +3,7 @@
 import asyncio
 import concurrent.futures
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,9 @@ RESOURCE = "significand"
 ANSWER_S = 60.0
 """How long a worker, or the scheduler, is waited for when it is asked something."""
 
+SENT_AT_ONCE = 8
+"""Experiments on their way to workers: each is in the scheduler's memory meanwhile."""
+
 WORKER = "dask worker {address} --nthreads 1 --resources significand=1"
 
 NOT_IMPORTED = ("ImportError(", "ModuleNotFoundError(", "AttributeError(")
@@ -25,6 +28,14 @@ NOT_IMPORTED = ("ImportError(", "ModuleNotFoundError(", "AttributeError(")
 
 Name = tuple[str, str]
 """Of a worker: its address, and its folder, which is another one when another process has taken the address."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a worker answered, or why it did not, and when that was."""
+
+    content: object
+    utc: str
 
 
 @dataclass(frozen=True)
@@ -73,6 +84,7 @@ class Workers:
     def __init__(self, client: "Client", address: str) -> None:
         self._client = client
         self._start = WORKER.format(address=address)
+        self._few = asyncio.Semaphore(SENT_AT_ONCE)
 
     def known(self) -> dict[Name, Mapping[str, Any]]:
         """Return what the scheduler knows of each worker.
@@ -100,21 +112,37 @@ class Workers:
                 problems[name] = f"{told} has {facts['nthreads']} threads, and one is wanted; start it as {self._start}"
         return problems
 
-    def ask(self, function: Callable[..., object], names: Sequence[Name], *arguments: object) -> dict[Name, object]:
+    def ask(self, function: Callable[..., object], names: Sequence[Name]) -> dict[Name, Answer]:
         """Run a function on workers, on all at the same time; return what each answers, or why it does not."""
-        answers: dict[Name, object] = self._client.sync(self._ask, function, names, arguments)  # type: ignore[no-untyped-call]
+        answers: dict[Name, Answer] = self._client.sync(self._ask, function, names)  # type: ignore[no-untyped-call]
         return answers
 
     def ask_aside(
-        self, function: Callable[..., object], names: Sequence[Name]
-    ) -> "concurrent.futures.Future[dict[Name, object]]":
+        self, function: Callable[..., object], names: Sequence[Name], *arguments: object
+    ) -> "concurrent.futures.Future[dict[Name, Answer]]":
         """Do the same while the caller goes on."""
+        return self._aside(self._ask(function, names, *arguments))
+
+    def send_aside(
+        self, function: Callable[..., object], name: Name, *arguments: object
+    ) -> "concurrent.futures.Future[dict[Name, Answer]]":
+        """Run a function with large arguments on a worker while the caller goes on, on few at the same time."""
+
+        async def send() -> dict[Name, Answer]:
+            async with self._few:
+                return await self._ask(function, [name], *arguments)
+
+        return self._aside(send())
+
+    def _aside(
+        self, asking: Coroutine[Any, Any, dict[Name, Answer]]
+    ) -> "concurrent.futures.Future[dict[Name, Answer]]":
         loop: Any = self._client.loop
-        return asyncio.run_coroutine_threadsafe(self._ask(function, names, ()), loop.asyncio_loop)
+        return asyncio.run_coroutine_threadsafe(asking, loop.asyncio_loop)
 
     async def _ask(
-        self, function: Callable[..., object], names: Sequence[Name], arguments: Sequence[object]
-    ) -> dict[Name, object]:
+        self, function: Callable[..., object], names: Sequence[Name], *arguments: object
+    ) -> dict[Name, Answer]:
         async def ask(address: str) -> object:
             run: Awaitable[dict[str, object]] = self._client.run(
                 function, *arguments, workers=[address], on_error="return"
@@ -126,15 +154,19 @@ class Workers:
             except Exception as error:  # noqa: BLE001 - whatever the way there raises
                 return error
 
-        answers = await asyncio.gather(*(ask(address) for address, _ in names))
+        async def asked(address: str) -> Answer:
+            return Answer(await ask(address), utc())  # its clock is compared with ours, whoever answers later
+
+        answers = await asyncio.gather(*(asked(address) for address, _ in names))
         return dict(zip(names, answers, strict=True))
 
 
-def described(answers: Mapping[Name, object]) -> tuple[list[Worker], list[str]]:
+def described(answers: Mapping[Name, Answer]) -> tuple[list[Worker], list[str]]:
     """Return the workers that said what they are, and a line for each that did not; see `task.describe_here`."""
     found, problems = [], []
-    for name, answer in answers.items():
-        if facts := _facts_of(answer):
+    for name, answered in answers.items():
+        answer = answered.content
+        if facts := _facts_of(answered):
             found.append(Worker(name, facts))
         elif isinstance(answer, ImportError | AttributeError) or str(answer).startswith(NOT_IMPORTED):
             problems.append(
@@ -146,11 +178,11 @@ def described(answers: Mapping[Name, object]) -> tuple[list[Worker], list[str]]:
     return found, problems
 
 
-def _facts_of(answer: object) -> Mapping[str, Any]:
+def _facts_of(answer: Answer) -> Mapping[str, Any]:
     try:
-        facts = json.loads(answer) if isinstance(answer, str) else {}
-        facts["offset_s"] = seconds_between(utc(), facts["utc"])
+        facts = json.loads(answer.content) if isinstance(answer.content, str) else {}
+        facts["offset_s"] = seconds_between(answer.utc, facts["utc"])
         is_one = isinstance(facts["machine"]["host"], str)
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return {}
     return facts if is_one else {}

@@ -87,7 +87,7 @@ def place_of(options: FleetOptions, allow: Sequence[str], folder: Path, *, each:
 
         scheme = "tcp://" if options.on.startswith(DASK) else ""
         address = f"{scheme}{options.on.removeprefix(DASK)}"
-        return lambda bundle: DaskPlace(address, lambda: bundle, allow)
+        return lambda bundle: DaskPlace(address, lambda: bundle, allow, folder=folder)
     from significand.runner.slurm_place import SlurmPlace  # noqa: PLC0415 - an extra
 
     return lambda bundle: SlurmPlace(options.slurm, bundle, folder, allow, each=each, only_fit=options.require_fit)

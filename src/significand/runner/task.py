@@ -119,7 +119,7 @@ def unfit_of(checks: object) -> tuple[str, ...]:
         if not isinstance(found, list) or not found:
             return (NO_ANSWER,)
         return tuple(f"{one['name']}: {one['found']}"[:500] for one in found if one["level"] == "bad")
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return (NO_ANSWER,)
 
 
