@@ -9,6 +9,7 @@ between hosts, and e_i the variance s² / n_i of its n_i pairs. Everything works
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,8 +105,8 @@ def over_hosts(
     Hartung, Statistics in Medicine 22, 2003; Roever, Knapp and Friede, BMC Medical Research Methodology 15, 2015): it
     is for studies of unequal precision, and would here cover up to 100 % where hosts are alike. So it is put on where
     each host has a variance of its own, and where Q is so small that even the upper bound of tau is 0, which
-    `by_chance` marks: hosts that agree by chance shall not seem known better than their own errors allow. Where hosts are clearly
-    not equally noisy a small Q is no sign of that, as the pooled variance is too large for most of them.
+    `by_chance` marks: hosts that agree by chance shall not seem known better than their own errors allow. Where hosts
+    are clearly not equally noisy a small Q is no sign of that: the pooled variance is too large for most of them.
 
     The variance of a pair is pooled over the hosts of a group, weighted by degrees of freedom. Of the few repeats that
     a host has, its own variance makes weights that scatter, and intervals of 95 % that cover 84 % with two repeats and
@@ -208,7 +209,7 @@ def _of_each_host(
     several = (n > 1) & (variances > ROUNDING**2)
     group, freedom, own = groups[several], n[several] - 1.0, variances[several]
 
-    def total(values: Floats) -> Floats:
+    def total(values: NDArray[np.floating[Any]]) -> Floats:
         return np.asarray(np.bincount(group, weights=values, minlength=pooled.size), dtype=np.float64)
 
     k, every = total(np.ones_like(own)), total(freedom)
