@@ -20,7 +20,15 @@ from significand.plan.experiment import Experiment, resumed_fields
 from significand.plan.paths import shell_word
 from significand.plan.problems import PlanError, shown
 from significand.results.difference import as_names
-from significand.results.fleet_state import BlockEntry, FleetEnd, FleetError, FleetFile, FleetState, read_fleet_state
+from significand.results.fleet_state import (
+    BlockEntry,
+    FleetEnd,
+    FleetError,
+    FleetFile,
+    FleetState,
+    read_fleet_state,
+    times_by_host,
+)
 from significand.results.fleet_store import FleetDirectory, is_fleet
 from significand.results.hosts import HostFolders
 from significand.results.journal import JOURNAL
@@ -302,7 +310,7 @@ class _FleetJob:
                 block.state, block.reason = "lost", how
         state.state = how
         file.write()
-        self._folders.end(how, _times(state))
+        self._folders.end(how, times_by_host(state.blocks))
         return write_views(self._folder)
 
     def _of_absent(self, hosts: Sequence[HostFacts]) -> list[str]:
@@ -380,18 +388,6 @@ class _FleetJob:
                 kept.discard((found, block.repeat))
                 block.host, block.state, block.reason = found, "finished", ""
         state.blocks += [BlockEntry(repeat, host, state="finished") for host, repeat in sorted(kept)]
-
-
-def _times(state: FleetState) -> dict[str, dict[str, object]]:
-    """Return when each machine's first block began and its last one ended."""
-    times: dict[str, dict[str, object]] = {}
-    for block in state.blocks:
-        if block.state == "finished":
-            own = times.setdefault(block.host, {})
-            if block.started_utc:  # else it was done before anybody had seen that it began
-                own.setdefault("started_utc", block.started_utc)
-            own["ended_utc"] = block.ended_utc
-    return times
 
 
 @dataclass(frozen=True)

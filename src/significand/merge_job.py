@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,11 +11,20 @@ from significand.fleet_job import write_views
 from significand.plan.experiment import Experiment
 from significand.plan.paths import path_of
 from significand.plan.problems import PlanError, shown
-from significand.results.difference import as_names, differing
+from significand.results.difference import as_names
 from significand.results.facts import FactsError, check_facts
-from significand.results.fleet_state import BlockEntry, FleetError, FleetFile, FleetState, read_fleet_state, utc
+from significand.results.fleet_state import (
+    BlockEntry,
+    FleetEnd,
+    FleetError,
+    FleetFile,
+    FleetState,
+    read_fleet_state,
+    times_by_host,
+    utc,
+)
 from significand.results.fleet_store import FleetDirectory, is_fleet
-from significand.results.hosts import MOMENTARY, HostFolders
+from significand.results.hosts import HostFolders, different_machines, if_one_machine
 from significand.results.journal import JOURNAL, JournalError, read_journal
 from significand.results.read import read_json_object
 from significand.results.sent_blocks import BlockError, Receiver, different_facts, pack_block
@@ -23,6 +32,9 @@ from significand.results.store import HOSTS, MANIFEST, check_writable
 
 if TYPE_CHECKING:
     from significand.answers.fleet import FleetAnswer
+
+MOST_TOLD = 10
+"""Missing repeats that are told one by one."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +103,7 @@ def merge_folders(out: Path, folders: Sequence[str | Path], *, allow: Sequence[s
         for source in sources
         for one in different_facts(first, source.facts, allow)
     ]
-    problems += _two_of_a_name(sources)
+    problems += _two_of_a_name(sources, allow)
     problems += _of_the_whole(out, sources)
     if problems:
         raise PlanError(problems)
@@ -106,17 +118,42 @@ def merge_folders(out: Path, folders: Sequence[str | Path], *, allow: Sequence[s
         else:
             archive = directory.begin_fleet(state, None)
         notes = [note for source in sources for note in _put_in(source, hosts, receiver, state)]
-        state.state = "finished"
+        lacking = list(_lacking(sources[0].experiment, state.hosts, hosts.done))
+        state.state = _ended(before, lacking)
         FleetFile(out, state).write()
-        hosts.end("finished", {})
+        hosts.end("interrupted" if lacking else "finished", times_by_host(state.blocks))
         views = write_views(out)
     return Merged(
         out,
         archive,
         {name: len(repeats) for name, repeats in hosts.done.items()},
-        [*notes, *views.missing],
+        [*notes, *lacking, *views.missing],
         views.answer,
     )
+
+
+def _lacking(experiment: Experiment, mode: str, done: Mapping[str, Collection[int]]) -> Iterator[str]:
+    """Say which repeats are not there: of each machine where every one shall do all, else those that nobody did."""
+    wanted = set(range(experiment.fewest_repeats))
+    if mode != "each":
+        if left := wanted.difference(*done.values()):
+            yield f"{len(left)} of {len(wanted)} repeats are missing: no machine has {_brief(left)}"
+        return
+    for name, repeats in done.items():
+        if left := wanted.difference(repeats):
+            yield f"{name} lacks {len(left)} of {len(wanted)} repeats: {_brief(left)}"
+
+
+def _brief(repeats: Collection[int]) -> str:
+    first = [str(repeat) for repeat in sorted(repeats)[:MOST_TOLD]]
+    return ", ".join([*first, *(["..."] if len(repeats) > len(first) else [])])
+
+
+def _ended(before: FleetState | None, lacking: Sequence[str]) -> FleetEnd:
+    """Return how the whole stands: what lacks something goes on as it was, or has been interrupted."""
+    if not lacking:
+        return "finished"
+    return before.state if before and before.state != "finished" else "interrupted"
 
 
 def _before(out: Path) -> FleetState | None:
@@ -180,21 +217,21 @@ def _remedy(field: str) -> str:
     return "; these are different experiments, and are never put together"
 
 
-def _two_of_a_name(sources: Sequence[_Source]) -> list[str]:
+def _two_of_a_name(sources: Sequence[_Source], allow: Sequence[str]) -> list[str]:
     """Return a line for each folder whose machine has the name of another one."""
     first: dict[str, _Source] = {}
     problems = []
     for source in sources:
         known = first.setdefault(source.host, source)
-        for one in differing(known.machine, source.machine, "machine."):
-            if one.field.removeprefix("machine.") not in MOMENTARY:
-                told = one.told(str(known.folder), str(source.folder))
-                problems.append(
-                    f"both are from {shown(source.host)}, but {told}; if these are two machines, name one: "
-                    f"{source.host}-2={source.folder}"
-                )
-                break
+        if differences := different_machines(known.machine, source.machine, allow):
+            told = differences[0].told(str(known.folder), str(source.folder))
+            remedies = f"{if_one_machine(differences)}; {_another_name(source)}"
+            problems.append(f"both are from {shown(source.host)}, but {told}; {remedies}")
     return problems
+
+
+def _another_name(source: _Source) -> str:
+    return f"if these are two machines, name one: {source.host}-2={source.folder}"
 
 
 def _of_the_whole(out: Path, sources: Sequence[_Source]) -> list[str]:
@@ -218,7 +255,10 @@ def _put_in(source: _Source, hosts: HostFolders, receiver: Receiver, state: Flee
             continue
         try:
             block = receiver.receive(pack_block(source.folder, repeat, source.host), repeat)
+            is_there = hosts.holds(block)
             reason = hosts.keep([block])[0]
+            if reason and not is_there:
+                reason = f"{reason}; {_another_name(source)}"
         except BlockError as error:
             reason = str(error)
         if reason:

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import optimize, special, stats
 
-from significand.analysis.hosts import OverHosts, over_hosts
+from significand.analysis.hosts import UNEQUAL_LEVEL, OverHosts, over_hosts
 
 BCG = np.array(
     [
@@ -123,6 +123,69 @@ def test_a_host_with_one_pair_takes_the_error_of_the_others() -> None:
     found = one_kind([0.3, 0.4, 0.6], [0.01, np.nan, 0.03], [5, 1, 3])
     assert found.hosts[0] == 3
     assert found.within[0] ** 2 == pytest.approx((4 * 0.01 + 2 * 0.03) / 6)
+
+
+def test_hosts_that_are_not_equally_noisy_are_drawn_towards_their_own_error() -> None:
+    """Golden values: Bartlett's test as SciPy has it, and Smyth's moments worked out here with another root finder."""
+    random = np.random.default_rng(7)
+    y, scatter, n = np.array([0.1, 0.9, 0.4, -0.5]), np.array([10.0, 1.0, 0.7, 1.5]), np.array([30, 12, 20, 8])
+    pairs = [m + s * stats.zscore(random.normal(size=k), ddof=1) for m, s, k in zip(y, scatter, n, strict=True)]
+    own, freedom = np.array([one.var(ddof=1) for one in pairs]), n - 1.0
+    assert stats.bartlett(*pairs).pvalue < UNEQUAL_LEVEL
+    logs = np.log(own) - special.digamma(freedom / 2) + np.log(freedom / 2)
+    apart = logs.var(ddof=1) - special.polygamma(1, freedom / 2).mean()
+    half = optimize.brentq(lambda x: special.polygamma(1, x) - apart, 1e-3, 1e3)
+    location = np.exp(logs.mean() + special.digamma(half) - np.log(half))
+    drawn = (freedom * own + 2 * half * location) / (freedom + 2 * half)
+    found, given = one_kind(y, own, n), of_errors(y, drawn / n)
+    for name in ("mean", "tau", "tau_low", "tau_high", "i_squared"):
+        assert getattr(found, name)[0] == pytest.approx(getattr(given, name)[0], rel=1e-6), name
+    assert found.within[0] ** 2 == pytest.approx((freedom * own).sum() / freedom.sum())
+
+
+def test_where_hosts_may_be_equally_noisy_their_error_is_pooled() -> None:
+    """Variances that chance explains, by Bartlett's test as SciPy has it, change nothing."""
+    random = np.random.default_rng(3)
+    pairs = random.normal(size=(4, 6))
+    assert stats.bartlett(*pairs).pvalue > UNEQUAL_LEVEL
+    own = pairs.var(axis=1, ddof=1)
+    found, pooled = one_kind([0.1, 0.9, 0.4, -0.5], own, 6), one_kind([0.1, 0.9, 0.4, -0.5], own.mean(), 6)
+    for name in ("mean", "low", "high", "tau"):
+        assert getattr(found, name)[0] == pytest.approx(getattr(pooled, name)[0], rel=1e-9), name
+
+
+@pytest.mark.parametrize("k", [3, 5, 10])
+def test_one_noisy_host_does_not_spoil_what_is_said_of_the_kind(k: int) -> None:
+    """With one host ten times noisier, intervals are nearly as narrow as could be, and few hosts agree by chance."""
+    random = np.random.default_rng(k)
+    shape, n = (2000, k), 30
+    scatter = np.ones(shape)
+    scatter[:, 0] = 10
+    y = scatter / np.sqrt(n) * random.normal(size=shape)
+    own = scatter**2 * random.chisquare(n - 1, size=shape) / (n - 1)
+    groups = np.repeat(np.arange(2000), k)
+    found = over_hosts(y.ravel(), own.ravel(), np.full(y.size, n), groups, 2000)
+    exact = stats.t.ppf(0.975, k - 1) / np.sqrt((n / scatter[0] ** 2).sum())  # with the errors known, and no tau
+    assert np.median(found.high - found.low) / 2 < 1.3 * exact
+    assert found.by_chance.mean() < 0.01
+    assert ((found.low <= 0) & (found.high >= 0)).mean() > 0.93
+
+
+def test_skewed_pairs_are_pooled() -> None:
+    """Where single pairs were disturbed, weights by each host's variance would bias the mean: they are not used."""
+    random = np.random.default_rng(1)
+    pairs = random.normal(size=(2000, 10, 10)) + 10 * (random.random((2000, 10, 10)) < 0.03) - 0.3
+    y, own = pairs.mean(axis=2), pairs.var(axis=2, ddof=1)
+    found = over_hosts(y.ravel(), own.ravel(), np.full(y.size, 10), np.repeat(np.arange(2000), 10), 2000)
+    assert ((found.low <= 0) & (found.high >= 0)).mean() > 0.89  # pooled always: 0.92
+
+
+def test_hosts_without_spread_take_the_error_of_the_others() -> None:
+    """What a meter rounds to the same in each pair of a host is not known exactly; nor is what has a single pair."""
+    found = one_kind([0.3, 0.4, 0.6, 0.5], [0.01, 0.0, 9.0, np.nan], [30, 30, 30, 1])
+    assert 0.3 < found.mean[0] < 0.6
+    assert found.standard_error[0] > 0.005
+    assert np.isfinite([found.low[0], found.tau[0], found.i_squared[0], found.prediction_high[0]]).all()
 
 
 def test_the_same_everywhere_has_an_interval_without_width() -> None:

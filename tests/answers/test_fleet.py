@@ -28,6 +28,7 @@ from significand.answers.fleet_tables import (
     runs_frame,
     summary_frame,
 )
+from significand.present.words.hosts import further_lines
 from significand.results.store import HOSTS
 
 INT8 = 1
@@ -157,6 +158,39 @@ def test_repeats_that_are_dealt_out_are_scored_as_one_hosts(tmp_path: Path) -> N
         assert one.reasons[0, INT8] == ""
     rows = ratios_frame(shared).filter(of="kind", metric="accuracy")
     assert rows.select("hosts", "pairs", "method", "tau", "prediction_low").rows() == [(3, 5, "t", None, None)]
+
+
+@pytest.mark.parametrize(
+    ("hosts", "keep", "reason"),
+    [
+        ("share", {"node01": [0, 1, 2], "node02": [0, 1, 2], "node03": [3, 4]}, SAME_SEEDS),
+        ("share", {"node01": [0, 1, 2], "node02": [2, 3], "node03": [4]}, SAME_SEEDS),
+        ("merged", {"node01": [0, 1], "node02": [2, 3], "node03": [4]}, ""),
+        ("each", {"node01": [0, 1], "node02": [2, 3], "node03": [4]}, ""),
+    ],
+)
+def test_seeds_that_two_hosts_had_are_no_more_evidence(
+    tmp_path: Path, hosts: str, keep: dict[str, list[int]], reason: str
+) -> None:
+    """The runs decide whether scores are taken together, not how they came about: more may have been merged in."""
+    answer = read_answer(made_up_fleet(tmp_path / "fleet", ((EPYC, 3),), hosts=hosts, keep=keep))
+    one = answer.ratios["test_accuracy"]
+    assert one.reasons[0, INT8] == reason
+    assert np.isfinite(one.point_low[0, INT8]) == (reason == "")
+    assert answer.seeds_once == (reason == "")
+    assert any("by host" in line or "all 3 hosts" in line for line in further_lines(answer)) == (reason != "")
+
+
+def test_seeds_are_asked_kind_by_kind(tmp_path: Path) -> None:
+    """Hosts of one kind that share no seed have their mean, whatever hosts of another kind have between them."""
+    kinds = ((EPYC, 1), (XEON, 1), (EPYC, 1), (XEON, 1))
+    keep = {"node01": [0, 1], "node02": [0, 1], "node03": [2, 3], "node04": [1, 2]}
+    answer = read_answer(made_up_fleet(tmp_path / "fleet", kinds, keep=keep))
+    one = answer.ratios["test_accuracy"]
+    reasons = dict(zip(answer.fleet.kinds, one.reasons[:, INT8].tolist(), strict=True))
+    assert reasons == {EPYC["cpu"]: "", XEON["cpu"]: SAME_SEEDS}
+    mine = answer.kind_codes == answer.fleet.kinds.index(str(EPYC["cpu"]))
+    assert one.point[~np.isnan(one.point[:, INT8]), INT8] == pytest.approx([one.mean[mine, INT8].mean()])
 
 
 def test_repeats_of_one_number_on_two_hosts_are_not_paired(tmp_path: Path) -> None:

@@ -6,7 +6,14 @@ from pathlib import Path
 import pytest
 
 from made_up_fleet import facts_of, fleet_experiment
-from significand.results.fleet_state import BlockEntry, FleetError, FleetFile, FleetState, read_fleet_state
+from significand.results.fleet_state import (
+    BlockEntry,
+    FleetError,
+    FleetFile,
+    FleetState,
+    read_fleet_state,
+    times_by_host,
+)
 from significand.results.lock import FolderLock, is_locked
 
 
@@ -25,6 +32,31 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     assert (again.hosts, again.place, again.state) == ("each", "dask://here:1", "running")
     assert again.blocks == state().blocks
     assert again.machines == state().machines
+
+
+def test_the_time_is_the_files(tmp_path: Path) -> None:
+    """What was read says when it was written, not what time it is."""
+    FleetFile(tmp_path, state()).write()
+    path = tmp_path / "fleet.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"updated_utc": "2026-01-01T00:00:00.000+00:00"}))
+    read = read_fleet_state(tmp_path)
+    assert read.to_json()["updated_utc"] == "2026-01-01T00:00:00.000+00:00"
+    FleetFile(tmp_path, read).write()
+    assert read_fleet_state(tmp_path).updated_utc > "2026-01-02"
+
+
+def test_a_machines_time_is_from_its_first_block_to_its_last() -> None:
+    """Blocks that finished count, in any order; a time that is not known is left out."""
+    blocks = [
+        BlockEntry(1, "a", 1, "finished", "", "2026-01-01T02", "2026-01-01T03"),
+        BlockEntry(0, "a", 1, "finished", "", "2026-01-01T01", "2026-01-01T02"),
+        BlockEntry(2, "a", 1, "lost", "", "2026-01-01T04", "2026-01-01T05"),
+        BlockEntry(0, "b", 1, "finished", "", "", "2026-01-01T02"),
+    ]
+    assert times_by_host(blocks) == {
+        "a": {"started_utc": "2026-01-01T01", "ended_utc": "2026-01-01T03"},
+        "b": {"ended_utc": "2026-01-01T02"},
+    }
 
 
 @pytest.mark.parametrize(

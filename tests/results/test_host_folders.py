@@ -2,6 +2,7 @@
 
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -60,7 +61,25 @@ def test_a_machine_that_became_another_is_refused(tmp_path: Path) -> None:
     keep(made, ("a", 0))
     receiver = Receiver(facts_of(EXPERIMENT), EXPERIMENT)
     other = receiver.receive(made_up_block(EXPERIMENT, 1, "a", cpu="Other"), 1)
-    assert made.keep([other]) == ["'a' is not what it was: machine.cpu: 'Made-up 9000' then, 'Other' now"]
+    (reason,) = made.keep([other])
+    what, remedy = reason.rsplit("; ", 1)
+    assert what == "'a' is not what it was: machine.cpu: 'Made-up 9000' then, 'Other' now"
+    assert remedy == "if it is the same machine, give --allow machine.cpu"
+
+
+def test_what_of_a_machine_changed_may_be_allowed(tmp_path: Path) -> None:
+    """After an update of its kernel a machine goes on where that is allowed; all else that changed is still told."""
+    keep(folders(tmp_path), ("a", 0))
+    receiver = Receiver(facts_of(EXPERIMENT), EXPERIMENT, ["machine.os"])
+    made = HostFolders(tmp_path, receiver)
+    made.read(EXPERIMENT)
+    updated = receiver.receive(made_up_block(EXPERIMENT, 1, "a", os="Linux-7"), 1)
+    other = receiver.receive(made_up_block(EXPERIMENT, 2, "a", os="Linux-7", physical_cores=7, cpu="Other"), 2)
+    assert made.keep([updated]) == [""]
+    (reason,) = made.keep([other])
+    assert "machine.os" not in reason
+    assert reason.count("--allow") == 2
+    assert made.done == {"a": frozenset({0, 1})}
 
 
 @pytest.mark.parametrize("left", [0, 1, 200, -1])
@@ -90,12 +109,62 @@ def test_a_crash_that_also_cost_the_block_leaves_it_to_be_measured(tmp_path: Pat
     assert len(read_journal(journal).runs) == 4
 
 
+@pytest.mark.parametrize("left", [None, 0, 1, 100])
+def test_a_crash_before_the_first_block_leaves_nothing(tmp_path: Path, left: int | None) -> None:
+    """A folder whose journal had not begun is begun again, with its first block or at the next start."""
+    made = folders(tmp_path)
+    keep(made, ("a", 0), ("b", 0))
+    of_a = tmp_path / "hosts" / "a"
+    first = (of_a / "journal.jsonl").read_bytes()[:left] if left is not None else b""
+    for path in (of_a / "details" / "r000.zip", of_a / "raw_runs.csv", of_a / "manifest.json", of_a / "journal.jsonl"):
+        path.unlink()
+    if left is not None:
+        (of_a / "journal.jsonl").write_bytes(first)
+    again = folders(tmp_path)
+    assert again.done == {"b": frozenset({0})}
+    assert not of_a.exists()
+    assert keep(again, ("a", 0)) == [""]
+    assert len(read_journal(of_a / "journal.jsonl").runs) == 2
+
+
+def test_a_journal_that_was_lost_comes_again_from_the_blocks(tmp_path: Path) -> None:
+    """Where power went before the journal was on the disk, and a block was, nothing is measured again."""
+    made = folders(tmp_path)
+    keep(made, ("a", 0), ("a", 1))
+    (tmp_path / "hosts" / "a" / "journal.jsonl").write_bytes(b"")
+    assert folders(tmp_path).done == {"a": frozenset({0, 1})}
+    assert len(read_folder(tmp_path / "hosts" / "a").rows) == 2
+
+
+def test_runs_without_a_journal_are_not_removed(tmp_path: Path) -> None:
+    """A folder with a table of runs, which somebody put there, is named and stays as it is."""
+    mine = tmp_path / "hosts" / "mine"
+    mine.mkdir(parents=True)
+    text = "setup,repeat\n" + 1000 * "float32,0\n"
+    (mine / "raw_runs.csv").write_text(text)
+    with pytest.raises(PlanError, match=r"hosts/mine: .* move that folder away"):
+        folders(tmp_path)
+    assert (mine / "raw_runs.csv").read_text() == text
+
+
+def test_a_pipe_among_the_blocks_is_not_awaited(tmp_path: Path) -> None:
+    """A pipe that stands where a block should be costs nothing, until its repeat shall be written there."""
+    keep(folders(tmp_path), ("a", 0))
+    os.mkfifo(tmp_path / "hosts" / "a" / "details" / "r001.zip")
+    with ThreadPoolExecutor(1) as pool:
+        made = pool.submit(folders, tmp_path).result(60)
+    assert made.done == {"a": frozenset({0})}
+    with pytest.raises(OSError, match="is a pipe where a file should be"):
+        keep(made, ("a", 1))
+
+
 def test_a_damaged_folder_is_named(tmp_path: Path) -> None:
     """Folders that cannot be relied on are refused, all at once, each with its name."""
     made = folders(tmp_path)
     keep(made, ("a", 0), ("b", 0))
     (tmp_path / "hosts" / "a" / "journal.jsonl").write_text("no journal\n")
     (tmp_path / "hosts" / "b" / "journal.jsonl").unlink()
+    (tmp_path / "hosts" / "b" / "details" / "r000.zip").write_text("no block")
     with pytest.raises(PlanError) as refused:
         folders(tmp_path)
     assert [line.partition(":")[2][:9] for line in refused.value.problems] == [" hosts/a:", " hosts/b:"]

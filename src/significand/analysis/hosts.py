@@ -9,10 +9,18 @@ between hosts, and e_i the variance s² / n_i of its n_i pairs. Everything works
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import chdtri, stdtr, stdtrit  # not scipy.stats: importing that takes half a second
+from scipy.special import (
+    chdtrc,
+    chdtri,
+    polygamma,
+    psi,
+    stdtr,
+    stdtrit,
+)  # not scipy.stats: importing that takes half a second
 
 from significand.analysis.intervals import check_level
 from significand.analysis.moments import Codes, Floats
@@ -23,6 +31,16 @@ FEWEST_FOR_PREDICTION = 3
 
 METHOD = "Hartung-Knapp t"
 """How the interval of a mean over hosts was made."""
+
+UNEQUAL_LEVEL = 0.01
+"""Of Bartlett's test: p-value below which hosts are not taken as equally noisy."""
+
+VERY_UNEQUAL, FEWEST_PAIRS = 2.0, 10
+"""Variance of the log of hosts' variances, and pairs a host on average, from which on each has a variance of its own.
+
+Below, the weights would do harm where pairs are skewed, as by single repeats that were disturbed: a host's mean and
+variance are then related, so that weights by variance bias the mean.
+"""
 
 _MOST_STEPS = 200
 _CLOSE = 1e-13  # of a root, relative
@@ -85,14 +103,16 @@ def over_hosts(
     The interval is Hartung and Knapp's (Statistics in Medicine 20, 2001): Student's t with k - 1 degrees of freedom,
     the variance of the mean from how far hosts lie apart. The usual guard never takes its factor below 1 (Knapp and
     Hartung, Statistics in Medicine 22, 2003; Roever, Knapp and Friede, BMC Medical Research Methodology 15, 2015): it
-    is for studies of unequal precision, and would here cover up to 100 % where hosts are alike. So it is put on only
-    where Q is so small that even the upper bound of tau is 0, which `by_chance` marks: hosts that agree by chance shall
-    not seem known better than their own errors allow.
+    is for studies of unequal precision, and would here cover up to 100 % where hosts are alike. So it is put on where
+    each host has a variance of its own, and where Q is so small that even the upper bound of tau is 0, which
+    `by_chance` marks: hosts that agree by chance shall not seem known better than their own errors allow. Where hosts
+    are clearly not equally noisy a small Q is no sign of that: the pooled variance is too large for most of them.
 
     The variance of a pair is pooled over the hosts of a group, weighted by degrees of freedom. Of the few repeats that
     a host has, its own variance makes weights that scatter, and intervals of 95 % that cover 84 % with two repeats and
-    90 % with five; pooled they cover 94 to 97 %, and at most 98 % where hosts are not equally noisy
-    (benchmarks/coverage_over_hosts.py prints the table).
+    89 % with five; pooled they cover 94 to 97 %. Where hosts are very unequal, and have enough pairs to know it, each
+    is given a variance nearer to its own: one noisy host would make those of all others many times too large, and the
+    interval with them (benchmarks/coverage_over_hosts.py prints the table).
 
     The interval of tau is the Q-profile (Viechtbauer, Statistics in Medicine 26, 2007), and that of I² follows from it
     by the typical variance within (Higgins and Thompson, Statistics in Medicine 21, 2002, equation 9). The prediction
@@ -124,7 +144,8 @@ def over_hosts(
     y, n, group = means[known], pairs[known], groups[known]
     k = np.bincount(group, minlength=n_groups)
     pooled = _pooled(variances[known], n, group, n_groups)
-    error = np.maximum(np.nan_to_num(pooled, nan=0.0)[group] / n, ROUNDING**2)
+    of_hosts, unequal, very = _of_each_host(variances[known], n, group, pooled)
+    error = np.maximum(np.nan_to_num(of_hosts, nan=0.0) / n, ROUNDING**2)
     sums = _Sums(y, error, group, n_groups)
     with np.errstate(invalid="ignore", divide="ignore"):
         freedom = np.where(k > 1, k - 1.0, np.nan)
@@ -132,8 +153,9 @@ def over_hosts(
         weights, mu, q = sums.at(tau2)
         fixed = 1 / np.sqrt(weights)
         told = np.isfinite(pooled) & (k > 1)
-        by_chance = told & (pooled > ROUNDING**2) & (tau2 == 0) & (q < chdtri(freedom, (1 + level) / 2))
-        standard_error = fixed * np.where(by_chance, 1.0, np.sqrt(q / freedom))
+        by_chance = told & ~unequal & (pooled > ROUNDING**2) & (tau2 == 0) & (q < chdtri(freedom, (1 + level) / 2))
+        factor = np.sqrt(q / freedom)
+        standard_error = fixed * np.where(by_chance, 1.0, np.where(very, np.maximum(factor, 1.0), factor))
         half = stdtrit(freedom, (1 + level) / 2) * standard_error
         # Where all hosts say the same to the last digit there is nothing to test against.
         p_value = np.where(standard_error > 0, 2 * stdtr(freedom, -np.abs(mu) / standard_error), np.nan)
@@ -170,6 +192,54 @@ def _pooled(variances: Floats, n: Codes, groups: Codes, n_groups: int) -> Floats
     squares = np.bincount(groups[several], weights=(n[several] - 1) * variances[several], minlength=n_groups)
     pooled: Floats = np.divide(squares, freedom, out=np.full(n_groups, np.nan), where=freedom > 0)
     return pooled
+
+
+def _of_each_host(
+    variances: Floats, n: Codes, groups: Codes, pooled: Floats
+) -> tuple[Floats, NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return the variance of a pair on each host, which groups are unequally noisy, and which of them very much so.
+
+    Whether hosts are equally noisy is asked by Bartlett's test (Proceedings of the Royal Society A 160, 1937). The
+    variance is that of the group, but for very unequal hosts: their variances are taken as a sample of a scaled inverse
+    chi-squared distribution, whose location and degrees of freedom follow from the logs, and each is drawn towards that
+    location (Smyth, Statistical Applications in Genetics and Molecular Biology 3, 2004, sections 4 and 6.2): one noisy
+    host hardly changes what the others weigh. A host that shows no spread takes the geometric mean of the others'.
+    """
+    # Without any spread, as of what a meter rounds, a host does not tell how exact it is.
+    several = (n > 1) & (variances > ROUNDING**2)
+    group, freedom, own = groups[several], n[several] - 1.0, variances[several]
+
+    def total(values: NDArray[np.floating[Any]]) -> Floats:
+        return np.asarray(np.bincount(group, weights=values, minlength=pooled.size), dtype=np.float64)
+
+    k, every = total(np.ones_like(own)), total(freedom)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        common = total(freedom * own) / every
+        bartlett = total(freedom * np.log(common[group] / own))
+        bartlett /= 1 + (total(1 / freedom) - 1 / every) / (3 * (k - 1))
+        logs = np.log(own) - psi(freedom / 2) + np.log(freedom / 2)
+        centre = total(logs) / k
+        apart = total((logs - centre[group]) ** 2) / (k - 1) - total(polygamma(1, freedom / 2)) / k
+        unequal = (k > 1) & (chdtrc(k - 1, bartlett) < UNEQUAL_LEVEL)
+        very = unequal & (apart > VERY_UNEQUAL) & (every / k >= FEWEST_PAIRS - 1)
+    half = _inverse_trigamma(np.where(very, apart, 1.0))
+    centre = np.where(very, centre, 0.0)
+    location = np.exp(centre + psi(half) - np.log(half))
+    drawn = np.exp(centre)[groups]
+    drawn[several] = (freedom * own + (2 * half * location)[group]) / (freedom + 2 * half[group])
+    return np.where(very[groups], drawn, pooled[groups]), unequal, very
+
+
+def _inverse_trigamma(values: Floats) -> Floats:
+    """Return x at which the trigamma function is each value (Smyth 2004, appendix): Newton's steps, on 1 / trigamma."""
+    x = 0.5 + 1 / values
+    for _ in range(_MOST_STEPS):
+        now = polygamma(1, x)
+        step = now * (1 - now / values) / polygamma(2, x)
+        x = x + step
+        if (np.abs(step) <= 1e-8 * x).all():
+            break
+    return np.asarray(x)
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,8 +2,8 @@
 
 Latencies, memories and energies of different machines are never put together. A ratio is of two setups that took turns
 on one host; over hosts of a kind ratios of costs have a random-effects mean. Scores have none: hosts that repeat the
-same seeds train the same networks, so that their scores are no independent evidence. Where repeats are dealt
-out, each ran once, and the pairs of a kind are those of one host.
+same seeds train the same networks, so that their scores are no independent evidence. Where no repeat is on two hosts of
+a kind, as where repeats are dealt out, its pairs are those of one host. The runs decide that, not how they came about.
 """
 
 import math
@@ -139,6 +139,12 @@ class FleetAnswer:
         return self.fleet.host_codes * len(self.setups) + self.fleet.runs.codes
 
     @cached_property
+    def seeds_once(self) -> bool:
+        """Whether no repeat is on two hosts, so that all their scores are of different seeds."""
+        repeats, codes = np.unique(self.fleet.runs.counts("repeat"), return_inverse=True)
+        return bool(np.unique(self.fleet.host_codes * repeats.size + codes).size == repeats.size)
+
+    @cached_property
     def ratios(self) -> Mapping[str, MetricOnHosts]:
         """Every metric that has a value, by its name."""
         return {one.metric.name: one for one in _judged(list(_on_hosts(self)))}
@@ -238,14 +244,12 @@ def _metric_on_hosts(
     unresolved = _unresolved(answer, metric, values, matches)
     reasons[unresolved & (hosts > 0)] = UNRESOLVED
     if not is_over_hosts(metric):
-        several = hosts > 1
-        if answer.fleet.shared:  # each repeat was measured once, on whichever host, as one host would have done
-            found = _by_t(paired_effects(column, _of_kinds(answer, matches)), overlap)
-            together = [one.reshape(kinds) for one in found]
-        else:
-            together = [np.full(kinds, math.nan)] * len(said)
+        several, of_kinds = hosts > 1, _of_kinds(answer, matches)
+        again = _repeated(answer, of_kinds).reshape(kinds)
+        found = [one.reshape(kinds) for one in _by_t(paired_effects(column, of_kinds), overlap)]
+        together = [np.where(again, math.nan, one) for one in found]
         said = [np.where(several, one, other) for one, other in zip(together, said, strict=True)]
-        reasons[several] = "" if answer.fleet.shared else SAME_SEEDS
+        reasons[several] = np.where(again, SAME_SEEDS, "")[several]
     p_value = np.where(unresolved & ~np.isnan(said[3]), 1.0, said[3])
     return MetricOnHosts(
         metric=metric,
@@ -283,8 +287,19 @@ def _of_kinds(answer: FleetAnswer, matches: Matches) -> Matches:
     n_setups = len(answer.setups)
     hosts, setups = np.divmod(matches.setups, n_setups)
     codes = answer.kind_codes[hosts] * n_setups + setups
+    order = np.argsort(codes, kind="stable")  # the pairs of a setup stand together
     pairs = np.bincount(codes, minlength=len(answer.fleet.kinds) * n_setups)
-    return replace(matches, setups=codes, blocks=pairs)
+    return Matches(matches.rows[order], matches.partners[order], codes[order], pairs)
+
+
+def _repeated(answer: FleetAnswer, matches: Matches) -> NDArray[np.bool_]:
+    """Tell by kind and setup whether pairs of a repeat are on two hosts: the same seed, so that they are no more."""
+    repeats, codes = np.unique(answer.fleet.runs.counts("repeat"), return_inverse=True)
+    of_pairs = codes[answer.fleet.runs.finished][matches.rows]
+    pairs, counts = np.unique(matches.setups * repeats.size + of_pairs, return_counts=True)
+    found = np.zeros(matches.blocks.size, dtype=np.bool_)
+    found[pairs[counts > 1] // repeats.size] = True
+    return found
 
 
 def _over(answer: FleetAnswer, mean: Floats, effects: Effects, pairs: Codes) -> OverHosts:

@@ -95,6 +95,8 @@ class FleetState:
         ``"each"``, ``"share"`` or ``"merged"``.
     place
         Where blocks run, in the user's words.
+    updated_utc
+        When the file was written, or is to be.
     """
 
     facts: Mapping[str, Any]
@@ -103,7 +105,7 @@ class FleetState:
     state: FleetEnd = "running"
     machines: list[HostEntry] = field(default_factory=list)
     blocks: list[BlockEntry] = field(default_factory=list)
-    updated_utc: str = ""
+    updated_utc: str = field(default_factory=lambda: utc())  # noqa: PLW0108 - it is defined below
 
     def machine(self, name: str) -> HostEntry:
         """Return the entry of a machine, a new one where there is none."""
@@ -121,7 +123,7 @@ class FleetState:
             "hosts": self.hosts,
             "place": self.place,
             "state": self.state,
-            "updated_utc": utc(),
+            "updated_utc": self.updated_utc,
             "machines": [asdict(one) for one in self.machines],
             "blocks": [vars(one) for one in self.blocks],
         }
@@ -232,6 +234,7 @@ class FleetFile:
     def write(self) -> None:
         """Write it now."""
         begin = self._clock()
+        self._state.updated_utc = utc()
         write_json(self._state.to_json(), self._path)
         end = self._clock()
         self._next_s = end + max(LEAST_BETWEEN_S, (end - begin) / SHARE_OF_WRITING)
@@ -248,3 +251,19 @@ def counted_by_host(blocks: Iterable[BlockEntry]) -> dict[str, Counter[str]]:
     for block in blocks:
         counts.setdefault(block.host, Counter())[block.state] += 1
     return counts
+
+
+def times_by_host(blocks: Iterable[BlockEntry]) -> dict[str, dict[str, object]]:
+    """Return when the first block of each machine began and its last one ended; a time that is not known is left out.
+
+    Only blocks that finished count.
+    """
+    times: dict[str, dict[str, object]] = {}
+    for block in blocks:
+        if block.state != "finished":
+            continue
+        own = times.setdefault(block.host, {})
+        for name, outermost in (("started_utc", min), ("ended_utc", max)):
+            if told := getattr(block, name):
+                own[name] = outermost(told, own.get(name, told))
+    return times

@@ -9,14 +9,21 @@ import ctypes
 import json
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from significand.plan.experiment import Experiment
 from significand.plan.problems import PlanError, shown
-from significand.results.difference import differing
-from significand.results.files import check_folder, open_own
+from significand.results.difference import Difference, differing, is_admitted
+from significand.results.files import (
+    LONGEST_LINE,
+    TooLargeError,
+    check_folder,
+    most_table_bytes,
+    open_own,
+    open_to_read,
+)
 from significand.results.host_names import host_folder_name
 from significand.results.journal import JOURNAL, JournalError, read_journal
 from significand.results.records import SCHEMA_VERSION
@@ -28,12 +35,16 @@ from significand.results.sent_blocks import (
     as_csv,
     block_archive,
     counted,
+    read_block,
 )
 from significand.results.store import DETAILS, HOSTS, MANIFEST, RAW_RUNS, replacing
 from significand.results.values import jsonable
 
 MOMENTARY = ("memory_mb", "available_cpus", "cpu_quota", "frequency_governor", "turbo", "clock_source")
 """Facts of a machine that may be otherwise at another hour; all others say that it is another machine."""
+
+_HEADER = as_csv([dict(zip(COLUMNS, COLUMNS, strict=True))])
+"""First line of a table of runs."""
 
 
 @dataclass
@@ -100,6 +111,9 @@ class HostFolders:
 
     def _read(self, folder: Path, experiment: Experiment) -> None:
         check_folder(folder)
+        if not _is_begun(folder):
+            self._begin_again(folder)
+            return
         journal = read_journal(folder / JOURNAL)
         self._receiver.check_facts(journal.facts)
         machine = journal.facts["machine"]
@@ -118,13 +132,35 @@ class HostFolders:
                 file.write(b"".join([first, *kept]))
         rows = [json.loads(line)["run"] for line in kept]
         with replacing(folder / RAW_RUNS, "wb") as file:
-            file.write(as_csv([dict(zip(COLUMNS, COLUMNS, strict=True)), *rows]))
+            file.write(_HEADER + as_csv(rows))
         self._manifest(found, journal.facts)
-        for path in sorted((folder / DETAILS).glob("r*.zip")):
-            number = path.stem.removeprefix("r")
-            if number.isdecimal() and int(number) not in repeats:  # its lines were being added when a crash came
-                with contextlib.suppress(OSError, BlockError):
-                    self.keep([self._receiver.receive(path.read_bytes(), int(number))])
+        for repeat, path in _archives(folder):
+            if repeat not in repeats:  # its lines were being added when a crash came
+                self._keep_again(path, repeat)
+
+    def _keep_again(self, path: Path, repeat: int) -> None:
+        """Add a block that is among the single times already, where it is whole."""
+        with contextlib.suppress(OSError, BlockError, TooLargeError):
+            block = self._receiver.receive(read_block(path), repeat)
+            if host_folder_name(block.host) == path.parent.parent.name:
+                self.keep([block])
+
+    def _begin_again(self, folder: Path) -> None:
+        """Put right a folder whose journal has not begun, because a crash or a full disk came before.
+
+        What it holds of blocks begins it anew. Where it holds none it is removed, and made again with its first block.
+        """
+        for repeat, path in _archives(folder):
+            self._keep_again(path, repeat)
+        if _is_begun(folder):
+            return
+        if _holds_something(folder):
+            read_journal(folder / JOURNAL)  # says what is wrong with it: a person has to look
+        for name in (JOURNAL, RAW_RUNS, MANIFEST):
+            (folder / name).unlink(missing_ok=True)
+        for path in (folder / DETAILS, folder):
+            with contextlib.suppress(OSError):  # what is not ours stays, and is in nobody's way
+                path.rmdir()
 
     def keep(self, blocks: Sequence[SentBlock]) -> list[str]:
         """Add blocks; return for each why it was not added, or nothing.
@@ -179,10 +215,22 @@ class HostFolders:
             return f"{shown(block.host)} has repeat {block.repeat} already; the first was kept"
         if host.machine is block.facts["machine"]:
             return ""
-        for one in differing(host.machine, block.facts["machine"], "machine."):
-            if one.field.removeprefix("machine.") not in MOMENTARY:
-                return f"{shown(block.host)} is not what it was: {one.told_in_time()}"
-        return ""
+        differences = different_machines(host.machine, block.facts["machine"], self._receiver.allow)
+        if not differences:
+            return ""
+        told = "; ".join(one.told_in_time() for one in differences)
+        return f"{shown(block.host)} is not what it was: {told}; {if_one_machine(differences)}"
+
+    def holds(self, block: SentBlock) -> bool:
+        """Tell whether its machine has the very runs of a block already, not others of the same repeat."""
+        host = self._hosts.get(block.host)
+        if host is None or block.repeat not in host.repeats:
+            return False
+        with contextlib.suppress(OSError, BlockError, TooLargeError):
+            path = host.folder / DETAILS / block_archive(block.repeat)
+            kept = self._receiver.receive(read_block(path), block.repeat)
+            return sorted(kept.lines.splitlines()) == sorted(block.lines.splitlines())
+        return False
 
     def _begin(self, block: SentBlock) -> _Host:
         folder = self._out / host_folder_name(block.host)
@@ -191,13 +239,58 @@ class HostFolders:
         (folder / DETAILS).mkdir(parents=True, exist_ok=True)
         host = self._hosts[block.host] = _Host(folder, block.facts["machine"], set(), {})
         _write(folder / JOURNAL, os.O_TRUNC, block.first_line)
-        _write(folder / RAW_RUNS, os.O_TRUNC, as_csv([dict(zip(COLUMNS, COLUMNS, strict=True))]))
+        _write(folder / RAW_RUNS, os.O_TRUNC, _HEADER)
         self._manifest(host, block.facts)
         return host
 
     def _manifest(self, host: _Host, facts: Mapping[str, object]) -> None:
         host.manifest = {"schema_version": SCHEMA_VERSION, **facts, "state": "running"}
         _write(host.folder / MANIFEST, os.O_TRUNC, _as_json(host.manifest))
+
+
+def different_machines(
+    one: Mapping[str, object], other: Mapping[str, object], allow: Collection[str] = ()
+) -> list[Difference]:
+    """Return in what two sets of facts are of two machines, given which fields of a machine may differ."""
+    return [
+        difference
+        for difference in differing(one, other, "machine.")
+        if difference.field.removeprefix("machine.") not in MOMENTARY and not is_admitted(difference.field, allow)
+    ]
+
+
+def if_one_machine(differences: Iterable[Difference]) -> str:
+    """Say what to do where a machine is the same although its facts differ."""
+    flags = " ".join(f"--allow {one.field}" for one in differences)
+    return f"if it is the same machine, give {flags}"
+
+
+def _is_begun(folder: Path) -> bool:
+    """Tell whether the first line of a machine's journal is there; what else may be wrong with it is told elsewhere."""
+    path = folder / JOURNAL
+    if not os.path.lexists(path):
+        return False
+    try:
+        with open_to_read(path, most_table_bytes(), "") as file:
+            first = file.readline(LONGEST_LINE)
+    except (OSError, TooLargeError):
+        return True
+    return first.endswith(b"\n") or len(first) == LONGEST_LINE
+
+
+def _holds_something(folder: Path) -> bool:
+    """Tell whether a machine's folder has runs or single times, whatever its journal says."""
+    table, details = folder / RAW_RUNS, folder / DETAILS
+    is_filled = os.path.lexists(table) and table.lstat().st_size > len(_HEADER)
+    return is_filled or (os.path.lexists(details) and any(details.iterdir()))
+
+
+def _archives(folder: Path) -> Iterator[tuple[int, Path]]:
+    """Return the blocks among a machine's single times, and which repeat each is."""
+    for path in sorted((folder / DETAILS).glob("r*.zip")):
+        number = path.stem.removeprefix("r")
+        if number.isdecimal() and number.isascii():
+            yield int(number), path
 
 
 def _as_json(value: Mapping[str, object]) -> bytes:

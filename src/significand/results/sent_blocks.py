@@ -8,11 +8,12 @@ its size, not its names, not what stands in it.
 import csv
 import io
 import json
+import os
 import struct
 import zipfile
 import zlib
 from collections import Counter, deque
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from operator import itemgetter
 from pathlib import Path
@@ -22,7 +23,7 @@ from significand.plan.experiment import Experiment
 from significand.plan.problems import shown
 from significand.results.difference import Difference, differing, is_admitted
 from significand.results.facts import FactsError, check_facts
-from significand.results.files import LONGEST_LINE
+from significand.results.files import ELSEWHERE, LONGEST_LINE, most_table_bytes, open_to_read
 from significand.results.journal import JOURNAL
 from significand.results.records import FINISHED, LARGEST_WHOLE, SCHEMA_VERSION, TRUTH_VALUES, Run, run_name
 from significand.results.resume import IDENTITY, telling
@@ -31,6 +32,8 @@ from significand.results.values import check_encodable
 
 LARGEST_BLOCK = 1_000_000_000
 """Bytes of a block, at most. One of a dozen small networks has some hundred thousand."""
+
+TOO_LARGE = "it is no block; move it away"
 
 OF_EXPERIMENT = tuple(name for name in IDENTITY if name not in {"machine", "energy_source"})
 """What all machines of an experiment have in common."""
@@ -101,10 +104,10 @@ def pack_block(folder: Path, repeat: int, host: str = "") -> bytes:
     Raises
     ------
     BlockError
-        Where its journal cannot be read.
+        Where its journal or its single times cannot be read, or are no files, or too large.
     """
     try:
-        with (folder / JOURNAL).open("rb") as file:
+        with open_to_read(folder / JOURNAL, most_table_bytes(), ELSEWHERE) as file:
             first, *others = file.readlines()
     except (OSError, ValueError) as error:
         raise BlockError(f"{str(folder)!r} holds no block ({error})") from None
@@ -116,10 +119,76 @@ def pack_block(folder: Path, repeat: int, host: str = "") -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr(JOURNAL, b"".join([first, *of_repeat.values()]))
-        for name in of_repeat:
-            if (path := folder / DETAILS / f"{name}.npz").exists():
-                archive.write(path, f"{DETAILS}/{name}.npz")
+        for name, content in _details(folder / DETAILS, repeat, of_repeat):
+            archive.writestr(f"{DETAILS}/{name}.npz", content)
+            if buffer.tell() > LARGEST_BLOCK:
+                raise BlockError(f"it has more than {LARGEST_BLOCK / 1e6:.0f} MB; {TOO_LARGE}")
     return buffer.getvalue()
+
+
+def _details(folder: Path, repeat: int, names: Iterable[str]) -> Iterator[tuple[str, bytes | memoryview]]:
+    """Return the single times behind runs, by name: each in a file, or all in the block that was sent from elsewhere.
+
+    Raises
+    ------
+    BlockError
+        Where they are damaged, no files or too large, naming the file.
+    """
+    path = folder / block_archive(repeat)
+    try:
+        sent = members_of(read_block(path)) if os.path.lexists(path) else {}
+        for name in names:
+            path = folder / f"{name}.npz"
+            if (content := sent.get(f"{DETAILS}/{name}.npz")) is not None:
+                yield name, content
+            elif os.path.lexists(path):
+                yield name, read_block(path)
+    except (OSError, ValueError) as error:
+        remedy = "move it away, and the runs are taken without their single times"
+        raise BlockError(f"{str(path)!r} cannot be read ({error}); {remedy}") from None
+
+
+def read_block(path: Path) -> bytes:
+    """Return what a file of a block, or of single times, holds: never a pipe or a device, and of bounded size.
+
+    Raises
+    ------
+    OSError
+        Where it cannot be read, or is no file.
+    significand.results.files.TooLargeError
+        Where it is too large.
+    """
+    with open_to_read(path, LARGEST_BLOCK, TOO_LARGE) as file:
+        return file.read(LARGEST_BLOCK)
+
+
+def members_of(content: bytes) -> dict[str, memoryview]:
+    """Return what a block holds, by name, none of it copied.
+
+    Raises
+    ------
+    BlockError
+        Where it is cut off or damaged, or packed otherwise than a block is.
+    """
+    try:
+        return _members(content)
+    except BlockError:
+        raise
+    except Exception as error:  # noqa: BLE001 - zipfile raises many kinds on what was cut off
+        raise BlockError(f"it was cut off or damaged on its way ({error})") from None
+
+
+def _members(content: bytes) -> dict[str, memoryview]:
+    # What is inside ends in the same way, so that the end of one of these might be taken for that of the whole.
+    if not content.startswith(_FIRST) or not content[-_END_BYTES:].startswith(_END):
+        raise BlockError("it was cut off on its way")
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        members = archive.infolist()
+        if len({member.filename for member in members}) < len(members) or any(one.compress_type for one in members):
+            raise BlockError("it is packed otherwise than a block is")
+        if sum(member.file_size for member in members) > len(content):
+            raise BlockError("its files overlap")
+        return {member.filename: _bytes_of(content, member) for member in members}
 
 
 def _name_in(line: bytes, repeat: int) -> str:
@@ -148,7 +217,7 @@ class Receiver:
         self._facts = facts
         self._seed = experiment.seed
         self._setups = {setup.name: (setup.precision, setup.variant) for setup in experiment.setups()}
-        self._allow = allow
+        self.allow = allow
         self._known: dict[bytes, Mapping[str, Any]] = {}
 
     def receive(self, content: bytes, repeat: int) -> SentBlock:
@@ -161,12 +230,7 @@ class Receiver:
         """
         if len(content) > LARGEST_BLOCK:
             raise BlockError(f"it has {len(content) / 1e6:.0f} MB, at most {LARGEST_BLOCK / 1e6:.0f} MB are taken")
-        try:
-            journal = self._journal(content, repeat)
-        except BlockError:
-            raise
-        except Exception as error:  # noqa: BLE001 - zipfile raises many kinds on what was cut off
-            raise BlockError(f"it was cut off or damaged on its way ({error})") from None
+        journal = self._journal(content, repeat)
         first, *lines = journal.splitlines(keepends=True)
         facts = self.facts_in(first)
         rows = self._rows(lines, repeat)
@@ -187,23 +251,13 @@ class Receiver:
         return facts
 
     def _journal(self, content: bytes, repeat: int) -> bytes:
-        # What is inside ends in the same way, so that the end of one of these might be taken for that of the whole.
-        if not content.startswith(_FIRST) or not content[-_END_BYTES:].startswith(_END):
-            raise BlockError("it was cut off on its way")
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            members = archive.infolist()
-            names = [member.filename for member in members]
-            known = {JOURNAL, *(f"{DETAILS}/{run_name(repeat, setup)}.npz" for setup in self._setups)}
-            if foreign := set(names) - known:
-                raise BlockError(f"it holds {shown(min(foreign))}, which is nothing of repeat {repeat}")
-            if len(set(names)) < len(names) or any(member.compress_type for member in members):
-                raise BlockError("it is packed otherwise than a block is")
-            if sum(member.file_size for member in members) > len(content):
-                raise BlockError("its files overlap")
-            found = {member.filename: _bytes_of(content, member) for member in members}
-            if JOURNAL not in found:
-                raise BlockError("it holds no journal")
-            return bytes(found[JOURNAL])
+        found = members_of(content)
+        known = {JOURNAL, *(f"{DETAILS}/{run_name(repeat, setup)}.npz" for setup in self._setups)}
+        if foreign := found.keys() - known:
+            raise BlockError(f"it holds {shown(min(foreign))}, which is nothing of repeat {repeat}")
+        if JOURNAL not in found:
+            raise BlockError("it holds no journal")
+        return bytes(found[JOURNAL])
 
     def _checked(self, first: bytes) -> Mapping[str, Any]:
         facts = _object(first)
@@ -227,7 +281,7 @@ class Receiver:
             raise BlockError(error.problems[0]) from None
         if not isinstance(facts.get("machine"), dict) or not facts["machine"].get("host"):
             raise BlockError("it does not say which machine it is from")
-        if differences := different_facts(self._facts, facts, self._allow):
+        if differences := different_facts(self._facts, facts, self.allow):
             raise BlockError("; ".join(one.told("the experiment", "this block") for one in differences))
 
     def _rows(self, lines: Sequence[bytes], repeat: int) -> list[Mapping[str, str]]:

@@ -238,7 +238,7 @@ def _footnote(answer: FleetAnswer, one: MetricOnHosts, *, is_each: bool) -> str:
             "mean over hosts with its 95 % interval (thick)"
             if is_over_hosts(one.metric)
             else "mean over their repeats with its 95 % interval (thick)"
-            if answer.fleet.shared
+            if answer.seeds_once
             else "their median",
         ]
         if len(answer.fleet.kinds) > MOST_KINDS:

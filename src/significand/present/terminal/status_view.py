@@ -17,6 +17,9 @@ MOST_HOSTS = 40
 MOST_LOSSES = 20
 """Lost blocks that are told one by one."""
 
+BY_HAND = ("hand", "merge")
+"""Places of which people bring the blocks."""
+
 
 def status_table(state: FleetState) -> Table:
     """Return the blocks of each machine: finished, running, lost, failed, and what it does now."""
@@ -59,9 +62,13 @@ def status_lines(state: FleetState, folder: Path, *, is_alive: bool) -> Iterator
         yield visible(f"repeat {block.repeat} on {block.host}, attempt {block.attempt}: {block.state}: {block.reason}")
     finished = (block for block in state.blocks if block.state == "finished")
     done = len({("" if state.hosts == "share" else block.host, block.repeat) for block in finished})
-    yield visible(f"{done} blocks finished; {state.hosts} on {state.place}, as of {state.updated_utc}")
+    yield visible(
+        f"{done} block{'' if done == 1 else 's'} finished; {state.hosts} on {state.place}, as of {state.updated_utc}"
+    )
     go_on = f"go on with: significand run --resume --output-dir={shell_word(folder)}"
-    if state.state == "running" and not is_alive and state.place != "hand":
+    if state.state != "finished" and state.place in BY_HAND:
+        yield f"not all repeats are there; add more with: significand merge {shell_word(folder)} FOLDER"
+    elif state.state == "running" and not is_alive:
         yield f"the program that gives the blocks out does not run here any more; {go_on}"
     elif state.state in {"interrupted", "failed"}:
         yield f"{state.state}; {go_on}"

@@ -183,7 +183,7 @@ def further_lines(answer: FleetAnswer) -> list[str]:
         for one in answer.ratios.values():
             if one.metric is LATENCY or one.metric.told == "never":
                 continue
-            if one.metric.part and not answer.fleet.shared:
+            if one.metric.part and not answer.seeds_once:
                 lines.append(f"{name}: {score_words(one, k)}.")
             elif not (one.p_adjusted[:, k] <= 1 - LEVEL).any():
                 if one.metric.told == "always" and np.isfinite(one.point[:, k]).any():
