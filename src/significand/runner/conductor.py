@@ -272,7 +272,9 @@ class _Conductor:
         busy = [worker for worker in left if worker.busy]
         if any(worker.measuring for worker in busy):
             return
-        least = 0 if self._unforked else min((worker.prepared for worker in left), default=0)
+        # Those to be forked are behind all others; but before the first are ready, nobody knows how many there may be.
+        to_come = self._unforked and self.room is not None
+        least = 0 if to_come else min((worker.prepared for worker in left), default=0)
         waiting = [worker for worker in left if worker.wants_alone and worker.prepared == least]
         if waiting and not busy:
             self._go(self._next_turn(waiting))
