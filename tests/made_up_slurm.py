@@ -91,19 +91,18 @@ class MadeUpSlurm:
     def _run(self) -> None:
         done: set[Path] = set()
         while not self._is_over.wait(0.02):
-            for path in set(self._submitted()) - done:
-                done.add(path)
-                arguments = _called(path)
-                content = self.answer(arguments)
-                if content is not None:
-                    part = Path(arguments[-1] + ".part")
-                    part.write_bytes(content)
-                    part.replace(arguments[-1])  # whole at once, as jobs leave it
+            with contextlib.suppress(FileNotFoundError):  # the place removes all of it at its end
+                for path in set(self._jobs.glob("[0-9]*_submitted.pkl")) - done:
+                    done.add(path)
+                    self._do(_called(path))
 
-    def _submitted(self) -> list[Path]:
-        with contextlib.suppress(FileNotFoundError):  # the place removes it at its end
-            return list(self._jobs.glob("[0-9]*_submitted.pkl"))
-        return []
+    def _do(self, arguments: tuple[Any, ...]) -> None:
+        """Do a job, and leave its result whole at once, as jobs do."""
+        content = self.answer(arguments)
+        if content is not None:
+            part = Path(arguments[-1] + ".part")
+            part.write_bytes(content)
+            part.replace(arguments[-1])
 
 
 def _called(path: Path) -> tuple[Any, ...]:

@@ -80,6 +80,18 @@ def test_a_machine_that_differs_is_refused(bundle: Path, tmp_path: Path, monkeyp
     assert f"'0.1' in {host_name()}; install the same, or give --allow machine.versions.numpy" in numpy
 
 
+def test_a_full_temporary_folder_is_said(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the bundle finds no room, one line says what to do, and nothing is written."""
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("significand.runner.bundle.Bundle.unpack", full)
+    with pytest.raises(PlanError, match="No space left on device; make room, or set TMPDIR"):
+        run_blocks(bundle, "0", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(("text", "repeats"), [("0", [0]), ("1-3", [1, 2, 3]), ("0,2", [0, 2]), ("3,1-2,3", [3, 1, 2])])
 def test_repeats_are_named_one_by_one_or_from_to(text: str, repeats: list[int]) -> None:
     """One repeat, several, or a range."""

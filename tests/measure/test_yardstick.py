@@ -67,8 +67,9 @@ def test_runs_that_share_weights_compute_one_yardstick(tmp_path: Path, *, lasts:
     calls: list[int] = []
     (alone,) = trained([]).reference(INPUTS)
     folder = shared_folder(tmp_path, 7)
+    networks = [trained(calls, lasts=lasts) for _ in range(4)]  # here: threads would share the seed
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda _: yardstick_of(trained(calls, lasts=lasts), setup(), INPUTS, folder)(), range(4)))
+        found = list(pool.map(lambda one: yardstick_of(one, setup(), INPUTS, folder)(), networks))
     assert len(calls) == CALLS
     for one in found:
         (outputs,) = one.outputs

@@ -127,10 +127,9 @@ def test_network_has_a_float64_twin(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_exported_network_agrees(name: str, tmp_path: Path) -> None:
     """ONNX Runtime gives what PyTorch gives, for batches of two and five, from one file."""
-    trained = WORKLOADS[name].trained()
-    network = trained.module().eval()
+    network = WORKLOADS[name].trained().module().eval()
     inputs = tensors_of(functions_of(name))[0]
-    session = onnxruntime.InferenceSession(trained.onnx_file(tmp_path))
+    session = onnxruntime.InferenceSession(WORKLOADS[name].trained().onnx_file(tmp_path))
     for batch in (inputs[:2], inputs[:5]):
         with torch.no_grad():
             wanted = network(batch).numpy()
