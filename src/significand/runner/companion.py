@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import IO, Any
 
-from significand.runner.interpreter import environment, python
+from significand.runner.interpreter import environment, last_line, python
 
 END_TIMEOUT_S = 5.0
 LOOK_EVERY_S = 1.0
@@ -63,9 +63,7 @@ class Companion:
         """Return the last line that it wrote before it ended."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(END_TIMEOUT_S)
-        self._stderr.seek(0)
-        lines = self._stderr.read().decode(errors="replace").strip().splitlines()
-        return lines[-1] if lines else f"its process ended with {self._process.returncode}"
+        return last_line(self._stderr) or f"its process ended with {self._process.returncode}"
 
     def _end(self) -> None:
         """Let the process end by itself, so that it removes what it put aside; else end it."""

@@ -288,14 +288,14 @@ class Coordinator:
 
     def _is_settled(self, host: str, repeat: int) -> bool:
         """Tell whether a block that its machine has no longer is done, given up, with another or to be given out."""
+        key = self._key(host, repeat)
+        given_up = (self._key(one.host, one.repeat) for one in self._failed if one.state == "failed")
+        if key in self._done or key in given_up:
+            return True
         if self._plan.mode == "each":
-            return repeat in self._hosts[host].left or self._is_over_with(host, repeat)
+            return repeat in self._hosts[host].left
         waiting = repeat in self._shared or any(one == repeat for one, _ in self._again)
-        return waiting or self._is_over_with("", repeat) or any(self._has(one, repeat) for one in self._hosts.values())
-
-    def _is_over_with(self, host: str, repeat: int) -> bool:
-        given_up = (one for one in self._failed if one.state == "failed" and one.repeat == repeat)
-        return (host, repeat) in self._done or any(not host or one.host == host for one in given_up)
+        return waiting or any(self._has(one, repeat) for one in self._hosts.values())
 
     def _refuse(self, event: Ended) -> None:
         """Give out a block again that an unfit machine has left alone, elsewhere: that is no attempt at it."""

@@ -9,6 +9,7 @@ import site
 import sys
 import sysconfig
 from pathlib import Path
+from typing import IO
 
 from significand.meters.openmp import thread_variables
 
@@ -41,6 +42,13 @@ def environment() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name not in dropped}
     named = _named()
     return kept | ({"PYTHONPATH": os.pathsep.join(named)} if named else {})
+
+
+def last_line(stderr: IO[bytes]) -> str:
+    """Return the last line that a process has left in a file; nothing where it was silent."""
+    stderr.seek(0)
+    lines = stderr.read().decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else ""
 
 
 def interpreter_in(place: Path) -> Path | None:

@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from significand.meters.openmp import usable_cpus
-from significand.runner.interpreter import environment, environment_of_other, python, python_of_other
+from significand.runner.interpreter import environment, environment_of_other, last_line, python, python_of_other
 
 STOP_TIMEOUT_S = 10.0
 
@@ -119,10 +119,9 @@ class Launched:
             end = "did not answer any more and was ended"
         self._process = None
         shutil.rmtree(self.scratch, ignore_errors=True)
-        self._stderr.seek(0)
-        lines = self._stderr.read().decode(errors="replace").strip().splitlines()
-        self._stderr.close()
-        return f"{end}: {lines[-1]}" if lines else end
+        with self._stderr:
+            last = last_line(self._stderr)
+        return f"{end}: {last}" if last else end
 
     def drop(self) -> None:
         """End it at once, unless it was stopped: nobody has told it of an experiment, so it has no workers.

@@ -20,7 +20,7 @@ from typing import IO
 from significand.meters.machine import describe_machine
 from significand.results.fleet_state import utc
 from significand.results.sent_blocks import BlockError, pack_block
-from significand.runner.interpreter import environment, python
+from significand.runner.interpreter import environment, last_line, python
 from significand.runner.protocol import describe_exit
 
 LOOK_EVERY_S = 0.1
@@ -148,9 +148,7 @@ def _end_of(
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-        errors.seek(0)
-        lines = errors.read().decode(errors="replace").strip().splitlines()
-    last = lines[-1].removeprefix("significand: ") if lines else ""
+        last = last_line(errors).removeprefix("significand: ")
     # 0: all runs finished; 1: some failed, or there is no result, which shows when it is packed.
     return last if status in {0, 1} else f"!{last or describe_exit(status)}"
 
