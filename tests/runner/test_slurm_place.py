@@ -92,12 +92,12 @@ def place(tmp_path: Path, wishes: str = "jobs=2", *, each: bool = False, only_fi
 
 
 def events_of(place: SlurmPlace, count: int = 1) -> list[Event]:
-    """Return the next events, however often one has to look."""
+    """Return the next events by job, however often one has to look: which of two jobs is seen first is not promised."""
     found: list[Event] = []
     deadline = time.monotonic() + 20
     while len(found) < count and time.monotonic() < deadline:
         found += place.wait(1)
-    return found
+    return sorted(found, key=lambda event: event.host)
 
 
 def test_all_that_slurm_does_not_know_is_said(tmp_path: Path, slurm: MadeUpSlurm) -> None:
