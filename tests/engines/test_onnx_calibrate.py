@@ -7,8 +7,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from significand.engines.onnx_calibrate import BATCH, BATCH_BYTES, ENTROPY_BINS, METHODS, batches, ranges
-from significand.workload.arrays import Feeds
+from significand.engines.onnx_calibrate import ENTROPY_BINS, METHODS, batches, ranges
+from significand.workload.arrays import BATCH, BATCH_BYTES, Feeds
 
 # ruff: isort: split
 from onnxruntime.quantization import CalibrationDataReader, create_calibrator

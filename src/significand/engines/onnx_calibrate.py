@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from significand.workload.arrays import Feeds
+from significand.workload.arrays import Arrays, Feeds
 from significand.workload.ort import onnxruntime, untimed_options
 
 # ruff: isort: split
@@ -21,10 +21,6 @@ METHODS = {
 ENTROPY_BINS = 512
 """ONNX Runtime's default, 128, is as many as int8 has steps: nothing is left to choose from, and ranges are the largest
 that there are. The time to choose grows with the square of it."""
-
-BATCH = 32
-BATCH_BYTES = 1_000_000
-"""Examples of a batch at most, and bytes of its inputs: the values between the layers are many times as large."""
 
 
 def ranges(network: Path, examples: Feeds, method: str, types: Sequence[str], folder: Path) -> Any:  # noqa: ANN401 - theirs
@@ -90,8 +86,7 @@ def batches(examples: Feeds, inputs: Iterable[onnx.ValueInfoProto]) -> Iterator[
     fixed = [shapes[name][0].dim_value for name in examples if name not in whole and len(shapes[name])]
     n = max(map(len, cut.values()), default=1)
     size = 1 if any(len(shapes[name]) for name in whole) else next(filter(None, fixed), 0)
-    bytes_each = sum(array.nbytes / n for array in cut.values())
-    step = size or max(1, min(BATCH, int(BATCH_BYTES / max(1, bytes_each))))
+    step = size or (Arrays(cut).untimed_batch() if cut else 1)
     for start in range(0, n, step):
         rows = np.arange(start, start + size) % n if size else slice(start, start + step)
         yield dict(examples) | {

@@ -14,6 +14,10 @@ Form = Literal["one", "tuple", "dict"]
 Feeds = Mapping[str, NDArray[Any]]
 """Arrays by the name of the input, examples first: what an engine's session takes."""
 
+BATCH, BATCH_BYTES = 32, 1_000_000
+"""Examples, and bytes of their inputs, at most in a batch that nobody times: the values between the layers are many
+times as large."""
+
 
 @dataclass(frozen=True)
 class Arrays:
@@ -36,6 +40,11 @@ class Arrays:
     def take(self, rows: "NDArray[np.int64] | slice") -> "Arrays":
         """Return some of the examples."""
         return Arrays({name: array[rows] for name, array in self.by_name.items()}, self.form)
+
+    def untimed_batch(self) -> int:
+        """Return how many examples go into a batch that nobody times, at least one."""
+        bytes_each = sum(array[:1].nbytes for array in self.by_name.values())
+        return max(1, min(BATCH, len(self), int(BATCH_BYTES / max(1, bytes_each))))
 
     def as_given(self, values: Mapping[str, Any] | None = None) -> Any:  # noqa: ANN401 - one, a tuple or a dict
         """Return the arrays, or `values` by their names, in the form in which they were given."""

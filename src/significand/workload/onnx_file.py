@@ -1,5 +1,6 @@
 """An ONNX file and its data, as anybody may have written them: looked at, and never executed. No torch here."""
 
+import functools
 import itertools
 import re
 import stat
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 import onnx
 import psutil
-from google.protobuf.descriptor import FieldDescriptor  # type: ignore[import-untyped]  # comes with onnx
+from google.protobuf.descriptor import Descriptor, FieldDescriptor  # type: ignore[import-untyped]  # comes with onnx
 from google.protobuf.message import DecodeError, Message  # type: ignore[import-untyped]  # the same
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
@@ -288,13 +289,18 @@ def _messages(message: Message) -> Iterator[Message]:
     while todo:  # no recursion: a file may nest deeply
         one = todo.pop()
         yield one
-        for described in one.DESCRIPTOR.fields:  # not ListFields, which would copy the tensors
-            if described.message_type is not None:
-                value = getattr(one, described.name)
-                if not isinstance(value, Message):
-                    todo += value
-                elif one.HasField(described.name):
-                    todo.append(value)
+        for name in _holders(one.DESCRIPTOR):  # not ListFields, which would copy the tensors
+            value = getattr(one, name)
+            if not isinstance(value, Message):
+                todo += value
+            elif one.HasField(name):
+                todo.append(value)
+
+
+@functools.cache
+def _holders(kind: Descriptor) -> tuple[str, ...]:
+    """Return the fields of a kind of message that hold messages; a network has thousands of some few kinds."""
+    return tuple(field.name for field in kind.fields if field.message_type is not None)
 
 
 def _is_text(message: Message) -> bool:

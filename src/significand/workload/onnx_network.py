@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from significand.workload.training import Trainer
 
-REFERENCE_BATCH = 32
-
 
 class OnnxFileNetwork:
     """The file with its weights."""
@@ -36,7 +34,7 @@ class OnnxFileNetwork:
     def __init__(self, path: Path, facts: Examined) -> None:
         self._path = path
         self._held = facts.held
-        self._batch = facts.fixed_batch or REFERENCE_BATCH
+        self._fixed_batch = facts.fixed_batch
         self.quantised = facts.quantised
 
     def identity(self) -> str:
@@ -60,7 +58,7 @@ class OnnxFileNetwork:
     def reference(self, inputs: Arrays) -> Outputs:
         """Return what the file gives in float32 without any optimisation."""
         with unchanged(self._held):
-            return computed(self._path.resolve(), inputs, self._batch)
+            return computed(self._path.resolve(), inputs, self._fixed_batch or inputs.untimed_batch())
 
 
 class OnnxMaterial(ExaminedMaterial):
