@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -150,6 +151,11 @@ def test_where_the_mark_only_rises_the_first_use_is_the_one_that_counts(tmp_path
     """A rehearsal would have raised a mark that cannot be reset: there, each phase is done once."""
     done: list[str] = []
 
+    @contextmanager
+    def settled() -> Iterator[None]:
+        done.append("settled")
+        yield
+
     class Rising(PeakMemory):
         def __init__(self) -> None:
             super().__init__(tmp_path / "no proc here", lambda: 1, lambda: 1)
@@ -159,9 +165,9 @@ def test_where_the_mark_only_rises_the_first_use_is_the_one_that_counts(tmp_path
     material = material_of(setup.workload, None)
     split = material.split(1)
     path = written(get_engine(setup.engine), setup, tmp_path, xy(split.train)[0])
-    found = measure_peaks(material, setup, 1, split, path, lambda: done.append("settle"), Rising)
+    found = measure_peaks(material, setup, 1, split, path, settled, Rising)
     assert found.memory_method == "high-water mark, not reset"
-    assert done == ["meter", "settle", "meter", "settle", "meter"]
+    assert done == ["meter", "settled", "meter", "settled", "meter"]
 
 
 def test_conversion_counts_by_itself(peaks: Peaks) -> None:

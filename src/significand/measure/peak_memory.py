@@ -8,7 +8,7 @@ from pathlib import Path
 from significand.engines.base import get_engine
 from significand.measure.infer import one_batch
 from significand.measure.train import new_trainer
-from significand.meters.memory import RESET, PeakMemory
+from significand.meters.memory import RESET, PeakMemory, Settled
 from significand.plan.precision import MODES
 from significand.plan.setup import Setup
 from significand.workload.arrays import Arrays
@@ -46,7 +46,7 @@ def measure_peaks(
     seed: int,
     split: Split,
     path: Path,
-    settle: Callable[[], None],
+    settled: Settled,
     new_meter: Callable[[], PeakMemory] = PeakMemory,
 ) -> Peaks:
     """Do what every phase of the run does once more, its first steps, and watch the memory.
@@ -61,8 +61,8 @@ def measure_peaks(
         As for `significand.measure.train.train`.
     path
         The network that it wrote. It is left as it is.
-    settle
-        Called before each phase, to make free memory no part of it.
+    settled
+        Is around each phase that is watched.
     new_meter
         Makes what watches.
     """
@@ -77,14 +77,14 @@ def measure_peaks(
             call()
         return session, call  # held until the peak was read
 
-    settle()
     if rehearse:
-        infer()
-        settle()
-    memory = new_meter()
-    session = infer()
-    inference_mb = memory.peak_mb()
-    del session
+        with settled():  # or it would leave free blocks among others, which are not found again
+            infer()
+    with settled():
+        memory = new_meter()
+        session = infer()
+        inference_mb = memory.peak_mb()
+        del session
 
     if not setup.workload.epochs:
         return Peaks(math.nan, inference_mb, memory.method)
@@ -95,11 +95,11 @@ def measure_peaks(
     }
     split = Split(Examples(Arrays(numbers, split.train.inputs.form), split.train.targets), split.test)
     make = new_trainer(material, setup, seed, split) if rehearse else None
-    settle()
-    memory = new_meter()
-    trainer = make() if make else material.new_trainer(setup, seed, split.train)
-    steps_an_epoch = math.ceil(len(split.train) / setup.batch_size)
-    for done in range(0, min(STEPS, setup.workload.epochs * steps_an_epoch), steps_an_epoch):
-        trainer.epoch(STEPS - done)
-    training_mb = memory.peak_mb()
+    with settled():
+        memory = new_meter()
+        trainer = make() if make else material.new_trainer(setup, seed, split.train)
+        steps_an_epoch = math.ceil(len(split.train) / setup.batch_size)
+        for done in range(0, min(STEPS, setup.workload.epochs * steps_an_epoch), steps_an_epoch):
+            trainer.epoch(STEPS - done)
+        training_mb = memory.peak_mb()
     return Peaks(training_mb, inference_mb, memory.method)

@@ -26,7 +26,7 @@ from significand.measure.train import Training, train
 from significand.meters.counters import EnergyPlan
 from significand.meters.energy import EnergyCounter
 from significand.meters.machine import cpu_flags, instruction_sets
-from significand.meters.memory import return_free_memory, take_large_blocks_from_the_system
+from significand.meters.memory import free_memory_returned, large_blocks_from_the_system
 from significand.meters.noise import NoiseMeter
 from significand.meters.noise_share import Noise
 from significand.meters.steps import Attempt, DisturbedError
@@ -94,16 +94,16 @@ def measure(
     with closing(energy.open()) as counter, tempfile.TemporaryDirectory(prefix="significand-") as scratch:
         path = Path(scratch) / f"network{get_engine(setup.engine).file_suffix}"
         alone: Isolate = isolate or (lambda name, phase: phase())  # noqa: ARG005 - there is no process to name
-        settle = return_free_memory if isolate is None else take_large_blocks_from_the_system
+        settled = free_memory_returned if isolate is None else large_blocks_from_the_system
 
         def training_phase() -> Training:
             with _threads(setup.threads):
                 idle_w = energy.idle_power_w
-                return train(material, setup, seed, split, path, counter, idle_w, take_turn, new_steps, settle, shared)
+                return train(material, setup, seed, split, path, counter, idle_w, take_turn, new_steps, settled, shared)
 
         def memory_phase() -> Peaks:
             with _threads(setup.threads):
-                return measure_peaks(material, setup, seed, split, path, settle)
+                return measure_peaks(material, setup, seed, split, path, settled)
 
         def profile_phase() -> Profile:
             with _threads(setup.threads):

@@ -15,7 +15,7 @@ from significand.measure.stepping import NewSteps, TakeTurn
 from significand.measure.witness import Witness, witness
 from significand.measure.yardstick import yardstick_of
 from significand.meters.energy import EnergyCounter, EnergyMeter, Window
-from significand.meters.memory import PeakMemory
+from significand.meters.memory import PeakMemory, Settled
 from significand.meters.steps import Attempt, Steps
 from significand.plan.precision import CALIBRATION_SAMPLES, MODES
 from significand.plan.setup import Setup
@@ -135,19 +135,19 @@ def train(
     idle_power_w: float,
     take_turn: TakeTurn,
     new_steps: NewSteps,
-    settle: Callable[[], None],
+    settled: Settled,
     shared: Path | None = None,
 ) -> Training:
     """Train, and write the network in the engine's format to `path`.
 
     Every turn is one epoch, or as many as the energy counter needs for a window that is long enough. A network that is
-    only inferred is written as it is. `settle` is called when all is timed, to make free memory no part of a peak;
+    only inferred is written as it is. `settled` is around what memory is watched of, when all is timed;
     `shared` is a folder of `significand.measure.yardstick.shared_folder`.
     """
     n_probed = material.probe_examples
     if not setup.workload.epochs:
         take_turn("prepare")
-        conversion = convert(material.untrained(setup, seed), setup, split, n_probed, path, settle, shared)
+        conversion = convert(material.untrained(setup, seed), setup, split, n_probed, path, settled, shared)
         return Training([], math.nan, math.nan, "nothing was trained", conversion, [], conversion.note)
     steps = new_steps()
     trainer = new_trainer(material, setup, seed, split)()
@@ -155,7 +155,7 @@ def train(
     take_turn("prepare")
     trained = material.trained(setup, trainer)
     del trainer  # the optimizer's state and the gradients: memory for whoever converts
-    conversion = convert(trained, setup, split, n_probed, path, settle, shared)
+    conversion = convert(trained, setup, split, n_probed, path, settled, shared)
     return Training(
         epochs,
         *_energy_per_epoch(turns, counter, idle_power_w if counter.kind == "measured" else 0.0),
@@ -171,17 +171,17 @@ def convert(
     split: Split,
     n_probed: int,
     path: Path,
-    settle: Callable[[], None],
+    settled: Settled,
     shared: Path | None = None,
 ) -> Conversion:
     """Take a network's yardstick, write it in the engine's format, watch what memory that needs, and hear a witness."""
     yardstick = yardstick_of(trained, setup, split.test.inputs.take(slice(n_probed)), shared)
     asked = setup.calibration_samples or CALIBRATION_SAMPLES
     calibration = split.train.inputs.take(slice(asked)).by_name
-    settle()
-    memory = PeakMemory()
-    notes = get_engine(setup.engine).save(trained, setup, calibration, path)
-    peak_mb = memory.peak_mb()
+    with settled():
+        memory = PeakMemory()
+        notes = get_engine(setup.engine).save(trained, setup, calibration, path)
+        peak_mb = memory.peak_mb()
     heard, exact = witness(setup, split.test.inputs, path), yardstick()
     told = (exact.note, *(notes or ()), _few_to_calibrate(setup, asked, len(split.train)), _computes_wider(setup))
     return Conversion(exact.outputs, peak_mb, "; ".join(filter(None, told)), heard)
