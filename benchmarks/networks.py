@@ -90,16 +90,18 @@ def resnet() -> None:
 
 
 def exporting_s() -> float:
-    """Return how long exporting ResNet-18 takes in a process of its own."""
+    """Return how long exporting ResNet-18 takes in a process of its own, with the check that the file is right."""
     code = (
         "import runpy, sys, time, pathlib, tempfile\n"
         "from significand.workload.arrays import Arrays\n"
-        "from significand.workload.export import export\n"
+        "from significand.workload.export import check_structure, export\n"
         f"found = runpy.run_path({str(NETWORKS / 'resnet18.py')!r})\n"
         "x = found['data']()[0][:2].numpy()\n"
+        "network, example = found['model'](), Arrays({'input': x})\n"
         "begin = time.perf_counter()\n"
         "with tempfile.TemporaryDirectory() as name:\n"
-        "    export(found['model'](), Arrays({'input': x}), pathlib.Path(name) / 'structure')\n"
+        "    export(network, example, pathlib.Path(name) / 'structure')\n"
+        "    check_structure(network, example, pathlib.Path(name) / 'structure')\n"
         "print(time.perf_counter() - begin)"
     )
     return float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
