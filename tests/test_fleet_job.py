@@ -332,6 +332,16 @@ def test_when_a_block_began_is_not_made_up(tmp_path: Path) -> None:
     assert manifest["ended_utc"]
 
 
+def test_a_queue_is_told_before_the_first_machine_is_known(tmp_path: Path) -> None:
+    """A first machine may be hours in coming: the first that is told says what is waited for; else nothing is."""
+    told: dict[bool, list[str]] = {False: [], True: []}
+    for queues, notes in told.items():
+        made = Made("a", queues=queues)
+        run(tmp_path / str(queues), made, on_progress=lambda progress, notes=notes: notes.append(progress.note))
+    assert "queue" in told[True][0]
+    assert "queue" not in told[False][0]
+
+
 def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
     """Two programs do not give out blocks for one folder."""
     lock = FolderLock(tmp_path)

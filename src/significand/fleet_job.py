@@ -32,6 +32,7 @@ from significand.results.fleet_state import (
 from significand.results.fleet_store import FleetDirectory, is_fleet
 from significand.results.hosts import HostFolders
 from significand.results.journal import JOURNAL
+from significand.results.records import Progress
 from significand.results.sent_blocks import Receiver, different_facts, different_versions
 from significand.results.store import BLOCK_DATA, BUNDLE, StrandedError
 from significand.runner.bundle import Bundle, write_bundle
@@ -252,6 +253,8 @@ class _FleetJob:
 
     def run(self, place: FleetPlace, before: FleetState | None, write: Write) -> FleetOutcome:
         """Give out what is left, and write what follows."""
+        if place.queues:
+            self._on_progress(Progress(0, 0, 0, 0, 0.0, "waiting in the queue for a first machine"))
         hosts = place.hosts()
         self._check(hosts)
         state = self._state(before, hosts)

@@ -43,6 +43,18 @@ def test_without_a_terminal_every_block_is_a_line() -> None:
     ]
 
 
+def test_what_is_waited_for_is_said_before_the_first_block() -> None:
+    """A scheduler's queue may take hours: a log has a line about it, a terminal shows it."""
+    wait = Progress(0, 0, 0, 0, 0.0, "waiting in the queue")
+    log, seen = io.StringIO(), io.StringIO()
+    with ProgressDisplay(Console(file=log, width=80)) as display:
+        display.update(wait)
+    with ProgressDisplay(terminal(seen)) as display:
+        display.update(wait)
+        assert screen(seen.getvalue())[0].startswith("waiting in the queue")
+    assert log.getvalue().splitlines() == ["waiting in the queue"]
+
+
 def terminal(file: io.StringIO) -> Console:
     """Make a console that takes the file for a terminal, whatever the tests run in."""
     return Console(file=file, width=80, force_terminal=True, force_interactive=True, _environ={"TERM": "xterm"})

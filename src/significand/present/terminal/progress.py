@@ -62,8 +62,7 @@ class ProgressDisplay:
     def update(self, progress: "records.Progress") -> None:
         """Show how far the experiment is."""
         if not progress.block:
-            if not self._console.is_interactive:
-                self._console.print(STARTING)
+            self._begin(progress.note or STARTING)
             return
         now = self._clock()
         left = self._time_left(now, progress.share)
@@ -78,6 +77,13 @@ class ProgressDisplay:
             self._bar.update(self._task, description=text, completed=progress.share, left=left)
             self._bar.refresh()
             self._drawn_s = now
+
+    def _begin(self, text: str) -> None:
+        if self._console.is_interactive:
+            self._bar.update(self._task, description=text)
+            self._bar.refresh()
+        else:
+            self._console.print(text)
 
     def _time_left(self, now: float, share: float) -> str:
         """Extrapolate from the first update on: what was done before it took a time that is not known."""
