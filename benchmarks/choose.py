@@ -3,14 +3,15 @@
 Three setups against a reference. Costs scatter from repeat to repeat as latencies do on a shared virtual machine;
 held-out examples are drawn from one table anew in each repeat, and some of them are much likelier to flip than others.
 
-``python benchmarks/choose.py`` takes about three minutes on one core. Nothing here uses significand's own random parts.
+``python benchmarks/choose.py --part limits`` (``others``, ``best``, ``undecided``) prints one table, in less than ten
+minutes on one core; without it all four are printed. Nothing here uses significand's own random parts.
 """
 
 import argparse
 import itertools
 import math
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +26,8 @@ SPREAD = 0.036
 MARGIN = 0.01
 HELD_OUT = 0.2
 CANDIDATES = 3
+FAST = (-0.5, -0.4, -0.3)
+"""Logs of the costs of candidates that are cheaper for sure."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +123,8 @@ def rate_of(happens: Callable[[np.random.Generator], bool], experiments: int, se
 def at_a_limit_of_cost(random: np.random.Generator, repeats: int) -> bool:
     """Tell whether one of three faster candidates is recommended that lose nothing and need what a limit allows."""
     logs, excess = _logs(random, repeats), random.normal(0, SPREAD, (repeats, CANDIDATES + 1))
-    return breaks(choose(logs, 0, [Loss(None), *[_NOTHING_LOST] * CANDIDATES], MARGIN, [_kept_by_the_first(excess)]))
+    limit = _kept_by_the_first(excess, is_cost=True)
+    return _is_broken(logs, [_NOTHING_LOST] * CANDIDATES, limit)
 
 
 def at_a_limit_of_score(random: np.random.Generator, repeats: int, table: int) -> bool:
@@ -131,17 +135,40 @@ def at_a_limit_of_score(random: np.random.Generator, repeats: int, table: int) -
     shares = LEAST_SCORE - excess.mean(axis=0)
     least = binomial_deviation(shares, round(HELD_OUT * table))
     limit = _kept_by_the_first(excess, shared=HELD_OUT / (1 - HELD_OUT), resolution=least)
-    return breaks(choose(_logs(random, repeats), 0, [Loss(None), *[_NOTHING_LOST] * CANDIDATES], MARGIN, [limit]))
+    return _is_broken(_logs(random, repeats), [_NOTHING_LOST] * CANDIDATES, limit)
 
 
-def with_rare_losses(random: np.random.Generator, n: int) -> bool:
-    """Tell the same where scores are real numbers, of which few examples lose all: the margin on average."""
-    losses = [Loss(None)]
+def with_rare_losses(random: np.random.Generator, n: int, change: float = 0.0) -> bool:
+    """Tell the same where scores are real numbers, of which few examples lose all: the margin on average.
+
+    All others change by a little, up and down.
+    """
+    losses = []
     for _ in range(CANDIDATES):
-        scores = random.uniform(0.5, 1.0, n)
-        lost = random.random(n) < MARGIN / 0.75
-        losses.append(loss_of_examples(np.where(lost, 0.0, scores), scores, np.arange(n)))
-    return breaks(choose(_logs(random, 1), 0, losses, MARGIN, exact=True))
+        scores = random.uniform(0.5, 1.0 - 4 * change, n)
+        lost = random.random(n) < MARGIN / scores.mean()
+        own = np.where(lost, 0.0, np.clip(scores + change * random.normal(size=n), 0, 1))
+        losses.append(loss_of_examples(own, scores, np.arange(n)))
+    return _is_broken(_logs(random, 1), losses, exact=True)
+
+
+def with_skewed_losses(random: np.random.Generator, n: int) -> bool:
+    """Tell the same of scores that are no shares, where each example loses something: the margin on average."""
+    losses = []
+    for _ in range(CANDIDATES):
+        scores = random.normal(size=n)
+        losses.append(loss_of_examples(scores - random.exponential(MARGIN, n), scores, np.arange(n)))
+    return _is_broken(_logs(random, 1), losses, exact=True)
+
+
+def beside_a_noisy_reference(random: np.random.Generator, repeats: int) -> bool:
+    """Tell whether any candidate is called cheaper that costs the same in the usual pair of repeats.
+
+    The reference's noise is skewed, as in `benchmarks/claims.py`: 2 % of what is lognormal with sigma 1.
+    """
+    logs = 0.002 * random.normal(size=(repeats, CANDIDATES + 1))
+    logs[:, 0] += np.log1p(0.02 * random.lognormal(size=repeats)) - _USUAL
+    return _is_broken(logs, [_NOTHING_LOST] * CANDIDATES)
 
 
 def with_few_held_out(random: np.random.Generator, repeats: int, n: int) -> bool:
@@ -151,22 +178,31 @@ def with_few_held_out(random: np.random.Generator, repeats: int, n: int) -> bool
         loss_of_repeats(reference - random.binomial(n, 0.9 - MARGIN, repeats) / n, resolution=0.5 / n)
         for _ in range(CANDIDATES)
     ]
-    return breaks(choose(_logs(random, repeats), 0, [Loss(None), *losses], MARGIN))
+    return _is_broken(_logs(random, repeats), losses)
 
 
 LEAST_SCORE = 0.9
 _NOTHING_LOST = Loss(Flips(0, 0, 100_000), n=100_000)
+_USUAL = float(
+    np.median(np.log1p(0.02 * np.random.default_rng(0).lognormal(size=(2, 500_000))).mean(axis=0))
+)  # the centre of the averages of two, which signed ranks are about
+
+
+def _is_broken(logs: np.ndarray, losses: Sequence[Loss], *limits: Limit, exact: bool = False) -> bool:
+    return breaks(choose(logs, 0, [Loss(None), *losses], MARGIN, limits, exact=exact, ranges=False))
 
 
 def _logs(random: np.random.Generator, repeats: int) -> np.ndarray:
     noise = random.normal(0, SPREAD / np.sqrt(2), (repeats, CANDIDATES + 1))
-    return np.array([0.0, -0.5, -0.4, -0.3]) + noise
+    return np.array([0.0, *FAST]) + noise
 
 
-def _kept_by_the_first(excess: np.ndarray, shared: float = 0.0, resolution: np.ndarray | None = None) -> Limit:
+def _kept_by_the_first(
+    excess: np.ndarray, shared: float = 0.0, resolution: np.ndarray | None = None, *, is_cost: bool = False
+) -> Limit:
     """Return a limit that the reference keeps for sure."""
     excess[:, 0] = -1.0 + 1e-3 * np.arange(len(excess))
-    return Limit(excess, shared=shared, resolution=resolution)
+    return Limit(excess, shared=shared, resolution=resolution, is_cost=is_cost)
 
 
 OTHERS: dict[str, Callable[[np.random.Generator], bool]] = {
@@ -176,8 +212,15 @@ OTHERS: dict[str, Callable[[np.random.Generator], bool]] = {
     "a score at its limit, 10 re-splits of 1,800": lambda random: at_a_limit_of_score(random, 10, 1800),
     "rare losses of real scores, 100 examples": lambda random: with_rare_losses(random, 100),
     "rare losses of real scores, 1,000 examples": lambda random: with_rare_losses(random, 1000),
+    "the same, others change by 0.02, 100 examples": lambda random: with_rare_losses(random, 100, 0.02),
+    "the same, others change by 0.02, 360 examples": lambda random: with_rare_losses(random, 360, 0.02),
+    "the same, others change by 0.02, 1,000 examples": lambda random: with_rare_losses(random, 1000, 0.02),
+    "skewed losses of other scores, 360 examples": lambda random: with_skewed_losses(random, 360),
     "36 held out, 2 repeats": lambda random: with_few_held_out(random, 2, 36),
     "36 held out, 5 repeats": lambda random: with_few_held_out(random, 5, 36),
+    "no cheaper than a noisy reference, 5 repeats": lambda random: beside_a_noisy_reference(random, 5),
+    "no cheaper than a noisy reference, 10 repeats": lambda random: beside_a_noisy_reference(random, 10),
+    "no cheaper than a noisy reference, 30 repeats": lambda random: beside_a_noisy_reference(random, 30),
 }
 
 
@@ -191,58 +234,86 @@ def is_open(choice: Choice) -> bool:
     return choice.verdict == "undecided"
 
 
-def main() -> int:
-    """Print the tables."""
-    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
-    parser.add_argument("--experiments", type=int, default=1000, help="of each line; default 1000")
-    experiments = parser.parse_args().experiments
+def say_limits(experiments: int) -> None:
+    """Print how often a setup is recommended that loses exactly the margin."""
     say = sys.stdout.write
-    fast = (-0.5, -0.4, -0.3)
     say(f"A setup that breaks the limit is recommended (target 5 %, upper bound 6 %); {experiments} experiments each\n")
-    total, lines = 0.0, 0
     by_examples = itertools.product((1, 5, 10), (0.0, 0.01), (1800, 10_000), (True,))
     by_repeats = itertools.product((2, 5, 10), (0.01,), (1800,), (False,))
-    for repeats, churn, table, weights in (*by_examples, *by_repeats):
-        world = World((MARGIN,) * CANDIDATES, churn, fast, repeats, table, weights)
-        share, upper = rate(world, breaks, experiments, seed=lines)
+    for seed, (repeats, churn, table, weights) in enumerate((*by_examples, *by_repeats)):
+        world = World((MARGIN,) * CANDIDATES, churn, FAST, repeats, table, weights)
+        share, upper = rate(world, breaks, experiments, seed)
         by = "examples" if weights else "repeats"
         say(
             f"  by {by:8}  {repeats:2} repeats  {table // 5:4} held out  churn {churn:3.0%}: "
             f"{share:6.1%}, at most {upper:.1%}\n"
         )
         sys.stdout.flush()
-        total, lines = total + share, lines + 1
-    say(f"  all together: {total / lines:.1%}\n\n")
 
-    say("The same of other limits and scores, of candidates that are exactly at the limit or the margin\n")
+
+def say_others(experiments: int) -> None:
+    """Print the same of other limits and scores."""
+    say = sys.stdout.write
+    say(f"The same of other limits and scores, and of costs that are no lower; {experiments} experiments each\n")
     for seed, (name, happens) in enumerate(OTHERS.items()):
         share, upper = rate_of(happens, experiments, 200 + seed)
-        say(f"  {name:44}: {share:6.1%}, at most {upper:.1%}\n")
+        say(f"  {name:47}: {share:6.1%}, at most {upper:.1%}\n")
         sys.stdout.flush()
-    say("\n")
 
+
+def say_best(experiments: int) -> None:
+    """Print how often the best feasible setup is chosen."""
+    say = sys.stdout.write
     say(
-        "The best feasible setup is chosen (target 90 %), where it leads by 5 %; the cheapest of all breaks the limit\n"
+        "The best feasible setup is chosen (target 90 %), where it leads by 5 %; the cheapest of all breaks the limit; "
+        f"{experiments} experiments each\n"
     )
     for repeats in (5, 10):
         world = World((0.0005, 0.0005, 0.03), 0.0005, (-0.45, -0.40, -0.60), repeats)
         share, _ = rate(world, lambda one: one.verdict == "ship" and one.chosen == 1, experiments, seed=100)
         say(f"  {repeats:2} repeats: {share:.1%}\n")
 
-    say("\nNot decided: how much more would decide, as told, and as it took by going on, with a look after every\n")
-    say("twentieth more; near: in all within a factor of 1.5 of what was told, best: of the best number for a line\n")
+
+def say_undecided(experiments: int) -> None:
+    """Print how much more would decide, as told, and how much it took."""
+    say = sys.stdout.write
+    say("Not decided: how much more would decide, as told, and as it took by going on, with a look after every\n")
+    say("twentieth more; near: in all within a factor of 1.5 of what was told, best: of the best number for a line;\n")
+    say(f"of {experiments} experiments each\n")
     say("                    open   range held   near   best   median told    took\n")
     for name, world in {
-        "loss by examples": World((0.005, 0.03, 0.03), 0.002, fast, 2, 1800),
-        "loss by repeats": World((0.003, 0.03, 0.03), 0.004, fast, 4, 1800, weights=False),
+        "loss by examples": World((0.005, 0.03, 0.03), 0.002, FAST, 2, 1800),
+        "loss by repeats": World((0.003, 0.03, 0.03), 0.004, FAST, 4, 1800, weights=False),
         "cost": World((0.0, 0.03, 0.03), 0.0005, (-0.02, -0.3, -0.3), 5, 10_000),
         "cost, 10 repeats": World((0.0, 0.03, 0.03), 0.0005, (-0.02, -0.3, -0.3), 10, 10_000),
         "small cost": World((0.0, 0.03, 0.03), 0.0005, (-0.012, -0.3, -0.3), 10, 10_000),
     }.items():
-        say(_told_and_took(name, world.repeats, list(_how_long(world, experiments // 5))))
+        say(_told_and_took(name, world.repeats, list(_how_long(world, experiments))))
         sys.stdout.flush()
     for lost, gained, n in ((0.005, 0.002, 360), (0.006, 0.004, 1000)):
-        say(_told_and_took(f"{n} examples", n, list(_how_many_examples(lost, gained, n, experiments // 5))))
+        say(_told_and_took(f"{n} examples", n, list(_how_many_examples(lost, gained, n, experiments))))
+        sys.stdout.flush()
+
+
+PARTS: dict[str, tuple[Callable[[int], None], int]] = {
+    "limits": (say_limits, 2000),
+    "others": (say_others, 4000),
+    "best": (say_best, 2000),
+    "undecided": (say_undecided, 200),
+}
+"""What prints each part, and experiments of each of its lines."""
+
+
+def main() -> int:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
+    parser.add_argument("--part", choices=PARTS, help="the table to print; default all")
+    parser.add_argument("--experiments", type=int, help="of each line; default as many as ten minutes allow")
+    given = parser.parse_args()
+    for name, (part, experiments) in PARTS.items():
+        if given.part in {None, name}:
+            part(given.experiments or experiments)
+            sys.stdout.write("\n")
     return 0
 
 

@@ -89,5 +89,7 @@ def widening(correlation: Floats, n: Codes) -> Floats:
 
 def widening_of(values: Floats) -> float:
     """Return the same of one sample, shape (n,), in the order of time."""
+    if values.size < FEWEST_TO_WIDEN:
+        return 1.0
     groups = np.zeros(values.size, dtype=np.int64)
     return float(widening(lag1(values, groups, 1), np.array([values.size]))[0])

@@ -50,10 +50,7 @@ def among_best(
     for k in members.tolist():
         others = [j for j in members.tolist() if j != k]
         # A setup is excluded by a cheap one, or by none.
-        rivals = [
-            Below.of(logs[:, j] - logs[:, k], exact=exact, blur=float(max(blurs[j], blurs[k])))
-            for j in others[:MOST_RIVALS]
-        ]
+        rivals = [Below(logs[:, j] - logs[:, k], exact, float(max(blurs[j], blurs[k]))) for j in others[:MOST_RIVALS]]
         critical = _largest_t(logs[:, others] - logs[:, [k]], level) if rivals else 0.0
         stays[k] = not any(_is_beyond(one, critical) for one in rivals)
     return stays

@@ -21,8 +21,9 @@ Unit = Literal["example", "repeat"]
 
 BISECTIONS = 60
 
-FEW_CHANGED = 30
-"""Examples of another score; with fewer, Student's t promises too much: what is rare may just not have been seen."""
+FEW = 30
+"""Examples of which losses have their spread; with fewer, Student's t promises too much: what is rare may just not have
+been seen."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,8 @@ class Spread:
         examples over those trained on (Nadeau and Bengio, Machine Learning 52, 2003). 0 of examples.
     unseen
         How far the mean may be off since what is rare has not been seen; see `loss_of_examples`.
+    size
+        Of a typical change of an example: what is not lost yet would be lost by changes of that size; 0 of repeats.
     """
 
     point: float
@@ -95,6 +98,7 @@ class Spread:
     n: float
     shared: float = 0.0
     unseen: float = 0.0
+    size: float = 0.0
 
     @property
     def standard_error(self) -> float:
@@ -102,18 +106,26 @@ class Spread:
         return self.deviation * math.sqrt(1 / self.n + self.shared)
 
     def p_of_more(self, loss: float) -> float:
-        """Return the p-value of "as much is lost, or more", by Student's t."""
-        return self._p(self.point - loss)
+        """Return the p-value of "as much is lost, or more", by Student's t with the spread that there would be then."""
+        return self._p(self.point + self.unseen - loss, self.deviation_if(loss))
 
     def p_of_less(self, loss: float) -> float:
         """Return the p-value of "as much is lost, or less"."""
-        return self._p(loss - self.point)
+        return self._p(loss + self.unseen - self.point, self.deviation)
 
-    def _p(self, distance: float) -> float:
-        distance += self.unseen
-        if not self.standard_error > 0:  # the same in every example
+    def deviation_if(self, loss: float) -> float:
+        """Return the deviation that there would be if so much were lost.
+
+        As in a score test: where few examples lose much, too few of them make both mean and spread too small. So many
+        more of that size are put to them as make the mean the loss, and their squares are in the spread.
+        """
+        missing = max(0.0, loss - self.point - self.unseen)
+        return math.sqrt(self.deviation**2 + missing * self.size)
+
+    def _p(self, distance: float, deviation: float) -> float:
+        if not deviation > 0:  # the same in every example
             return 0.0 if distance < 0 else 1.0
-        return float(stdtr(self.n - 1, distance / self.standard_error))
+        return float(stdtr(self.n - 1, distance / (deviation * math.sqrt(1 / self.n + self.shared))))
 
     def times(self, factor: float) -> "Spread":
         """Return the same from so many times as many."""
@@ -232,9 +244,10 @@ def loss_of_examples(own: Floats, baseline: Floats, examples: Codes, repeats: in
     So it is about these weights and new examples; one repeat is enough. Repeats that hold out the same example are no
     new evidence of it: an example is a cluster, as in `significand.analysis.examples`.
 
-    Of scores other than right and wrong the mean is judged by Student's t. Where fewer than `FEW_CHANGED` examples have
-    another score, one more that loses all there is to lose is put to them: that none was seen among 100 examples does
-    not show that there is none among 1,000.
+    Of scores other than right and wrong the mean is judged by Student's t. One more example that loses all there is to
+    lose is put to them: that none was seen among 100 does not show that there is none among 1,000. How much that is, is
+    known of scores from 0 to 1; of others it is what lies between the lowest and the highest, and one is put to them
+    only where few examples have the whole spread: as many as `FEW`, by the kurtosis.
 
     Parameters
     ----------
@@ -257,20 +270,30 @@ def loss_of_examples(own: Floats, baseline: Floats, examples: Codes, repeats: in
         worse, better = (np.count_nonzero(side) / effect for side in (lost > 0, lost < 0))
         flips = Flips(float(worse), float(better), n / effect)
         return Loss(flips, "example", k, repeats, min(1.0, overlap), changed)
-    point, seen = float(lost.mean()), n
-    if np.unique(clusters[lost != 0]).size < FEW_CHANGED:
-        lost, clusters, n, k = np.append(lost, _most_lost(own, baseline)), np.append(clusters, k), n + 1, k + 1
-    mean = float(lost.mean())
-    residuals = np.bincount(clusters, weights=lost - mean)
-    deviation = float(np.sqrt((residuals**2).sum() / (k - 1))) * k / n  # of an example's share in the mean
-    asked = k - (n - seen)
-    return Loss(Spread(point, deviation, asked, unseen=mean - point), "example", asked, repeats, 1.0, changed)
+    point = float(lost.mean())
+    most = _most_lost(own, baseline, _summed(lost - point, clusters))
+    if most:
+        lost, clusters = np.append(lost, most), np.append(clusters, k)
+    mean, share = float(lost.mean()), (k + bool(most)) / lost.size
+    changes = _summed(lost, clusters) * share  # by example, of what each has in the mean
+    deviation = float((_summed(lost - mean, clusters) * share).std(ddof=1))
+    total = float(np.abs(changes).sum())
+    size = float((changes**2).sum()) / total if total else 0.0
+    return Loss(Spread(point, deviation, k, unseen=mean - point, size=size), "example", k, repeats, 1.0, changed)
 
 
-def _most_lost(own: Floats, baseline: Floats) -> float:
-    """Return what an example can lose: 1 where scores are shares, else what lies between the lowest and the highest."""
+def _summed(values: Floats, clusters: Codes) -> Floats:
+    return np.bincount(clusters, weights=values).astype(np.float64)
+
+
+def _most_lost(own: Floats, baseline: Floats, residuals: Floats) -> float:
+    """Return what one more example might lose; 0 where those that there are tell enough."""
     scores = np.concatenate([own, baseline])
-    return 1.0 if scores.min() >= 0 and scores.max() <= 1 else float(np.ptp(scores))
+    if scores.min() >= 0 and scores.max() <= 1:
+        return 1.0
+    squares = residuals**2
+    is_of_few = squares.sum() ** 2 < FEW * (squares**2).sum() or not squares.any()
+    return float(np.ptp(scores)) if is_of_few else 0.0
 
 
 def loss_of_repeats(differences: Floats, *, shared: float = 0.0, resolution: float = 0.0) -> Loss:

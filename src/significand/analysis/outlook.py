@@ -230,9 +230,8 @@ def need_of_loss(loss: Loss, margin: float, alpha: float, patience: float) -> Ne
         distance, shared = evidence.point - margin, evidence.shared
         return Need(need_of_mean(distance, evidence.deviation, evidence.n, alpha, shared=shared, patience=patience))
     if not isinstance(evidence, Flips):
-        return Need(
-            None, need_of_mean(evidence.point + evidence.unseen - margin, evidence.deviation, evidence.n, alpha)
-        )
+        distance, deviation = evidence.point + evidence.unseen - margin, evidence.deviation_if(margin)
+        return Need(None, need_of_mean(distance, deviation, evidence.n, alpha))
 
     def worth(at: Floats) -> Floats:
         """Return how many independent answers repeats hold, over those that there are; see `Loss.needed`."""

@@ -11,14 +11,10 @@ from numpy.typing import NDArray
 
 from significand.analysis.autocorrelation import lag1
 from significand.analysis.moments import Codes, Floats, grouped_moments
-from significand.analysis.ranks import hodges_lehmann
+from significand.analysis.ranks import second_opinion
 
 ROUNDING = 1e-12
 """A deviation below this, of logs or percentage points, is rounding: no clock, counter or count resolves as much."""
-
-RANK_ERROR = 1.25
-"""Times the error of the t interval is that of the one by ranks, as a second opinion on it: at 95 % so much that five
-pairs have one, and that those of six to nine are not much wider for the coarse steps of their ranks."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +119,7 @@ def paired_effects(values: Floats, matches: Matches, level: float = 0.95) -> Eff
     matches
         From `match`.
     level
-        Confidence level of the comparison; `RANK_ERROR` says which one the interval by ranks has.
+        Confidence level of the comparison; `significand.analysis.ranks.RANK_ERROR` says which one ranks have.
     """
     n_setups = matches.blocks.size
     ours, theirs = values[matches.rows], values[matches.partners]
@@ -133,7 +129,7 @@ def paired_effects(values: Floats, matches: Matches, level: float = 0.95) -> Eff
     codes = matches.setups[usable]
     mean, variance, n = grouped_moments(differences[usable], codes, n_setups)
     effects = _effects(mean, variance / np.maximum(n, 1), (n - 1).astype(np.float64), (n, n), matches.blocks - n)
-    ranks = hodges_lehmann(differences[usable], codes, n_setups, max(level / 2, 1 - RANK_ERROR * (1 - level)))
+    ranks = second_opinion(differences[usable], codes, n_setups, level)
     return replace(
         effects,
         lag1=lag1(differences[usable], codes, n_setups),

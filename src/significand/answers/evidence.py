@@ -27,7 +27,10 @@ def limit_of_runs(results: "Folder", metric: Metric, bound: float, repeats: Rows
     if metric.scale == "ratio":
         logs = logs_or_nan(values)
         return Limit(
-            sign * (logs - math.log(bound)), metric.is_exact, blur_of(logs, results.resolution_of[metric.name])
+            sign * (logs - math.log(bound)),
+            metric.is_exact,
+            blur_of(logs, results.resolution_of[metric.name]),
+            is_cost=True,
         )
     if metric.name != HELD_OUT:
         step = step_of(runs, "n_train") if metric.scale == "points" else 0.0
