@@ -138,6 +138,33 @@ def test_a_setup_without_runs_is_not_looked_at() -> None:
     assert choice.candidates[2].status == "not measured"
 
 
+def test_a_part_of_the_error_is_kept_in_reserve() -> None:
+    """What is shown at 4.6 %, and not at 4 %, is not feasible; a little more is."""
+    assert 0.04 < flips(12).p_of_more(0.01) < 0.05
+    assert decided(costs(-0.5), flips(12)).candidates[1].status == "open"
+    assert decided(costs(-0.5), flips(11)).verdict == "ship"
+
+
+def test_a_lower_cost_is_shown_by_ranks_too() -> None:
+    """As in comparisons: of five pairs four are lower and one is not; t is sure of the mean, ranks of nothing."""
+    logs = np.zeros((5, 2))
+    for last, verdict in ((-0.09, "ship"), (0.001, "undecided")):
+        logs[:, 1] = [-0.10, -0.11, -0.12, -0.13, last]
+        choice = decided(logs, flips(0))
+        assert (choice.verdict, choice.candidates[1].is_cheaper) == (verdict, verdict == "ship")
+    assert choice.candidates[1].log_high < 0
+    assert choice.more.repeats is not None
+
+
+def test_a_limit_of_a_cost_is_shown_by_ranks_too() -> None:
+    """And one of a score is not, of which t decides."""
+    below = np.full((5, 2), -1.0) + 0.01 * np.arange(5)[:, None]
+    below[:, 1] = [-0.10, -0.11, -0.12, -0.13, 0.001]
+    for is_cost, status in ((True, "open"), (False, "feasible")):
+        limit = Limit(below, is_cost=is_cost)
+        assert decided(costs(-0.5, repeats=5), flips(0), limits=(limit,)).candidates[1].status == status
+
+
 def test_more_candidates_make_it_harder() -> None:
     """Holm's method: what is shown alone at 4 % is not among four."""
     alone = flips(11)
@@ -157,7 +184,7 @@ def test_what_is_shipped_is_feasible_cheapest_and_among_the_best(seed: int, repe
         chosen = choice.candidates[choice.chosen]
         assert chosen.status == "feasible"
         assert chosen.is_cheaper
-        assert chosen.p_feasible <= 0.05
+        assert chosen.p_feasible <= 0.04
         assert all(one.log_cost >= chosen.log_cost for one in choice.candidates if one.is_cheaper)
     p_best = [one.p_best for one in choice.candidates if math.isfinite(one.p_best)]
     assert sum(p_best) <= 1 + 1e-9

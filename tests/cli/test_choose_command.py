@@ -39,6 +39,7 @@ def test_the_decision_comes_first(folder: Path, capsys: pytest.CaptureFixture[st
         (["--require", "int8"], 0),
         (["--require", "float32"], 1),
         (["--require", "int8", "--minimise", "model_size"], 1),
+        (["--require", "int8", "--minimise", "model-size"], 1),
         (["--require", "int9"], 2),
     ],
 )

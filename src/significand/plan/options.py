@@ -4,6 +4,7 @@ Flags, keys of TOML files, keywords of Python, help, docs, validation and the co
 add a field is a line here, and one where a run uses it. Nothing heavy is imported, so that help is quick.
 """
 
+from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
@@ -104,6 +105,11 @@ class Option:
 def option(default: Any, help: str, group: str, kind: Kind, **more: Any) -> Any:  # noqa: A002, ANN401 - a field of any type
     """Return a field with its description; see `Option`."""
     return field(default=default, metadata={"option": Option(help, group, kind, **more)})
+
+
+def _metric(names: Sequence[str], what: str = "") -> Word:
+    """Return the kind of a metric's name, with hyphens, too."""
+    return Word(words=names, what=what, aliases={name.replace("_", "-"): name for name in names})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -290,7 +296,7 @@ class Fields:
         ("latency", "test_accuracy"),
         f"of the Pareto frontier, two or more of {', '.join(OBJECTIVES)}",
         COMPARED,
-        Several(Word(words=OBJECTIVES, what="an objective")),
+        Several(_metric(OBJECTIVES, "an objective")),
         free=True,
         before=("latency", "accuracy"),
     )
@@ -315,7 +321,7 @@ class Fields:
         "latency",
         f"what is to be as small as possible, of {', '.join(MINIMISED)}",
         DECIDED,
-        Word(words=MINIMISED, what="a cost to minimise"),
+        _metric(MINIMISED, "a cost to minimise"),
         free=True,
     )
     limit: tuple[str, ...] = option(
@@ -391,7 +397,7 @@ class Fields:
         "latency",
         f"with until: whose ratio that is: {', '.join(UNTIL_METRICS)}",
         UNTIL,
-        Word(words=UNTIL_METRICS),
+        _metric(UNTIL_METRICS),
         free=True,
     )
     max_repeats: int = option(100, "with until: repeats at most", UNTIL, Whole(), free=True)
