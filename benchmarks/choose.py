@@ -297,7 +297,7 @@ def say_undecided(experiments: int) -> None:
 
 PARTS: dict[str, tuple[Callable[[int], None], int]] = {
     "limits": (say_limits, 2000),
-    "others": (say_others, 4000),
+    "others": (say_others, 2000),
     "best": (say_best, 2000),
     "undecided": (say_undecided, 200),
 }
@@ -345,12 +345,14 @@ def _how_many_examples(lost: float, gained: float, n: int, experiments: int) -> 
         random = np.random.default_rng([n, k])
         worse, better = (random.random(20 * n) < rate for rate in (lost, gained))
 
-        def decide(size: int, worse: np.ndarray = worse, better: np.ndarray = better) -> Choice:
+        def decide(
+            size: int, worse: np.ndarray = worse, better: np.ndarray = better, *, ranges: bool = False
+        ) -> Choice:
             own, other = (~side[:size] for side in (worse, better))
             loss = loss_of_examples(own.astype(float), other.astype(float), np.arange(size))
-            return choose(np.array([[0.0, -1.0]]), 0, [Loss(None), loss], MARGIN, exact=True)
+            return choose(np.array([[0.0, -1.0]]), 0, [Loss(None), loss], MARGIN, exact=True, ranges=ranges)
 
-        choice = decide(n)
+        choice = decide(n, ranges=True)
         told = choice.more.examples_range
         if not is_open(choice) or told is None or choice.more.examples is None:
             continue
