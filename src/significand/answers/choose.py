@@ -174,8 +174,7 @@ ANSWER_KEYS = {
     "setups[].changed": ("share of the examples whose score is another one", "1"),
     "setups[].loss_reason": ("why the loss is not known", ""),
     "setups[].p_feasible": (
-        "p-value of not keeping loss and limits, one-sided, by Holm's method: feasible at 0.04 or below; null of a "
-        "reference without limits",
+        "p-value of keeping them not all, by Holm's method; feasible up to 0.04; null of a reference without limits",
         "1",
     ),
     "setups[].among_best": ("whether it is feasible and cannot be told from the cheapest feasible one", ""),
