@@ -87,6 +87,18 @@ def test_another_version_of_significand_is_refused(tmp_path: Path) -> None:
     assert re.search(rf"significand is 0.0.1 in .* and {re.escape(__version__)} here; install", line)
 
 
+def test_another_state_of_the_same_version_is_refused(tmp_path: Path) -> None:
+    """One that lacks what this one asks it for is not told to install the version that it has."""
+    folder = made_up_environment(tmp_path / "older")
+    (own_packages(folder) / "significand").mkdir()
+    (own_packages(folder) / "significand" / "__init__.py").write_text(
+        f"__version__ = {__version__!r}", encoding="utf-8"
+    )
+    line = refusal(folder)
+    assert "another state of it (ModuleNotFoundError: No module named 'significand." in line
+    assert line.endswith("install the same there")
+
+
 def test_another_python_is_refused(tmp_path: Path) -> None:
     """Both versions are named."""
     line = refusal(an_interpreter(tmp_path, '{"python": "3.9.1", "prefix": "/usr"}'))

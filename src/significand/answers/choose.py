@@ -174,7 +174,7 @@ ANSWER_KEYS = {
     "setups[].changed": ("share of the examples whose score is another one", "1"),
     "setups[].loss_reason": ("why the loss is not known", ""),
     "setups[].p_feasible": (
-        "p-value of keeping them not all, by Holm's method; feasible up to 0.04; null of a reference without limits",
+        "p-value of a loss or limit not kept, by Holm's method; feasible up to 0.04; null of a reference without any",
         "1",
     ),
     "setups[].among_best": ("whether it is feasible and cannot be told from the cheapest feasible one", ""),

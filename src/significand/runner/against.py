@@ -110,6 +110,9 @@ def _problems(experiment: Experiment, told: Mapping[str, Any]) -> Iterator[str]:
     elif told.get("significand", __version__) != __version__:
         there = told["significand"]
         yield f"significand is {there} in {place} and {__version__} here; install {__version__} there, or {there} here"
+    elif "error" in told and "significand" in told:
+        another = f"the significand {__version__} of here, but another state of it"
+        yield f"{place} does not hold {another} ({told['error']}); install the same there"
     elif "error" in told:
         yield f"{place} cannot import significand ({told['error']}); install significand {__version__} there"
     else:
