@@ -337,6 +337,16 @@ def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.strip() == __version__
 
 
+def test_a_call_knows_nothing_of_the_flags_of_the_one_before(capsys: pytest.CaptureFixture[str]) -> None:
+    """What is refused in one call is not refused again in the next, which has other flags."""
+    assert main(["run", "--batch-size", "0"]) == BAD_INPUT
+    assert "batch_size" in capsys.readouterr().err
+    assert main(["run", "--repeats", "0"]) == BAD_INPUT
+    error = capsys.readouterr().err
+    assert "repeats" in error
+    assert "batch_size" not in error
+
+
 def test_without_words_the_first_steps_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
     """`significand` alone is no mistake: it says in a few lines what to type, and every line is a command."""
     assert main([]) == DONE

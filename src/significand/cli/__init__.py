@@ -17,7 +17,6 @@ from significand.cli.common import (
     UNFIT,
     app,
     complain,
-    console,
     end,
     note,
     say,
@@ -98,7 +97,7 @@ def _called(words: Sequence[str]) -> int:
         say(FIRST_STEPS, end="")
         return DONE
     try:
-        code = app(words, console=console(), exit_on_error=False, print_error=False, result_action="return_value")
+        code = app.call(words)
     except CycloptsError as error:
         complain(error)
         note(f"Try: {' '.join(['significand', *(error.command_chain or ())])} --help")

@@ -4,10 +4,11 @@ import json
 import os
 import shutil
 from collections.abc import Sequence
+from contextvars import ContextVar
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
-from cyclopts import App, Token
+from cyclopts import App, ArgumentCollection, Parameter, Token
 
 from significand import __version__
 from significand.cli.streams import streams, why_unprinted
@@ -23,7 +24,34 @@ NOT_WRITTEN = 1
 
 GATE_ENDS = {DONE: "passed", FAILED_GATE: "failed", BAD_INPUT: "not judged"}
 
-app = App(
+
+class Commands(App):
+    """All commands. In one call each puts its flags together once; Cyclopts would do so three times for one help."""
+
+    def call(self, words: Sequence[str]) -> object:
+        """Run the command that the words ask for, and return its result; `CycloptsError` where they make no sense."""
+        before = _put_together.set({})  # what was read is kept with the flags: another call needs its own
+        try:
+            return self(words, console=console(), exit_on_error=False, print_error=False, result_action="return_value")
+        finally:
+            _put_together.reset(before)
+
+    def assemble_argument_collection(
+        self,
+        *,
+        default_parameter: Parameter | None = None,
+        parse_docstring: bool = False,  # noqa: ARG002 - each flag brings its help; no docstring tells of one
+    ) -> ArgumentCollection:
+        """Return the flags of this command."""
+        put_together = _put_together.get({})
+        if id(self) not in put_together:
+            put_together[id(self)] = super().assemble_argument_collection(default_parameter=default_parameter)
+        return put_together[id(self)]
+
+
+_put_together: ContextVar[dict[int, ArgumentCollection]] = ContextVar("flags of commands")
+
+app = Commands(
     name="significand",
     help="What does a network gain and lose in another precision, is the difference real, and did the machine really "
     "compute in that format?\n\nExample: significand run --modes float32,int8 --repeats 10",
