@@ -2,10 +2,10 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 from significand.plan.metrics import Metric
+from significand.present.plots.drawn import Axis
 from significand.present.rows import Cell
 
 _LOG_RATIO = 15.0  # beyond this ratio of largest to smallest, a linear axis piles the small ones up
@@ -19,18 +19,6 @@ ANYTHING = (-math.inf, math.inf)
 
 MIN_SHARE_SPAN = 0.01
 """Of an axis of a share: a narrower one would make noise look like everything."""
-
-
-@dataclass(frozen=True)
-class Axis:
-    """One axis: its label with the unit, its limits and its ticks, all in that unit."""
-
-    label: str
-    low: float
-    high: float
-    ticks: tuple[float, ...]
-    tick_labels: tuple[str, ...]
-    is_log: bool
 
 
 def choose_axis(

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 
 from made_up_pages import made_up_experiment
-from significand.present.axes import Axis
 from significand.present.page.draw_rounds import rounds_spec
 from significand.present.page.draw_tradeoff import MOST_RUNS, run_rows, tradeoff_spec
 from significand.present.page.rounds import RoundsFigure, Step
 from significand.present.page.setups import chances, metrics_of, setups_of
 from significand.present.page.tradeoff import tradeoff
 from significand.present.page.vegalite import along_x, position, setup_rows
+from significand.present.plots.drawn import Axis
 
 AXIS = Axis("Time (s)", 0.0, 3.0, (1.0, 2.0), ("1.00", "2.00"), is_log=False)
 

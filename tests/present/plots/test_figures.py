@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from significand.present.plots.figures import TradeoffFigure, pareto_figure, tradeoff_figure
+from significand.present.plots.drawn import TradeoffFigure
+from significand.present.plots.figures import pareto_figure, tradeoff_figure
 
 MODES = ("float64", "float32", "bfloat16", "float16", "int8", "int8-dynamic")
 METRICS = ("train_time", "latency", "memory", "accuracy", "energy")

@@ -10,7 +10,8 @@ from PIL import Image
 from made_up_fleets import CORE, EPYC, XEON, made_up_fleet
 from significand.answers.fleet import FleetAnswer, read_answer
 from significand.present.plots.draw_forest import draw_forest
-from significand.present.plots.forest_figures import MOST_HOSTS, ForestFigure, forest_figure, of_panels
+from significand.present.plots.drawn import ForestFigure
+from significand.present.plots.forest_figures import MOST_HOSTS, forest_figure, of_panels
 from significand.present.plots.paint import DPI
 from significand.present.plots.ratio_figures import ratio_axis
 from significand.present.plots.write import save_forest_plot

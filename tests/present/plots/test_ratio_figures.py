@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from made_up_grids import full_grid, grid_experiment, grid_results, grid_runs
 from significand.answers.folder import Folder
-from significand.present.plots.ratio_figures import RatioFigure, ratio_axis, ratio_figures
+from significand.present.plots.drawn import RatioFigure
+from significand.present.plots.ratio_figures import ratio_axis, ratio_figures
 
 
 def figures_of(results: Folder) -> dict[str, RatioFigure]:

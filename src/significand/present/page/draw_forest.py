@@ -7,7 +7,7 @@ import altair as alt
 
 from significand.present.page.theme import variable
 from significand.present.page.vegalite import Rows, Spec, along_x, position, spec_of
-from significand.present.plots.forest_figures import COLOURS, ForestFigure, ForestPanel, ForestRow
+from significand.present.plots.drawn import COLOURS, ForestFigure, ForestPanel, ForestRow
 from significand.present.styles import OUTLINES
 
 _ROW_PX, _BLOCK_PX = 22, 22

@@ -4,7 +4,7 @@ import altair as alt
 
 from significand.present.page.theme import variable
 from significand.present.page.vegalite import Rows, Spec, along_y, position, spec_of, with_setup
-from significand.present.plots.ratio_figures import RatioFigure, RatioLine
+from significand.present.plots.drawn import RatioFigure, RatioLine
 from significand.present.styles import OUTLINES
 
 _HEIGHT_PX = 300

@@ -24,7 +24,8 @@ from significand.present.page.provenance import Facts, machine_facts, workload_f
 from significand.present.page.setting import as_json, policy, resource, script, template
 from significand.present.page.theme import CHART_CONFIG, declarations
 from significand.present.page.vega import VegaScript
-from significand.present.plots.forest_figures import ForestFigure, forest_figure
+from significand.present.plots.drawn import ForestFigure
+from significand.present.plots.forest_figures import forest_figure
 from significand.present.rows import visible
 from significand.present.words.hosts import (
     ABOUT,

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from significand.answers.folder import Folder
 from significand.present.grid_styles import Part, looks_of
 from significand.present.page.setups import ShownSetup
-from significand.present.plots.ratio_figures import RatioFigure, ratio_figures
+from significand.present.plots.drawn import RatioFigure
+from significand.present.plots.ratio_figures import ratio_figures
 from significand.present.styles import OUTLINES
 from significand.present.varying import grid_of
 

@@ -28,7 +28,7 @@ from significand.present.page.times import MOST_READ, read_times
 from significand.present.page.tradeoff import FRAME_PX, Tradeoff, axes_offered, part_of, tradeoff, tradeoffs
 from significand.present.page.vega import VegaScript, still_picture
 from significand.present.page.vegalite import SETUPS, setup_rows
-from significand.present.plots.ratio_figures import RatioFigure
+from significand.present.plots.drawn import RatioFigure
 
 MOST_BYTES = 3_000_000
 """Of the page."""

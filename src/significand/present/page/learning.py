@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from significand.plan.metrics import METRICS
-from significand.present.axes import Axis, choose_axis
+from significand.present.axes import choose_axis
 from significand.present.page.setups import ShownSetup
 from significand.present.page.times import Times, spread
+from significand.present.plots.drawn import Axis
 from significand.present.rows import Cell
 from significand.present.words.numbers import choose_unit
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from significand.present.axes import Axis, choose_axis
+from significand.present.axes import choose_axis
 from significand.present.page.setups import ShownSetup
 from significand.present.page.times import Arrays, RunTimes, Times, spread
+from significand.present.plots.drawn import Axis
 from significand.present.rows import Cell
 
 PHASES = {"training": "Training epochs", "inference": "Latency rounds"}

@@ -9,8 +9,9 @@ import numpy as np
 
 from significand.analysis.pareto import Zone, nondominated
 from significand.plan.metrics import HELD_OUT
-from significand.present.axes import Axis, choose_axis, possible_part, score_axis
+from significand.present.axes import choose_axis, possible_part, score_axis
 from significand.present.page.setups import Mean, ShownMetric, ShownSetup, mean_of
+from significand.present.plots.drawn import Axis
 from significand.present.rows import Cell, made_up, repeats
 from significand.present.styles import frontier_steps
 from significand.present.words.network import MADE_UP

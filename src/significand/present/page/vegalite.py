@@ -10,9 +10,9 @@ from typing import Any
 
 import altair as alt
 
-from significand.present.axes import Axis
 from significand.present.page.setups import ShownMetric, ShownSetup, mean_texts
 from significand.present.page.theme import mode_variable
+from significand.present.plots.drawn import Axis
 from significand.present.rows import formats
 from significand.present.words.numbers import probability
 

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import blended_transform_factory
 
 from significand.present.plots.draw_grid import thinned
-from significand.present.plots.forest_figures import ForestFigure, ForestPanel, kind_colour
+from significand.present.plots.drawn import ForestFigure, ForestPanel, kind_colour
 from significand.present.plots.marks import INK, PALE_INK, dark, make_line, make_marker, make_text
 from significand.present.plots.paint import (
     CAP_POINTS,

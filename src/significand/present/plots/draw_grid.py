@@ -10,8 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.transforms import IdentityTransform
 
-from significand.present.axes import Axis
-from significand.present.plots.grid_figures import GridFigure
+from significand.present.plots.drawn import Axis, GridFigure, RatioFigure, RatioLine
 from significand.present.plots.marks import INK, PALE_INK, make_line, make_marker, make_text
 from significand.present.plots.paint import (
     CAP_POINTS,
@@ -29,7 +28,6 @@ from significand.present.plots.paint import (
     tell,
     write_foot,
 )
-from significand.present.plots.ratio_figures import RatioFigure, RatioLine
 
 LEGEND_GID = "legend"
 

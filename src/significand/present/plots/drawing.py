@@ -17,9 +17,7 @@ from matplotlib.transforms import IdentityTransform
 
 from significand.present.plots.draw_forest import draw_forest
 from significand.present.plots.draw_grid import draw_grid, draw_ratio
-from significand.present.plots.figures import Point, TradeoffFigure
-from significand.present.plots.forest_figures import ForestFigure
-from significand.present.plots.grid_figures import GridFigure
+from significand.present.plots.drawn import ForestFigure, GridFigure, Point, RatioFigure, TradeoffFigure
 from significand.present.plots.labels import Pixels, nearest, place_beside, place_in_column
 from significand.present.plots.marks import dark, make_line, make_text
 from significand.present.plots.paint import (
@@ -35,7 +33,6 @@ from significand.present.plots.paint import (
     png,
     write_foot,
 )
-from significand.present.plots.ratio_figures import RatioFigure
 from significand.runner.companion import answer_with
 
 LABEL_GID = "point-label"

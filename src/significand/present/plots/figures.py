@@ -5,13 +5,13 @@ Everything here is plain values in the units of the axes; `significand.present.p
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from significand.analysis.pareto import frontier
 from significand.meters.energy import CPU_TIME
 from significand.plan.metrics import SPECIFIED, Metric
 from significand.plan.phrases import merged
-from significand.present.axes import Axis, choose_axis, possible_part, score_axis
+from significand.present.axes import choose_axis, possible_part, score_axis
+from significand.present.plots.drawn import Point, TradeoffFigure
 from significand.present.rows import (
     Cell,
     SummaryRow,
@@ -31,41 +31,6 @@ from significand.present.words.numbers import choose_unit, in_sentence, probabil
 
 SMALLEST_DRAWN, LARGEST_DRAWN = 1e-100, 1e100
 """Sizes beyond which an axis has no numbers any more. No cost of anything is near them."""
-
-
-@dataclass(frozen=True)
-class Point:
-    """One setup in axis units: its means, the ends of its bars and of its box (None: no interval, so none).
-
-    `row` is its place among the rows.
-    """
-
-    row: int
-    label: str
-    colour: str
-    marker: str
-    x: float
-    y: float
-    x_bar: tuple[float, float] | None
-    y_bar: tuple[float, float] | None
-    n_covering: int  # later points on the very same spot, which would hide this one
-    on_frontier: bool
-    x_box: tuple[float, float] | None = None
-    y_box: tuple[float, float] | None = None
-
-
-@dataclass(frozen=True)
-class TradeoffFigure:
-    """All that one plot shows. Without points, `message` says why."""
-
-    x: Axis
-    y: Axis
-    points: tuple[Point, ...]
-    staircase: tuple[tuple[float, float], ...]  # the corners of the frontier's line; empty where none is drawn
-    better_hint: str
-    footnote: str
-    notes: tuple[str, ...]
-    message: str
 
 
 def tradeoff_figure(rows: Sequence[SummaryRow], cost: str) -> TradeoffFigure:

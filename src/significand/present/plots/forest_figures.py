@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from significand.answers.fleet import FleetAnswer, MetricOnHosts, is_over_hosts
-from significand.present.axes import ANYTHING, Axis, choose_axis
+from significand.present.axes import ANYTHING, choose_axis
+from significand.present.plots.drawn import ForestFigure, ForestPanel, ForestPoint, ForestRow
 from significand.present.plots.ratio_figures import ratio_axis
 from significand.present.rows import Cell, visible
 from significand.present.styles import shortened
@@ -22,83 +23,11 @@ MOST_KINDS = 40
 MOST_PANELS = 4
 """Setups beside each other in the picture."""
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#7A4B2A", "#332288", "#7F7F7F", "#882255")
-"""Of kinds, in their order, then again: Okabe and Ito's that are dark enough on white, and further ones."""
 
 MIDDLE = 5, 95
 """Percentiles of hosts between which a kind's thin bar lies, where hosts have no rows."""
 
 LONGEST_LABEL = 28
-
-
-@dataclass(frozen=True)
-class ForestRow:
-    """One row: its label, the kind by its index, and whether it is a host, a kind, or the heading of one."""
-
-    label: str
-    kind: int
-    role: str
-
-
-@dataclass(frozen=True)
-class ForestPoint:
-    """What one row shows of one setup: ratio or difference, its interval, and a wider span; None where none is."""
-
-    row: int
-    point: float
-    interval: tuple[float, float] | None
-    span: tuple[float, float] | None
-
-
-@dataclass(frozen=True)
-class ForestPanel:
-    """One setup."""
-
-    title: str
-    points: tuple[ForestPoint, ...]
-
-
-@dataclass(frozen=True)
-class ForestFigure:
-    """All that one forest shows of one metric.
-
-    Attributes
-    ----------
-    noun
-        The metric.
-    x
-        Axis of ratios or differences.
-    rows
-        From the top to the bottom.
-    panels
-        A setup each, with the same rows.
-    neutral
-        Where there is no difference.
-    better_hint, caption, footnote
-        What to read.
-    """
-
-    noun: str
-    x: Axis
-    rows: tuple[ForestRow, ...]
-    panels: tuple[ForestPanel, ...]
-    neutral: float
-    better_hint: str
-    caption: str
-    footnote: str
-
-    @property
-    def y(self) -> Axis:
-        """The rows as an axis, the first at the top."""
-        count = len(self.rows)
-        return Axis(
-            "",
-            max(count, 1) - 0.5,
-            -0.5,
-            tuple(map(float, range(count))),
-            tuple(row.label for row in self.rows),
-            is_log=False,
-        )
 
 
 def forest_figure(answer: FleetAnswer, metric: str) -> ForestFigure:
@@ -144,11 +73,6 @@ def of_panels(figure: ForestFigure, most: int = MOST_PANELS) -> ForestFigure:
         return figure
     told = f"{left} more setup{'' if left == 1 else 's'}: see host_ratios.csv"
     return replace(figure, panels=figure.panels[:most], footnote=f"{figure.footnote}; {told}")
-
-
-def kind_colour(kind: int) -> str:
-    """Return the colour of a kind on white."""
-    return COLOURS[kind % len(COLOURS)]
 
 
 def _host_rows(answer: FleetAnswer, one: MetricOnHosts) -> tuple[list[ForestRow], dict[int, int]]:

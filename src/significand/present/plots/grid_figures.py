@@ -1,47 +1,15 @@
 """What the plots of a grid show, prepared: panels of points, and what colours and markers mean."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from significand.present.axes import Axis
 from significand.present.grid_styles import looks_of
-from significand.present.plots.figures import Point, TradeoffFigure, pareto_figure, tradeoff_figure
+from significand.present.plots.drawn import GridFigure, Panel, TradeoffFigure
+from significand.present.plots.figures import pareto_figure, tradeoff_figure
 from significand.present.rows import SummaryRow
 from significand.present.varying import Grid
 
 MOST_NOTES = 4
-
-
-@dataclass(frozen=True)
-class Panel:
-    """Points between axes of their own, which are those of all panels."""
-
-    title: str
-    points: tuple[Point, ...]
-
-
-@dataclass(frozen=True)
-class GridFigure:
-    """All that one plot of a grid shows. Without points, `message` says why.
-
-    Attributes
-    ----------
-    staircase
-        The corners of the frontier's line, of all panels together; empty where none is drawn.
-    colours, markers
-        What each means, as (words, colour) and (words, marker).
-    """
-
-    x: Axis
-    y: Axis
-    panels: tuple[Panel, ...]
-    staircase: tuple[tuple[float, float], ...]
-    colours: tuple[tuple[str, str], ...]
-    markers: tuple[tuple[str, str], ...]
-    better_hint: str
-    footnote: str
-    notes: tuple[str, ...]
-    message: str
 
 
 def grid_figure(grid: Grid, rows: Sequence[SummaryRow], cost: str) -> GridFigure:

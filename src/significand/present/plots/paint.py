@@ -10,8 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.transforms import Affine2D
 
-from significand.present.axes import Axis
-from significand.present.plots.figures import Point, TradeoffFigure
+from significand.present.plots.drawn import Axis, Point, TradeoffFigure
 from significand.present.plots.marks import INK, PALE_INK, font, make_line, make_marker, make_text
 
 DPI = 140

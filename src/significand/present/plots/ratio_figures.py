@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from significand.analysis.comparison import Comparison
 from significand.plan.metrics import LATENCY
-from significand.present.axes import Axis, round_ticks
+from significand.present.axes import round_ticks
 from significand.present.grid_styles import MARKERS
+from significand.present.plots.drawn import Axis, RatioFigure, RatioLine, RatioPanel, RatioPoint
 from significand.present.rows import SummaryRow, made_up, mode_names, repeats, sequential, visible
 from significand.present.styles import mode_styles, shortened
 from significand.present.varying import Grid, grid_of, ratio_of
@@ -23,63 +23,6 @@ MOST_SENTENCES = 4
 _MARGIN = 1.12
 _FARTHEST = 8.0  # times the extreme ratio, beyond which an interval is cut off
 _DODGE = 0.36  # of the distance between two values, over which the series are spread
-
-
-@dataclass(frozen=True)
-class RatioPoint:
-    """One setup: its row, its place on the axis, where it is drawn, its ratio and the interval (None: none)."""
-
-    row: int
-    value: int
-    x: float
-    ratio: float
-    interval: tuple[float, float] | None
-
-
-@dataclass(frozen=True)
-class RatioLine:
-    """Setups that differ in the axis alone, joined by a line."""
-
-    label: str
-    colour: str
-    marker: str
-    points: tuple[RatioPoint, ...]
-
-
-@dataclass(frozen=True)
-class RatioPanel:
-    """Lines with the same values on all other axes."""
-
-    title: str
-    series: tuple[RatioLine, ...]
-
-
-@dataclass(frozen=True)
-class RatioFigure:
-    """All that one chart of ratios shows.
-
-    Attributes
-    ----------
-    axis
-        ``batch_size`` or ``threads``.
-    values
-        On that axis, in their order; they stand at equal distances, the first at 0.
-    colours, markers
-        What each means.
-    caption
-        What is to be seen, from the verdicts.
-    """
-
-    axis: str
-    values: tuple[str, ...]
-    x: Axis
-    y: Axis
-    panels: tuple[RatioPanel, ...]
-    colours: tuple[tuple[str, str], ...]
-    markers: tuple[tuple[str, str], ...]
-    better_hint: str
-    caption: str
-    footnote: str
 
 
 def ratio_figures(rows: Sequence[SummaryRow], comparisons: Sequence[Comparison]) -> list[RatioFigure]:

@@ -17,10 +17,11 @@ from significand.analysis.comparison import Comparison
 from significand.answers.fleet import FleetAnswer
 from significand.plan.metrics import LATENCY
 from significand.present.cache import cache_folder
-from significand.present.plots.figures import TradeoffFigure, pareto_figure, tradeoff_figure
-from significand.present.plots.forest_figures import ForestFigure, forest_figure, of_panels
-from significand.present.plots.grid_figures import GridFigure, grid_figure, grid_frontier_figure
-from significand.present.plots.ratio_figures import RatioFigure, ratio_figures
+from significand.present.plots.drawn import ForestFigure, GridFigure, RatioFigure, TradeoffFigure
+from significand.present.plots.figures import pareto_figure, tradeoff_figure
+from significand.present.plots.forest_figures import forest_figure, of_panels
+from significand.present.plots.grid_figures import grid_figure, grid_frontier_figure
+from significand.present.plots.ratio_figures import ratio_figures
 from significand.present.rows import SummaryRow
 from significand.present.varying import grid_of
 from significand.results.store import RATIO_BY_HOST, replacing
@@ -33,7 +34,8 @@ DRAWING_TIMEOUT_S = 120.0
 # What runs need is imported at the same time, and somebody waits for that. What was registered first is done last:
 # Matplotlib removes what it put aside, but nobody waits while Python takes it apart.
 _SERVE = """
-import atexit, os
+import atexit, gc, os
+gc.disable()  # while it imports, nothing is garbage; and it draws little
 os.nice(10)
 atexit.register(os._exit, 0)
 from significand.present.plots.drawing import serve
