@@ -91,6 +91,12 @@ def test_a_damaged_cell_is_named(column: str, text: str, told: str, tmp_path: Pa
     assert str(caught.value) == f"line 3, column {column}: {told}"
 
 
+def test_a_blank_before_a_number_costs_nothing(tmp_path: Path) -> None:
+    """An editor may align numbers with blanks; what they say is plain."""
+    path = changed(tmp_path / "raw_runs.csv", 3, "peak_memory_mb", " 12.5")
+    assert read_table(path).numbers("peak_memory_mb")[1] == 12.5
+
+
 def test_a_table_that_went_through_an_editor_is_read(tmp_path: Path) -> None:
     """A byte order mark before the first column, blank lines between and other line ends change nothing."""
     path = written(tmp_path / "raw_runs.csv", [Run(seed=1), Run(seed=2)])

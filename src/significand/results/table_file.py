@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -13,6 +13,7 @@ from significand.plan.problems import shown
 from significand.plan.setup import name_of
 from significand.results.files import (
     ELSEWHERE,
+    LONGEST_LINE,
     TooLargeError,
     lines_of,
     most_runs,
@@ -33,6 +34,11 @@ MOST_COLUMNS = 1_000
 
 FILES_AT_ONCE = 100
 """That are read together: bounds what is read again where something in one of them is odd."""
+
+BYTES_AT_ONCE = 2**20
+"""Of a file whose separators are counted."""
+
+_NO_OUTLINE = bytes(set(range(256)) - set(b'",\n'))
 
 _PATH = "_path"
 _TRUTHS = [text for text, value in TRUTH_VALUES.items() if value is not None]
@@ -133,36 +139,12 @@ def _collected(paths: Sequence[Path], header: Sequence[str]) -> tuple[pl.DataFra
     known = [name for name in TYPES if name in header]
     if not known:
         raise TableError(f"{str(paths[0])!r} has none of the columns of a table of runs")
-    lazy = pl.scan_csv(
-        [path.absolute() for path in paths],  # a name that begins with ~ is no home folder here
-        glob=False,
-        has_header=False,
-        skip_rows=1,
-        schema={str(place): pl.String() for place in range(len(header))},
-        encoding="utf8-lossy",
-        truncate_ragged_lines=True,
-        extra_columns="ignore",
-        missing_columns="insert",
-        include_file_paths=_PATH,
-    )
-    place = {name: str(index) for index, name in enumerate(header)}
-    texts = {name: pl.col(place[name]) for name in known}
-    typed = {name: _typed(text, TYPES[name]) for name, text in texts.items()}
-    damaged = [typed[name].is_null() & texts[name].is_not_null() for name in known if TYPES[name] is not str]
-    blank = pl.all_horizontal(pl.exclude(_PATH).is_null())
     most = most_runs()
     try:
-        frame = (
-            lazy.filter(~blank)
-            .head(most + 1)
-            .select(
-                *(_without_nan(typed[name], TYPES[name]).alias(name) for name in known),
-                (pl.any_horizontal(damaged) if damaged else pl.lit(value=False)).alias("_damaged"),
-                pl.col(str(len(header) - 1)).is_null().alias("_ends early"),
-                pl.col(_PATH),
-            )
-            .collect(engine="streaming")
-        )
+        try:
+            frame = _rows(paths, header, known, most, typed=(float,))  # polars reads numbers thrice as fast as texts
+        except pl.exceptions.PolarsError:  # one is none, or something else is odd: as texts it can be named
+            frame = _rows(paths, header, known, most)
     except pl.exceptions.PolarsError as error:
         raise TableError(f"{str(paths[0])!r} is not a CSV table: {str(error).splitlines()[0]}") from None
     if frame.height > most:
@@ -170,6 +152,43 @@ def _collected(paths: Sequence[Path], header: Sequence[str]) -> tuple[pl.DataFra
     # A line that was cut off has no last cell. Nor has one whose last cell is empty: only then are separators counted.
     is_doubtful = bool(frame["_damaged"].any() or (frame["_ends early"].any() and _may_be_cut(paths, len(header))))
     return frame.drop("_damaged", "_ends early"), is_doubtful
+
+
+def _rows(
+    paths: Sequence[Path], header: Sequence[str], known: Sequence[str], most: int, typed: Collection[type] = ()
+) -> pl.DataFrame:
+    """Return the rows of files, one more than `most` at most, with what is odd about each.
+
+    Columns of the types in `typed` are read as such; with a cell that is not of its type there is a PolarsError.
+    """
+    kinds = [TYPES[name] if TYPES.get(name) in typed else str for name in header]
+    lazy = pl.scan_csv(
+        [path.absolute() for path in paths],  # a name that begins with ~ is no home folder here
+        glob=False,
+        has_header=False,
+        skip_rows=1,
+        schema={str(place): POLARS_TYPES[kind] for place, kind in enumerate(kinds)},
+        encoding="utf8-lossy",
+        truncate_ragged_lines=True,
+        extra_columns="ignore",
+        missing_columns="insert",
+        include_file_paths=_PATH,
+    )
+    read = {name: pl.col(str(place)) for place, name in enumerate(header)}
+    values = {name: read[name] if TYPES[name] in typed else _typed(read[name], TYPES[name]) for name in known}
+    damaged = [values[name].is_null() & read[name].is_not_null() for name in known if TYPES[name] not in {str, *typed}]
+    blank = pl.all_horizontal(pl.exclude(_PATH).is_null())
+    return (
+        lazy.filter(~blank)
+        .head(most + 1)
+        .select(
+            *(_without_nan(values[name], TYPES[name]).alias(name) for name in known),
+            (pl.any_horizontal(damaged) if damaged else pl.lit(value=False)).alias("_damaged"),
+            pl.col(str(len(header) - 1)).is_null().alias("_ends early"),
+            pl.col(_PATH),
+        )
+        .collect(engine="streaming")
+    )
 
 
 def _completed(frame: pl.DataFrame, lacked: Mapping[str, pl.Expr]) -> pl.DataFrame:
@@ -220,6 +239,8 @@ def _typed(text: pl.Expr, kind: type) -> pl.Expr:
     """Return a column of texts in its type; null where that cannot be."""
     if kind is bool:
         return pl.when(text.is_in(_TRUTHS)).then(text == "true")
+    if kind is float:
+        text = text.str.strip_chars_start()  # as polars does where it reads numbers itself
     return text if kind is str else text.cast(POLARS_TYPES[kind], strict=False)
 
 
@@ -229,26 +250,27 @@ def _without_nan(column: pl.Expr, kind: type) -> pl.Expr:
 
 def _may_be_cut(paths: Sequence[Path], n_columns: int) -> bool:
     """Tell whether a line of one of them has too few cells, or a line break inside a cell makes it look so."""
-    line = pl.col("line")
-    # Quoted cells are taken out of the lines that have any: of the others, the slow expression does nothing.
-    quoted = pl.when(line.str.contains('"', literal=True)).then(line)
-    counted = (one.str.count_matches(",", literal=True) for one in (line, quoted.str.replace_all('"[^"]*"', "")))
-    too_few = pl.any_horizontal([(separators < n_columns - 1).any() for separators in counted])
-    lines = pl.scan_csv(
-        [path.absolute() for path in paths],
-        glob=False,
-        has_header=False,
-        skip_rows=1,
-        schema={"line": pl.String()},
-        separator="\x1f",
-        quote_char=None,
-        encoding="utf8-lossy",
-        truncate_ragged_lines=True,
-        extra_columns="ignore",
-        missing_columns="insert",
-    )
-    cut = lines.filter(line.is_not_null()).select(too_few)
-    return bool(cut.collect(engine="streaming").item())
+    return any(_is_short(line, n_columns) for path in paths for line in _outlines(path))
+
+
+def _outlines(path: Path) -> Iterator[bytes]:
+    """Return what quotes and separators the lines have, each once and again: of a million lines, a few differ.
+
+    Of lines without either the blank ones matter: these come as they are.
+    """
+    with path.open("rb") as file:
+        while text := file.read(BYTES_AT_ONCE) + file.readline(LONGEST_LINE):
+            text = text.removesuffix(b"\n")
+            outlines = set(text.translate(None, _NO_OUTLINE).split(b"\n"))
+            yield from text.split(b"\n") if b"" in outlines else outlines
+
+
+def _is_short(line: bytes, n_columns: int) -> bool:
+    """Tell whether a line has fewer cells, or ends within one; a blank one has not."""
+    between_quotes = line.split(b'"')
+    outside = b"".join(between_quotes[::2])
+    is_whole = len(between_quotes) % 2 == 1
+    return not (is_whole and outside.count(b",") >= n_columns - 1) and bool(line.strip())
 
 
 def _check_lines(path: Path, header: Sequence[str]) -> None:
@@ -286,6 +308,8 @@ def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
 def _fits(text: str, kind: type) -> bool:
     if kind is bool:
         return text in TRUTH_VALUES
+    if kind is float:
+        text = text.lstrip()  # an editor may align numbers
     if (kind is not str and text != text.strip()) or "_" in text or not text.isascii():
         return False  # Python would read it, and nothing else
     try:
