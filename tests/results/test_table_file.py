@@ -195,6 +195,25 @@ def test_more_runs_than_the_memory_holds_are_refused(tmp_path: Path, monkeypatch
     assert len(read_table(path)) == 5
 
 
+def test_some_runs_of_a_table_say_what_their_rows_say() -> None:
+    """All that is asked of runs that were taken, and of some taken from these, is of their rows."""
+    whole = table_of(made_up_runs(2, n=6))
+    rows = np.array([5, 3, 3, 0])
+    for part, of in (
+        (whole.take(rows), rows),
+        (whole.take(rows).take(np.array([False, True, False, True])), rows[[1, 3]]),
+    ):
+        assert len(part) == part.frame.height == len(of)
+        assert part.frame.equals(whole.frame[of])
+        assert part.codes.tolist() == whole.codes[of].tolist()
+        assert part.finished.tolist() == whole.finished[of].tolist()
+        assert part.numbers("peak_memory_mb").tolist() == whole.numbers("peak_memory_mb")[of].tolist()
+        assert part.counts("seed").tolist() == whole.counts("seed")[of].tolist()
+        assert part.texts("status").to_list() == whole.texts("status")[of].to_list()
+        assert part.names.to_list() == whole.names[of].to_list()
+        assert part.rounds_s.to_list() == whole.rounds_s[of].to_list()
+
+
 def test_setups_are_told_apart_by_their_names() -> None:
     """Planned setups come first, whether they have runs or not; others in the order of their runs."""
     runs = [replace(RUNS[0], setup=name) for name in ("float32", "float32-again", "float32")]

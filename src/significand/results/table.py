@@ -63,12 +63,12 @@ class RunTable:
     @cached_property
     def finished(self) -> NDArray[np.bool_]:
         """Which runs came to their end, shape (n_runs,)."""
-        return (self.frame["status"] == FINISHED).fill_null(value=False).to_numpy()
+        return (self._column("status") == FINISHED).fill_null(value=False).to_numpy()
 
     @cached_property
     def unsteady(self) -> NDArray[np.bool_]:
         """Which runs are known not to have come to a steady state, shape (n_runs,)."""
-        return (~self.frame["steady_state"]).fill_null(value=False).to_numpy()
+        return (~self._column("steady_state")).fill_null(value=False).to_numpy()
 
     @cached_property
     def beside_s(self) -> dict[tuple[int, ...], NDArray[np.float64]]:
@@ -100,7 +100,8 @@ class RunTable:
     @cached_property
     def names(self) -> pl.Series:
         """The name of each run among those of its experiment, as `Run.name`."""
-        return self.frame.select(
+        of = pl.DataFrame([self._column("repeat"), self._column("setup")])
+        return of.select(
             pl.format(
                 "r{}-{}",
                 pl.col("repeat").fill_null(0).cast(pl.String).str.zfill(3),
@@ -112,18 +113,18 @@ class RunTable:
         """Return a column of numbers or counts, shape (n_runs,): NaN for a number that is missing, 0 for a count."""
         if column not in self._known:
             missing = 0 if TYPES[column] is int else math.nan
-            self._known[column] = self.frame[column].cast(pl.Float64).fill_null(missing).to_numpy()
+            self._known[column] = self._column(column).cast(pl.Float64).fill_null(missing).to_numpy()
         return self._known[column]
 
     def counts(self, column: str) -> NDArray[np.int64]:
         """Return a column of whole numbers, shape (n_runs,); 0 where it is missing."""
         if column not in self._counted:
-            self._counted[column] = self.frame[column].fill_null(0).to_numpy()
+            self._counted[column] = self._column(column).fill_null(0).to_numpy()
         return self._counted[column]
 
     def texts(self, column: str) -> pl.Series:
         """Return a column of texts; empty where it is missing."""
-        return self.frame[column].fill_null("")
+        return self._column(column).fill_null("")
 
     def rows_of(self, setup: int, *, finished: bool = True) -> Rows:
         """Return which rows hold the runs of a setup, by its code: the finished ones, or all."""
@@ -133,10 +134,11 @@ class RunTable:
         return self._rows[setup, finished]
 
     def take(self, rows: Rows | NDArray[np.bool_]) -> "RunTable":
-        """Return some of the runs, by their rows or a mark for each."""
-        if rows.dtype == np.bool_:
-            rows = np.flatnonzero(rows)
-        return RunTable(self.frame[rows], self.rounds_s[rows], self.columns, self.setups, self.codes[rows])
+        """Return some of the runs, by their rows or a mark for each; a column is copied when it is asked for."""
+        return _Part(self, np.flatnonzero(rows) if rows.dtype == np.bool_ else rows.astype(np.int64, copy=False))
+
+    def _column(self, name: str) -> pl.Series:
+        return self.frame[name]
 
     def between(self, start: int, end: int) -> "RunTable":
         """Return the runs of some neighbouring rows; nothing is copied."""
@@ -154,6 +156,37 @@ class RunTable:
             there, first = np.unique(codes[rows], return_index=True)
             found = [texts[code] for code in there[first.argsort()]]
         return [text for text in found if text]
+
+
+class _Part(RunTable):
+    """Some runs of a table, of which a report needs few columns: those of all runs stay where they are."""
+
+    _whole: RunTable
+    _taken: Rows
+
+    def __init__(self, whole: RunTable, rows: Rows) -> None:
+        of_all = {"columns": whole.columns, "setups": whole.setups, "codes": whole.codes[rows]}
+        self.__dict__.update(of_all, _whole=whole, _taken=rows)
+
+    @cached_property
+    def frame(self) -> pl.DataFrame:
+        return self._whole.frame[self._taken]
+
+    @cached_property
+    def rounds_s(self) -> pl.Series:
+        return self._whole.rounds_s[self._taken]
+
+    def __len__(self) -> int:
+        return self._taken.size
+
+    def numbers(self, column: str) -> NDArray[np.float64]:
+        return self._whole.numbers(column)[self._taken]
+
+    def counts(self, column: str) -> NDArray[np.int64]:
+        return self._whole.counts(column)[self._taken]
+
+    def _column(self, name: str) -> pl.Series:
+        return self._whole._column(name)[self._taken]
 
 
 def table_of(runs: Sequence[Run], planned: Sequence[str] = ()) -> RunTable:
