@@ -9,12 +9,13 @@ from significand.analysis.best import among_best, p_best
 from significand.analysis.loss import Flips, Loss
 
 
-@pytest.mark.parametrize(("k", "df", "critical"), [(2, 10, 2.15), (3, 10, 2.34), (3, 20, 2.19)])
+@pytest.mark.parametrize(("k", "df", "critical"), [(2, 10, 2.15), (3, 10, 2.34), (3, 20, 2.19), (3, 200_000, 2.06)])
 def test_the_best_are_told_apart_by_dunnetts_critical_value(k: int, df: int, critical: float) -> None:
     """Hsu's method has Dunnett's one-sided t where variances are equal and correlations a half.
 
     Dunnett, Journal of the American Statistical Association 50 (1955), table 1a, at 95 %; SciPy 1.17's multivariate t
-    gives 2.151, 2.338 and 2.192. A setup stays up to that many standard errors from the best, and no further.
+    gives 2.151, 2.338 and 2.192; 2.06 is for infinite degrees of freedom. A setup stays up to that many standard errors
+    from the best, and no further.
     """
     n = df + 1
     noise = np.random.default_rng(3).normal(size=(n, k + 1))

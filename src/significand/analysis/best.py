@@ -10,7 +10,7 @@ from scipy.special import stdtrit
 from significand.analysis.below import Below
 from significand.analysis.loss import Loss
 from significand.analysis.moments import Floats
-from significand.analysis.pareto_bootstrap import resampled_means
+from significand.analysis.pareto_bootstrap import MOST_WEIGHTED_BLOCKS, resampled_means
 
 DRAWS = 20_000
 """Behind a quantile of the largest of several t statistics; its standard error is then about 0.01."""
@@ -78,8 +78,10 @@ def _largest_t(differences: Floats, level: float) -> float:
     moving = deviations[:, scales > 0] / scales[scales > 0]
     if not moving.size:
         return 0.0
+    if n > max(MOST_WEIGHTED_BLOCKS, moving.shape[1]):
+        moving = np.linalg.qr(moving, mode="r")  # a few rows stand for all repeats, exactly: see `resampled_means`
     random = np.random.default_rng(0)
-    statistics = random.standard_normal((DRAWS, n)) @ moving
+    statistics = random.standard_normal((DRAWS, len(moving))) @ moving
     statistics *= np.sqrt((n - 1) / random.chisquare(n - 1, size=(DRAWS, 1)))
     return float(np.quantile(statistics.max(axis=1), level))
 
