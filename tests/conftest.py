@@ -11,7 +11,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-from hypothesis import settings
 
 from quick_export import remember_operators
 from significand.engines.base import engine_modes
@@ -21,10 +20,6 @@ from significand.plan.setup import Setup
 from significand.runner.block import Block
 from significand.runner.guard import NAME
 from warm_processes import Nursery, started_cold
-
-# A shared machine may stall any single example; what is slow shows in the suite's own time.
-settings.register_profile("significand", deadline=None, max_examples=60)
-settings.register_profile("quick", deadline=None, max_examples=15)
 
 SMALL: dict[str, object] = {
     "layer_sizes": [16, 32, 4],
@@ -51,6 +46,11 @@ NO_DATA = Surroundings(engine_modes(), lambda name, column: None)  # noqa: ARG00
 
 def pytest_configure(config: pytest.Config) -> None:
     """Try fewer examples where the slow tests are left out."""
+    from hypothesis import settings  # noqa: PLC0415 - programs that import from here need no time for it
+
+    # A shared machine may stall any single example; what is slow shows in the suite's own time.
+    settings.register_profile("significand", deadline=None, max_examples=60)
+    settings.register_profile("quick", deadline=None, max_examples=15)
     settings.load_profile("quick" if config.getoption("markexpr") == "not slow" else "significand")
 
 
@@ -99,8 +99,10 @@ def blocks_of(experiment: Experiment) -> list[Block]:
 def cache_of_our_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep what a report caches out of the user's folders, also in subprocesses."""
     with pytest.MonkeyPatch.context() as patch:
-        # One for all processes of the tests, or each would make the charts' script anew.
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp().parent / "cache"))
+        # One for all processes of the tests, or each would make anew the charts' script, and what torch compiles once.
+        caches = tmp_path_factory.getbasetemp().parent
+        patch.setenv("XDG_CACHE_HOME", str(caches / "cache"))
+        patch.setenv("TORCHINDUCTOR_CACHE_DIR", str(caches / "inductor"))
         yield
 
 

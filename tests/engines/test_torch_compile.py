@@ -121,7 +121,8 @@ print("children", psutil.Process().children())
 
 def run(folder: Path, **environment: str) -> str:
     """Preload the engine and write a network in an interpreter of its own; return what it prints."""
-    full = os.environ | {"OPENBLAS_NUM_THREADS": "1", **environment}
+    own = {name: value for name, value in os.environ.items() if name != torch_compile.CACHE}
+    full = own | {"OPENBLAS_NUM_THREADS": "1", **environment}
     command = [sys.executable, "-c", SCRIPT, str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=TESTS, env=full)
     return done.stdout
