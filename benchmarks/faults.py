@@ -79,6 +79,28 @@ class Kill:
     faults: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Left:
+    """What a kill has left.
+
+    Attributes
+    ----------
+    after_s
+        When it came, counted from the program's start.
+    found
+        What was on the disk.
+    lines
+        Whole lines of the killed experiment's journal.
+    outlived
+        Processes that lived on.
+    """
+
+    after_s: float
+    found: str
+    lines: list[bytes]
+    outlived: list[psutil.Process]
+
+
 def main() -> None:
     """Kill, resume, and print a table; exit with 1 where a single kill did harm."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -94,7 +116,8 @@ def main() -> None:
         harmless = 0
         for number, after_s in enumerate(moments(reference.duration_s, arguments.kills, arguments.seed)):
             earlier = bool(number % 2)
-            kill = kill_and_resume(work / str(number), after_s, reference, earlier=earlier)
+            left = begin_and_kill(work / str(number), after_s, reference, earlier=earlier)
+            kill = resume(work / str(number), left, reference, earlier=earlier)
             harmless += not kill.faults
             print(
                 f"{number:>4}{kill.after_s:>7.2f} s  {'yes' if earlier else 'no':<9}{kill.found:<34}{kill.kept:>5}"
@@ -118,8 +141,8 @@ def run_reference(folder: Path) -> Reference:
     return Reference(folder, _scores(read_journal(folder / JOURNAL).runs), time.perf_counter() - begin)
 
 
-def kill_and_resume(folder: Path, after_s: float, reference: Reference, *, earlier: bool) -> Kill:
-    """Start the job, kill it after `after_s` seconds, resume it, and look at everything it left.
+def begin_and_kill(folder: Path, after_s: float, reference: Reference, *, earlier: bool) -> Left:
+    """Start the job, and kill it after `after_s` seconds.
 
     A job that ends sooner is begun anew and killed a little earlier, until the kill finds it alive.
 
@@ -134,24 +157,34 @@ def kill_and_resume(folder: Path, after_s: float, reference: Reference, *, earli
     scratch.mkdir(parents=True)
     if earlier:
         shutil.copytree(reference.folder, out)
-    environment = os.environ | {"TMPDIR": str(scratch)}
-    process = subprocess.Popen(_command(out), env=environment, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(_command(out), env=_environment(folder), stderr=subprocess.DEVNULL)
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(after_s)
         shutil.rmtree(folder)
-        return kill_and_resume(folder, 0.9 * after_s, reference, earlier=earlier)
-    faults = [f"outlived it: {one}" for one in _outliving(_kill(process))]
-    found, before = _look(out, earlier=earlier)
-    done = subprocess.run([*_command(out), "--resume"], env=environment, stderr=subprocess.PIPE, text=True, check=False)
+        return begin_and_kill(folder, 0.9 * after_s, reference, earlier=earlier)
+    outlived = _outliving(_kill(process))
+    return Left(after_s, *_look(out, earlier=earlier), outlived)
+
+
+def resume(folder: Path, left: Left, reference: Reference, *, earlier: bool) -> Kill:
+    """Resume the job that was killed in the folder, and look at everything it left."""
+    out = folder / "out"
+    faults = [f"outlived it: {one}" for one in left.outlived]
+    command = [*_command(out), "--resume"]
+    done = subprocess.run(command, env=_environment(folder), stderr=subprocess.PIPE, text=True, check=False)
     if done.returncode != 0:
         faults.append(f"--resume ended with {done.returncode}: {done.stderr.strip()}")
     after = _lines(out / JOURNAL)
-    if after[: len(before)] != before:
+    if after[: len(left.lines)] != left.lines:
         faults.append("lines of the journal are lost")
     # Where the kill came before anything was begun, the earlier results, of the same experiment, are gone on with.
-    archived = earlier and found != NOTHING
-    faults += _wrong_with(out, scratch, reference, archived=archived)
-    return Kill(after_s, found, max(0, len(before) - 1), max(0, len(after) - 1), tuple(faults))
+    archived = earlier and left.found != NOTHING
+    faults += _wrong_with(out, folder / "scratch", reference, archived=archived)
+    return Kill(left.after_s, left.found, max(0, len(left.lines) - 1), max(0, len(after) - 1), tuple(faults))
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    return os.environ | {"TMPDIR": str(folder / "scratch")}
 
 
 def _command(folder: Path) -> list[str]:

@@ -31,6 +31,7 @@ from significand.results.read import read_json_object
 from significand.results.records import Progress, Run
 from significand.results.store import DETAILS, HISTORY, MANIFEST, NEXT, replacing, write_csv
 from significand.runner.block import Timing
+from warm_processes import started_cold
 
 pytestmark = [
     pytest.mark.slow,
@@ -124,15 +125,16 @@ def test_disk_full_while_summaries_are_written(
     assert_complete(tmp_path)
 
 
-@pytest.mark.usefixtures("cold_test")  # a moment while something is imported, too
 def test_killed_at_random_moments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """SIGKILL at a random moment, over earlier results: resumed, the job is complete. The benchmark has 20 of them."""
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
     faults: Any = importlib.import_module("faults")
     seed = random.SystemRandom().randrange(10**6)
-    reference = faults.run_reference(tmp_path / "reference")
-    (moment,) = faults.moments(reference.duration_s, 1, seed)
-    kill = faults.kill_and_resume(tmp_path / "killed", moment, reference, earlier=True)
+    with started_cold():  # a moment while something is imported, too
+        reference = faults.run_reference(tmp_path / "reference")
+        (moment,) = faults.moments(reference.duration_s, 1, seed)
+        left = faults.begin_and_kill(tmp_path / "killed", moment, reference, earlier=True)
+    kill = faults.resume(tmp_path / "killed", left, reference, earlier=True)
     assert not kill.faults, f"seed {seed}: {kill}"
 
 

@@ -25,6 +25,7 @@ from significand.results.comparable import ResultsError
 from significand.results.journal import JOURNAL, read_journal
 from significand.results.records import Progress
 from significand.results.store import MANIFEST
+from warm_processes import started_cold
 
 pytestmark = [
     pytest.mark.slow,
@@ -271,7 +272,6 @@ def test_ended_while_the_network_is_exported_or_converted(
         assert not journal.exists() or not read_journal(journal).runs
 
 
-@pytest.mark.usefixtures("cold_test")  # the moment may be while torch is imported
 def test_killed_at_a_random_moment(whole: Path, cnn: Mapping[str, object], tmp_path: Path) -> None:
     """SIGKILL while the network is examined or measured: no process and no folder outlives it; resumed it is whole."""
     words = [f"--{name.replace('_', '-')}={_told(value)}" for name, value in cnn.items() if name != "model"]
@@ -279,7 +279,9 @@ def test_killed_at_a_random_moment(whole: Path, cnn: Mapping[str, object], tmp_p
     after_s = random.SystemRandom().uniform(0, 8)
     scratch = tmp_path.with_name(f"{tmp_path.name}-scratch")
     scratch.mkdir()
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL, env=os.environ | {"TMPDIR": str(scratch)}) as process:
+    with started_cold():  # the moment may be while torch is imported
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=os.environ | {"TMPDIR": str(scratch)})
+    with process:
         deadline = time.monotonic() + after_s
         while process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.05)

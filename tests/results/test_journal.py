@@ -73,9 +73,15 @@ def test_facts_come_back_as_json_has_them(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_torn_last_line_costs_that_run_at_most(journal: Path) -> None:
-    """Cut off at any byte after the first line, every whole line is read, and the rest is known as torn."""
+    """Cut off at any byte after the first line, every whole line is read, and the rest is known as torn.
+
+    It is tried at every byte where one whole run stands before, and at the ends of all lines.
+    """
     content = journal.read_bytes()
-    for length in range(content.index(b"\n") + 1, len(content)):
+    ends = [k + 1 for k, byte in enumerate(content) if byte == ord("\n")]
+    assert len(ends) == 1 + len(THREE)
+    near = [end + by for end in ends for by in (-2, -1, 0, 1) if ends[0] <= end + by < len(content)]
+    for length in (*range(ends[1], ends[2]), *near):
         journal.write_bytes(content[:length])
         read = read_journal(journal)
         assert repr(read.runs) == repr(THREE[: content[:length].count(b"\n") - 1])
