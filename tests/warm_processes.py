@@ -15,6 +15,8 @@ import fcntl
 import gc
 import importlib
 import inspect
+import logging
+import multiprocessing.util
 import os
 import pickle
 import runpy
@@ -201,11 +203,18 @@ def _forked(given: Mapping[str, Any]) -> int:
         return _nursery.fork(request, [*files.values()])
     pid = os.fork()
     if pid == 0:
-        # What this process is to tidy up when it ends is not the other's.
-        atexit._clear()
-        weakref.finalize._registry.clear()  # type: ignore[attr-defined]
+        _tidy_up_nothing()
         _become(request, [*files.values()])
     return pid
+
+
+def _tidy_up_nothing() -> None:
+    """Forget what this process is to tidy up when it ends: a fork would copy pages by the thousand for it."""
+    atexit._clear()
+    weakref.finalize._registry.clear()  # type: ignore[attr-defined]
+    # For what a fork itself will have to tidy up: these modules register once.
+    for tidy_up in (logging.shutdown, multiprocessing.util._exit_function, weakref.finalize._exitfunc):  # type: ignore[attr-defined]
+        atexit.register(tidy_up)
 
 
 def _words(given: Mapping[str, Any]) -> list[str]:
@@ -255,6 +264,7 @@ def serve(connection: int) -> Never:
         get_engine(engine).preload(types.SimpleNamespace(precision=mode))  # type: ignore[arg-type]
     _is_warm, subprocess.Popen = True, WarmPopen  # type: ignore[misc]
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's is for whoever asks
+    _tidy_up_nothing()
     gc.collect()
     gc.freeze()
     asked.send(b".")
