@@ -45,13 +45,13 @@ NO_DATA = Surroundings(engine_modes(), lambda name, column: None)  # noqa: ARG00
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Try fewer examples where the slow tests are left out."""
+    """Try fewer examples where the slow tests are left out, and more before a release; each time it is other ones."""
     from hypothesis import settings  # noqa: PLC0415 - programs that import from here need no time for it
 
+    is_release, is_quick = bool(config.getoption("cov_source", None)), config.getoption("markexpr") == "not slow"
     # A shared machine may stall any single example; what is slow shows in the suite's own time.
-    settings.register_profile("significand", deadline=None, max_examples=60)
-    settings.register_profile("quick", deadline=None, max_examples=15)
-    settings.load_profile("quick" if config.getoption("markexpr") == "not slow" else "significand")
+    settings.register_profile("significand", deadline=None, max_examples=60 if is_release else 15 if is_quick else 25)
+    settings.load_profile("significand")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -47,7 +47,8 @@ def plain_report(results: Folder, meanwhile: Callable[[], object] = lambda: None
 
 
 def take_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let experiments start no processes and draw nothing."""
+    """Let experiments start no processes, draw nothing, and wait for no disk: no test cuts the power."""
+    monkeypatch.setattr("os.fsync", lambda file: None)  # noqa: ARG005
     monkeypatch.setattr("significand.job.Here", MadeUpPlace)
     monkeypatch.setattr("significand.job.import_parts", lambda: None)
     nothing_drawn(monkeypatch)

@@ -191,7 +191,6 @@ def test_killed_at_every_step_of_writing(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr("significand.job.write_report", lambda results, meanwhile: results.path)  # noqa: ARG005
     # The threads of polars do not live on in a fork, which would wait for them without end.
     monkeypatch.setattr("significand.results.table.table_of", lambda runs, planned: runs)  # noqa: ARG005
-    monkeypatch.setattr(os, "fsync", lambda file: None)  # noqa: ARG005 - a kill, unlike a power cut, loses no write
     once = SMALL | {"repeats": 1}
     earlier = tmp_path / "earlier"
     run_experiment_in(earlier, once | {"seed": 1})
