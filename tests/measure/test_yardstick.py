@@ -13,6 +13,7 @@ from torch import nn
 
 import significand
 from conftest import small_experiment
+from made_up_jobs import nothing_drawn
 from significand.measure.yardstick import shared_folder, yardstick_of
 from significand.plan.setup import Setup
 from significand.workload.arrays import Arrays
@@ -189,8 +190,10 @@ def data():
 """
 
 
+@pytest.mark.usefixtures("warm_test")
 def test_an_experiment_computes_a_yardstick_a_repeat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Three precisions on two engines share one, and each repeat has its own."""
+    nothing_drawn(monkeypatch)
     program, counted = tmp_path / "net.py", tmp_path / "counted"
     program.write_text(PROGRAM)
     monkeypatch.setenv("COUNTED", str(counted))
