@@ -112,10 +112,10 @@ def test_compiling_that_takes_longer_than_a_step_may_fails_that_run_alone(tmp_pa
     """Its row says why and what to do; nothing goes on compiling, and the other engine's run is finished."""
     compiling = "        import time\n        time.sleep(600)\n        return functools.partial(self._infer"
     site = installed(tmp_path / "site", changed("        return functools.partial(self._infer", compiling))
-    done, runs = beside_onnxruntime(site, tmp_path / "out", "--step-timeout-s", "10")
+    done, runs = beside_onnxruntime(site, tmp_path / "out", "--step-timeout-s", "5")
     assert done.returncode == SOME_RUN_FAILED, done.stderr
     assert (runs["onnxruntime"].status, runs["numpy"].status) == ("finished", "failed")
-    assert runs["numpy"].reason == "timed out: a preparation took longer than 10 s; raise step_timeout_s"
+    assert runs["numpy"].reason == "timed out: a preparation took longer than 5 s; raise step_timeout_s"
 
 
 def test_one_that_runs_modules_only_takes_no_file_and_one_that_takes_long_is_not_tried(tmp_path: Path) -> None:

@@ -294,6 +294,7 @@ print(len(os.listdir("/proc/self/task")), *(name in sys.modules for name in ("op
     assert not list(scratch.iterdir())
 
 
+@pytest.mark.usefixtures("warm_test")
 def test_forks_of_a_process_that_has_imported_it_compute(tmp_path: Path) -> None:
     """Two forks, one after the other, give what the weights give; their parent starts no thread."""
     x = normal(16, 64)
@@ -339,6 +340,7 @@ print([name for name in ("openvino", "nncf", "torch._dynamo") if name in sys.mod
     assert called(code) == "[]"
 
 
+@pytest.mark.usefixtures("warm_test")
 def test_a_signal_is_handled_after_a_network_was_compiled(tmp_path: Path) -> None:
     """The plugin frees its own signal stack: left behind, a polite kill would be a segmentation fault."""
     code = f"""
