@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from significand.engines.base import Session, get_engine
-from significand.engines.operators import Operator
 from significand.measure.answers import answers_of, divergence, gives_classes
 from significand.measure.stepping import NewSteps, TakeTurn
 from significand.meters.latency import Clock, calls_per_timing, measure_round
@@ -34,8 +33,6 @@ class Inference:
         Per latency round the time of a call in each timing, in seconds.
     calls_per_timing
         Consecutive calls that were timed together.
-    operators
-        What it really runs, with formats.
     load_time_s, first_call_s
         Opening the file until the session is ready, and its first call, which may allocate.
     compile_time_s
@@ -54,7 +51,6 @@ class Inference:
 
     rounds: list[np.ndarray]
     calls_per_timing: int
-    operators: Sequence[Operator]
     load_time_s: float
     first_call_s: float
     compile_time_s: float
@@ -101,7 +97,6 @@ def infer(
         call = slowed(call, round(setup.slowdown * own_s * 1e9))
     group = calls_per_timing(call)
     take_turn("prepare")  # nobody times what follows: as many at once as there are cores for
-    operators = engine.computes_in(path, setup, batch)
     steps = new_steps()  # before the session computes, which shows its threads
     judged = _judge(material, session, split, reference, setup)
     rounds = [
@@ -113,9 +108,7 @@ def infer(
         )
         for number in range(protocol.latency_rounds)
     ]
-    return Inference(
-        rounds, group, operators, load_time_s, first_call_s, compile_time_s, **judged, attempts=steps.attempts
-    )
+    return Inference(rounds, group, load_time_s, first_call_s, compile_time_s, **judged, attempts=steps.attempts)
 
 
 def slowed(call: Callable[[], object], extra_ns: int, clock: Clock = time.perf_counter_ns) -> Callable[[], object]:

@@ -17,8 +17,8 @@ import torch
 from significand.analysis.rounding import check_error, check_witness, output_sensitivity
 from significand.engines.base import get_engine
 from significand.engines.native import lacks_instructions, why_not_native
-from significand.engines.operators import shares
-from significand.measure.infer import Inference, infer
+from significand.engines.operators import Operator, shares
+from significand.measure.infer import Inference, infer, one_batch
 from significand.measure.peak_memory import Peaks, measure_peaks
 from significand.measure.profile import Profile, operator_arrays, profile_calls, without_times
 from significand.measure.stepping import NewMeter, TakeTurn, steps_of
@@ -101,9 +101,11 @@ def measure(
                 idle_w = energy.idle_power_w
                 return train(material, setup, seed, split, path, counter, idle_w, take_turn, new_steps, settled, shared)
 
-        def memory_phase() -> Peaks:
+        def memory_phase() -> tuple[Peaks, Sequence[Operator]]:
             with _threads(setup.threads):
-                return measure_peaks(material, setup, seed, split, path, settled)
+                peaks = measure_peaks(material, setup, seed, split, path, settled)
+                # Here, because the process that infers is to have done nothing before it opens the network.
+                return peaks, tuple(get_engine(setup.engine).computes_in(path, setup, one_batch(setup, split)))
 
         def profile_phase() -> Profile:
             with _threads(setup.threads):
@@ -122,7 +124,7 @@ def measure(
             # Not before `isolate` has forked: setting the number of threads starts them.
             training: Training = alone("the training process", training_phase)
             attempts += training.attempts
-            peaks: Peaks = alone("the process that measures memory", memory_phase)
+            peaks, operators = alone("the process that measures memory", memory_phase)
             reference = training.conversion.reference
             if profiled:
                 take_turn("again")  # beside others the operators would take longer
@@ -139,7 +141,7 @@ def measure(
             "n_test": len(split.test),
             "test_drawn_from": split.drawn_from,
             **_training_values(training),
-            **_inference_values(setup, training, inference),
+            **_inference_values(setup, training, inference, operators),
             **dataclasses.asdict(peaks),
             "conversion_peak_memory_mb": training.conversion.peak_memory_mb,
             "peak_memory_mb": float(np.fmax(peaks.training_peak_memory_mb, peaks.inference_peak_memory_mb)),
@@ -150,7 +152,7 @@ def measure(
         }
     details = _details(training, inference, split) | step_arrays(attempts)
     if found is not None:
-        details |= operator_arrays(inference.operators, found)
+        details |= operator_arrays(operators, found)
     return Measured(values, details, inference.calls_per_timing)
 
 
@@ -165,8 +167,10 @@ def _training_values(training: Training) -> dict[str, object]:
     }
 
 
-def _inference_values(setup: Setup, training: Training, inference: Inference) -> dict[str, object]:
-    mode, by_format = MODES[setup.precision], shares(inference.operators)
+def _inference_values(
+    setup: Setup, training: Training, inference: Inference, operators: Sequence[Operator]
+) -> dict[str, object]:
+    mode, by_format = MODES[setup.precision], shares(operators)
     effective = "+".join(by_format)
     instructions = instruction_sets(cpu_flags())
     is_onnx_file = is_onnx(setup.workload.model)
@@ -181,7 +185,7 @@ def _inference_values(setup: Setup, training: Training, inference: Inference) ->
         "output_kl": inference.output_kl,
         "witness_error": training.conversion.witness.error,
         "rounding_flag": "; ".join(
-            filter(None, [_rounding_flag(setup, training, inference), _witness_flag(training, instructions)])
+            filter(None, [_rounding_flag(setup, training, inference, effective), _witness_flag(training, instructions)])
         ),
         "load_time_s": inference.load_time_s,
         "compile_time_s": inference.compile_time_s,
@@ -191,7 +195,7 @@ def _inference_values(setup: Setup, training: Training, inference: Inference) ->
     }
 
 
-def _rounding_flag(setup: Setup, training: Training, inference: Inference) -> str:
+def _rounding_flag(setup: Setup, training: Training, inference: Inference, effective: str) -> str:
     """Hold the output error against what rounding can do; of other networks than the perceptron nobody knows that."""
     workload = setup.workload
     if not isinstance(workload, Perceptron):
@@ -200,7 +204,7 @@ def _rounding_flag(setup: Setup, training: Training, inference: Inference) -> st
     return check_error(
         inference.relative_output_error,
         MODES[setup.precision].infers_in,
-        "+".join(shares(inference.operators)),
+        effective,
         workload.layer_sizes,
         output_sensitivity(reference, workload.activations[-1]),
     )

@@ -37,6 +37,10 @@ FEWEST, MOST = 4, 256
 """Examples of the batch that is tried: of one, no order can be wrong; some scores want every class to be there."""
 
 LONGEST_FORWARD_S = 1.0
+"""Of a batch that is tried."""
+
+LONGEST_TIMED_S = 0.1
+"""After which a forward is not timed again, once it was twice."""
 
 
 def read_examples(functions: Functions) -> tuple[Data, Data | None]:
@@ -131,7 +135,7 @@ class _Examination:
 
         with self._step("the forward of model()"):
             forward_s = self._timed(network, _tensors(train, np.arange(1))[0])
-            rows = _rows(train[0], batch_size, forward_s)
+            rows = _rows(train, batch_size, forward_s)
             inputs, targets = _tensors(train, rows)
             outputs = self._outputs(network, inputs, len(rows))
             if test:
@@ -193,7 +197,7 @@ class _Examination:
         """Return the seconds of a forward of one example, the shortest of a few; the first is to warm up."""
         results: list[Any] = []
         times: list[float] = []
-        end = time.perf_counter() + LONGEST_FORWARD_S
+        end = time.perf_counter() + LONGEST_TIMED_S
         while len(times) < 2 or (len(times) < 5 and time.perf_counter() < end):
             start = time.perf_counter_ns()
             results.append(self._outputs(network, inputs, 1))
@@ -392,10 +396,11 @@ def _check_loss(loss: Any, name: str) -> None:  # noqa: ANN401 - whatever comes
         raise ProgramError([f"{name} gives a tensor without a gradient; {wanted}: leave out detach() and item()"])
 
 
-def _rows(inputs: Arrays, batch_size: int, forward_s: float) -> "np.ndarray[Any, np.dtype[np.int64]]":
-    """Return which examples are tried: at least a batch, and as many as take no time, from all over the data."""
-    count = max(batch_size, FEWEST, min(MOST, int(LONGEST_FORWARD_S / max(forward_s, 1e-9))))
-    return extremes_first(inputs)[:count]
+def _rows(data: Data, batch_size: int, forward_s: float) -> "np.ndarray[Any, np.dtype[np.int64]]":
+    """Return which examples are tried: at least a batch, and with targets as many as take no time, from all over."""
+    inputs, targets = data
+    wanted = min(MOST, int(LONGEST_FORWARD_S / max(forward_s, 1e-9))) if targets else 0
+    return extremes_first(inputs)[: max(batch_size, FEWEST, wanted)]
 
 
 def _tensors(data: Data, rows: "np.ndarray[Any, np.dtype[np.int64]]") -> tuple[Any, Any]:
