@@ -71,6 +71,14 @@ def test_one_disturbed_call_is_no_long_one() -> None:
     assert calls_per_timing(machine.call, machine.clock) == 5
 
 
+def test_a_long_call_before_is_one_of_two() -> None:
+    """A second long call tells, as among the five; a short one is told by them, however long the one before was."""
+    long, short = always(50 * MS), always(1 * US)
+    assert calls_per_timing(long.call, long.clock, before_s=0.06) == 1
+    assert len(long.calls) == 1
+    assert calls_per_timing(short.call, short.clock, before_s=0.06) == 5
+
+
 def test_group_is_sized_by_the_fastest_call() -> None:
     """Slow calls, such as the first, do not make groups too short."""
     machine = FakeMachine([5 * MS, 3 * US, 1 * US, 2 * US, 4 * US].__getitem__)

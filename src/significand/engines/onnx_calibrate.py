@@ -1,6 +1,7 @@
 """Ranges of a network's values on examples, by ONNX Runtime's calibrators: static quantisation makes scales of them."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,19 @@ from significand.workload.arrays import Arrays, Feeds
 from significand.workload.ort import onnxruntime, untimed_options
 
 # ruff: isort: split
-from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, create_calibrator
+from onnxruntime.quantization import CalibrationDataReader
+from onnxruntime.quantization.calibrate import EntropyCalibrater, MinMaxCalibrater, PercentileCalibrater
 
-METHODS = {
-    "minmax": CalibrationMethod.MinMax,
-    "entropy": CalibrationMethod.Entropy,
-    "percentile": CalibrationMethod.Percentile,
-}
 ENTROPY_BINS = 512
 """ONNX Runtime's default, 128, is as many as int8 has steps: nothing is left to choose from, and ranges are the largest
 that there are. The time to choose grows with the square of it."""
+
+METHODS: dict[str, Callable[..., Any]] = {
+    "minmax": MinMaxCalibrater,
+    "entropy": functools.partial(EntropyCalibrater, num_bins=ENTROPY_BINS),
+    "percentile": functools.partial(PercentileCalibrater, percentile=99.999, symmetric=True),
+}
+"""ONNX Runtime's calibrators, made as its own `create_calibrator` makes them; that would open the network, too."""
 
 
 def ranges(network: Path, examples: Feeds, method: str, types: Sequence[str], folder: Path) -> Any:  # noqa: ANN401 - theirs
@@ -39,14 +43,8 @@ def ranges(network: Path, examples: Feeds, method: str, types: Sequence[str], fo
     folder
         For temporary files.
     """
-    calibrator = create_calibrator(
-        network,
-        types,
-        str(folder / "calibrated.onnx"),
-        METHODS[method],
-        use_external_data_format=True,
-        extra_options={"num_bins": ENTROPY_BINS} if method == "entropy" else {},
-    )
+    calibrator = METHODS[method](network, types, str(folder / "calibrated.onnx"), use_external_data_format=True)
+    calibrator.augment_graph()
     calibrator.infer_session = _on_one_thread(calibrator.augmented_model_path)
     cut = batches(examples, onnx.load(network, load_external_data=False).graph.input)
     # What a reader's batches give is kept until all are there: of minima and maxima that is little, of all values not.

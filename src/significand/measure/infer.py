@@ -95,7 +95,7 @@ def infer(
         if setup.slowdown:  # of nothing, there is no share to find
             own_s = float(np.median(measure_round(call, SLOWDOWN_CALIBRATION_S, calls_per_timing(call))))
         call = slowed(call, round(setup.slowdown * own_s * 1e9))
-    group = calls_per_timing(call)
+    group = calls_per_timing(call, before_s=first_call_s)
     take_turn("prepare")  # nobody times what follows: as many at once as there are cores for
     steps = new_steps()  # before the session computes, which shows its threads
     judged = _judge(material, session, split, reference, setup)
