@@ -71,6 +71,7 @@ from significand.results.values import jsonable
 from significand.runner.against import other_environment
 from significand.runner.block import Block
 from significand.runner.conductor import Here, OnProgress
+from significand.runner.examination import LOOK_EVERY_S
 from significand.runner.fitting import examined_network, fitted
 from significand.runner.launched import Launched, RunnerError, end_ahead
 from significand.runner.server import Server
@@ -779,13 +780,15 @@ def _examined(
     material = Path(kept.enter_context(tempfile.TemporaryDirectory(prefix="significand-network-")))
     early: list[Launched] = []
 
-    def meanwhile() -> None:
+    def meanwhile(exports: Callable[[], bool]) -> None:
         with contextlib.suppress(RunnerError):  # it is launched again, and says what is wrong
             early.append(Launched(material))
             kept.callback(early[0].drop)
+            while exports() and not early[0].has_imported:  # which takes longest, and leaves it a core of two
+                time.sleep(LOOK_EVERY_S)
             _prepare_answers(kept)
 
-    examined = examined_network(experiment, material, functions, meanwhile if launches else lambda: None)
+    examined = examined_network(experiment, material, functions, meanwhile if launches else None)
     experiment = fitted(experiment, examined)
     new_server = functools.partial(Server, early=early[0]) if early else Server
     return Plan(

@@ -33,6 +33,9 @@ gc.enable()
 main(sys.argv[2])
 """
 
+Meanwhile = Callable[[Callable[[], bool]], None]
+"""Is called while a network is exported, with what tells whether it still is."""
+
 REQUEST, DOING, RESULT = "request.pickle", "doing.txt", "result.json"
 """Files in the scratch folder: what is asked, what is being called, what it came to."""
 
@@ -75,7 +78,7 @@ def examination(
     request: Request,
     cwd: Path | None = None,
     timeout_s: float = TIMEOUT_S,
-    meanwhile: Callable[[], None] = lambda: None,
+    meanwhile: Meanwhile | None = None,
 ) -> Examined:
     """Examine a user's functions in a process of their own; what they print goes to standard error.
 
@@ -90,7 +93,7 @@ def examination(
     timeout_s
         When to end it.
     meanwhile
-        Called while it exports: all else is right then, and no time is taken any more.
+        All else is right when it is called, and no time is taken any more.
 
     Raises
     ------
@@ -119,7 +122,7 @@ def examination(
     return examined
 
 
-def _run(request: Request, cwd: Path | None, scratch: Path, timeout_s: float, meanwhile: Callable[[], None]) -> str:
+def _run(request: Request, cwd: Path | None, scratch: Path, timeout_s: float, meanwhile: Meanwhile | None) -> str:
     """Run the process to its end, with everything it has started; return how it ended."""
     (scratch / REQUEST).write_bytes(pickle.dumps(request))
     try:
@@ -138,8 +141,8 @@ def _run(request: Request, cwd: Path | None, scratch: Path, timeout_s: float, me
         ) from None
     deadline = time.monotonic() + timeout_s
     try:
-        if request.export and _is_right(process, scratch, deadline):
-            meanwhile()
+        if meanwhile and request.export and _is_right(process, scratch, deadline):
+            meanwhile(lambda: process.poll() is None)
         return describe_exit(process.wait(max(0.0, deadline - time.monotonic())))
     except subprocess.TimeoutExpired:
         return f"has not ended after {timeout_s:g} s and was ended"

@@ -1,7 +1,6 @@
 """A network that is no perceptron, examined before anything is measured, and the experiment that fits what it is."""
 
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
 
 from significand.engines.base import engines_of_modules
@@ -9,7 +8,7 @@ from significand.plan.experiment import Experiment, asked_of_training
 from significand.plan.options import OPTIONS
 from significand.plan.precision import MODES
 from significand.plan.problems import PlanError
-from significand.runner.examination import Request, examination
+from significand.runner.examination import Meanwhile, Request, examination
 from significand.workload.examined import Examined, ProgramError
 from significand.workload.parts import n_held_out
 
@@ -18,7 +17,7 @@ def examined_network(
     experiment: Experiment,
     folder: Path,
     functions: bytes | None = None,
-    meanwhile: Callable[[], None] = lambda: None,
+    meanwhile: Meanwhile | None = None,
 ) -> Examined:
     """Examine the network of an experiment.
 
@@ -31,7 +30,7 @@ def examined_network(
     functions
         A cloudpickle of the network's functions by name, where they are in no file.
     meanwhile
-        Called while the network is exported.
+        As of `significand.runner.examination.examination`.
 
     Raises
     ------

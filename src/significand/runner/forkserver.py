@@ -15,12 +15,14 @@ import socket
 import sys
 from multiprocessing import reduction
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 import numpy.ma
 import numpy.random  # noqa: F401 - NumPy imports both when they are first used, and every run would wait for that
 
 from significand.engines.base import get_engine
 from significand.runner.guard import end_guard
+from significand.runner.launched import IMPORTED
 from significand.runner.protocol import Exited, Fork, Forked, Kill, Start, Up
 from significand.runner.worker import die_with_parent, work
 from significand.workload.material import material_of
@@ -38,6 +40,8 @@ def main(guard: int) -> None:
     """
     connection = Connection(int(sys.argv[-1]))
     try:
+        with contextlib.suppress(OSError):  # the folder is gone with the conductor, or there is no room in it
+            Path(sys.argv[-2], IMPORTED).touch()
         start = connection.recv()
         _Forkserver(connection, start).serve()
     except (EOFError, ConnectionError):

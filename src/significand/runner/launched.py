@@ -36,6 +36,10 @@ os._exit(0)  # what torch would still tidy up takes half a second
 """
 
 
+IMPORTED = "imported"
+"""A file of the process's scratch folder, which is there when all is imported that every experiment needs."""
+
+
 class RunnerError(RuntimeError):
     """The runs' processes cannot be had on this machine."""
 
@@ -96,6 +100,11 @@ class Launched:
             for end in (self._stderr, self.connection, theirs):
                 end.close()
             raise RunnerError(f"the runs' processes cannot start{where}: {error}") from None
+
+    @property
+    def has_imported(self) -> bool:
+        """Whether it only waits to hear of its experiment."""
+        return (self.scratch / IMPORTED).exists()
 
     def _environment(self) -> dict[str, str]:
         return {
