@@ -21,6 +21,10 @@ from significand.testing.workloads import WORKLOADS
 THREADS = 2
 """Of one there would be none that could wait busily."""
 
+SETTLING_S = 0.05
+"""How long a run waits for its threads to rest before it hands on its turn; `significand.runner.worker` has the same.
+OpenMP's look for more work for some 5 ms each, on a slow CPU for longer."""
+
 IDLE_S = 1.0
 LARGEST_IDLE_SHARE = 0.01
 TRIES = 3
@@ -42,7 +46,7 @@ class Facts:
     errors
         By mode, the relative output error in the fork, and what it may be; or why there is none.
     idle_cpu_s
-        CPU time of the fork in `IDLE_S` after its last call, of all its threads.
+        CPU time of the fork in `IDLE_S` after its last call and `SETTLING_S`, of all its threads.
     strays
         Files that are no names of the network's file with more behind it, relative to the folder of the process.
     children
@@ -109,11 +113,12 @@ def _seen(
 
 
 def _idle_cpu_s(calls: Sequence[Callable[[], object]]) -> float:
-    """Return the least CPU time, in s, of this process in `IDLE_S` after its calls, of as many tries as are needed."""
+    """Return the least CPU time, in s, of this process in `IDLE_S` once it may rest, of as many tries as are needed."""
     least = math.inf
     for _ in range(TRIES):
         for call in calls:
             call()
+        time.sleep(SETTLING_S)
         begin = time.process_time()
         time.sleep(IDLE_S)
         least = min(least, time.process_time() - begin)
