@@ -38,10 +38,10 @@ def test_a_missing_interpreter_leaves_no_scratch_files(monkeypatch: pytest.Monke
 def test_a_process_that_was_launched_early_becomes_the_servers_and_ends_with_it(scratch: Path) -> None:
     """It hears of its experiment from whoever is the server by then; a second stop finds nothing to do."""
     early = Launched()
-    assert not early.has_imported  # so soon
+    soon = early.has_imported
     with Server(blocks_of(small_experiment())[0], None, early=early) as server:
         assert server.connection is early.connection
-        assert early.has_imported
+        assert (soon, early.has_imported) == (False, True)
         assert len(list(scratch.glob("significand-*"))) == 1
     assert early.stop() == ""
     assert not list(scratch.iterdir())
