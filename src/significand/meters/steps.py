@@ -17,6 +17,10 @@ Phase = Literal["training", "inference"]
 
 OnNoise = Literal["remeasure", "mark", "fail"]
 
+LONGEST_SETTLING_S = 0.05
+"""How long a run waits for its threads to rest before it hands on its turn. OpenMP's look for more work for some 5 ms
+each, on a slow CPU for longer."""
+
 T = TypeVar("T")
 
 

@@ -17,7 +17,7 @@ from typing import Any, Never
 
 from significand.measure.run import measure, noise_values, step_arrays
 from significand.measure.yardstick import shared_folder
-from significand.meters.steps import DisturbedError, Step
+from significand.meters.steps import LONGEST_SETTLING_S, DisturbedError, Step
 from significand.plan.problems import RunFailedError
 from significand.results.records import run_name
 from significand.runner.protocol import Done, Failed, Fork, Ready, Start, Waiting, describe_exit
@@ -31,7 +31,6 @@ OUT_OF_MEMORY = "out of memory; lower batch_size or the size of the layers"
 NO_MEMORY = re.compile(r"can't allocate memory|not enough memory|bad_alloc|failed to allocate", re.IGNORECASE)
 """What torch and ONNX Runtime say when an allocation fails; they have no exception of its own for it."""
 
-LONGEST_SETTLING_S = 0.05
 SETTLING_STEP_S = 0.0005
 
 

@@ -15,15 +15,12 @@ from pathlib import Path
 import psutil
 
 from significand.engines.base import ENGINES, GROUP, engine_modes, get_engine
+from significand.meters.steps import LONGEST_SETTLING_S
 from significand.testing.case import Case, largest_error
 from significand.testing.workloads import WORKLOADS
 
 THREADS = 2
 """Of one there would be none that could wait busily."""
-
-SETTLING_S = 0.05
-"""How long a run waits for its threads to rest before it hands on its turn; `significand.runner.worker` has the same.
-OpenMP's look for more work for some 5 ms each, on a slow CPU for longer."""
 
 IDLE_S = 1.0
 LARGEST_IDLE_SHARE = 0.01
@@ -46,7 +43,7 @@ class Facts:
     errors
         By mode, the relative output error in the fork, and what it may be; or why there is none.
     idle_cpu_s
-        CPU time of the fork in `IDLE_S` after its last call and `SETTLING_S`, of all its threads.
+        CPU time of the fork in `IDLE_S` after its last call and `LONGEST_SETTLING_S`, of all its threads.
     strays
         Files that are no names of the network's file with more behind it, relative to the folder of the process.
     children
@@ -118,7 +115,7 @@ def _idle_cpu_s(calls: Sequence[Callable[[], object]]) -> float:
     for _ in range(TRIES):
         for call in calls:
             call()
-        time.sleep(SETTLING_S)
+        time.sleep(LONGEST_SETTLING_S)
         begin = time.process_time()
         time.sleep(IDLE_S)
         least = min(least, time.process_time() - begin)
